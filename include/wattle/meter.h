@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wattle {
+
+struct Work;
+
+/// How a figure came about. A sum takes the worst (the greatest) grade of its parts.
+enum class Grade { kMeasured, kAttributed, kModelled };
+std::string_view name(Grade grade);
+
+/// Energy of a window: joules with source, grade, scope and a 95 % interval.
+struct Energy {
+  double joules = 0;       ///< net of nothing: what `scope` drew during the window (gross)
+  double low = 0;          ///< 95 % interval
+  double high = 0;
+  double idle_joules = 0;  ///< the part that the same machine draws when idle; net = joules - idle_joules
+  double seconds = 0;
+  Grade grade = Grade::kModelled;
+  std::string source;      ///< "rapl:package", "nvml", "model:zen4", ...
+  std::string scope;       ///< "package", "package+dram", "gpu", "wall", "vcpu+memory", ...
+  int windows = 1;         ///< windows that were added up
+};
+/// Adds joules, intervals (in quadrature when independent, linearly when of one modelled source) and takes the worst grade.
+Energy operator+(const Energy& a, const Energy& b);
+/// The part of a window that `share` (0..1) of its work stands for; grade measured becomes attributed.
+Energy share_of(const Energy& whole, double share);
+
+struct MeterOptions {
+  std::string root = "/";     ///< where /sys and /proc are looked for: a simulated machine is a directory
+  std::string source;         ///< empty: the best there is; else force by name ("rapl", "model", "file:PATH", "exec:CMD")
+  std::string profile;        ///< processor profile for the modelled source; empty: recognised from the processor
+  bool require_measured = false;  ///< Error with exit status 3 instead of falling back
+};
+
+/// Joules between two moments. Opens the best source there is and says in `notice()` what was lost and which command
+/// would get it back when that is not a counter.
+class Meter {
+ public:
+  static std::unique_ptr<Meter> open(const MeterOptions& options = {});
+  virtual ~Meter() = default;
+
+  struct Moment;
+  /// Begins a window. Windows may nest and overlap.
+  virtual std::shared_ptr<const Moment> begin() = 0;
+  /// Ends it. `work` is what the engine did in the window (the modelled source needs it; null for foreign programs:
+  /// processor time of this process and its children is used instead).
+  virtual Energy end(const std::shared_ptr<const Moment>& begin, const Work* work = nullptr) = 0;
+
+  virtual std::string source() const = 0;
+  virtual Grade grade() const = 0;
+  virtual std::string scope() const = 0;
+  virtual std::string notice() const = 0;  ///< empty when nothing was lost
+};
+
+}  // namespace wattle

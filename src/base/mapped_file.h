@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+namespace wattle {
+
+/// A file mapped read-only. Movable, not copyable; views of bytes() live as long as the object.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  /// Throws Error naming the path when it cannot be opened, is not a regular file, or cannot be mapped.
+  explicit MappedFile(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+  /// Tells the kernel that these pages will not be read again, so that peak memory stays the model plus little.
+  void release(std::span<const std::byte> range) const;
+
+ private:
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace wattle

@@ -1,0 +1,62 @@
+#include <clocale>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include <fmt/format.h>
+#include <wattle/error.h>
+
+#include "base/cpu.h"
+#include "base/interrupt.h"
+#include "base/threads.h"
+#include "cli/verbs.h"
+
+namespace {
+
+using AddVerb = void (*)(CLI::App&, const wattle::GlobalOptions&);
+constexpr AddVerb kVerbs[] = {
+    wattle::add_doctor,
+};
+
+int run(int argc, char** argv) {
+  CLI::App app{"Wattle: which model, at which precision, does the job well enough for the fewest joules"};
+  app.name("wattle");
+  app.set_version_flag("--version", "wattle " WATTLE_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  wattle::GlobalOptions options;
+  app.add_option("--threads", options.threads, "threads (default: one a physical core)")->check(CLI::PositiveNumber);
+  app.add_option("--isa", options.isa, "force an instruction set: portable, avx2, avx2-vnni, avx512, avx512-vnni");
+  app.add_flag("--quiet,-q", options.quiet, "no progress bars and no notices");
+  // Subcommand callbacks run after all parsing; these settings must be in force before the first of them.
+  app.parse_complete_callback([&] {
+    if (!options.isa.empty()) wattle::force_isa(wattle::isa_from_name(options.isa));
+    if (options.threads > 0) wattle::set_threads(options.threads);
+  });
+  for (const AddVerb add : kVerbs) add(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setlocale(LC_CTYPE, "C.UTF-8");
+  wattle::watch_for_interrupt();
+  try {
+    return run(argc, argv);
+  } catch (const wattle::Error& error) {
+    fmt::print(stderr, "wattle: {}\n", error.what());
+    return error.exit_status();
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "wattle: not enough memory; use a smaller model, a lower precision or a shorter context\n");
+    return 2;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "wattle: {}\n", error.what());
+    return 2;
+  }
+}

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mapped_file.h"
+#include "file/metadata.h"
+#include "quant/format.h"
+
+namespace wattle {
+
+/// A named tensor of a file: a view into the mapping (or into memory the ModelFile owns).
+struct Tensor {
+  std::string name;
+  Format format = Format::kF32;
+  std::vector<int64_t> shape;        ///< outermost first, as PyTorch prints it: [out, in]; GGUF stores the reverse
+  std::span<const std::byte> bytes;  ///< contiguous, last dimension fastest; may be unaligned
+
+  int64_t elements() const;
+  int64_t row_length() const { return shape.empty() ? 1 : shape.back(); }
+  int64_t rows() const { return row_length() == 0 ? 0 : elements() / row_length(); }
+};
+
+/// An opened model: tensors under GGUF names and metadata under GGUF keys, whatever the file was.
+/// Every count was checked against the bytes there are; nothing of the file is ever executed.
+class ModelFile {
+ public:
+  /// A .gguf, .safetensors (single, or the index of a sharded one), .pth/.bin/.pt pickle, or a Hugging Face folder.
+  /// Throws Error with one sentence for anything cut, corrupt, hostile or unknown.
+  static ModelFile open(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::string_view kind() const { return kind_; }  ///< "gguf", "safetensors", "pickle", "folder"
+  const Metadata& metadata() const { return metadata_; }
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+
+  const Tensor* find(std::string_view name) const;
+  /// Error naming the file and the tensor when it is missing or its shape differs.
+  const Tensor& need(std::string_view name) const;
+  const Tensor& need(std::string_view name, std::span<const int64_t> shape) const;
+
+  std::string architecture() const { return metadata_.need_text("general.architecture"); }
+
+  /// The values of a tensor as float32, decoded by the scalar code of quant.
+  std::vector<float> decoded(const Tensor& tensor) const;
+
+  /// Gives the pages of a tensor back after it has been packed or decoded.
+  void release(const Tensor& tensor) const;
+
+  // Readers fill these (src/file only).
+  struct Contents {
+    std::filesystem::path path;
+    std::string kind;
+    Metadata metadata;
+    std::vector<Tensor> tensors;
+    std::vector<MappedFile> mappings;
+    std::vector<std::unique_ptr<std::vector<std::byte>>> owned;
+  };
+  explicit ModelFile(Contents contents);
+
+ private:
+  std::filesystem::path path_;
+  std::string kind_;
+  Metadata metadata_;
+  std::vector<Tensor> tensors_;
+  std::vector<MappedFile> mappings_;
+  std::vector<std::unique_ptr<std::vector<std::byte>>> owned_;
+};
+
+/// Bits per weight over all tensors, as stored.
+double bits_per_weight(const ModelFile& file);
+
+}  // namespace wattle

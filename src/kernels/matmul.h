@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/work.h"
+#include "file/model_file.h"
+#include "tensor/matrix.h"
+
+namespace wattle {
+
+/// How a product reads its left operand. The default for quantised weights is kBlock32; dense F32 weights take kF32,
+/// BF16 and F16 weights kBF16. The others are named alternatives with their own error and energy.
+enum class Activations {
+  kBlock32,  ///< signed 8-bit, one scale per 32 values ("q8")
+  kRow,      ///< signed 8-bit, one scale per row ("q8-row")
+  kBF16,     ///< "bf16"
+  kF32,      ///< "f32"
+};
+std::string_view name(Activations activations);
+Activations activations_from_name(std::string_view name);
+
+/// Weights of a linear layer, [n, k] (n outputs, k inputs), laid out for the active instruction set.
+/// Same number of bytes as in the file for GGUF formats; packing is a permutation of cells and can be undone exactly.
+class PackedMatrix {
+ public:
+  PackedMatrix();
+  PackedMatrix(PackedMatrix&&) noexcept;
+  PackedMatrix& operator=(PackedMatrix&&) noexcept;
+  ~PackedMatrix();
+
+  /// Packs a tensor [n, k] by all threads. `file` gets its pages back as they are read.
+  static PackedMatrix pack(const ModelFile& file, const Tensor& tensor);
+  /// Packs rows given in memory; `bytes` holds n rows of row_bytes(format, k).
+  static PackedMatrix pack(Format format, int64_t n, int64_t k, std::span<const std::byte> bytes);
+  /// Packs several tensors of one k and one format as one matrix of the sum of their rows (q, k and v; gate and up).
+  static PackedMatrix pack_together(const ModelFile& file, std::span<const Tensor* const> tensors);
+
+  int64_t n() const;
+  int64_t k() const;
+  Format format() const;
+  size_t bytes() const;
+
+  struct Data;
+  const Data& data() const { return *data_; }
+
+ private:
+  std::unique_ptr<Data> data_;
+};
+
+/// A layer input, quantised (or converted) once and shared by all products that read it.
+/// Holds what every format needs (values, scales, sums per block); reuses its memory from call to call.
+class PackedActivations {
+ public:
+  PackedActivations();
+  PackedActivations(PackedActivations&&) noexcept;
+  PackedActivations& operator=(PackedActivations&&) noexcept;
+  ~PackedActivations();
+
+  /// Reads x [m, k]; k must be a multiple of 32 for the 8-bit kinds. NaN and infinity are carried into the product.
+  void pack(ConstMatrixView x, Activations kind);
+
+  int64_t m() const;
+  int64_t k() const;
+  Activations kind() const;
+
+  struct Data;
+  const Data& data() const { return *data_; }
+
+ private:
+  std::unique_ptr<Data> data_;
+};
+
+enum class ActivationFunction { kNone, kGelu, kGeluTanh, kSilu, kRelu, kTanh };
+
+/// What happens to a product before it is stored: out = f(x W^T + bias) [* gate] [+ residual].
+struct Epilogue {
+  const float* bias = nullptr;  ///< [n]
+  ActivationFunction function = ActivationFunction::kNone;
+  /// With it, W holds gate and up rows together (n = 2 * out.columns): out = f(gate) * up.
+  bool gated = false;
+  ConstMatrixView residual;  ///< [m, out.columns] or empty; may be the same memory as `out`
+};
+
+/// The kind of activations that `format` multiplies with by default.
+Activations default_activations(Format format);
+
+/// out [m, n] = x [m, k] times W^T, by all threads of the team; the same bits for any number of threads and for any
+/// batching of the rows. Adds what it did to `work`. Throws Error when shapes do not fit.
+void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView out, const Epilogue& epilogue,
+            Work& work);
+
+/// out [rows.size(), k]: rows of a matrix decoded to float, for embeddings: `tensor` stays as the file stores it.
+void gather_rows(const Tensor& tensor, std::span<const int32_t> rows, MatrixView out, Work& work);
+
+}  // namespace wattle

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/work.h"
+#include "models/model.h"
+
+namespace wattle {
+
+/// One typed question: a text with its id, and the labels or options that the task needs.
+struct Row {
+  nlohmann::json id;  ///< as the input had it, or the row's number from 0
+  std::string text;
+};
+
+/// Seconds by phase of one row or batch.
+struct Phases {
+  double tokenize = 0, prefill = 0, decode = 0, post = 0;
+};
+
+/// One typed answer with its work record. `fields` holds the task's own part of the JSON object (`embedding`; `label`
+/// and `scores`; `text` and token counts; `ids`).
+struct Answer {
+  nlohmann::ordered_json fields;
+  Work work;
+  Phases phases;
+  bool truncated = false;  ///< the text was longer than the model reads
+};
+
+struct TaskOptions {
+  std::string task;                  ///< "embed", "classify", "generate", "tokenize", "perplexity"
+  std::vector<std::string> labels;   ///< classify by likelihood: the labels' words
+  std::string prompt_template;       ///< "{text}" stands for the row's text
+  std::vector<std::pair<std::string, std::string>> examples;  ///< few-shot: text, label
+  int max_tokens = 128;
+  int64_t context = 512;             ///< perplexity: window
+  double temperature = 0;            ///< 0: greedy
+  int top_k = 0;
+  double top_p = 1, min_p = 0;
+  uint64_t seed = 0;
+  bool chat = true;                  ///< use the model's chat template where it has one
+  bool parse_special = false;
+  std::function<void(std::string_view)> stream;  ///< called with each piece of generated text
+};
+
+/// A task bound to an opened model (or trained head, forest, keyword rule). Knows no joules.
+class Task {
+ public:
+  /// `model_path` is anything `wattle run` takes: a model file or folder, or a file made by `wattle train`.
+  /// Error when the model cannot do the task, saying which tasks it can.
+  static std::unique_ptr<Task> create(const std::string& model_path, const TaskOptions& options,
+                                      const LoadOptions& load = {});
+  virtual ~Task() = default;
+
+  /// Answers in the order of the rows. The answer to a row does not depend on what it was batched with.
+  virtual std::vector<Answer> answer(std::span<const Row> rows) = 0;
+  /// After the last row: the task's summary (perplexity), or null.
+  virtual nlohmann::ordered_json summary() const { return nullptr; }
+
+  /// Architecture, formats of the tensors, true bits per weight, where the weights come from.
+  virtual nlohmann::ordered_json description() const = 0;
+};
+
+}  // namespace wattle
