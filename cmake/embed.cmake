@@ -1,0 +1,29 @@
+# wattle_embed(TARGET file...): puts files into the program, so that it depends on no directory at run time.
+# A file data/processors.yaml is read as `std::string_view wattle::embedded_processors_yaml()`, which the user declares.
+# The bytes come in by the assembler's .incbin: no size limit, no escaping, and the build depends on the file.
+function(wattle_embed target)
+  foreach(path ${ARGN})
+    get_filename_component(path ${path} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
+    get_filename_component(symbol ${path} NAME)
+    string(MAKE_C_IDENTIFIER ${symbol} symbol)
+    set(generated ${CMAKE_BINARY_DIR}/embedded/${symbol}.cc)
+    file(CONFIGURE OUTPUT ${generated} @ONLY CONTENT [=[
+#include <string_view>
+__asm__(".section .rodata\n"
+        ".balign 16\n"
+        "wattle_@symbol@_begin: .incbin \"@path@\"\n"
+        "wattle_@symbol@_end: .byte 0\n"
+        ".global wattle_@symbol@_begin\n"
+        ".global wattle_@symbol@_end\n"
+        ".text\n");
+extern "C" const char wattle_@symbol@_begin[], wattle_@symbol@_end[];
+namespace wattle {
+std::string_view embedded_@symbol@() {
+  return {wattle_@symbol@_begin, static_cast<size_t>(wattle_@symbol@_end - wattle_@symbol@_begin)};
+}
+}  // namespace wattle
+]=])
+    set_source_files_properties(${generated} PROPERTIES OBJECT_DEPENDS ${path})
+    target_sources(${target} PRIVATE ${generated})
+  endforeach()
+endfunction()
