@@ -46,7 +46,8 @@ size_t row_bytes(Format format, size_t weights);
 double bits_per_weight(Format format);
 
 /// The format that a row of `weights` values takes when `wanted` was asked for: `wanted` when its block divides the
-/// row, else the nearest 32-block format (Q2_K and Q3_K -> Q4_0 or IQ4_NL, Q4_K -> Q4_1 ..., Q6_K -> Q8_0), else F16.
+/// row, else the nearest 32-block format (Q2_K, Q3_K and IQ4_XS -> IQ4_NL, Q4_K -> Q4_1, Q5_K -> Q5_1, Q6_K -> Q8_0),
+/// else F16.
 Format fitting_format(Format wanted, size_t weights);
 
 inline void decode(Format format, std::span<const std::byte> bytes, std::span<float> weights) {

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+#include <wattle/error.h>
+
+namespace wattle {
+
+/// What FormatInfo points to, one pair a format; each family of formats has a file. A format without an
+/// encoder here is only read.
+using Decode = void(std::span<const std::byte> bytes, std::span<float> weights);
+using Encode = void(std::span<const float> weights, std::span<const float> importance,
+                    std::span<std::byte> bytes);
+
+Decode decode_f32, decode_f16, decode_bf16, decode_f64, decode_i8, decode_i16, decode_i32, decode_i64;
+Decode decode_q4_0, decode_q4_1, decode_q5_0, decode_q5_1, decode_q8_0, decode_iq4_nl;
+Decode decode_q2_k, decode_q3_k, decode_q4_k, decode_q5_k, decode_q6_k, decode_iq4_xs;
+
+/// Error unless `bytes` are whole blocks that hold just `weights` values.
+inline void check_blocks(size_t bytes, size_t weights, size_t block_bytes, size_t block_weights) {
+  if (bytes % block_bytes != 0 || bytes / block_bytes * block_weights != weights) {
+    fail("{} weights do not fit {} bytes of blocks of {} weights in {} bytes; give whole blocks", weights,
+         bytes, block_weights, block_bytes);
+  }
+}
+
+/// Runs `decode_block(const Block&, float* weights)` on every block of `bytes`, whatever their alignment.
+template <typename Block, typename DecodeBlock>
+void for_each_block(std::span<const std::byte> bytes, std::span<float> weights, DecodeBlock decode_block) {
+  check_blocks(bytes.size(), weights.size(), sizeof(Block), Block::kWeights);
+  for (size_t i = 0; i < bytes.size() / sizeof(Block); ++i) {
+    Block block;
+    std::memcpy(&block, bytes.data() + i * sizeof(Block), sizeof(Block));
+    decode_block(block, weights.data() + i * Block::kWeights);
+  }
+}
+
+}  // namespace wattle
