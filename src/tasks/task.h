@@ -10,22 +10,17 @@
 
 #include "base/work.h"
 #include "models/model.h"
+#include "tasks/rows.h"
 
 namespace wattle {
-
-/// One typed question: a text with its id, and the labels or options that the task needs.
-struct Row {
-  nlohmann::json id;  ///< as the input had it, or the row's number from 0
-  std::string text;
-};
 
 /// Seconds by phase of one row or batch.
 struct Phases {
   double tokenize = 0, prefill = 0, decode = 0, post = 0;
 };
 
-/// One typed answer with its work record. `fields` holds the task's own part of the JSON object (`embedding`; `label`
-/// and `scores`; `text` and token counts; `ids`).
+/// One typed answer with its work record. `fields` holds the task's own part of the JSON object (`embedding`;
+/// `label` and `scores`; `text` and token counts; `ids`).
 struct Answer {
   nlohmann::ordered_json fields;
   Work work;
@@ -34,19 +29,25 @@ struct Answer {
 };
 
 struct TaskOptions {
-  std::string task;                  ///< "embed", "classify", "generate", "tokenize", "perplexity"
-  std::vector<std::string> labels;   ///< classify by likelihood: the labels' words
-  std::string prompt_template;       ///< "{text}" stands for the row's text
+  std::string task;                 ///< "embed", "classify", "generate", "tokenize", "perplexity"
+  std::vector<std::string> labels;  ///< classify by likelihood: the labels' words
+  std::string prompt_template;      ///< "{text}" stands for the row's text, "{labels}" for the labels' list
   std::vector<std::pair<std::string, std::string>> examples;  ///< few-shot: text, label
-  int max_tokens = 128;
-  int64_t context = 512;             ///< perplexity: window
-  double temperature = 0;            ///< 0: greedy
+  bool normalise_length =
+      false;               ///< classify by likelihood: the mean over a label's tokens instead of the sum
+  std::string base;        ///< for a trained head: the base model to use instead of the one it was trained on
+  int64_t max_tokens = 0;  ///< 0: generate 128, perplexity the whole text
+  int64_t context = 512;   ///< perplexity: window
+  double temperature = 0;  ///< 0: greedy
   int top_k = 0;
   double top_p = 1, min_p = 0;
   uint64_t seed = 0;
-  bool chat = true;                  ///< use the model's chat template where it has one
+  bool chat = true;  ///< use the model's chat template where it has one
   bool parse_special = false;
-  std::function<void(std::string_view)> stream;  ///< called with each piece of generated text
+  std::function<void(std::string_view)> stream;  ///< called with each piece of generated text of a single row
+  /// Called between the steps of a long answer (a window of perplexity) with the part of the rows that is
+  /// done, 0..1.
+  std::function<void(double)> progress;
 };
 
 /// A task bound to an opened model (or trained head, forest, keyword rule). Knows no joules.

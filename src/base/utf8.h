@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace wattle {
+
+/// Whether the bytes are well-formed UTF-8 (Unicode 15, table 3-7: no surrogates, no overlong forms).
+bool is_utf8(std::string_view bytes);
+
+/// The text with U+FFFD for each ill-formed part: one for every maximal subpart (Unicode 15, section 3.9), as
+/// the decoders of web browsers and of Python do.
+std::string repaired_utf8(std::string_view bytes);
+
+/// The longest beginning of `bytes` that does not end inside a character; what follows is at most three
+/// bytes. For text that arrives in pieces.
+std::string_view whole_characters(std::string_view bytes);
+
+}  // namespace wattle

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace wattle {
+
+/// One typed question: a text with its id.
+struct Row {
+  nlohmann::json id;  ///< the input's `id`, or the row's number from 0
+  std::string text;   ///< well-formed UTF-8
+};
+
+enum class RowFormat {
+  kByName,  ///< by the file's name; standard input is JSON Lines when it begins with '{', else plain lines
+  kJsonl,   ///< JSON Lines: one object a line
+  kCsv,     ///< RFC 4180 with a header line; quoted fields may hold commas and line ends
+  kTsv,     ///< as csv with tabs; a quote that is not closed before the next tab is an ordinary character
+  kLines,   ///< one text a line
+  kWhole,   ///< the whole file is one text
+};
+
+struct RowOptions {
+  std::string field = "text";
+  RowFormat format = RowFormat::kByName;
+};
+
+struct Rows {
+  std::vector<Row> rows;
+  int64_t repaired = 0;  ///< rows that held invalid UTF-8, which became U+FFFD
+};
+
+/// Reads a file of rows; `path` may be "-" for standard input, and any file may be gzipped. A byte order mark
+/// and CRLF line ends are accepted, blank lines skipped. Throws Error naming the file and the row (and the
+/// fields there are) for a missing field, a text that is not a string, a line that is not JSON, an open
+/// quote, a row of the wrong width.
+Rows read_rows(const std::filesystem::path& path, const RowOptions& options = {});
+
+/// All texts, one after another without a separator, as one row: what perplexity is measured on.
+Row joined(std::span<const Row> rows);
+
+struct LabelledOptions {
+  std::string text_field = "text";
+  std::string label_field = "label";
+  /// The labels in the order of their indices. Empty: `labels` of meta.json beside the file where there is
+  /// one, else the distinct labels of the file in sorted order.
+  std::vector<std::string> label_names = {};
+  RowFormat format = RowFormat::kByName;
+};
+
+struct LabelledRows {
+  std::vector<Row> rows;
+  std::vector<int> labels;  ///< index into label_names, one a row
+  std::vector<std::string> label_names;
+  int64_t repaired = 0;
+
+  std::vector<std::string> texts() const;
+};
+
+/// Reads a labelled data set: the label is a name (string) or an index into the label names (number). Throws
+/// Error as read_rows does, and for a label that is not among the names.
+LabelledRows read_labelled_rows(const std::filesystem::path& path, const LabelledOptions& options = {});
+
+}  // namespace wattle

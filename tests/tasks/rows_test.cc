@@ -1,0 +1,156 @@
+#include "tasks/rows.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <wattle/error.h>
+#include <zlib.h>
+
+#include <fstream>
+
+namespace wattle {
+namespace {
+
+class RowsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("wattle_rows_" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(folder_ / name, std::ios::binary) << bytes;
+    return folder_ / name;
+  }
+  std::vector<std::string> texts(const std::string& name, const std::string& bytes,
+                                 RowOptions options = {}) const {
+    std::vector<std::string> texts;
+    for (const Row& row : read_rows(write(name, bytes), options).rows) texts.push_back(row.text);
+    return texts;
+  }
+  std::string sentence(const std::string& name, const std::string& bytes, RowOptions options = {}) const {
+    try {
+      read_rows(write(name, bytes), options);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit_status(), 2);
+      return error.what();
+    }
+    return "no error";
+  }
+
+  std::filesystem::path folder_;
+};
+
+using Texts = std::vector<std::string>;
+
+TEST_F(RowsTest, JsonLinesKeepIds) {
+  const Rows rows = read_rows(
+      write("a.jsonl",
+            "{\"id\": \"x-1\", \"text\": \"one\"}\r\n\n{\"text\": \"two\"}\n{\"id\": 7, \"text\": \"\"}"));
+  ASSERT_EQ(rows.rows.size(), 3u);
+  EXPECT_EQ(rows.rows[0].id, "x-1");
+  EXPECT_EQ(rows.rows[1].id, 1);
+  EXPECT_EQ(rows.rows[2].id, 7);
+  EXPECT_EQ(rows.rows[0].text, "one");
+  EXPECT_EQ(rows.rows[2].text, "");
+}
+
+TEST_F(RowsTest, CsvOfRfc4180) {
+  const std::string csv =
+      "\xEF\xBB\xBFid,text,n\r\n1,plain,a\r\n2,\"with, comma\",b\r\n3,\"a "
+      "\"\"quote\"\"\",c\r\n4,\"two\r\nlines\",d\r\n\r\n5,,e\r\n6,\"\",f";
+  EXPECT_EQ(texts("a.csv", csv), (Texts{"plain", "with, comma", "a \"quote\"", "two\r\nlines", "", ""}));
+  const Rows rows = read_rows(folder_ / "a.csv");
+  EXPECT_EQ(rows.rows[3].id, "4");
+  EXPECT_EQ(texts("a.csv", csv, {.field = "n"}).back(), "f");
+}
+
+TEST_F(RowsTest, TsvTakesQuotesLiterallyUnlessTheyEncloseAField) {
+  EXPECT_EQ(
+      texts("a.tsv",
+            "text\tlabel\n\"it 's fine\" , he said\t1\n\"\"\"good\"\"\tnow\"\t2\nplain\t3\n\"open\t4\n"),
+      (Texts{"\"it 's fine\" , he said", "\"good\"\tnow", "plain", "\"open"}));
+}
+
+TEST_F(RowsTest, PlainLinesAndWholeFiles) {
+  EXPECT_EQ(texts("a.txt", "one\r\n\n two \n"), (Texts{"one", " two "}));
+  EXPECT_EQ(texts("a.txt", "one\n\ntwo\n", {.format = RowFormat::kWhole}), (Texts{"one\n\ntwo\n"}));
+}
+
+TEST_F(RowsTest, Gzip) {
+  const auto path = folder_ / "a.jsonl.gz";
+  const std::string line = "{\"text\": \"packed\"}\n";
+  gzFile file = gzopen(path.c_str(), "wb");
+  gzwrite(file, line.data(), static_cast<unsigned>(line.size()));
+  gzclose(file);
+  EXPECT_EQ(read_rows(path).rows.at(0).text, "packed");
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 6);
+  EXPECT_THROW(read_rows(path), Error);
+}
+
+TEST_F(RowsTest, InvalidUtf8IsReplacedAndCounted) {
+  const Rows rows = read_rows(write("a.jsonl", "{\"text\": \"caf\xE9 ok\"}\n{\"text\": \"fine\"}\n"));
+  EXPECT_EQ(rows.repaired, 1);
+  EXPECT_EQ(rows.rows[0].text, "caf\xEF\xBF\xBD ok");
+}
+
+TEST_F(RowsTest, BadInputIsOneSentenceWithFilePlaceAndCure) {
+  struct Case {
+    std::string name, bytes, expected;
+    RowOptions options = {};
+  };
+  const std::vector<Case> cases = {
+      {"a.jsonl", "{\"text\": \"a\"}\n{\"body\": \"b\", \"n\": 1}\n",
+       "a.jsonl: row 1 (line 2) has no field 'text'; choose with --field one of: body, n"},
+      {"a.jsonl", "{\"text\": 3}\n", "a.jsonl: row 0 (line 1): field 'text' is not a text"},
+      {"a.jsonl", "{\"text\": \"a\"\n", "row 0 (line 1) is not a JSON object"},
+      {"a.jsonl", "[1]\n", "row 0 (line 1) is not a JSON object"},
+      {"a.jsonl", "", "holds no rows"},
+      {"a.csv", "id,text\n", "holds no rows"},
+      {"a.csv", "id,text\n1,a\n2,b,c\n", "row 1 (line 3) has 3 fields where the header has 2"},
+      {"a.csv", "id,text\n1,\"a\n2,b\n", "line 2: the quote that opens a field is not closed"},
+      {"a.csv", "id,text\n1,\"a\" b\n", "line 2: the quote that opens a field is not closed"},
+      {"a.csv", "id,message\n1,a\n",
+       "row 0 (line 2) has no field 'text'; choose with --field one of: id, message"},
+      {"a.dat", "id,message\n", "the name does not say what the file is"},
+      {"a.csv", std::string("\xFF\xFEi\0d\0", 6), "is UTF-16"},
+  };
+  for (const Case& c : cases) {
+    EXPECT_NE(sentence(c.name, c.bytes, c.options).find(c.expected), std::string::npos)
+        << c.bytes << " -> " << sentence(c.name, c.bytes, c.options);
+  }
+  EXPECT_THROW(read_rows(folder_ / "missing.jsonl"), Error);
+  EXPECT_THROW(read_rows(folder_), Error);
+}
+
+TEST_F(RowsTest, LabelsByNameIndexAndMeta) {
+  const auto csv = write("a.csv", "text,kind\na,spam\nb,ham\nc,spam\n");
+  LabelledRows data = read_labelled_rows(csv, {.label_field = "kind"});
+  EXPECT_EQ(data.label_names, (Texts{"ham", "spam"}));
+  EXPECT_EQ(data.labels, (std::vector<int>{1, 0, 1}));
+  EXPECT_EQ(data.texts(), (Texts{"a", "b", "c"}));
+  EXPECT_THROW(read_labelled_rows(csv, {.label_field = "kind", .label_names = {"ham"}}), Error);
+  EXPECT_THROW(read_labelled_rows(csv), Error) << "no field 'label'";
+
+  const auto jsonl = write("b.jsonl", "{\"text\": \"a\", \"label\": 10}\n{\"text\": \"b\", \"label\": 9}\n");
+  EXPECT_EQ(read_labelled_rows(jsonl).label_names, (Texts{"9", "10"}));
+  write("meta.json", "{\"labels\": [\"no\", \"yes\"]}");
+  const auto named =
+      write("c.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"b\", \"label\": \"no\"}\n");
+  data = read_labelled_rows(named);
+  EXPECT_EQ(data.label_names, (Texts{"no", "yes"}));
+  EXPECT_EQ(data.labels, (std::vector<int>{1, 0}));
+  EXPECT_THROW(read_labelled_rows(jsonl), Error) << "index 10 is beyond the labels of meta.json";
+}
+
+TEST_F(RowsTest, ReadsTheEvaluationData) {
+  const std::filesystem::path data = WATTLE_SOURCE_DIR "/../shared/data";
+  if (!std::filesystem::exists(data)) GTEST_SKIP() << "the evaluation data is not beside the checkout";
+  const LabelledRows spam = read_labelled_rows(data / "sms_spam/train.jsonl");
+  EXPECT_EQ(spam.rows.size(), 4165u);
+  EXPECT_EQ(spam.label_names, (Texts{"ham", "spam"}));
+  EXPECT_EQ(joined(read_rows(data / "wikitext2/eval.jsonl.gz").rows).text.size(), 1290590u);
+}
+
+}  // namespace
+}  // namespace wattle
