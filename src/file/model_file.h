@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/mapped_file.h"
@@ -20,7 +21,7 @@ namespace wattle {
 struct Tensor {
   std::string name;
   Format format = Format::kF32;
-  std::vector<int64_t> shape;        ///< outermost first, as PyTorch prints it: [out, in]; GGUF stores the reverse
+  std::vector<int64_t> shape;  ///< outermost first, as PyTorch prints it: [out, in]; GGUF stores the reverse
   std::span<const std::byte> bytes;  ///< contiguous, last dimension fastest; may be unaligned
 
   int64_t elements() const;
@@ -32,8 +33,8 @@ struct Tensor {
 /// Every count was checked against the bytes there are; nothing of the file is ever executed.
 class ModelFile {
  public:
-  /// A .gguf, .safetensors (single, or the index of a sharded one), .pth/.bin/.pt pickle, or a Hugging Face folder.
-  /// Throws Error with one sentence for anything cut, corrupt, hostile or unknown.
+  /// A .gguf, .safetensors (single, or the index of a sharded one), .pth/.bin/.pt pickle, or a Hugging Face
+  /// folder. Throws Error with one sentence for anything cut, corrupt, hostile or unknown.
   static ModelFile open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
@@ -72,6 +73,7 @@ class ModelFile {
   std::vector<Tensor> tensors_;
   std::vector<MappedFile> mappings_;
   std::vector<std::unique_ptr<std::vector<std::byte>>> owned_;
+  std::unordered_map<std::string, size_t> index_;  ///< name -> position in tensors_
 };
 
 /// Bits per weight over all tensors, as stored.

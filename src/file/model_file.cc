@@ -1,0 +1,137 @@
+#include "file/model_file.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include <fmt/ranges.h>
+#include <wattle/error.h>
+
+#include "file/readers.h"
+
+namespace wattle {
+
+int64_t Tensor::elements() const {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+int64_t checked_elements(std::span<const int64_t> shape, const std::string& origin, std::string_view tensor) {
+  // A zero dimension makes an empty tensor, but the others must not overflow on the way there either.
+  int64_t elements = 1;
+  bool empty = false;
+  for (const int64_t dimension : shape) {
+    empty = empty || dimension == 0;
+    if (dimension < 0 || (dimension > 0 && elements > std::numeric_limits<int64_t>::max() / 8 / dimension)) {
+      fail("{}: tensor {} has the impossible shape [{}]; the file is corrupt, get it again", origin, tensor,
+           fmt::join(shape, ", "));
+    }
+    elements *= std::max<int64_t>(dimension, 1);
+  }
+  return empty ? 0 : elements;
+}
+
+size_t checked_bytes(Format format, std::span<const int64_t> shape, const std::string& origin,
+                     std::string_view tensor) {
+  const auto elements = static_cast<size_t>(checked_elements(shape, origin, tensor));
+  const FormatInfo& stored = info(format);
+  const auto row = static_cast<size_t>(shape.empty() ? 1 : shape.back());
+  if (row % stored.block_weights != 0) {
+    fail(
+        "{}: tensor {} has rows of {} values, which {} cannot store in blocks of {}; the file is corrupt, "
+        "get it again",
+        origin, tensor, row, stored.name, stored.block_weights);
+  }
+  return elements / stored.block_weights * stored.block_bytes;  // at most 8 bytes a weight: no overflow
+}
+
+void check_tensors(const std::vector<Tensor>& tensors, const std::string& origin) {
+  std::vector<const Tensor*> order;
+  order.reserve(tensors.size());
+  for (const Tensor& tensor : tensors) order.push_back(&tensor);
+
+  std::sort(order.begin(), order.end(), [](const Tensor* a, const Tensor* b) { return a->name < b->name; });
+  for (size_t i = 1; i < order.size(); ++i) {
+    if (order[i]->name == order[i - 1]->name) {
+      fail("{}: tensor {} is there twice; the file is corrupt, get it again", origin, order[i]->name);
+    }
+  }
+  std::erase_if(order, [](const Tensor* tensor) { return tensor->bytes.empty(); });
+  std::sort(order.begin(), order.end(),
+            [](const Tensor* a, const Tensor* b) { return std::less<>()(a->bytes.data(), b->bytes.data()); });
+  for (size_t i = 1; i < order.size(); ++i) {
+    if (std::less<>()(order[i]->bytes.data(), order[i - 1]->bytes.data() + order[i - 1]->bytes.size())) {
+      fail("{}: tensors {} and {} overlap; the file is corrupt, get it again", origin, order[i - 1]->name,
+           order[i]->name);
+    }
+  }
+}
+
+ModelFile::ModelFile(Contents contents)
+    : path_(std::move(contents.path)),
+      kind_(std::move(contents.kind)),
+      metadata_(std::move(contents.metadata)),
+      tensors_(std::move(contents.tensors)),
+      mappings_(std::move(contents.mappings)),
+      owned_(std::move(contents.owned)) {
+  for (size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
+}
+
+ModelFile ModelFile::open(const std::filesystem::path& path) {
+  MappedFile mapping(path);
+  Contents contents = read_gguf(mapping.bytes(), path.string());
+  contents.path = path;
+  contents.mappings.push_back(std::move(mapping));
+  return ModelFile(std::move(contents));
+}
+
+const Tensor* ModelFile::find(std::string_view name) const {
+  const auto place = index_.find(std::string(name));
+  return place == index_.end() ? nullptr : &tensors_[place->second];
+}
+
+const Tensor& ModelFile::need(std::string_view name) const {
+  const Tensor* tensor = find(name);
+  if (tensor == nullptr) {
+    fail("{}: the tensor {} is missing; the file is incomplete or of another family, get or convert it again",
+         path_.string(), name);
+  }
+  return *tensor;
+}
+
+const Tensor& ModelFile::need(std::string_view name, std::span<const int64_t> shape) const {
+  const Tensor& tensor = need(name);
+  if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end())) {
+    fail("{}: tensor {} has the shape [{}] and the metadata ask for [{}]; get or convert the model again",
+         path_.string(), name, fmt::join(tensor.shape, ", "), fmt::join(shape, ", "));
+  }
+  return tensor;
+}
+
+std::vector<float> ModelFile::decoded(const Tensor& tensor) const {
+  std::vector<float> values(static_cast<size_t>(tensor.elements()));
+  decode(tensor.format, tensor.bytes, values);
+  return values;
+}
+
+void ModelFile::release(const Tensor& tensor) const {
+  for (const MappedFile& mapping : mappings_) {
+    const auto whole = mapping.bytes();
+    const auto* begin = tensor.bytes.data();
+    if (std::less_equal<>()(whole.data(), begin) && std::less<>()(begin, whole.data() + whole.size())) {
+      mapping.release(tensor.bytes);
+      return;
+    }
+  }
+}
+
+double bits_per_weight(const ModelFile& file) {
+  double bytes = 0;
+  double weights = 0;
+  for (const Tensor& tensor : file.tensors()) {
+    bytes += static_cast<double>(tensor.bytes.size());
+    weights += static_cast<double>(tensor.elements());
+  }
+  return weights == 0 ? 0 : 8 * bytes / weights;
+}
+
+}  // namespace wattle
