@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/work.h"
+#include "decode/key_value_cache.h"
 #include "file/model_file.h"
 #include "kernels/matmul.h"
 #include "tensor/matrix.h"
@@ -20,7 +21,7 @@ namespace wattle {
 struct LoadOptions {
   std::optional<Activations> activations;  ///< default: what each format multiplies with
   Format cache_format = Format::kF16;      ///< key-value cache: F16, F32 or Q8_0
-  int64_t context = 0;                     ///< tokens a cache holds; 0: what the model was trained with, at most 4096
+  int64_t context = 0;  ///< tokens a cache holds; 0: what the model was trained with, at most 4096
 };
 
 /// A family that reads whole sequences at once (bert, mpnet).
@@ -31,17 +32,6 @@ class Encoder {
   virtual void hidden_states(const Ragged<TokenId>& tokens, MatrixView out, Work& work) = 0;
   virtual int64_t width() const = 0;
   virtual int64_t max_tokens() const = 0;  ///< longest sequence, special tokens included
-};
-
-/// Keys and values of one sequence, owned by the caller; made by Decoder::new_cache.
-class KeyValueCache {
- public:
-  virtual ~KeyValueCache() = default;
-  virtual int64_t length() const = 0;
-  virtual int64_t capacity() const = 0;
-  /// Forgets everything after the first `length` tokens (a shared prompt is computed once and reused).
-  virtual void truncate(int64_t length) = 0;
-  virtual size_t bytes() const = 0;
 };
 
 /// Tokens of one sequence that continue what its cache holds.
@@ -56,10 +46,13 @@ enum class LogitsWanted { kLast, kAll };
 class Decoder {
  public:
   virtual ~Decoder() = default;
+  /// A cache for `capacity` tokens; 0: what LoadOptions::context asked for.
   virtual std::unique_ptr<KeyValueCache> new_cache(int64_t capacity) const = 0;
-  /// Runs every input (a ragged batch), appends to the caches. logits [rows, vocabulary]: one row an input (kLast), or
-  /// one a token in order (kAll). Error when a cache is full.
-  virtual void forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits, Work& work) = 0;
+  /// Runs every input (a ragged batch, each with a cache of its own), appends to the caches. logits [rows,
+  /// vocabulary]: one row an input (kLast), or one a token in order (kAll). Error when a cache is full.
+  /// Work.tokens_in counts every token run; tokens_out is left to the caller, who knows which were generated.
+  virtual void forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits,
+                       Work& work) = 0;
   virtual int64_t vocabulary() const = 0;
   virtual int64_t context_length() const = 0;  ///< what the model was trained with
 };
@@ -69,7 +62,8 @@ enum class Pooling { kNone, kMean, kCls, kLast };
 /// An opened model: weights packed for this machine, tokenizer, family. Knows no tasks and no joules.
 class Model {
  public:
-  /// A file or folder (see ModelFile::open), or `shape:NAME`. Error for an unknown architecture, naming those known.
+  /// A file or folder (see ModelFile::open), or `shape:NAME`. Error for an unknown architecture, naming those
+  /// known.
   static std::unique_ptr<Model> open(const std::string& path, const LoadOptions& options = {});
 
   const ModelFile& file() const { return *file_; }
@@ -87,6 +81,7 @@ class Model {
  private:
   Model() = default;
   std::unique_ptr<ModelFile> file_;
+  std::vector<std::vector<std::byte>> generated_tables_;  ///< embedding tables of a shape
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Encoder> encoder_;
   std::unique_ptr<Decoder> decoder_;

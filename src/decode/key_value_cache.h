@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "quant/format.h"
+#include "tensor/matrix.h"
+
+namespace wattle {
+
+/// Keys are kept in blocks of so many positions, transposed, so that attention reads the keys of neighbouring
+/// positions as one vector.
+inline constexpr int64_t kKeyBlock = 64;
+
+struct CacheShape {
+  int64_t layers = 0, kv_heads = 0, head_dim = 0;
+  int64_t capacity = 0;          ///< positions
+  Format format = Format::kF16;  ///< F32, F16 or Q8_0
+};
+
+/// The stored keys and values of one head of one layer.
+/// Keys of block b, F32 and F16: [head_dim, kKeyBlock]; Q8_0: int8 [head_dim, kKeyBlock], then the scales as
+/// F16 [head_dim / 32, kKeyBlock]. Values: rows [head_dim] of the format, one a position.
+struct HeadCache {
+  Format format = Format::kF32;
+  const std::byte* keys = nullptr;
+  const std::byte* values = nullptr;
+  size_t key_block_bytes = 0;
+  size_t value_row_bytes = 0;
+};
+
+/// Keys and values of one sequence for all layers, owned by the caller; made by Decoder::new_cache. Memory is
+/// reserved for `capacity` positions, but the operating system gives pages only to those written.
+class KeyValueCache {
+ public:
+  /// Error for a format other than F32, F16 and Q8_0, and for Q8_0 with a head dimension that 32 does not
+  /// divide.
+  explicit KeyValueCache(const CacheShape& shape);
+
+  int64_t length() const { return length_; }
+  int64_t capacity() const { return shape_.capacity; }
+  /// Forgets everything after the first `length` tokens (a shared prompt is computed once and reused).
+  void truncate(int64_t length);
+  size_t bytes() const { return memory_.size(); }
+  /// Bytes that one position takes in all layers.
+  size_t bytes_per_position() const;
+  const CacheShape& shape() const { return shape_; }
+
+  /// Stores key and value [head_dim] of a position, at or beyond length(). Threads may store different
+  /// positions or heads at once.
+  void store(int64_t layer, int64_t head, int64_t position, const float* key, const float* value);
+  /// Counts `tokens` positions as stored, once every layer has them.
+  void advance(int64_t tokens);
+  HeadCache head(int64_t layer, int64_t head) const;
+
+ private:
+  std::byte* keys(int64_t layer, int64_t head) const;
+  std::byte* values(int64_t layer, int64_t head) const;
+
+  CacheShape shape_;
+  size_t key_block_bytes_ = 0, value_row_bytes_ = 0, head_bytes_ = 0, keys_bytes_ = 0;
+  int64_t length_ = 0;
+  AlignedBuffer<std::byte> memory_;
+};
+
+}  // namespace wattle

@@ -1,0 +1,281 @@
+#include "layers/attention.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/cpu.h"
+#include "base/threads.h"
+#include "layers/attention_kernels.h"
+#include "quant/half.h"
+
+namespace wattle {
+namespace {
+
+constexpr int64_t kTileRows = 48;  // queries (48 x 128 floats) and scores stay in the second-level cache
+
+const AttentionKernels& kernels() {
+#if defined(__x86_64__)
+  switch (active_isa()) {
+    case Isa::kAvx512:
+    case Isa::kAvx512Vnni:
+      return kAttentionAvx512;
+    case Isa::kAvx2:
+    case Isa::kAvx2Vnni:
+      return kAttentionAvx2;
+    default:
+      break;
+  }
+#endif
+  return kAttentionPortable;
+}
+
+// One query of one head: the keys from..to that it sees, and its bias, indexed by the key's position.
+struct TileRow {
+  const float* query = nullptr;
+  float* out = nullptr;
+  int64_t from = 0, to = 0;
+  const float* bias = nullptr;
+};
+
+struct Scratch {
+  AlignedBuffer<float> queries, scores, sums, keys, values;
+  std::array<float, kTileRows> maximum, total;
+  std::vector<TileRow> rows;
+
+  void reserve(int64_t head_dim) {
+    queries.reserve(static_cast<size_t>(kTileRows * head_dim));
+    sums.reserve(static_cast<size_t>(kTileRows * head_dim));
+    scores.reserve(static_cast<size_t>(kTileRows * kKeyBlock));
+  }
+};
+
+Scratch& scratch() {
+  thread_local Scratch memory;
+  return memory;
+}
+
+void decode_q8_keys(const std::byte* block, int64_t head_dim, float* out) {
+  const auto* quants = reinterpret_cast<const int8_t*>(block);
+  const auto* scales = reinterpret_cast<const uint16_t*>(block + head_dim * kKeyBlock);
+  for (int64_t group = 0; group < head_dim / 32; ++group) {
+    float scale[kKeyBlock];
+    for (int64_t j = 0; j < kKeyBlock; ++j) scale[j] = float_from_half(scales[group * kKeyBlock + j]);
+    for (int64_t i = group * 32 * kKeyBlock; i < (group + 1) * 32 * kKeyBlock; ++i) {
+      out[i] = static_cast<float>(quants[i]) * scale[i % kKeyBlock];
+    }
+  }
+}
+
+// scores [rows, columns] = queries times the transposed keys of a block.
+void score_block(const AttentionKernels& kernel, const HeadCache& head, int64_t head_dim, int64_t block,
+                 int64_t rows, int64_t columns, Scratch& memory) {
+  const std::byte* keys = head.keys + static_cast<size_t>(block) * head.key_block_bytes;
+  const float* queries = memory.queries.data();
+  float* scores = memory.scores.data();
+  if (head.format == Format::kF16) {
+    kernel.product_f16(rows, columns, head_dim, queries, head_dim, reinterpret_cast<const uint16_t*>(keys),
+                       kKeyBlock, scores, kKeyBlock, false);
+    return;
+  }
+  const auto* floats = reinterpret_cast<const float*>(keys);
+  if (head.format == Format::kQ8_0) {
+    memory.keys.reserve(static_cast<size_t>(head_dim * kKeyBlock));
+    decode_q8_keys(keys, head_dim, memory.keys.data());
+    floats = memory.keys.data();
+  }
+  kernel.product_f32(rows, columns, head_dim, queries, head_dim, floats, kKeyBlock, scores, kKeyBlock, false);
+}
+
+// sums [rows, head_dim] += probabilities [rows, count] times the values of `count` positions from `position`.
+void add_values(const AttentionKernels& kernel, const HeadCache& head, int64_t head_dim, int64_t position,
+                int64_t count, int64_t rows, Scratch& memory) {
+  const std::byte* values = head.values + static_cast<size_t>(position) * head.value_row_bytes;
+  const float* scores = memory.scores.data() + position % kKeyBlock;
+  float* sums = memory.sums.data();
+  if (head.format == Format::kF16) {
+    kernel.product_f16(rows, head_dim, count, scores, kKeyBlock, reinterpret_cast<const uint16_t*>(values),
+                       static_cast<int64_t>(head.value_row_bytes / sizeof(uint16_t)), sums, head_dim, true);
+    return;
+  }
+  const auto* floats = reinterpret_cast<const float*>(values);
+  auto stride = static_cast<int64_t>(head.value_row_bytes / sizeof(float));
+  if (head.format == Format::kQ8_0) {
+    memory.values.reserve(static_cast<size_t>(head_dim * kKeyBlock));
+    decode(Format::kQ8_0, {values, static_cast<size_t>(count) * head.value_row_bytes},
+           {memory.values.data(), static_cast<size_t>(count * head_dim)});
+    floats = memory.values.data();
+    stride = head_dim;
+  }
+  kernel.product_f32(rows, head_dim, count, scores, kKeyBlock, floats, stride, sums, head_dim, true);
+}
+
+// Adds the bias and hides what a row does not see; then the online softmax. Columns are rounded up to whole
+// vectors.
+void soften(const AttentionKernels& kernel, std::span<const TileRow> rows, int64_t first_key, int64_t columns,
+            int64_t head_dim, Scratch& memory) {
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const TileRow& row = rows[r];
+    float* scores = memory.scores.data() + static_cast<int64_t>(r) * kKeyBlock;
+    const int64_t from = std::clamp<int64_t>(row.from - first_key, 0, columns);
+    const int64_t to = std::clamp<int64_t>(row.to - first_key, from, columns);
+    if (row.bias != nullptr) {
+      for (int64_t j = from; j < to; ++j) scores[j] += row.bias[first_key + j];
+    }
+    std::fill(scores, scores + from, -std::numeric_limits<float>::infinity());
+    std::fill(scores + to, scores + columns, -std::numeric_limits<float>::infinity());
+    const float factor = kernel.softmax_step(scores, columns, memory.maximum[r], memory.total[r]);
+    if (factor != 1) {
+      float* sums = memory.sums.data() + static_cast<int64_t>(r) * head_dim;
+      for (int64_t i = 0; i < head_dim; ++i) sums[i] *= factor;
+    }
+  }
+}
+
+// Attention of up to kTileRows queries that read the same key-value head.
+void attend_tile(const AttentionKernels& kernel, const HeadCache& head, int64_t head_dim, float scale,
+                 std::span<const TileRow> rows, Scratch& memory) {
+  memory.reserve(head_dim);
+  const auto count = static_cast<int64_t>(rows.size());
+  int64_t from = std::numeric_limits<int64_t>::max(), to = 0;
+  for (int64_t r = 0; r < count; ++r) {
+    float* query = memory.queries.data() + r * head_dim;
+    for (int64_t i = 0; i < head_dim; ++i) query[i] = rows[r].query[i] * scale;
+    from = std::min(from, rows[r].from);
+    to = std::max(to, rows[r].to);
+    memory.maximum[r] = -std::numeric_limits<float>::infinity();
+    memory.total[r] = 0;
+  }
+  std::fill_n(memory.sums.data(), count * head_dim, 0.0f);
+  for (int64_t block = from / kKeyBlock; block * kKeyBlock < to; ++block) {
+    const int64_t first_key = block * kKeyBlock;
+    const int64_t seen = std::min(kKeyBlock, to - first_key);
+    const int64_t columns = (seen + 15) / 16 * 16;
+    score_block(kernel, head, head_dim, block, count, columns, memory);
+    soften(kernel, rows, first_key, columns, head_dim, memory);
+    add_values(kernel, head, head_dim, first_key, seen, count, memory);
+  }
+  for (int64_t r = 0; r < count; ++r) {
+    const float* sums = memory.sums.data() + r * head_dim;
+    const float inverse = 1 / memory.total[r];
+    for (int64_t i = 0; i < head_dim; ++i) rows[r].out[i] = sums[i] * inverse;
+  }
+}
+
+// Keys [length, head_dim] of one head as blocks [head_dim, kKeyBlock].
+void transpose_keys(ConstMatrixView keys, float* blocks) {
+  for (int64_t first = 0; first < keys.rows; first += kKeyBlock, blocks += keys.columns * kKeyBlock) {
+    const int64_t count = std::min(kKeyBlock, keys.rows - first);
+    for (int64_t j = 0; j < count; ++j) {
+      const float* key = keys.data + (first + j) * keys.stride;
+      for (int64_t i = 0; i < keys.columns; ++i) blocks[i * kKeyBlock + j] = key[i];
+    }
+  }
+}
+
+}  // namespace
+
+void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
+                   std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work) {
+  const AttentionKernels& kernel = kernels();
+  const int64_t n = shape.head_dim;
+  const int64_t group = shape.heads / shape.kv_heads;
+  const int64_t items = (static_cast<int64_t>(offsets.size()) - 1) * shape.heads;
+#pragma omp parallel for schedule(dynamic) num_threads(threads())
+  for (int64_t item = 0; item < items; ++item) {
+    const int64_t sequence = item / shape.heads, head = item % shape.heads;
+    const int64_t first = offsets[sequence], length = offsets[sequence + 1] - first;
+    Scratch& memory = scratch();
+    memory.keys.reserve(static_cast<size_t>((length + kKeyBlock - 1) / kKeyBlock * kKeyBlock * n));
+    transpose_keys(k.rows_from(first, length).columns_from(head / group * n, n), memory.keys.data());
+    const MatrixView head_out = out.columns_from(head * n, n);
+    const HeadCache keys_values{
+        Format::kF32, reinterpret_cast<const std::byte*>(memory.keys.data()),
+        reinterpret_cast<const std::byte*>(v.data + first * v.stride + head / group * n),
+        static_cast<size_t>(n * kKeyBlock) * sizeof(float), static_cast<size_t>(v.stride) * sizeof(float)};
+    for (int64_t begin = 0; begin < length; begin += kTileRows) {
+      memory.rows.clear();
+      for (int64_t i = begin; i < std::min(length, begin + kTileRows); ++i) {
+        const float* row_bias =
+            bias == nullptr ? nullptr
+                            : bias->values.data() + head * (2 * bias->reach - 1) + bias->reach - 1 - i;
+        memory.rows.push_back({q.data + (first + i) * q.stride + head * n,
+                               head_out.data + (first + i) * out.stride, 0, length, row_bias});
+      }
+      attend_tile(kernel, keys_values, n, shape.scale, memory.rows, memory);
+    }
+  }
+  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
+    const auto length = static_cast<double>(offsets[i + 1] - offsets[i]);
+    work.macs_fp32 += 2 * length * length * static_cast<double>(shape.heads * n);
+    work.activation_bytes +=
+        sizeof(float) * length * static_cast<double>((2 * shape.heads + 2 * shape.kv_heads) * n);
+  }
+}
+
+namespace {
+
+// A tile of attend_cached: rows begin .. end of (token, head in group) of one key-value head of one sequence.
+struct CachedItem {
+  const CachedSequence* sequence;
+  int64_t kv_head, begin, end;
+};
+
+// Small tiles when there are few rows, so that every thread has one; a row's arithmetic does not depend on
+// its tile.
+std::vector<CachedItem> cached_items(const AttentionShape& shape, std::span<const CachedSequence> sequences) {
+  const int64_t group = shape.heads / shape.kv_heads;
+  int64_t all = 0;
+  for (const CachedSequence& sequence : sequences) all += sequence.count * shape.heads;
+  const int64_t tile = std::clamp<int64_t>((all + threads() - 1) / threads(), 1, kTileRows);
+  std::vector<CachedItem> items;
+  for (const CachedSequence& sequence : sequences) {
+    for (int64_t head = 0; head < shape.kv_heads; ++head) {
+      for (int64_t begin = 0; begin < sequence.count * group; begin += tile) {
+        items.push_back({&sequence, head, begin, std::min(begin + tile, sequence.count * group)});
+      }
+    }
+  }
+  return items;
+}
+
+}  // namespace
+
+void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
+                   int64_t layer, int64_t window, MatrixView out, Work& work) {
+  const AttentionKernels& kernel = kernels();
+  const int64_t n = shape.head_dim;
+  const int64_t group = shape.heads / shape.kv_heads;
+  const std::vector<CachedItem> items = cached_items(shape, sequences);
+#pragma omp parallel for schedule(dynamic) num_threads(threads())
+  for (size_t i = 0; i < items.size(); ++i) {
+    const CachedItem& item = items[i];
+    Scratch& memory = scratch();
+    memory.rows.clear();
+    for (int64_t r = item.begin; r < item.end; ++r) {
+      const int64_t token = r / group, head = item.kv_head * group + r % group;
+      const int64_t to = item.sequence->position + token + 1;
+      const int64_t row = item.sequence->first + token;
+      memory.rows.push_back({q.data + row * q.stride + head * n, out.data + row * out.stride + head * n,
+                             window > 0 ? std::max<int64_t>(0, to - window) : 0, to, nullptr});
+    }
+    attend_tile(kernel, item.sequence->cache->head(layer, item.kv_head), n, shape.scale, memory.rows, memory);
+  }
+  for (const CachedSequence& sequence : sequences) {
+    double seen = 0;
+    for (int64_t to = sequence.position + 1; to <= sequence.position + sequence.count; ++to) {
+      seen += static_cast<double>(window > 0 ? std::min(to, window) : to);
+    }
+    work.macs_fp32 += 2 * seen * static_cast<double>(shape.heads * n);
+    const int64_t end = sequence.position + sequence.count;
+    const int64_t held = window > 0 ? std::min(end, window + sequence.count - 1) : end;
+    work.activation_bytes += static_cast<double>(held) *
+                                 static_cast<double>(sequence.cache->bytes_per_position()) /
+                                 static_cast<double>(sequence.cache->shape().layers) +
+                             2.0 * sizeof(float) * static_cast<double>(sequence.count * shape.heads * n);
+  }
+}
+
+}  // namespace wattle

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/work.h"
+#include "decode/key_value_cache.h"
+#include "tensor/matrix.h"
+
+namespace wattle {
+
+/// Heads of an attention layer. Query head h reads key-value head h / (heads / kv_heads) (Ainslie et al.
+/// 2023).
+struct AttentionShape {
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  float scale = 1;  ///< the scores' factor, usually 1 / sqrt(head_dim)
+};
+
+/// A bias that is added to the scores and depends on the distance key - query alone (relative attention bias
+/// of T5 and MPNet, ALiBi): the value for head h and distance d is values[h * (2 * reach - 1) + d + reach -
+/// 1].
+struct DistanceBias {
+  std::vector<float> values;
+  int64_t reach = 0;  ///< distances from -(reach - 1) to reach - 1; at least the longest sequence
+};
+
+/// Softmax(q k^T * scale + bias) v within each sequence: every token sees every token of its own sequence.
+/// q, k, v [tokens, heads * head_dim]; sequence i is rows offsets[i] .. offsets[i + 1]; out [tokens, heads *
+/// head_dim]. The same bits for any number of threads and any batching (FlashAttention's tiles: Dao et al.
+/// 2022).
+void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
+                   std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work);
+
+/// Rows first .. first + count of a batch continue one sequence at `position`; its cache already holds their
+/// keys.
+struct CachedSequence {
+  KeyValueCache* cache = nullptr;
+  int64_t first = 0, count = 0, position = 0;
+};
+
+/// Causal attention over caches: the token at position p sees positions max(0, p - window + 1) .. p; window 0
+/// means all. q and out [tokens, heads * head_dim].
+void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
+                   int64_t layer, int64_t window, MatrixView out, Work& work);
+
+}  // namespace wattle

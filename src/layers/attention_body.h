@@ -1,0 +1,152 @@
+// The furniture of AttentionKernels in GCC's vector extensions. An instruction set's file defines, in an
+// unnamed namespace: kWidth (floats a vector), kRows and kVectors (the register tile), Vector, fma() and
+// load_half(). No inline function of the standard library is used here: the linker might keep the copy that
+// was compiled for a newer processor.
+
+namespace wattle {
+namespace {
+
+using Integers = int __attribute__((vector_size(kWidth * 4)));
+
+inline Vector broadcast(float value) {
+  return value - Vector{};
+}
+
+inline Vector load(const float* from) {
+  Vector value;
+  __builtin_memcpy(&value, from, sizeof value);
+  return value;
+}
+inline Vector load(const uint16_t* from) {
+  return load_half(from);
+}
+inline void store(float* to, Vector value) {
+  __builtin_memcpy(to, &value, sizeof value);
+}
+
+inline float scalar(float value) {
+  return value;
+}
+inline float scalar(uint16_t value) {
+  return float_from_half(value);
+}
+
+/// exp(x) for x <= 0 after Cephes: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]. Zero below the smallest
+/// normal number, NaN for NaN.
+inline Vector exp_negative(Vector x) {
+  constexpr float kLog2E = 1.44269504088896341f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+  const Vector lowest = broadcast(-87.33654f);
+  const Integers vanishes = x < lowest;
+  x = vanishes ? lowest : x;
+  const Vector shifted = fma(x, broadcast(kLog2E), broadcast(kRound));
+  const Vector n = shifted - broadcast(kRound);
+  Vector r = fma(n, broadcast(-kLn2High), x);
+  r = fma(n, broadcast(-kLn2Low), r);
+  Vector p = broadcast(1.9875691500e-4f);
+  p = fma(p, r, broadcast(1.3981999507e-3f));
+  p = fma(p, r, broadcast(8.3334519073e-3f));
+  p = fma(p, r, broadcast(4.1665795894e-2f));
+  p = fma(p, r, broadcast(1.6666665459e-1f));
+  p = fma(p, r, broadcast(5.0000001201e-1f));
+  p = fma(p, r * r, r + broadcast(1.0f));
+  const Vector power = (Vector)((Integers)p + ((Integers)shifted << 23));
+  return vanishes ? Vector{} : power;
+}
+
+template <int Rows, int Vectors, typename T>
+void product_tile(int64_t depth, const float* a, int64_t a_stride, const T* b, int64_t b_stride, float* c,
+                  int64_t c_stride, bool add) {
+  Vector sums[Rows][Vectors];
+  for (int r = 0; r < Rows; ++r) {
+    for (int v = 0; v < Vectors; ++v) sums[r][v] = add ? load(c + r * c_stride + v * kWidth) : Vector{};
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    Vector columns[Vectors];
+    for (int v = 0; v < Vectors; ++v) columns[v] = load(b + k * b_stride + v * kWidth);
+    for (int r = 0; r < Rows; ++r) {
+      const Vector value = broadcast(a[r * a_stride + k]);
+      for (int v = 0; v < Vectors; ++v) sums[r][v] = fma(value, columns[v], sums[r][v]);
+    }
+  }
+  for (int r = 0; r < Rows; ++r) {
+    for (int v = 0; v < Vectors; ++v) store(c + r * c_stride + v * kWidth, sums[r][v]);
+  }
+}
+
+template <int Vectors, typename T>
+void product_panel(int64_t rows, int64_t depth, const float* a, int64_t a_stride, const T* b,
+                   int64_t b_stride, float* c, int64_t c_stride, bool add) {
+  while (rows > 0) {
+    const int64_t step = rows < kRows ? rows : kRows;
+    switch (step) {
+      case 1:
+        product_tile<1, Vectors>(depth, a, a_stride, b, b_stride, c, c_stride, add);
+        break;
+      case 2:
+        product_tile<2, Vectors>(depth, a, a_stride, b, b_stride, c, c_stride, add);
+        break;
+      case 3:
+        product_tile<3, Vectors>(depth, a, a_stride, b, b_stride, c, c_stride, add);
+        break;
+      case 4:
+        product_tile<4, Vectors>(depth, a, a_stride, b, b_stride, c, c_stride, add);
+        break;
+      case 5:
+        product_tile<5, Vectors>(depth, a, a_stride, b, b_stride, c, c_stride, add);
+        break;
+      default:
+        product_tile<6, Vectors>(depth, a, a_stride, b, b_stride, c, c_stride, add);
+        break;
+    }
+    a += step * a_stride, c += step * c_stride, rows -= step;
+  }
+}
+
+template <typename T>
+void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t a_stride, const T* b,
+             int64_t b_stride, float* c, int64_t c_stride, bool add) {
+  int64_t column = 0;
+  for (; column + kVectors * kWidth <= columns; column += kVectors * kWidth) {
+    product_panel<kVectors>(rows, depth, a, a_stride, b + column, b_stride, c + column, c_stride, add);
+  }
+  for (; column + kWidth <= columns; column += kWidth) {
+    product_panel<1>(rows, depth, a, a_stride, b + column, b_stride, c + column, c_stride, add);
+  }
+  for (; column < columns; ++column) {
+    for (int64_t r = 0; r < rows; ++r) {
+      float sum = add ? c[r * c_stride + column] : 0;
+      for (int64_t k = 0; k < depth; ++k) sum += a[r * a_stride + k] * scalar(b[k * b_stride + column]);
+      c[r * c_stride + column] = sum;
+    }
+  }
+}
+
+float softmax_step(float* scores, int64_t n, float& maximum, float& sum) {
+  Vector largest = load(scores);
+  for (int64_t i = kWidth; i < n; i += kWidth) {
+    const Vector value = load(scores + i);
+    largest = value > largest ? value : largest;
+  }
+  float next = maximum;
+  for (int i = 0; i < kWidth; ++i) next = largest[i] > next ? largest[i] : next;
+  if (next == -__builtin_inff()) {  // nothing here is visible
+    for (int64_t i = 0; i < n; ++i) scores[i] = 0;
+    return 1;
+  }
+  Vector total{};
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const Vector power = exp_negative(load(scores + i) - broadcast(next));
+    store(scores + i, power);
+    total += power;
+  }
+  float added = 0;
+  for (int i = 0; i < kWidth; ++i) added += total[i];
+  const float factor = maximum == next ? 1 : exp_negative(broadcast(maximum - next))[0];
+  sum = sum * factor + added;
+  maximum = next;
+  return factor;
+}
+
+}  // namespace
+}  // namespace wattle

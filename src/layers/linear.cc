@@ -1,0 +1,83 @@
+#include "layers/linear.h"
+
+#include <algorithm>
+
+#include "base/threads.h"
+
+namespace wattle {
+
+void LayerInput::set(ConstMatrixView x) {
+  x_ = x;
+  ready_.fill(false);
+}
+
+const PackedActivations& LayerInput::as(Activations kind) {
+  const auto index = static_cast<size_t>(kind);
+  if (!ready_[index]) packed_[index].pack(x_, kind);
+  ready_[index] = true;
+  return packed_[index];
+}
+
+Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inputs) {
+  std::vector<const Tensor*> run;
+  int64_t first = 0;
+  const auto pack_run = [&] {
+    blocks_.push_back({weights.pack(run), first, weights.activations(run.front()->format)});
+    first = outputs_;
+    run.clear();
+  };
+  for (const LinearPart& part : parts) {
+    const Tensor& tensor = weights.need(part.name + ".weight", {part.outputs, inputs});
+    if (!run.empty() && run.back()->format != tensor.format) pack_run();
+    run.push_back(&tensor);
+    if (weights.has(part.name + ".bias")) {
+      bias_.resize(static_cast<size_t>(outputs_));
+      const std::vector<float> bias = weights.vector(part.name + ".bias", part.outputs);
+      bias_.insert(bias_.end(), bias.begin(), bias.end());
+    }
+    outputs_ += part.outputs;
+  }
+  pack_run();
+  if (!bias_.empty()) bias_.resize(static_cast<size_t>(outputs_));
+}
+
+void Linear::operator()(LayerInput& x, MatrixView out, Work& work, ActivationFunction function,
+                        ConstMatrixView residual) const {
+  for (const Block& block : blocks_) {
+    const int64_t n = block.matrix.n();
+    Epilogue epilogue;
+    epilogue.bias = bias_.empty() ? nullptr : bias_.data() + block.first;
+    epilogue.function = function;
+    if (residual.data != nullptr) epilogue.residual = residual.columns_from(block.first, n);
+    matmul(x.as(block.activations), block.matrix, out.columns_from(block.first, n), epilogue, work);
+  }
+}
+
+void Linear::gated(LayerInput& x, ActivationFunction function, MatrixView out, Work& work) const {
+  if (blocks_.size() == 1) {
+    Epilogue epilogue;
+    epilogue.bias = bias_.empty() ? nullptr : bias_.data();
+    epilogue.function = function;
+    epilogue.gated = true;
+    matmul(x.as(blocks_[0].activations), blocks_[0].matrix, out, epilogue, work);
+    return;
+  }
+  // Gate and up of different formats: rare mixtures, so a product of its own for up and one more pass.
+  Matrix up(x.tokens(), out.columns);
+  const Block& gate_block = blocks_[0];
+  const Block& up_block = blocks_[1];
+  Epilogue epilogue;
+  epilogue.bias = bias_.empty() ? nullptr : bias_.data() + up_block.first;
+  matmul(x.as(up_block.activations), up_block.matrix, up.view(), epilogue, work);
+  epilogue.bias = bias_.empty() ? nullptr : bias_.data();
+  epilogue.function = function;
+  matmul(x.as(gate_block.activations), gate_block.matrix, out, epilogue, work);
+#pragma omp parallel for num_threads(threads())
+  for (int64_t row = 0; row < out.rows; ++row) {
+    float* values = out.row(row).data();
+    const float* factors = up.row(row).data();
+    for (int64_t i = 0; i < out.columns; ++i) values[i] *= factors[i];
+  }
+}
+
+}  // namespace wattle

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/matmul.h"
+#include "layers/weights.h"
+
+namespace wattle {
+
+/// The input of linear layers, quantised (or converted) once for all that read it.
+class LayerInput {
+ public:
+  /// x [tokens, features] must stay as it is until the last layer has read it.
+  void set(ConstMatrixView x);
+  const PackedActivations& as(Activations kind);
+  int64_t tokens() const { return x_.rows; }
+
+ private:
+  ConstMatrixView x_;
+  std::array<PackedActivations, 4> packed_;
+  std::array<bool, 4> ready_{};
+};
+
+/// One tensor of a linear layer: NAME.weight [outputs, inputs] and, where the file has it, NAME.bias
+/// [outputs].
+struct LinearPart {
+  std::string name;
+  int64_t outputs = 0;
+};
+
+/// y = x W^T + b for one or several tensors that read the same input (q, k and v; gate and up), their outputs
+/// side by side. Neighbours of one format are packed as one matrix; mixtures such as Q4_K_M need several.
+class Linear {
+ public:
+  Linear() = default;
+  Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inputs);
+  Linear(Weights& weights, const LinearPart& part, int64_t inputs) : Linear(weights, {&part, 1}, inputs) {}
+
+  int64_t outputs() const { return outputs_; }
+
+  /// out [tokens, outputs] = f(x W^T + b) [+ residual].
+  void operator()(LayerInput& x, MatrixView out, Work& work,
+                  ActivationFunction function = ActivationFunction::kNone,
+                  ConstMatrixView residual = {}) const;
+  /// For two parts of equal size, gate and up: out [tokens, outputs / 2] = f(gate) * up.
+  void gated(LayerInput& x, ActivationFunction function, MatrixView out, Work& work) const;
+
+ private:
+  struct Block {
+    PackedMatrix matrix;
+    int64_t first = 0;
+    Activations activations;
+  };
+  std::vector<Block> blocks_;
+  std::vector<float> bias_;  ///< empty or [outputs]
+  int64_t outputs_ = 0;
+};
+
+}  // namespace wattle

@@ -1,0 +1,46 @@
+#include "layers/rope.h"
+
+#include <cmath>
+
+#include "base/threads.h"
+
+namespace wattle {
+
+Rope::Rope(int64_t dimensions, double base, RopePairs pairs, std::vector<float> factors, double scale)
+    : dimensions_(dimensions), pairs_(pairs) {
+  for (int64_t i = 0; i < dimensions / 2; ++i) {
+    const double factor = factors.empty() ? 1 : factors[static_cast<size_t>(i)];
+    frequencies_.push_back(scale / factor *
+                           std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(dimensions)));
+  }
+}
+
+void Rope::set_positions(std::span<const int64_t> positions) {
+  const int64_t half = dimensions_ / 2;
+  const auto rows = static_cast<int64_t>(positions.size());
+  cosines_.resize(static_cast<size_t>(rows * half));
+  sines_.resize(static_cast<size_t>(rows * half));
+#pragma omp parallel for num_threads(threads()) if (rows > 16)
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(positions[row]) * frequencies_[i];
+      cosines_[row * half + i] = static_cast<float>(std::cos(angle));
+      sines_[row * half + i] = static_cast<float>(std::sin(angle));
+    }
+  }
+}
+
+void Rope::rotate(int64_t row, float* head) const {
+  const int64_t half = dimensions_ / 2;
+  const float* cosine = cosines_.data() + row * half;
+  const float* sine = sines_.data() + row * half;
+  const int64_t step = pairs_ == RopePairs::kHalves ? 1 : 2;
+  const int64_t partner = pairs_ == RopePairs::kHalves ? half : 1;
+  for (int64_t i = 0; i < half; ++i) {
+    const float x = head[i * step], y = head[i * step + partner];
+    head[i * step] = x * cosine[i] - y * sine[i];
+    head[i * step + partner] = y * cosine[i] + x * sine[i];
+  }
+}
+
+}  // namespace wattle

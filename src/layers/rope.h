@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tensor/matrix.h"
+
+namespace wattle {
+
+/// Which values of a head are rotated together.
+enum class RopePairs {
+  kNeighbours,  ///< (0, 1), (2, 3), ...: GGUF's llama, whose rows are permuted for it
+  kHalves,      ///< (0, n/2), (1, n/2 + 1), ...: Hugging Face, qwen2, gemma3
+};
+
+/// Rotary position embedding (Su et al. 2021) of a batch: the angles are computed once for a batch and used
+/// by every head of every layer.
+class Rope {
+ public:
+  /// `dimensions` (even) of each head are rotated by position * base^(-2i / dimensions). `factors` is empty
+  /// or divides the frequency of each pair (rope_freqs of llama 3); `scale` multiplies positions (linear
+  /// scaling: 1 / factor).
+  Rope(int64_t dimensions, double base, RopePairs pairs, std::vector<float> factors = {}, double scale = 1);
+
+  void set_positions(std::span<const int64_t> positions);
+  /// Rotates `head` [dimensions] of row `row` of the batch in place.
+  void rotate(int64_t row, float* head) const;
+
+ private:
+  int64_t dimensions_;
+  RopePairs pairs_;
+  std::vector<double> frequencies_;  ///< [dimensions / 2]
+  std::vector<float> cosines_, sines_;
+};
+
+}  // namespace wattle

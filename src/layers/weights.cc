@@ -1,0 +1,70 @@
+#include "layers/weights.h"
+
+#include <wattle/error.h>
+
+namespace wattle {
+
+const Tensor& Weights::need(const std::string& name, std::initializer_list<int64_t> shape) const {
+  return file_.need(name, std::span<const int64_t>(shape.begin(), shape.size()));
+}
+
+PackedMatrix Weights::pack(std::span<const Tensor* const> tensors) {
+  PackedMatrix packed;
+  if (generate_) {
+    std::vector<std::byte> bytes;
+    int64_t rows = 0;
+    for (const Tensor* tensor : tensors) {
+      const std::vector<std::byte> part = generate_(*tensor);
+      bytes.insert(bytes.end(), part.begin(), part.end());
+      rows += tensor->rows();
+    }
+    packed = PackedMatrix::pack(tensors.front()->format, rows, tensors.front()->row_length(), bytes);
+  } else if (tensors.size() == 1) {
+    packed = PackedMatrix::pack(file_, *tensors.front());
+  } else {
+    packed = PackedMatrix::pack_together(file_, tensors);
+  }
+  bytes_ += packed.bytes();
+  return packed;
+}
+
+void Weights::decode_into(const Tensor& tensor, std::span<float> values) {
+  if (generate_) {
+    decode(tensor.format, generate_(tensor), values);
+  } else {
+    decode(tensor.format, tensor.bytes, values);
+    file_.release(tensor);
+  }
+  bytes_ += values.size_bytes();
+}
+
+std::vector<float> Weights::vector(const std::string& name, int64_t length) {
+  const Tensor& tensor = need(name, {length});
+  std::vector<float> values(static_cast<size_t>(length));
+  decode_into(tensor, values);
+  return values;
+}
+
+Matrix Weights::values(const std::string& name, int64_t rows, int64_t columns) {
+  const Tensor& tensor = need(name, {rows, columns});
+  Matrix values(rows, columns);
+  decode_into(tensor, {values.data(), static_cast<size_t>(rows * columns)});
+  return values;
+}
+
+Tensor Weights::table(const std::string& name, int64_t rows, int64_t columns) {
+  Tensor tensor = need(name, {rows, columns});
+  if (generate_) {
+    tables_.push_back(generate_(tensor));
+    tensor.bytes = tables_.back();
+  }
+  bytes_ += tensor.bytes.size();
+  return tensor;
+}
+
+Activations Weights::activations(Format format) const {
+  const Activations usual = default_activations(format);
+  return usual == Activations::kBlock32 ? activations_.value_or(usual) : usual;
+}
+
+}  // namespace wattle

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "file/model_file.h"
+#include "kernels/matmul.h"
+#include "tensor/matrix.h"
+
+namespace wattle {
+
+/// Where a family takes its weights from while it is built: the tensors of a file, or of a shape, whose bytes
+/// are generated when they are asked for. Gives pages back as they are packed, so that the peak is the model
+/// plus little.
+class Weights {
+ public:
+  /// Bytes of a tensor that has none in the file.
+  using Generate = std::function<std::vector<std::byte>(const Tensor&)>;
+
+  explicit Weights(const ModelFile& file, std::optional<Activations> activations = {}, Generate generate = {})
+      : file_(file), activations_(activations), generate_(std::move(generate)) {}
+
+  const ModelFile& file() const { return file_; }
+  bool has(std::string_view name) const { return file_.find(name) != nullptr; }
+  const Tensor& need(const std::string& name, std::initializer_list<int64_t> shape) const;
+
+  /// Tensors [n, k] of one k and one format as one matrix.
+  PackedMatrix pack(std::span<const Tensor* const> tensors);
+  /// A vector (norm, bias) as floats.
+  std::vector<float> vector(const std::string& name, int64_t length);
+  /// A small matrix [rows, columns] as floats (position embeddings).
+  Matrix values(const std::string& name, int64_t rows, int64_t columns);
+  /// An embedding table [rows, columns], kept as it is stored: rows are decoded as they are needed. The
+  /// mapping's pages are clean and only those of rows that are read stay in memory.
+  Tensor table(const std::string& name, int64_t rows, int64_t columns);
+
+  /// What products with weights of a format read: what the user asked for where 8-bit is the default, else
+  /// the default.
+  Activations activations(Format format) const;
+
+  /// Bytes of all weights taken so far.
+  size_t bytes() const { return bytes_; }
+  /// Tables generated for a shape; the model keeps them alive.
+  std::vector<std::vector<std::byte>> take_generated_tables() { return std::move(tables_); }
+
+ private:
+  const ModelFile& file_;
+  std::optional<Activations> activations_;
+  void decode_into(const Tensor& tensor, std::span<float> values);
+
+  Generate generate_;
+  std::vector<std::vector<std::byte>> tables_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace wattle

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "layers/feed_forward.h"
+#include "layers/linear.h"
+#include "layers/norm.h"
+#include "layers/rope.h"
+#include "layers/self_attention.h"
+#include "models/hyperparameters.h"
+#include "models/model.h"
+
+namespace wattle {
+
+/// What every decoder does around its layers: embeds tokens, runs ragged batches in slabs (so that a long
+/// prompt needs no more memory than a short one), normalises and multiplies by the output matrix where logits
+/// are wanted.
+class DecoderBase : public Decoder {
+ public:
+  std::unique_ptr<KeyValueCache> new_cache(int64_t capacity) const override;
+  void forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits,
+               Work& work) override;
+  int64_t vocabulary() const override { return words_.rows(); }
+  int64_t context_length() const override { return context_length_; }
+
+ protected:
+  /// Reads what the families share: token_embd, output_norm, output (or token_embd again where the file has
+  /// none).
+  DecoderBase(Weights& weights, const LoadOptions& options);
+
+  /// Runs all layers: hidden [tokens, width] is replaced.
+  virtual void run_layers(const DecoderBatch& batch, MatrixView hidden, Work& work) = 0;
+
+  int64_t layers_, width_, inner_width_, context_length_;
+  AttentionShape shape_;
+  float epsilon_;
+  float embedding_scale_ = 1;
+
+ private:
+  void check(std::span<const DecoderInput> inputs) const;
+  void run_slab(Work& work);
+  void write_logits(ConstMatrixView hidden, MatrixView logits, Work& work);
+
+  LoadOptions options_;
+  Tensor words_;
+  std::vector<float> norm_;
+  Linear output_;
+  // Of the slab that runs.
+  DecoderBatch batch_;
+  Matrix hidden_, normed_;
+  LayerInput input_;
+};
+
+/// The rotation that a file asks for: <arch>.rope.freq_base, .dimension_count, .scaling.type|factor,
+/// rope_freqs.weight.
+Rope rope_of(Weights& weights, const Hyperparameters& hyper, int64_t head_dim, RopePairs pairs,
+             double default_base);
+
+}  // namespace wattle

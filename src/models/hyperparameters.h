@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "file/metadata.h"
+#include "layers/attention.h"
+
+namespace wattle {
+
+/// Reads the numbers of a model's architecture (`<arch>.block_count`) and refuses the absurd before anything
+/// is allocated. Every Error names the file and the key.
+class Hyperparameters {
+ public:
+  explicit Hyperparameters(const Metadata& metadata);
+
+  int64_t count(std::string_view key, int64_t least, int64_t most) const;
+  int64_t count_or(std::string_view key, int64_t fallback, int64_t least, int64_t most) const;
+  /// A finite number above 0.
+  double positive(std::string_view key) const;
+  double positive_or(std::string_view key, double fallback) const;
+
+  int64_t layers() const { return count("block_count", 1, 1024); }
+  int64_t width() const { return count("embedding_length", 1, 1 << 20); }
+  int64_t inner_width() const { return count("feed_forward_length", 1, 1 << 24); }
+  int64_t context_length() const { return count("context_length", 1, int64_t{1} << 31); }
+  /// Heads, key-value heads and head dimension, with scale 1 / sqrt(head_dim); Error where they do not
+  /// divide.
+  AttentionShape attention() const;
+
+ private:
+  std::string key(std::string_view name) const { return prefix_ + std::string(name); }
+
+  const Metadata& metadata_;
+  std::string prefix_;
+};
+
+}  // namespace wattle

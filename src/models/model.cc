@@ -1,0 +1,46 @@
+#include "models/model.h"
+
+#include <string_view>
+
+#include <wattle/error.h>
+
+#include "models/families.h"
+
+namespace wattle {
+namespace {
+
+Pooling pooling_of(const Metadata& metadata, const std::string& architecture) {
+  const std::string key = architecture + ".pooling_type";
+  const int64_t type = metadata.integer(key).value_or(0);
+  if (type < 0 || type > 3) {
+    fail("{}: {} is {}; known are 0 (none), 1 (mean), 2 (first token) and 3 (last token)", metadata.origin(),
+         key, type);
+  }
+  return static_cast<Pooling>(type);
+}
+
+}  // namespace
+
+std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& options) {
+  std::unique_ptr<Model> model(new Model);
+  model->file_ = std::make_unique<ModelFile>(ModelFile::open(path));
+  const std::string architecture = model->architecture();
+  const Family& family = family_of(architecture, model->metadata().origin());
+  Weights weights(*model->file_, options.activations);
+  if (family.encoder != nullptr) model->encoder_ = family.encoder(weights, options);
+  if (family.decoder != nullptr) model->decoder_ = family.decoder(weights, options);
+  model->pooling_ = pooling_of(model->metadata(), architecture);
+  model->weight_bytes_ = weights.bytes();
+  if (model->metadata().find("tokenizer.ggml.model") != nullptr) {
+    model->tokenizer_ = Tokenizer::create(model->metadata());
+  }
+  return model;
+}
+
+const Tokenizer& Model::tokenizer() const {
+  if (!tokenizer_)
+    fail("{}: has no tokenizer; convert it again from a folder that has one", metadata().origin());
+  return *tokenizer_;
+}
+
+}  // namespace wattle
