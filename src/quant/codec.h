@@ -19,6 +19,10 @@ Decode decode_f32, decode_f16, decode_bf16, decode_f64, decode_i8, decode_i16, d
 Decode decode_q4_0, decode_q4_1, decode_q5_0, decode_q5_1, decode_q8_0, decode_iq4_nl;
 Decode decode_q2_k, decode_q3_k, decode_q4_k, decode_q5_k, decode_q6_k, decode_iq4_xs;
 
+Encode encode_f32, encode_f16, encode_bf16;
+Encode encode_q4_0, encode_q4_1, encode_q5_0, encode_q5_1, encode_q8_0, encode_iq4_nl;
+Encode encode_q2_k, encode_q3_k, encode_q4_k, encode_q5_k, encode_q6_k;
+
 /// Error unless `bytes` are whole blocks that hold just `weights` values.
 inline void check_blocks(size_t bytes, size_t weights, size_t block_bytes, size_t block_weights) {
   if (bytes % block_bytes != 0 || bytes / block_bytes * block_weights != weights) {
@@ -35,6 +39,21 @@ void for_each_block(std::span<const std::byte> bytes, std::span<float> weights, 
     Block block;
     std::memcpy(&block, bytes.data() + i * sizeof(Block), sizeof(Block));
     decode_block(block, weights.data() + i * Block::kWeights);
+  }
+}
+
+/// Runs `encode_block(size_t first_weight) -> Block` for every block and puts the blocks into `bytes`.
+template <typename Block, typename EncodeBlock>
+void make_blocks(std::span<const float> weights, std::span<const float> importance,
+                 std::span<std::byte> bytes, EncodeBlock encode_block) {
+  check_blocks(bytes.size(), weights.size(), sizeof(Block), Block::kWeights);
+  if (!importance.empty() && importance.size() != weights.size()) {
+    fail("{} factors of importance do not fit {} weights; give one for each", importance.size(),
+         weights.size());
+  }
+  for (size_t i = 0; i < bytes.size() / sizeof(Block); ++i) {
+    const Block block = encode_block(i * Block::kWeights);
+    std::memcpy(bytes.data() + i * sizeof(Block), &block, sizeof(Block));
   }
 }
 

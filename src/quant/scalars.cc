@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "quant/codec.h"
@@ -19,6 +21,15 @@ void decode_each(std::span<const std::byte> bytes, std::span<float> weights, Con
 template <typename T>
 void decode_numbers(std::span<const std::byte> bytes, std::span<float> weights) {
   decode_each<T>(bytes, weights, [](T value) { return static_cast<float>(value); });
+}
+
+template <typename T, typename Convert>
+void encode_each(std::span<const float> weights, std::span<std::byte> bytes, Convert convert) {
+  check_blocks(bytes.size(), weights.size(), sizeof(T), 1);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const T value = convert(weights[i]);
+    std::memcpy(bytes.data() + i * sizeof(T), &value, sizeof(T));
+  }
 }
 
 }  // namespace
@@ -47,6 +58,20 @@ void decode_f16(std::span<const std::byte> bytes, std::span<float> weights) {
 }
 void decode_bf16(std::span<const std::byte> bytes, std::span<float> weights) {
   decode_each<uint16_t>(bytes, weights, float_from_bfloat16);
+}
+
+void encode_f32(std::span<const float> weights, std::span<const float>, std::span<std::byte> bytes) {
+  encode_each<float>(weights, bytes, [](float value) { return value; });
+}
+void encode_f16(std::span<const float> weights, std::span<const float>, std::span<std::byte> bytes) {
+  // Rounding a finite weight to infinity would poison every product: the largest half stands for it.
+  encode_each<uint16_t>(weights, bytes, [](float value) {
+    return std::isfinite(value) ? half_from_float(std::clamp(value, -65504.0f, 65504.0f))
+                                : half_from_float(value);
+  });
+}
+void encode_bf16(std::span<const float> weights, std::span<const float>, std::span<std::byte> bytes) {
+  encode_each<uint16_t>(weights, bytes, bfloat16_from_float);
 }
 
 }  // namespace wattle
