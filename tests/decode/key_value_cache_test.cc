@@ -1,0 +1,99 @@
+#include "decode/key_value_cache.h"
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <wattle/error.h>
+
+#include "quant/half.h"
+
+namespace wattle {
+namespace {
+
+constexpr int64_t kHeadDim = 64;
+
+float stored_key(const HeadCache& head, int64_t position, int64_t i) {
+  const std::byte* block = head.keys + static_cast<size_t>(position / kKeyBlock) * head.key_block_bytes;
+  const int64_t cell = i * kKeyBlock + position % kKeyBlock;
+  if (head.format == Format::kF32) return reinterpret_cast<const float*>(block)[cell];
+  if (head.format == Format::kF16) return float_from_half(reinterpret_cast<const uint16_t*>(block)[cell]);
+  const auto* scales = reinterpret_cast<const uint16_t*>(block + kHeadDim * kKeyBlock);
+  return static_cast<float>(reinterpret_cast<const int8_t*>(block)[cell]) *
+         float_from_half(scales[i / 32 * kKeyBlock + position % kKeyBlock]);
+}
+
+class CacheFormats : public testing::TestWithParam<Format> {};
+
+TEST_P(CacheFormats, KeepsKeysAndValuesWithinTheFormatsStep) {
+  const double step = GetParam() == Format::kF32 ? 0 : GetParam() == Format::kF16 ? 0x1p-11 : 0.6 / 127;
+  KeyValueCache cache(
+      {.layers = 2, .kv_heads = 3, .head_dim = kHeadDim, .capacity = 150, .format = GetParam()});
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> keys(2 * 3 * 150 * kHeadDim), values(keys.size());
+  for (float& value : keys) value = normal(random);
+  for (float& value : values) value = normal(random);
+  const auto at = [](int64_t layer, int64_t head, int64_t position) {
+    return static_cast<size_t>(((layer * 3 + head) * 150 + position) * kHeadDim);
+  };
+  for (int64_t layer = 0; layer < 2; ++layer) {
+    for (int64_t head = 0; head < 3; ++head) {
+      for (int64_t position = 0; position < 150; ++position) {
+        cache.store(layer, head, position, keys.data() + at(layer, head, position),
+                    values.data() + at(layer, head, position));
+      }
+    }
+  }
+  cache.advance(150);
+  std::vector<float> row(kHeadDim);
+  for (int64_t layer = 0; layer < 2; ++layer) {
+    for (int64_t head = 0; head < 3; ++head) {
+      const HeadCache stored = cache.head(layer, head);
+      for (int64_t position = 0; position < 150; ++position) {
+        decode(GetParam(), {stored.values + position * stored.value_row_bytes, stored.value_row_bytes}, row);
+        for (int64_t i = 0; i < kHeadDim; ++i) {
+          const size_t index = at(layer, head, position) + static_cast<size_t>(i);
+          // Q8_0's step follows the largest of 32 values: below 4.5 here.
+          const double room = GetParam() == Format::kQ8_0 ? 4.5 * step : step * std::abs(keys[index]) + 1e-7;
+          const double room_value =
+              GetParam() == Format::kQ8_0 ? 4.5 * step : step * std::abs(values[index]) + 1e-7;
+          ASSERT_NEAR(stored_key(stored, position, i), keys[index], room);
+          ASSERT_NEAR(row[i], values[index], room_value);
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CacheFormats, testing::Values(Format::kF32, Format::kF16, Format::kQ8_0),
+                         [](const auto& test) { return std::string(wattle::info(test.param).name); });
+
+TEST(KeyValueCache, CountsItsBytes) {
+  const KeyValueCache cache({.layers = 4, .kv_heads = 2, .head_dim = 64, .capacity = 128});
+  EXPECT_EQ(cache.bytes_per_position(), 4u * 2 * 2 * 64 * 2);
+  EXPECT_EQ(cache.bytes(), 128 * cache.bytes_per_position());
+}
+
+TEST(KeyValueCache, TruncatesBackwardsOnly) {
+  KeyValueCache cache({.layers = 1, .kv_heads = 1, .head_dim = 32, .capacity = 64});
+  cache.advance(10);
+  cache.truncate(4);
+  EXPECT_EQ(cache.length(), 4);
+  EXPECT_THROW(cache.truncate(5), Error);
+  EXPECT_THROW(cache.truncate(-1), Error);
+}
+
+TEST(KeyValueCache, RefusesOtherFormats) {
+  EXPECT_THROW(
+      KeyValueCache({.layers = 1, .kv_heads = 1, .head_dim = 32, .capacity = 1, .format = Format::kQ4_0}),
+      Error);
+  EXPECT_THROW(
+      KeyValueCache({.layers = 1, .kv_heads = 1, .head_dim = 48, .capacity = 1, .format = Format::kQ8_0}),
+      Error);
+}
+
+}  // namespace
+}  // namespace wattle
