@@ -15,6 +15,7 @@ namespace {
 
 using AddVerb = void (*)(CLI::App&, const wattle::GlobalOptions&);
 constexpr AddVerb kVerbs[] = {
+    wattle::add_convert,
     wattle::add_doctor,
 };
 

@@ -160,6 +160,12 @@ int64_t read_alignment(const Metadata& metadata) {
 
 }  // namespace
 
+bool is_gguf(std::span<const std::byte> bytes) {
+  uint32_t magic = 0;
+  if (bytes.size() >= sizeof magic) std::memcpy(&magic, bytes.data(), sizeof magic);
+  return magic == kMagic;
+}
+
 ModelFile::Contents read_gguf(std::span<const std::byte> bytes, const std::string& origin) {
   ByteReader reader(bytes, origin);
   if (reader.read<uint32_t>("the header") != kMagic) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <unordered_set>
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
@@ -44,18 +45,21 @@ size_t checked_bytes(Format format, std::span<const int64_t> shape, const std::s
   return elements / stored.block_weights * stored.block_bytes;  // at most 8 bytes a weight: no overflow
 }
 
-void check_tensors(const std::vector<Tensor>& tensors, const std::string& origin) {
-  std::vector<const Tensor*> order;
-  order.reserve(tensors.size());
-  for (const Tensor& tensor : tensors) order.push_back(&tensor);
-
-  std::sort(order.begin(), order.end(), [](const Tensor* a, const Tensor* b) { return a->name < b->name; });
-  for (size_t i = 1; i < order.size(); ++i) {
-    if (order[i]->name == order[i - 1]->name) {
-      fail("{}: tensor {} is there twice; the file is corrupt, get it again", origin, order[i]->name);
+void check_names(const std::vector<Tensor>& tensors, const std::string& origin) {
+  std::unordered_set<std::string_view> names;
+  for (const Tensor& tensor : tensors) {
+    if (!names.insert(tensor.name).second) {
+      fail("{}: tensor {} is there twice; the file is corrupt, get it again", origin, tensor.name);
     }
   }
-  std::erase_if(order, [](const Tensor* tensor) { return tensor->bytes.empty(); });
+}
+
+void check_tensors(const std::vector<Tensor>& tensors, const std::string& origin) {
+  check_names(tensors, origin);
+  std::vector<const Tensor*> order;
+  for (const Tensor& tensor : tensors) {
+    if (!tensor.bytes.empty()) order.push_back(&tensor);
+  }
   std::sort(order.begin(), order.end(),
             [](const Tensor* a, const Tensor* b) { return std::less<>()(a->bytes.data(), b->bytes.data()); });
   for (size_t i = 1; i < order.size(); ++i) {
@@ -72,15 +76,30 @@ ModelFile::ModelFile(Contents contents)
       metadata_(std::move(contents.metadata)),
       tensors_(std::move(contents.tensors)),
       mappings_(std::move(contents.mappings)),
-      owned_(std::move(contents.owned)) {
+      owned_(std::move(contents.owned)),
+      notes_(std::move(contents.notes)) {
   for (size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
 }
 
 ModelFile ModelFile::open(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  std::error_code code;
+  if (fs::is_directory(path, code)) return ModelFile(read_folder(path, {}));
+  Contents contents;
   MappedFile mapping(path);
-  Contents contents = read_gguf(mapping.bytes(), path.string());
+  if (is_gguf(mapping.bytes()) || path.extension() == ".gguf") {
+    contents = read_gguf(mapping.bytes(), path.string());
+    contents.mappings.push_back(std::move(mapping));
+  } else if (!is_weights_file(path)) {
+    fail("{}: is no model file; give a .gguf, .safetensors, .pth, .pt or .bin file, or a Hugging Face folder",
+         path.string());
+  } else {
+    const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    if (fs::exists(folder / "config.json", code)) return ModelFile(read_folder(folder, path));
+    contents.metadata = Metadata(path.string());
+    add_weights(path, {}, contents);
+  }
   contents.path = path;
-  contents.mappings.push_back(std::move(mapping));
   return ModelFile(std::move(contents));
 }
 

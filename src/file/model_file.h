@@ -41,6 +41,8 @@ class ModelFile {
   std::string_view kind() const { return kind_; }  ///< "gguf", "safetensors", "pickle", "folder"
   const Metadata& metadata() const { return metadata_; }
   const std::vector<Tensor>& tensors() const { return tensors_; }
+  /// What a reader left out or lacked, one sentence each ("the tensors ... are not used by bert").
+  const std::vector<std::string>& notes() const { return notes_; }
 
   const Tensor* find(std::string_view name) const;
   /// Error naming the file and the tensor when it is missing or its shape differs.
@@ -63,6 +65,7 @@ class ModelFile {
     std::vector<Tensor> tensors;
     std::vector<MappedFile> mappings;
     std::vector<std::unique_ptr<std::vector<std::byte>>> owned;
+    std::vector<std::string> notes;
   };
   explicit ModelFile(Contents contents);
 
@@ -73,6 +76,7 @@ class ModelFile {
   std::vector<Tensor> tensors_;
   std::vector<MappedFile> mappings_;
   std::vector<std::unique_ptr<std::vector<std::byte>>> owned_;
+  std::vector<std::string> notes_;
   std::unordered_map<std::string, size_t> index_;  ///< name -> position in tensors_
 };
 

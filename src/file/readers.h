@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "file/model_file.h"
 
 namespace wattle {
@@ -13,10 +15,42 @@ namespace wattle {
 /// The readers behind ModelFile::open. Those of bytes leave the tensors as views into `bytes`; `origin` names
 /// the file in error sentences. All throw Error for anything cut, corrupt, hostile or unknown.
 
+bool is_gguf(std::span<const std::byte> bytes);
 /// GGUF version 2 or 3 (github.com/ggml-org/ggml, docs/gguf.md).
 ModelFile::Contents read_gguf(std::span<const std::byte> bytes, const std::string& origin);
 
-/// What every reader promises of the tensors it found: names are unique and no two share a byte of `data`.
+/// Whether a tensor of this name is to be read at all; one that is not may be of a type that is unknown here.
+using WantTensor = std::function<bool(const std::string& name)>;
+
+/// Safetensors (github.com/huggingface/safetensors), in the order of the data. Empty `wanted`: all.
+std::vector<Tensor> read_safetensors(std::span<const std::byte> bytes, const std::string& origin,
+                                     const WantTensor& wanted = {});
+
+/// Whether the name says that a file holds weights without metadata: .safetensors, .bin, .pt, .pth, or the
+/// .index.json of a sharded one.
+bool is_weights_file(const std::filesystem::path& path);
+
+/// Adds the tensors of such a file, or of all the files that an index names, under the names they have there.
+void add_weights(const std::filesystem::path& path, const WantTensor& wanted, ModelFile::Contents& contents);
+
+/// A Hugging Face folder, presented under GGUF's names and keys. `weights` is the file to take, empty for the
+/// one that the folder has.
+ModelFile::Contents read_folder(const std::filesystem::path& folder, const std::filesystem::path& weights);
+
+/// Fills the tokenizer.* keys from a folder's tokenizer files; adds a note when it has none. `config` is
+/// config.json.
+void read_hf_tokenizer(const std::filesystem::path& folder, const JsonView& config,
+                       ModelFile::Contents& contents);
+
+/// Adds the tensors of a PyTorch file: a zip archive, or the older form without one. Nothing in it is
+/// executed.
+void read_pickle(std::span<const std::byte> bytes, const std::string& origin, const WantTensor& wanted,
+                 ModelFile::Contents& contents);
+
+/// Error for a name that is there twice.
+void check_names(const std::vector<Tensor>& tensors, const std::string& origin);
+/// What the readers of GGUF and safetensors promise: names are unique and no two tensors share a byte. (In
+/// PyTorch files tied tensors share their storage.)
 void check_tensors(const std::vector<Tensor>& tensors, const std::string& origin);
 
 /// Product of the dimensions; Error when one is negative or the product does not fit in 63 bits.

@@ -1,0 +1,120 @@
+#include "models/convert.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/progress.h"
+#include "cli/verbs.h"
+
+namespace wattle {
+namespace {
+
+struct Arguments {
+  std::string in, out, to;
+  bool json = false;
+};
+
+using Json = nlohmann::ordered_json;
+
+Json as_json(const Arguments& arguments, const Conversion& conversion) {
+  Json tensors = Json::array();
+  for (const ConvertedTensor& tensor : conversion.tensors) {
+    tensors.push_back({{"name", tensor.name},
+                       {"from", info(tensor.from).name},
+                       {"to", info(tensor.to).name},
+                       {"weights", tensor.weights},
+                       {"fell_back", tensor.fell_back}});
+  }
+  Json result = {{"in", arguments.in},
+                 {"out", arguments.out},
+                 {"to", info(format_from_name(arguments.to)).name},
+                 {"bits_per_weight", conversion.bits_per_weight},
+                 {"tensor_bytes", conversion.tensor_bytes}};
+  result["converted_from"] = conversion.converted_from.empty() ? Json() : Json(conversion.converted_from);
+  result["tensors"] = std::move(tensors);
+  return result;
+}
+
+void print_report(const Arguments& arguments, const Conversion& conversion) {
+  struct Sum {
+    size_t tensors = 0;
+    int64_t weights = 0;
+    bool fell_back = false;
+  };
+  std::map<Format, Sum> sums;
+  int64_t all = 0;
+  for (const ConvertedTensor& tensor : conversion.tensors) {
+    Sum& sum = sums[tensor.to];
+    sum.tensors += 1;
+    sum.weights += tensor.weights;
+    sum.fell_back = sum.fell_back || tensor.fell_back;
+    all += tensor.weights;
+  }
+  fmt::print("{}: {:.1f} MB of weights, {:.3f} bits per weight\n", arguments.out,
+             static_cast<double>(conversion.tensor_bytes) / 1e6, conversion.bits_per_weight);
+  const std::string_view wanted = info(format_from_name(arguments.to)).name;
+  for (const auto& [format, sum] : sums) {
+    fmt::print("  {:<7} {:>4} tensors {:>6.2f} % of the weights{}\n", info(format).name, sum.tensors,
+               100.0 * static_cast<double>(sum.weights) / static_cast<double>(all),
+               sum.fell_back
+                   ? fmt::format("  (in place of {}, whose blocks do not divide these rows)", wanted)
+                   : "");
+  }
+  if (!conversion.converted_from.empty()) {
+    fmt::print("The weights were quantised before ({}): results say nothing about the original model.\n",
+               conversion.converted_from);
+  }
+}
+
+void run(const Arguments& arguments, const GlobalOptions& options) {
+  const Format wanted = format_from_name(arguments.to);
+  const ModelFile file = ModelFile::open(arguments.in);
+  Conversion conversion;
+  {
+    ProgressBar bar(options.quiet);
+    ConvertOptions convert_options;
+    convert_options.progress = [&](size_t done, size_t total) {
+      bar("writing " + arguments.out, done, total);
+    };
+    conversion = convert(file, arguments.out, wanted, convert_options);
+  }
+  if (arguments.json) {
+    fmt::print("{}\n", as_json(arguments, conversion).dump(2));
+  } else {
+    print_report(arguments, conversion);
+  }
+}
+
+std::string format_names() {
+  std::vector<std::string_view> names;
+  for (const Format format : written_formats()) names.push_back(info(format).name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app, const GlobalOptions& options) {
+  CLI::App* verb = app.add_subcommand("convert", "Write a model as GGUF at another precision");
+  auto arguments = std::make_shared<Arguments>();
+  verb->add_option("IN", arguments->in, "GGUF, safetensors or PyTorch file, or a Hugging Face folder")
+      ->required();
+  verb->add_option("OUT", arguments->out, "the GGUF file to write")->required();
+  verb->add_option("--to", arguments->to, "format of the weights: " + format_names())->required();
+  verb->add_flag("--json", arguments->json, "print what became of every tensor as JSON");
+  verb->footer(
+      "Examples:\n"
+      "  wattle convert all-MiniLM-L6-v2 minilm.Q8_0.gguf --to Q8_0\n"
+      "  wattle convert model.gguf model.Q4_K.gguf --to Q4_K --json\n"
+      "Vectors and norms stay F32. Rows that blocks of 256 weights do not divide take the nearest format "
+      "with blocks\n"
+      "of 32: Q2_K and Q3_K become IQ4_NL, Q4_K Q4_1, Q5_K Q5_1, Q6_K Q8_0.");
+  verb->callback([arguments, &options] { run(*arguments, options); });
+}
+
+}  // namespace wattle

@@ -1,0 +1,191 @@
+#include "models/convert.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include <fmt/ranges.h>
+#include <wattle/error.h>
+
+#include "base/threads.h"
+#include "file/gguf_writer.h"
+
+namespace wattle {
+namespace {
+
+constexpr std::array<Format, 14> kWritten = {Format::kF32,  Format::kBF16, Format::kF16,  Format::kQ8_0,
+                                             Format::kQ6_K, Format::kQ5_1, Format::kQ5_K, Format::kQ5_0,
+                                             Format::kQ4_1, Format::kQ4_K, Format::kQ4_0, Format::kIQ4_NL,
+                                             Format::kQ3_K, Format::kQ2_K};
+
+/// general.file_type, as llama.cpp numbers and names mixtures of formats; the first name of a format is that
+/// of a file with that format alone.
+struct FileType {
+  int64_t id;
+  std::string_view name;
+  Format format;
+};
+constexpr FileType kFileTypes[] = {
+    {0, "F32", Format::kF32},        {1, "F16", Format::kF16},      {2, "Q4_0", Format::kQ4_0},
+    {3, "Q4_1", Format::kQ4_1},      {7, "Q8_0", Format::kQ8_0},    {8, "Q5_0", Format::kQ5_0},
+    {9, "Q5_1", Format::kQ5_1},      {10, "Q2_K", Format::kQ2_K},   {11, "Q3_K_S", Format::kQ3_K},
+    {12, "Q3_K_M", Format::kQ3_K},   {13, "Q3_K_L", Format::kQ3_K}, {14, "Q4_K_S", Format::kQ4_K},
+    {15, "Q4_K_M", Format::kQ4_K},   {16, "Q5_K_S", Format::kQ5_K}, {17, "Q5_K_M", Format::kQ5_K},
+    {18, "Q6_K", Format::kQ6_K},     {21, "Q2_K_S", Format::kQ2_K}, {25, "IQ4_NL", Format::kIQ4_NL},
+    {30, "IQ4_XS", Format::kIQ4_XS}, {32, "BF16", Format::kBF16}};
+
+constexpr std::string_view kFileTypeKey = "general.file_type";
+constexpr std::string_view kConvertedFromKey = "wattle.converted_from";
+
+bool is_integer(Format format) {
+  return format == Format::kI8 || format == Format::kI16 || format == Format::kI32 || format == Format::kI64;
+}
+
+bool is_quantised(Format format) {
+  return info(format).block_weights > 1;
+}
+
+/// Whether a tensor is the matrix of a linear layer or of the token embedding.
+bool takes_wanted(const Tensor& tensor) {
+  return tensor.shape.size() == 2 && tensor.name.ends_with(".weight") && !is_integer(tensor.format) &&
+         tensor.name.find("_norm.") == std::string::npos && !tensor.name.starts_with("token_types") &&
+         !tensor.name.starts_with("position_embd");
+}
+
+/// The format of most weights of matrices.
+Format main_format(const ModelFile& file) {
+  std::map<Format, int64_t> weights;
+  for (const Tensor& tensor : file.tensors()) {
+    if (tensor.shape.size() >= 2) weights[tensor.format] += tensor.elements();
+  }
+  const auto most = std::max_element(weights.begin(), weights.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == weights.end() ? Format::kF32 : most->first;
+}
+
+/// Formats that the weights went through before, this file's own included.
+std::string history(const ModelFile& file) {
+  std::string before = file.metadata().text(kConvertedFromKey).value_or("");
+  const auto quantised = [](const Tensor& tensor) { return is_quantised(tensor.format); };
+  if (std::none_of(file.tensors().begin(), file.tensors().end(), quantised)) return before;
+  return before.empty() ? precision_name(file) : before + ", " + precision_name(file);
+}
+
+Metadata metadata_for(const ModelFile& file, Format wanted, const Conversion& conversion,
+                      const ConvertOptions& options) {
+  Metadata metadata = file.metadata();
+  const auto type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes),
+                                 [&](const FileType& known) { return known.format == wanted; });
+  metadata.set(std::string(kFileTypeKey), Value::of(type->id));
+  if (is_quantised(wanted)) {
+    metadata.set("general.quantization_version", Value::of(int64_t{2}));
+  } else {
+    metadata.erase("general.quantization_version");
+  }
+  if (!conversion.converted_from.empty()) {
+    metadata.set(std::string(kConvertedFromKey), Value::of(conversion.converted_from));
+  }
+  if (!options.calibration.empty()) metadata.set("wattle.calibration", Value::of(options.calibration));
+  return metadata;
+}
+
+/// The tensor's bytes in format `to`, rows shared out among the threads.
+std::vector<std::byte> encoded(const ModelFile& file, const Tensor& tensor, Format to,
+                               const ConvertOptions& options) {
+  if (to == tensor.format) {
+    std::vector<std::byte> copy(tensor.bytes.begin(), tensor.bytes.end());
+    file.release(tensor);
+    return copy;
+  }
+  const auto row = static_cast<size_t>(tensor.row_length());
+  const size_t from_bytes = row_bytes(tensor.format, row), to_bytes = row_bytes(to, row);
+  const std::span<const float> importance =
+      options.importance ? options.importance(tensor) : std::span<const float>();
+  std::vector<std::byte> bytes(static_cast<size_t>(tensor.rows()) * to_bytes);
+  std::atomic<bool> finite{true};
+#pragma omp parallel num_threads(threads())
+  {
+    std::vector<float> weights(row);
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < tensor.rows(); ++i) {
+      const auto index = static_cast<size_t>(i);
+      decode(tensor.format, tensor.bytes.subspan(index * from_bytes, from_bytes), weights);
+      if (!std::all_of(weights.begin(), weights.end(), [](float weight) { return std::isfinite(weight); })) {
+        finite = false;
+      }
+      info(to).encode(weights, importance, std::span(bytes).subspan(index * to_bytes, to_bytes));
+    }
+  }
+  if (!finite) {
+    fail(
+        "{}: tensor {} holds a weight that is not a finite number, which {} cannot store; get the model "
+        "again",
+        file.path().string(), tensor.name, info(to).name);
+  }
+  file.release(tensor);
+  return bytes;
+}
+
+void check_target(const ModelFile& file, const std::filesystem::path& path, Format wanted) {
+  if (std::find(kWritten.begin(), kWritten.end(), wanted) == kWritten.end()) {
+    std::vector<std::string_view> names;
+    for (const Format format : kWritten) names.push_back(info(format).name);
+    fail("{}: is not a format to convert to; choose one of {}", info(wanted).name, fmt::join(names, ", "));
+  }
+  std::error_code ignored;
+  if (std::filesystem::equivalent(file.path(), path, ignored)) {
+    fail("{}: is the model that is being read; give the converted file another name", path.string());
+  }
+  if (file.tensors().empty()) fail("{}: holds no tensors; give a file of weights", file.path().string());
+}
+
+}  // namespace
+
+std::span<const Format> written_formats() {
+  return kWritten;
+}
+
+Format format_for(const Tensor& tensor, Format wanted) {
+  if (is_integer(tensor.format)) return tensor.format;
+  if (takes_wanted(tensor)) return fitting_format(wanted, static_cast<size_t>(tensor.row_length()));
+  const bool large = tensor.shape.size() > 2 || tensor.name.starts_with("position_embd");
+  return large && wanted != Format::kF32 ? Format::kF16 : Format::kF32;
+}
+
+std::string precision_name(const ModelFile& file) {
+  if (const auto id = file.metadata().integer(kFileTypeKey)) {
+    for (const FileType& known : kFileTypes) {
+      if (known.id == *id) return std::string(known.name);
+    }
+  }
+  return std::string(info(main_format(file)).name);
+}
+
+Conversion convert(const ModelFile& file, const std::filesystem::path& path, Format wanted,
+                   const ConvertOptions& options) {
+  check_target(file, path, wanted);
+  Conversion conversion;
+  conversion.converted_from = history(file);
+  std::vector<TensorToWrite> tensors;
+  int64_t weights = 0;
+  for (const Tensor& tensor : file.tensors()) {
+    const Format to = format_for(tensor, wanted);
+    const auto row = static_cast<size_t>(tensor.row_length());
+    conversion.tensors.push_back(
+        {tensor.name, tensor.format, to, tensor.elements(), takes_wanted(tensor) && to != wanted});
+    conversion.tensor_bytes += static_cast<size_t>(tensor.rows()) * row_bytes(to, row);
+    weights += tensor.elements();
+    tensors.push_back({tensor.name, to, tensor.shape,
+                       [&file, &tensor, to, &options] { return encoded(file, tensor, to, options); }});
+  }
+  conversion.bits_per_weight =
+      weights == 0 ? 0 : 8.0 * static_cast<double>(conversion.tensor_bytes) / static_cast<double>(weights);
+  write_gguf(path, metadata_for(file, wanted, conversion, options), tensors, options.progress);
+  return conversion;
+}
+
+}  // namespace wattle
