@@ -15,20 +15,32 @@ namespace wattle {
 using TokenId = int32_t;
 
 struct EncodeOptions {
-  bool add_special = true;     ///< the model's own BOS/EOS or [CLS]/[SEP]
-  bool parse_special = false;  ///< text such as "<|im_end|>" becomes the special token; never for a user's text
+  bool add_special = true;  ///< the model's own BOS/EOS or [CLS]/[SEP]
+  bool parse_special =
+      false;  ///< text such as "<|im_end|>" becomes the special token; never for a user's text
+};
+
+/// A piece of a text that is put together from a template and what a user wrote.
+struct TextPart {
+  std::string_view text;
+  bool parse_special = false;
 };
 
 /// A model's tokenizer, built from the model's own metadata (tokenizer.ggml.*): WordPiece, byte-level BPE or
 /// SentencePiece. Thread-safe after construction.
 class Tokenizer {
  public:
-  /// Throws Error when keys are missing, inconsistent (ids beyond the vocabulary) or of a kind not known here.
+  /// Throws Error when keys are missing, inconsistent (ids beyond the vocabulary) or of a kind not known
+  /// here.
   static std::unique_ptr<Tokenizer> create(const Metadata& metadata);
   virtual ~Tokenizer() = default;
 
   /// Ids of a UTF-8 text; invalid bytes are read as U+FFFD.
   virtual std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const = 0;
+  /// Ids of the parts' joined text; special tokens are found only within parts that allow them, so that words
+  /// may join across parts as in the whole text but nobody can write a special token into a part that forbids
+  /// it.
+  virtual std::vector<TokenId> encode_parts(std::span<const TextPart> parts, bool add_special) const = 0;
   /// Bytes that a token adds to a decoded text (not always valid UTF-8 by itself); empty for special tokens.
   virtual std::string piece(TokenId id) const = 0;
   /// Text of a sequence: pieces joined, leading space of SentencePiece removed.
@@ -59,8 +71,8 @@ struct ChatMessage {
 /// Whether the model carries a chat template that this program knows.
 bool has_chat_template(const Metadata& metadata);
 
-/// Token ids of a conversation in the model's own template, ending where the assistant's answer begins. The contents
-/// never become special tokens. Throws Error for a template that is not known.
+/// Token ids of a conversation in the model's own template, ending where the assistant's answer begins. The
+/// contents never become special tokens. Throws Error for a template that is not known.
 std::vector<TokenId> encode_chat(const Metadata& metadata, const Tokenizer& tokenizer,
                                  std::span<const ChatMessage> messages);
 

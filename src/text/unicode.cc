@@ -1,0 +1,82 @@
+#include "text/unicode.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include <wattle/error.h>
+
+#include "base/utf8.h"
+
+namespace wattle {
+namespace {
+
+std::string normalised(std::string_view text, int form) {
+  utf8proc_uint8_t* result = nullptr;
+  const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                   static_cast<utf8proc_ssize_t>(text.size()), &result,
+                                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | form));
+  if (length < 0) {
+    fail("a text of {} bytes cannot be normalised ({}); shorten the text", text.size(),
+         utf8proc_errmsg(length));
+  }
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(result, &std::free);
+  return std::string(reinterpret_cast<const char*>(result), static_cast<size_t>(length));
+}
+
+}  // namespace
+
+DecodedCharacter decode_utf8(std::string_view text, size_t position) {
+  const uint8_t first = static_cast<uint8_t>(text[position]);
+  if (first < 0x80) return {first, 1};
+  utf8proc_int32_t value = 0;
+  const auto bytes = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + position),
+                                      static_cast<utf8proc_ssize_t>(text.size() - position), &value);
+  if (bytes <= 0) return {kReplacementCharacter, 1};
+  return {static_cast<char32_t>(value), static_cast<uint32_t>(bytes)};
+}
+
+void append_utf8(std::string& out, char32_t character) {
+  char bytes[4];
+  const auto written = utf8proc_encode_char(static_cast<utf8proc_int32_t>(character),
+                                            reinterpret_cast<utf8proc_uint8_t*>(bytes));
+  out.append(bytes, static_cast<size_t>(written));
+}
+
+bool is_ascii(std::string_view text) {
+  size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    uint64_t word;
+    std::memcpy(&word, text.data() + i, 8);
+    if (word & 0x8080808080808080u) return false;
+  }
+  return std::all_of(text.begin() + static_cast<ptrdiff_t>(i), text.end(),
+                     [](char byte) { return static_cast<uint8_t>(byte) < 0x80; });
+}
+
+std::string to_nfc(std::string_view text) {
+  return normalised(text, UTF8PROC_COMPOSE);
+}
+
+std::string to_nfd(std::string_view text) {
+  return normalised(text, UTF8PROC_DECOMPOSE);
+}
+
+std::string Utf8Stream::push(std::string_view bytes) {
+  pending_.append(bytes);
+  const size_t whole = whole_characters(pending_).size();
+  std::string ready = repaired_utf8(std::string_view(pending_).substr(0, whole));
+  pending_.erase(0, whole);
+  return ready;
+}
+
+std::string Utf8Stream::finish() {
+  std::string rest = repaired_utf8(pending_);
+  pending_.clear();
+  return rest;
+}
+
+}  // namespace wattle
