@@ -47,6 +47,11 @@ class ByteReader {
     return {reinterpret_cast<const char*>(part.data()), part.size()};
   }
 
+  /// Everything that is left, without moving.
+  std::string_view rest() const {
+    return {reinterpret_cast<const char*>(bytes_.data()) + position_, remaining()};
+  }
+
   /// Checks that `count` items of at least `item_bytes` each can still follow; to be asked before memory is
   /// reserved.
   void need_items(uint64_t count, size_t item_bytes, std::string_view what) const {
