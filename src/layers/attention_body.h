@@ -113,11 +113,15 @@ void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64
   for (; column + kWidth <= columns; column += kWidth) {
     product_panel<1>(rows, depth, a, a_stride, b + column, b_stride, c + column, c_stride, add);
   }
+  // Heads of no whole vectors: explicit multiply-adds, because what the compiler makes of a scalar loop depends on its
+  // length, and with it the last bit.
   for (; column < columns; ++column) {
     for (int64_t r = 0; r < rows; ++r) {
-      float sum = add ? c[r * c_stride + column] : 0;
-      for (int64_t k = 0; k < depth; ++k) sum += a[r * a_stride + k] * scalar(b[k * b_stride + column]);
-      c[r * c_stride + column] = sum;
+      Vector sum = broadcast(add ? c[r * c_stride + column] : 0);
+      for (int64_t k = 0; k < depth; ++k) {
+        sum = fma(broadcast(a[r * a_stride + k]), broadcast(scalar(b[k * b_stride + column])), sum);
+      }
+      c[r * c_stride + column] = sum[0];
     }
   }
 }

@@ -1,0 +1,143 @@
+#include "train/embedder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include <wattle/error.h>
+
+#include "base/interrupt.h"
+#include "base/sha256.h"
+
+namespace wattle {
+namespace {
+
+constexpr int64_t kTokensPerPass = 4096;
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+void normalise(std::span<float> vector) {
+  double squares = 0;
+  for (const float value : vector) squares += static_cast<double>(value) * value;
+  if (squares == 0) return;
+  const auto scale = static_cast<float>(1 / std::sqrt(squares));
+  for (float& value : vector) value *= scale;
+}
+
+}  // namespace
+
+Embedder::Embedder(Model& model) : model_(model) {
+  const std::string path = model.file().path().string();
+  if (model.encoder() == nullptr) {
+    fail("{}: a {} model continues text and gives no embeddings; use an encoder such as all-minilm-l6-v2",
+         path, model.architecture());
+  }
+  if (model.pooling() == Pooling::kNone) {
+    fail("{}: does not say how its token vectors are pooled (1_Pooling, or the key {}.pooling_type)", path,
+         model.architecture());
+  }
+  width_ = model.encoder()->width();
+}
+
+std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> texts, Matrix& embeddings) {
+  std::vector<EmbeddingRecord> records(texts.size());
+  embeddings.resize(static_cast<int64_t>(texts.size()), width_);
+  Ragged<TokenId> tokens;
+  size_t first = 0;
+  const auto flush = [&](size_t end) {
+    if (end == first) return;
+    throw_if_interrupted();
+    run_pass(tokens,
+             embeddings.view().rows_from(static_cast<int64_t>(first), static_cast<int64_t>(end - first)),
+             std::span(records).subspan(first, end - first));
+    tokens = {};
+    first = end;
+  };
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const auto begin = Clock::now();
+    const std::vector<TokenId> ids = tokens_of(texts[i], records[i].truncated);
+    records[i].tokenize = seconds_since(begin);
+    if (static_cast<int64_t>(tokens.items.size() + ids.size()) > kTokensPerPass) flush(i);
+    tokens.append(ids);
+  }
+  flush(texts.size());
+  return records;
+}
+
+std::vector<TokenId> Embedder::tokens_of(std::string_view text, bool& truncated) const {
+  std::vector<TokenId> ids = model_.tokenizer().encode(text);
+  const auto limit = static_cast<size_t>(model_.encoder()->max_tokens());
+  truncated = ids.size() > limit;
+  if (truncated) {
+    const Tokenizer::Special& special = model_.tokenizer().special();
+    const TokenId last = ids.back();
+    ids.resize(limit);
+    // The model has never read a text without its end.
+    if (last == special.sep || last == special.eos) ids.back() = last;
+  }
+  return ids;
+}
+
+void Embedder::run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings,
+                        std::span<EmbeddingRecord> records) {
+  Work work;
+  auto begin = Clock::now();
+  hidden_.resize(static_cast<int64_t>(tokens.items.size()), width_);
+  if (!tokens.items.empty()) model_.encoder()->hidden_states(tokens, hidden_.view(), work);
+  const double forward = seconds_since(begin);
+  begin = Clock::now();
+  for (int64_t i = 0; i < tokens.sequences(); ++i) {
+    pool(hidden_.view().rows_from(tokens.offsets[static_cast<size_t>(i)], tokens.length(i)),
+         embeddings.row(i));
+  }
+  const double pooling = seconds_since(begin);
+  const double total = std::max<double>(1, static_cast<double>(tokens.items.size()));
+  for (size_t i = 0; i < records.size(); ++i) {
+    const int64_t length = tokens.length(static_cast<int64_t>(i));
+    const double share = static_cast<double>(length) / total;
+    records[i].work = {work.macs_int8 * share,
+                       work.macs_bf16 * share,
+                       work.macs_fp32 * share,
+                       work.weight_bytes * share,
+                       work.activation_bytes * share,
+                       length,
+                       0};
+    records[i].forward = forward * share;
+    records[i].pool = pooling * share;
+  }
+}
+
+void Embedder::pool(ConstMatrixView hidden, std::span<float> embedding) const {
+  std::fill(embedding.begin(), embedding.end(), 0.0f);
+  if (hidden.rows == 0) return;
+  if (model_.pooling() == Pooling::kMean) {
+    for (int64_t t = 0; t < hidden.rows; ++t) {
+      for (int64_t c = 0; c < hidden.columns; ++c)
+        embedding[static_cast<size_t>(c)] += hidden.row(t)[static_cast<size_t>(c)];
+    }
+  } else {
+    const auto row = hidden.row(model_.pooling() == Pooling::kCls ? 0 : hidden.rows - 1);
+    std::copy(row.begin(), row.end(), embedding.begin());
+  }
+  normalise(embedding);
+}
+
+std::string fingerprint(const ModelFile& file) {
+  std::vector<const Tensor*> norms;
+  for (const Tensor& tensor : file.tensors()) {
+    if (tensor.shape.size() == 1 && tensor.name.find("norm") != std::string::npos) norms.push_back(&tensor);
+  }
+  std::sort(norms.begin(), norms.end(), [](const Tensor* a, const Tensor* b) { return a->name < b->name; });
+  Sha256 hash;
+  hash.add(file.architecture());
+  for (const Tensor* tensor : norms) {
+    hash.add(tensor->name);
+    hash.add(std::as_bytes(std::span<const float>(file.decoded(*tensor))));
+  }
+  return hash.hex();
+}
+
+}  // namespace wattle

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/work.h"
+#include "models/model.h"
+#include "tensor/matrix.h"
+
+namespace wattle {
+
+/// What embedding one text took.
+struct EmbeddingRecord {
+  Work work;                                   ///< the text's share of its forward pass, by tokens
+  double tokenize = 0, forward = 0, pool = 0;  ///< seconds; those of a pass are shared by tokens
+  bool truncated = false;                      ///< the text was longer than the model reads
+};
+
+/// Texts to L2-normalised vectors by an encoder and its own pooling.
+class Embedder {
+ public:
+  /// Error when the model is no encoder or says nothing about pooling. The model must outlive the embedder.
+  explicit Embedder(Model& model);
+
+  int64_t width() const { return width_; }
+  /// embeddings [texts, width]. Texts run together in passes of at most about 4,096 tokens; a text's vector
+  /// does not depend on its company. One record a text.
+  std::vector<EmbeddingRecord> embed(std::span<const std::string_view> texts, Matrix& embeddings);
+
+ private:
+  std::vector<TokenId> tokens_of(std::string_view text, bool& truncated) const;
+  void run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings, std::span<EmbeddingRecord> records);
+  void pool(ConstMatrixView hidden, std::span<float> embedding) const;
+
+  Model& model_;
+  int64_t width_;
+  Matrix hidden_;
+};
+
+/// Identifies a model by what quantisation leaves alone: its architecture and the weights of its norms. The
+/// same for every precision of one model, another for any other model. 64 hexadecimal digits.
+std::string fingerprint(const ModelFile& file);
+
+}  // namespace wattle

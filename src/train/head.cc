@@ -1,0 +1,77 @@
+#include "train/head.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+
+#include <fmt/ranges.h>
+#include <wattle/error.h>
+
+namespace wattle {
+namespace {
+
+constexpr std::array<std::string_view, 4> kKinds = {"majority", "keywords", "linear", "forest"};
+
+}  // namespace
+
+std::string_view name(HeadKind kind) {
+  return kKinds[static_cast<size_t>(kind)];
+}
+
+HeadKind head_kind_from_name(std::string_view name) {
+  const auto found = std::find(kKinds.begin(), kKinds.end(), name);
+  if (found == kKinds.end()) fail("--kind {}: unknown kind; one of {}", name, fmt::join(kKinds, ", "));
+  return static_cast<HeadKind>(found - kKinds.begin());
+}
+
+std::string_view Head::features() const {
+  if (parts_.base) return "embeddings";
+  if (!parts_.ngrams) return "none";
+  return parts_.ngrams->max_words() == 1 ? "words" : "ngrams";
+}
+
+int64_t Head::parameters() const {
+  if (const auto* forest = std::get_if<Forest>(&parts_.classifier))
+    return static_cast<int64_t>(forest->nodes().size());
+  const auto& linear = std::get<LinearModel>(parts_.classifier);
+  return static_cast<int64_t>(linear.weights.size() + linear.bias.size());
+}
+
+Prediction Head::predict(std::string_view text, Work& work) {
+  row_.clear();
+  if (parts_.ngrams) work.tokens_in += parts_.ngrams->features(text, words_, row_);
+  return classify(work);
+}
+
+Prediction Head::predict(std::span<const float> embedding, Work& work) {
+  row_.columns.resize(embedding.size());
+  std::iota(row_.columns.begin(), row_.columns.end(), 0);
+  row_.values.assign(embedding.begin(), embedding.end());
+  return classify(work);
+}
+
+Prediction Head::classify(Work& work) {
+  Prediction prediction;
+  prediction.scores.resize(parts_.labels.size());
+  if (const auto* linear = std::get_if<LinearModel>(&parts_.classifier)) {
+    decisions_.resize(linear->bias.size());
+    linear->decide(row_, decisions_, work);
+    to_probabilities(decisions_, prediction.scores);
+  } else {
+    const auto& forest = std::get<Forest>(parts_.classifier);
+    decisions_.resize(static_cast<size_t>(forest.outputs()));
+    forest.shares(row_, forest_scratch_, decisions_, work);
+    if (decisions_.size() == 1) {
+      prediction.scores = {1 - decisions_[0], decisions_[0]};
+    } else {
+      const float sum = std::max(std::accumulate(decisions_.begin(), decisions_.end(), 0.0f), 1e-12f);
+      for (size_t k = 0; k < decisions_.size(); ++k) prediction.scores[k] = decisions_[k] / sum;
+    }
+  }
+  prediction.label = static_cast<int>(std::max_element(prediction.scores.begin(), prediction.scores.end()) -
+                                      prediction.scores.begin());
+  return prediction;
+}
+
+}  // namespace wattle

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/work.h"
+#include "file/model_file.h"
+#include "train/forest.h"
+#include "train/linear.h"
+#include "train/ngrams.h"
+
+namespace wattle {
+
+/// The potato end of the ladder, from the cheapest up.
+enum class HeadKind {
+  kMajority,  ///< always the commonest label
+  kKeywords,  ///< the label with the most of its keywords in the text; without any, the commonest label
+  kLinear,    ///< logistic regression
+  kForest,    ///< random forest
+};
+std::string_view name(HeadKind kind);
+/// Throws Error naming the kinds.
+HeadKind head_kind_from_name(std::string_view name);
+
+/// The frozen encoder whose embeddings a head reads.
+struct BaseModel {
+  std::string path;         ///< as given in training
+  std::string fingerprint;  ///< see fingerprint(): the same at every precision
+  int64_t width = 0;
+};
+
+/// How a head came about; stored with it.
+struct TrainingRecord {
+  int64_t rows = 0;
+  uint64_t seed = 0;
+  double cost = 0;                ///< of LIBLINEAR; 0 for other kinds
+  std::vector<CostScore> scores;  ///< of cross-validation
+  double seconds = 0;
+  double joules = 0, joules_low = 0, joules_high = 0;
+  std::string grade;  ///< of the joules: measured, attributed, modelled; empty when not metered
+};
+
+struct Prediction {
+  int label = 0;
+  std::vector<float> scores;  ///< a probability for each label
+};
+
+/// A trained classifier of texts or embeddings. One GGUF file of architecture "wattle-head" holds all of it
+/// but the base model, to which it refers.
+class Head {
+ public:
+  static constexpr std::string_view kArchitecture = "wattle-head";
+
+  struct Parts {
+    HeadKind kind = HeadKind::kMajority;
+    std::vector<std::string> labels;
+    std::optional<Ngrams> ngrams;  ///< none for majority and for heads on embeddings
+    std::optional<BaseModel> base;
+    std::variant<LinearModel, Forest> classifier;
+    TrainingRecord training;
+  };
+  explicit Head(Parts parts) : parts_(std::move(parts)) {}
+
+  /// Throws Error for a file that is not a head or whose parts do not fit together.
+  static Head load(const ModelFile& file);
+  /// The file appears whole or not at all.
+  void save(const std::filesystem::path& path) const;
+
+  HeadKind kind() const { return parts_.kind; }
+  const std::vector<std::string>& labels() const { return parts_.labels; }
+  const std::optional<BaseModel>& base() const { return parts_.base; }
+  const TrainingRecord& training() const { return parts_.training; }
+  TrainingRecord& training() { return parts_.training; }
+  const Parts& parts() const { return parts_; }
+  /// "none", "words", "ngrams" or "embeddings".
+  std::string_view features() const;
+  int64_t parameters() const;  ///< weights and biases, or nodes of the forest
+
+  /// Only for heads without a base model. Adds what it did to `work`; tokens_in counts the words.
+  Prediction predict(std::string_view text, Work& work);
+  /// Only for heads with one; embedding [width].
+  Prediction predict(std::span<const float> embedding, Work& work);
+
+ private:
+  Prediction classify(Work& work);
+
+  Parts parts_;
+  // Kept from call to call: a prediction of some microseconds should not spend them on allocation.
+  Words words_;
+  SparseVector row_;
+  std::vector<float> decisions_, forest_scratch_;
+};
+
+}  // namespace wattle

@@ -1,0 +1,201 @@
+// How a head is stored: keys `wattle.head.*` and `wattle.training.*`, tensors named after the classifier's
+// parts.
+#include <cstring>
+#include <utility>
+
+#include <wattle/error.h>
+
+#include "file/gguf_writer.h"
+#include "train/head.h"
+
+namespace wattle {
+namespace {
+
+template <typename T>
+TensorToWrite tensor_of(std::string name, std::vector<int64_t> shape, std::vector<T> values) {
+  const Format format = std::is_same_v<T, float> ? Format::kF32 : Format::kI32;
+  return {std::move(name), format, std::move(shape), [values = std::move(values)] {
+            std::vector<std::byte> bytes(values.size() * sizeof(T));
+            std::memcpy(bytes.data(), values.data(), bytes.size());
+            return bytes;
+          }};
+}
+
+template <typename T>
+TensorToWrite vector_of(std::string name, const std::vector<T>& values) {
+  return tensor_of(std::move(name), {static_cast<int64_t>(values.size())}, values);
+}
+
+template <typename T>
+std::vector<T> values_of(const ModelFile& file, std::string_view name, std::span<const int64_t> shape) {
+  const Tensor& tensor = file.need(name, shape);
+  if (tensor.format != (std::is_same_v<T, float> ? Format::kF32 : Format::kI32)) {
+    fail("{}: tensor {} is {}; train the head again", file.path().string(), name, info(tensor.format).name);
+  }
+  std::vector<T> values(static_cast<size_t>(tensor.elements()));
+  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  return values;
+}
+
+Metadata metadata_of(const Head& head, const std::filesystem::path& path) {
+  const Head::Parts& parts = head.parts();
+  Metadata metadata(path.string());
+  metadata.set("general.architecture", Value::of(std::string(Head::kArchitecture)));
+  metadata.set("general.name", Value::of(fmt::format("{} on {}", name(parts.kind), head.features())));
+  metadata.set("wattle.head.kind", Value::of(std::string(name(parts.kind))));
+  metadata.set("wattle.head.labels", Value::of(parts.labels));
+  if (parts.ngrams) {
+    metadata.set("wattle.head.max_words", Value::of(int64_t{parts.ngrams->max_words()}));
+    metadata.set("wattle.head.terms", Value::of(parts.ngrams->terms()));
+  }
+  if (parts.base) {
+    metadata.set("wattle.head.base.path", Value::of(parts.base->path));
+    metadata.set("wattle.head.base.fingerprint", Value::of(parts.base->fingerprint));
+    metadata.set("wattle.head.base.width", Value::of(parts.base->width));
+  }
+  const TrainingRecord& training = parts.training;
+  metadata.set("wattle.training.rows", Value::of(training.rows));
+  metadata.set("wattle.training.seed", Value::of(static_cast<int64_t>(training.seed), ValueType::kU64));
+  if (training.cost > 0) metadata.set("wattle.training.cost", Value::of(training.cost));
+  if (!training.scores.empty()) {
+    std::vector<double> costs, accuracies;
+    for (const CostScore& score : training.scores) {
+      costs.push_back(score.cost);
+      accuracies.push_back(score.accuracy);
+    }
+    metadata.set("wattle.training.cross_validation.costs", Value::of(std::move(costs)));
+    metadata.set("wattle.training.cross_validation.accuracies", Value::of(std::move(accuracies)));
+  }
+  if (!training.grade.empty()) {
+    metadata.set("wattle.training.seconds", Value::of(training.seconds));
+    metadata.set("wattle.training.joules", Value::of(training.joules));
+    metadata.set("wattle.training.joules_low", Value::of(training.joules_low));
+    metadata.set("wattle.training.joules_high", Value::of(training.joules_high));
+    metadata.set("wattle.training.grade", Value::of(training.grade));
+  }
+  return metadata;
+}
+
+TrainingRecord training_of(const Metadata& metadata) {
+  TrainingRecord training;
+  training.rows = metadata.integer("wattle.training.rows").value_or(0);
+  training.seed = static_cast<uint64_t>(metadata.integer("wattle.training.seed").value_or(0));
+  training.cost = metadata.number("wattle.training.cost").value_or(0);
+  const auto costs = metadata.numbers("wattle.training.cross_validation.costs");
+  const auto accuracies = metadata.numbers("wattle.training.cross_validation.accuracies");
+  for (size_t i = 0; i < std::min(costs.size(), accuracies.size()); ++i) {
+    training.scores.push_back({costs[i], accuracies[i]});
+  }
+  training.seconds = metadata.number("wattle.training.seconds").value_or(0);
+  training.joules = metadata.number("wattle.training.joules").value_or(0);
+  training.joules_low = metadata.number("wattle.training.joules_low").value_or(0);
+  training.joules_high = metadata.number("wattle.training.joules_high").value_or(0);
+  training.grade = metadata.text("wattle.training.grade").value_or("");
+  return training;
+}
+
+int64_t length_of(const ModelFile& file, std::string_view name) {
+  return file.need(name).elements();
+}
+
+LinearModel linear_of(const ModelFile& file, int64_t features) {
+  LinearModel linear;
+  linear.features = features;
+  const int64_t outputs = length_of(file, "bias");
+  linear.bias = values_of<float>(file, "bias", std::array{outputs});
+  if (features > 0) linear.weights = values_of<float>(file, "weights", std::array{features, outputs});
+  return linear;
+}
+
+Forest forest_of(const ModelFile& file, int64_t features) {
+  const int64_t count = length_of(file, "forest.split");
+  const auto splits = values_of<int32_t>(file, "forest.split", std::array{count});
+  const auto values = values_of<float>(file, "forest.value", std::array{count});
+  const auto far = values_of<int32_t>(file, "forest.far", std::array{count});
+  std::vector<Forest::Node> nodes;
+  nodes.reserve(splits.size());
+  for (size_t i = 0; i < splits.size(); ++i) nodes.push_back({splits[i], values[i], far[i]});
+  const std::vector<int64_t> shape = file.need("forest.roots").shape;
+  if (shape.size() != 2)
+    fail("{}: tensor forest.roots is not [outputs, trees]; train the head again", file.path().string());
+  return Forest(features, shape[0], std::move(nodes), values_of<int32_t>(file, "forest.roots", shape),
+                file.path().string());
+}
+
+std::optional<Ngrams> ngrams_of(const ModelFile& file, HeadKind kind) {
+  const auto terms = file.metadata().strings("wattle.head.terms");
+  if (terms.empty()) return std::nullopt;
+  const auto weights = kind == HeadKind::kKeywords ? NgramWeights::kPresence : NgramWeights::kTfIdf;
+  std::vector<float> idf;
+  if (weights == NgramWeights::kTfIdf) {
+    idf = values_of<float>(file, "idf", std::array{static_cast<int64_t>(terms.size())});
+  }
+  const int64_t max_words = file.metadata().need_integer("wattle.head.max_words");
+  if (max_words < 1 || max_words > 8)
+    fail("{}: wattle.head.max_words is {}; train the head again", file.path().string(), max_words);
+  return Ngrams({terms.begin(), terms.end()}, std::move(idf), weights, static_cast<int>(max_words),
+                file.path().string());
+}
+
+}  // namespace
+
+void Head::save(const std::filesystem::path& path) const {
+  std::vector<TensorToWrite> tensors;
+  if (parts_.ngrams && !parts_.ngrams->idf().empty()) {
+    tensors.push_back(vector_of("idf", parts_.ngrams->idf()));
+  }
+  if (const auto* linear = std::get_if<LinearModel>(&parts_.classifier)) {
+    if (linear->features > 0)
+      tensors.push_back(tensor_of("weights", {linear->features, linear->outputs()}, linear->weights));
+    tensors.push_back(vector_of("bias", linear->bias));
+  } else {
+    const auto& forest = std::get<Forest>(parts_.classifier);
+    const int64_t trees = static_cast<int64_t>(forest.roots().size()) / forest.outputs();
+    std::vector<int32_t> splits, far;
+    std::vector<float> values;
+    for (const Forest::Node& node : forest.nodes()) {
+      splits.push_back(node.split);
+      values.push_back(node.value);
+      far.push_back(node.far);
+    }
+    tensors.push_back(vector_of("forest.split", splits));
+    tensors.push_back(vector_of("forest.value", values));
+    tensors.push_back(vector_of("forest.far", far));
+    tensors.push_back(tensor_of("forest.roots", {forest.outputs(), trees}, forest.roots()));
+  }
+  write_gguf(path, metadata_of(*this, path), tensors);
+}
+
+Head Head::load(const ModelFile& file) {
+  const std::string origin = file.path().string();
+  const Metadata& metadata = file.metadata();
+  if (file.architecture() != kArchitecture)
+    fail("{}: is not a trained head; make one with `wattle train`", origin);
+  const HeadKind kind = head_kind_from_name(metadata.need_text("wattle.head.kind"));
+  const auto labels = metadata.strings("wattle.head.labels");
+  Parts parts{kind,          {labels.begin(), labels.end()}, ngrams_of(file, kind), std::nullopt,
+              LinearModel{}, training_of(metadata)};
+  if (const auto base = metadata.text("wattle.head.base.path")) {
+    parts.base = {*base, metadata.need_text("wattle.head.base.fingerprint"),
+                  metadata.need_integer("wattle.head.base.width")};
+    if (parts.base->width < 1 || parts.ngrams)
+      fail("{}: the head's features are contradictory; train it again", origin);
+  }
+  const int64_t features = parts.base     ? parts.base->width
+                           : parts.ngrams ? static_cast<int64_t>(parts.ngrams->terms().size())
+                                          : 0;
+  if (kind == HeadKind::kForest) {
+    parts.classifier = forest_of(file, features);
+  } else {
+    parts.classifier = linear_of(file, features);
+  }
+  const int64_t outputs = kind == HeadKind::kForest ? std::get<Forest>(parts.classifier).outputs()
+                                                    : std::get<LinearModel>(parts.classifier).outputs();
+  const auto n_labels = static_cast<int64_t>(parts.labels.size());
+  if (n_labels < 2 || (outputs != n_labels && !(n_labels == 2 && outputs == 1))) {
+    fail("{}: {} labels but {} outputs; train the head again", origin, n_labels, outputs);
+  }
+  return Head(std::move(parts));
+}
+
+}  // namespace wattle

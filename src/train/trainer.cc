@@ -1,0 +1,177 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <wattle/error.h>
+
+namespace wattle {
+namespace {
+
+/// Terms of the forest occur in at least so many texts: rarer ones doubled its training time and won nothing.
+constexpr int kForestMinDocuments = 3;
+
+void check_labels(size_t rows, std::span<const int> labels, const std::vector<std::string>& label_names) {
+  if (labels.size() != rows)
+    fail("training: {} rows but {} labels; give one label a row", rows, labels.size());
+  const auto n_labels = static_cast<int>(label_names.size());
+  for (const int label : labels) {
+    if (label < 0 || label >= n_labels)
+      fail("training: label {} is not among the {} labels", label, n_labels);
+  }
+  if (std::set<int>(labels.begin(), labels.end()).size() < 2) {
+    fail("training: all rows have one label; a classifier needs rows of at least two");
+  }
+}
+
+std::vector<int64_t> count_labels(std::span<const int> labels, size_t n_labels) {
+  std::vector<int64_t> counts(n_labels, 0);
+  for (const int label : labels) ++counts[static_cast<size_t>(label)];
+  return counts;
+}
+
+/// The log-odds of each label's share: as probabilities, the shares themselves.
+LinearModel majority(std::span<const int> labels, size_t n_labels) {
+  LinearModel model;
+  for (const int64_t count : count_labels(labels, n_labels)) {
+    const double share = (static_cast<double>(count) + 1e-3) / (static_cast<double>(labels.size()) + 2e-3);
+    model.bias.push_back(static_cast<float>(std::log(share / (1 - share))));
+  }
+  return model;
+}
+
+/// How strongly a word speaks for a label: the chi-square statistic of the 2x2 table, where the association
+/// is positive.
+double chi_square(double both, double word, double label, double rows) {
+  const double expected = word * label / rows;
+  if (both <= expected) return 0;
+  const double determinant = both * rows - word * label;
+  return rows * determinant * determinant / (word * label * (rows - word) * (rows - label));
+}
+
+/// Chi-square with one degree of freedom at p = 0.001: weaker words are noise.
+constexpr double kSignificant = 10.83;
+
+/// The words of the rule and which label each one speaks for.
+std::map<std::string, int> choose_keywords(const Ngrams& words, const SparseMatrix& x,
+                                           std::span<const int> labels, size_t n_labels, int keywords) {
+  const size_t terms = words.terms().size();
+  std::vector<double> in_label(terms * n_labels, 0), in_all(terms, 0);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    for (int64_t e = x.offsets[i]; e < x.offsets[i + 1]; ++e) {
+      const auto term = static_cast<size_t>(x.indices[static_cast<size_t>(e)]);
+      in_label[term * n_labels + static_cast<size_t>(labels[i])] += 1;
+      in_all[term] += 1;
+    }
+  }
+  const std::vector<int64_t> counts = count_labels(labels, n_labels);
+  const auto rows = static_cast<double>(labels.size());
+  std::map<std::string, int> chosen;
+  std::map<std::string, double> strength;
+  for (size_t label = 0; label < n_labels; ++label) {
+    std::vector<std::pair<double, size_t>> ranked;  // negative strength first: ties go to the earlier word
+    for (size_t term = 0; term < terms; ++term) {
+      if (in_all[term] >= rows) continue;
+      const double value = chi_square(in_label[term * n_labels + label], in_all[term],
+                                      static_cast<double>(counts[label]), rows);
+      if (value > kSignificant) ranked.emplace_back(-value, term);
+    }
+    std::sort(ranked.begin(), ranked.end());
+    ranked.resize(std::min(ranked.size(), static_cast<size_t>(keywords)));
+    for (const auto& [negative, term] : ranked) {
+      const std::string& word = words.terms()[term];
+      if (chosen.contains(word) && strength[word] >= -negative) continue;
+      chosen[word] = static_cast<int>(label);
+      strength[word] = -negative;
+    }
+  }
+  return chosen;
+}
+
+/// Each keyword counts 1 for its label; the labels' shares, all below 1, decide between equals.
+std::pair<Ngrams, LinearModel> keyword_rule(std::span<const std::string> texts, std::span<const int> labels,
+                                            size_t n_labels, int keywords) {
+  constexpr int kMinDocuments = 3;
+  const Ngrams words = Ngrams::fit(texts, NgramWeights::kPresence, 1, kMinDocuments);
+  const std::map<std::string, int> chosen =
+      choose_keywords(words, words.features(texts), labels, n_labels, keywords);
+  if (chosen.empty()) fail("training: no word speaks for any label; use --kind majority or give more rows");
+  LinearModel model;
+  model.features = static_cast<int64_t>(chosen.size());
+  std::vector<std::string> terms;
+  for (const auto& [word, label] : chosen) {
+    terms.push_back(word);
+    for (size_t k = 0; k < n_labels; ++k)
+      model.weights.push_back(k == static_cast<size_t>(label) ? 1.0f : 0.0f);
+  }
+  for (const int64_t count : count_labels(labels, n_labels)) {
+    model.bias.push_back(
+        static_cast<float>(static_cast<double>(count) / (static_cast<double>(labels.size()) + 1)));
+  }
+  return {Ngrams(std::move(terms), {}, NgramWeights::kPresence, 1, "the keyword rule"), std::move(model)};
+}
+
+/// Trains the classifier of a linear head or a forest on features.
+void fit_classifier(const SparseMatrix& x, std::span<const int> labels, const TrainOptions& options,
+                    Head::Parts& parts) {
+  const auto n_labels = static_cast<int>(parts.labels.size());
+  if (options.kind == HeadKind::kForest) {
+    parts.classifier = train_forest(x, labels, n_labels, {options.trees, options.seed, options.progress});
+    return;
+  }
+  constexpr int kFolds = 5;
+  LinearFit fit = train_linear(x, labels, n_labels, {options.costs, kFolds, options.seed, options.progress});
+  parts.classifier = std::move(fit.model);
+  parts.training.cost = fit.cost;
+  parts.training.scores = std::move(fit.scores);
+}
+
+Head::Parts begin_parts(size_t rows, std::vector<std::string> label_names, const TrainOptions& options) {
+  Head::Parts parts;
+  parts.kind = options.kind;
+  parts.labels = std::move(label_names);
+  parts.training.rows = static_cast<int64_t>(rows);
+  parts.training.seed = options.seed;
+  return parts;
+}
+
+}  // namespace
+
+Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> labels,
+                     std::vector<std::string> label_names, const TrainOptions& options) {
+  check_labels(texts.size(), labels, label_names);
+  Head::Parts parts = begin_parts(texts.size(), std::move(label_names), options);
+  if (options.kind == HeadKind::kMajority) {
+    parts.classifier = majority(labels, parts.labels.size());
+  } else if (options.kind == HeadKind::kKeywords) {
+    auto [words, model] = keyword_rule(texts, labels, parts.labels.size(), options.keywords);
+    parts.ngrams = std::move(words);
+    parts.classifier = std::move(model);
+  } else {
+    const int min_documents = options.kind == HeadKind::kForest ? kForestMinDocuments : 1;
+    parts.ngrams = Ngrams::fit(texts, NgramWeights::kTfIdf, 2, min_documents);
+    if (parts.ngrams->terms().empty()) {
+      fail("training: the texts hold no word of at least two letters that occurs {} times; give more rows",
+           min_documents);
+    }
+    fit_classifier(parts.ngrams->features(texts), labels, options, parts);
+  }
+  return Head(std::move(parts));
+}
+
+Head train_on_embeddings(ConstMatrixView embeddings, BaseModel base, std::span<const int> labels,
+                         std::vector<std::string> label_names, const TrainOptions& options) {
+  if (options.kind != HeadKind::kLinear && options.kind != HeadKind::kForest) {
+    fail("--kind {}: is trained on ngrams only; leave --on out", name(options.kind));
+  }
+  check_labels(static_cast<size_t>(embeddings.rows), labels, label_names);
+  Head::Parts parts = begin_parts(static_cast<size_t>(embeddings.rows), std::move(label_names), options);
+  parts.base = std::move(base);
+  fit_classifier(SparseMatrix::of(embeddings), labels, options, parts);
+  return Head(std::move(parts));
+}
+
+}  // namespace wattle

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tensor/matrix.h"
+#include "train/head.h"
+
+namespace wattle {
+
+struct TrainOptions {
+  HeadKind kind = HeadKind::kLinear;
+  std::vector<double> costs = {1, 4, 16, 64, 256};  ///< of the linear head; chosen by 5-fold cross-validation
+  int trees = 200;                                  ///< of the forest
+  int keywords = 20;                                ///< of the keyword rule: at most so many for each label
+  uint64_t seed = 0;
+  std::function<void(double)> progress = {};
+};
+
+/// Trains a head on texts (word 1-2-grams; single words for the keyword rule). `labels` are indices into
+/// `label_names`. The same texts, options and seed give the same bytes for any number of threads. Error when
+/// there are fewer than two labels, no words at all, or labels and texts do not match.
+Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> labels,
+                     std::vector<std::string> label_names, const TrainOptions& options);
+
+/// Trains a linear head or a forest on embeddings [rows, base.width].
+Head train_on_embeddings(ConstMatrixView embeddings, BaseModel base, std::span<const int> labels,
+                         std::vector<std::string> label_names, const TrainOptions& options);
+
+}  // namespace wattle

@@ -1,0 +1,265 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <wattle/error.h>
+
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <random>
+
+#include <nlohmann/json.hpp>
+
+#include "base/threads.h"
+#include "file/gguf_writer.h"
+#include "train/trainer.h"
+
+namespace wattle {
+namespace {
+
+struct Data {
+  std::vector<std::string> texts;
+  std::vector<int> labels;
+};
+
+/// Texts of random words; each label has three words of its own, one of which occurs in most of its texts.
+Data separable(int rows, int n_labels, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Data data;
+  for (int i = 0; i < rows; ++i) {
+    const int label = i % n_labels;
+    std::string text;
+    for (int w = 0; w < 6; ++w) text += "word" + std::to_string(random() % 40) + " ";
+    if (random() % 10 != 0) text += "mark" + std::to_string(label) + "x" + std::to_string(random() % 3);
+    data.texts.push_back(text);
+    data.labels.push_back(label);
+  }
+  return data;
+}
+
+std::vector<std::string> names(int n_labels) {
+  std::vector<std::string> names;
+  for (int i = 0; i < n_labels; ++i) names.push_back("label " + std::to_string(i));
+  return names;
+}
+
+double accuracy(Head& head, const Data& data) {
+  Work work;
+  int correct = 0;
+  for (size_t i = 0; i < data.texts.size(); ++i)
+    correct += head.predict(data.texts[i], work).label == data.labels[i];
+  return correct / static_cast<double>(data.texts.size());
+}
+
+class TrainTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("wattle_train_" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string bytes_of(const Head& head) const {
+    head.save(folder_ / "head.gguf");
+    std::ifstream file(folder_ / "head.gguf", std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  std::filesystem::path folder_;
+};
+
+TEST(Ngrams, ValuesOfScikitLearn) {
+  std::ifstream file(WATTLE_SOURCE_DIR "/tests/golden/ngrams.json");
+  const auto golden = nlohmann::json::parse(file);
+  const auto texts = golden["texts"].get<std::vector<std::string>>();
+  const Ngrams ngrams = Ngrams::fit(texts, NgramWeights::kTfIdf, 2);
+  ASSERT_EQ(ngrams.terms(), golden["terms"].get<std::vector<std::string>>());
+  for (size_t i = 0; i < ngrams.idf().size(); ++i)
+    EXPECT_NEAR(ngrams.idf()[i], golden["idf"][i].get<double>(), 1e-6);
+
+  auto all = texts;
+  for (const auto& text : golden["unseen"]) all.push_back(text);
+  const SparseMatrix rows = ngrams.features(all);
+  ASSERT_EQ(rows.rows(), static_cast<int64_t>(golden["rows"].size()));
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto& expected = golden["rows"][i];
+    ASSERT_EQ(static_cast<size_t>(rows.offsets[i + 1] - rows.offsets[i]), expected.size()) << all[i];
+    for (size_t e = 0; e < expected.size(); ++e) {
+      const size_t place = static_cast<size_t>(rows.offsets[i]) + e;
+      EXPECT_EQ(rows.indices[place], expected[e][0].get<int>());
+      EXPECT_NEAR(rows.values[place], expected[e][1].get<double>(), 1e-6);
+    }
+  }
+}
+
+TEST(Ngrams, TermsThatOccurTwiceAreRefused) {
+  EXPECT_THROW(Ngrams({"a", "a"}, {1, 1}, NgramWeights::kTfIdf, 2, "x"), Error);
+  EXPECT_THROW(Ngrams({"a", "b"}, {1}, NgramWeights::kTfIdf, 2, "x"), Error);
+}
+
+TEST(Folds, SpreadEveryLabelEvenly) {
+  std::vector<int> labels;
+  for (int i = 0; i < 103; ++i) labels.push_back(i % 10 == 0 ? 1 : 0);
+  const std::vector<int> folds = stratified_folds(labels, 2, 5, 7);
+  std::vector<int> rare(5, 0), all(5, 0);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    rare[static_cast<size_t>(folds[i])] += labels[i];
+    ++all[static_cast<size_t>(folds[i])];
+  }
+  for (int f = 0; f < 5; ++f) {
+    EXPECT_NEAR(rare[static_cast<size_t>(f)], 11 / 5.0, 1);
+    EXPECT_NEAR(all[static_cast<size_t>(f)], 103 / 5.0, 1);
+  }
+  EXPECT_EQ(folds, stratified_folds(labels, 2, 5, 7));
+  EXPECT_NE(folds, stratified_folds(labels, 2, 5, 8));
+}
+
+TEST_F(TrainTest, EachKindLearnsWhatItCan) {
+  for (const int n_labels : {2, 4}) {
+    const Data train = separable(400, n_labels, 1), test = separable(200, n_labels, 2);
+    for (const HeadKind kind : {HeadKind::kKeywords, HeadKind::kLinear, HeadKind::kForest}) {
+      Head head = train_on_ngrams(train.texts, train.labels, names(n_labels), {.kind = kind});
+      // A tenth of the texts carry no mark and can only be guessed.
+      EXPECT_GT(accuracy(head, test), 0.85) << name(kind) << " " << n_labels;
+    }
+  }
+  const Data train = separable(300, 3, 1);
+  Data skewed = train;
+  for (size_t i = 0; i < 200; ++i) skewed.labels[i] = 2;
+  Head majority = train_on_ngrams(skewed.texts, skewed.labels, names(3), {.kind = HeadKind::kMajority});
+  Work work;
+  const Prediction prediction = majority.predict("anything", work);
+  EXPECT_EQ(prediction.label, 2);
+  EXPECT_NEAR(prediction.scores[2], 234 / 300.0, 0.01);
+}
+
+TEST_F(TrainTest, SameBytesForAnyNumberOfThreads) {
+  const Data train = separable(300, 3, 5);
+  for (const HeadKind kind : {HeadKind::kKeywords, HeadKind::kLinear, HeadKind::kForest}) {
+    set_threads(1);
+    const std::string one =
+        bytes_of(train_on_ngrams(train.texts, train.labels, names(3), {.kind = kind, .trees = 60}));
+    set_threads(2);
+    const std::string two =
+        bytes_of(train_on_ngrams(train.texts, train.labels, names(3), {.kind = kind, .trees = 60}));
+    EXPECT_EQ(one, two) << name(kind);
+    EXPECT_EQ(two,
+              bytes_of(train_on_ngrams(train.texts, train.labels, names(3), {.kind = kind, .trees = 60})));
+  }
+}
+
+TEST_F(TrainTest, ASavedHeadAnswersAsTheOneThatWasTrained) {
+  const Data train = separable(300, 3, 9), test = separable(50, 3, 10);
+  for (const HeadKind kind :
+       {HeadKind::kMajority, HeadKind::kKeywords, HeadKind::kLinear, HeadKind::kForest}) {
+    Head head = train_on_ngrams(train.texts, train.labels, names(3), {.kind = kind, .trees = 30, .seed = 4});
+    head.training().joules = 12.5;
+    head.training().grade = "modelled";
+    head.save(folder_ / "head.gguf");
+    Head loaded = Head::load(ModelFile::open(folder_ / "head.gguf"));
+    EXPECT_EQ(loaded.kind(), kind);
+    EXPECT_EQ(loaded.labels(), names(3));
+    EXPECT_EQ(loaded.training().seed, 4u);
+    EXPECT_EQ(loaded.training().joules, 12.5);
+    EXPECT_EQ(loaded.training().scores.size(), kind == HeadKind::kLinear ? 5u : 0u);
+    Work a, b;
+    for (const std::string& text : test.texts) {
+      const Prediction expected = head.predict(text, a), got = loaded.predict(text, b);
+      EXPECT_EQ(got.label, expected.label);
+      EXPECT_EQ(got.scores, expected.scores);
+    }
+    EXPECT_EQ(a.macs_fp32, b.macs_fp32);
+    EXPECT_EQ(a.tokens_in, b.tokens_in);
+  }
+}
+
+TEST_F(TrainTest, HeadsOnEmbeddingsRememberTheirBase) {
+  std::mt19937_64 random(3);
+  Matrix embeddings(120, 8);
+  std::vector<int> labels;
+  for (int64_t i = 0; i < 120; ++i) {
+    labels.push_back(static_cast<int>(i % 2));
+    for (float& value : embeddings.row(i)) value = static_cast<float>(random() % 1000) / 1000;
+    embeddings.row(i)[3] += i % 2 == 0 ? 0.0f : 1.0f;
+  }
+  for (const HeadKind kind : {HeadKind::kLinear, HeadKind::kForest}) {
+    const Head head =
+        train_on_embeddings(embeddings.view(), {"some/model", "abc", 8}, labels, names(2), {.kind = kind});
+    head.save(folder_ / "head.gguf");
+    Head loaded = Head::load(ModelFile::open(folder_ / "head.gguf"));
+    ASSERT_TRUE(loaded.base());
+    EXPECT_EQ(loaded.base()->path, "some/model");
+    EXPECT_EQ(loaded.base()->fingerprint, "abc");
+    EXPECT_EQ(loaded.features(), "embeddings");
+    Work work;
+    int correct = 0;
+    for (int64_t i = 0; i < 120; ++i) {
+      correct += loaded.predict(std::span<const float>(embeddings.row(i)), work).label ==
+                 labels[static_cast<size_t>(i)];
+    }
+    EXPECT_GT(correct, 108) << name(kind);
+    EXPECT_GT(work.weight_bytes, 0);
+  }
+  EXPECT_THROW(train_on_embeddings(embeddings.view(), {"m", "abc", 8}, labels, names(2),
+                                   {.kind = HeadKind::kMajority}),
+               Error);
+}
+
+TEST_F(TrainTest, BadTrainingData) {
+  const std::vector<std::string> texts = {"one two", "three four"}, marks = {"!", "?"};
+  const TrainOptions options;
+  EXPECT_THROW(train_on_ngrams(texts, std::vector{0, 0}, names(2), options), Error) << "a single label";
+  EXPECT_THROW(train_on_ngrams(texts, std::vector{0}, names(2), options), Error) << "a label too few";
+  EXPECT_THROW(train_on_ngrams(texts, std::vector{0, 2}, names(2), options), Error)
+      << "a label beyond the names";
+  EXPECT_THROW(train_on_ngrams(marks, std::vector{0, 1}, names(2), options), Error) << "no words";
+}
+
+TEST_F(TrainTest, DamagedHeadsAreRefused) {
+  using Nodes = std::vector<Forest::Node>;
+  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}, {-1, 0, -1}}, {0}, "x"), Error)
+      << "a child before its parent";
+  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 9}, {-1, 0, -1}}, {0}, "x"), Error) << "a child beyond the nodes";
+  EXPECT_THROW(Forest(3, 1, Nodes{{6, 0.5f, 2}, {-1, 0, -1}, {-1, 1, -1}}, {0}, "x"), Error)
+      << "a feature too many";
+  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}}, {0}, "x"), Error) << "a last node that is no leaf";
+  EXPECT_THROW(Forest(3, 1, Nodes{{-1, 0, -1}}, {1}, "x"), Error) << "a root beyond the nodes";
+  EXPECT_THROW(Forest(3, 2, Nodes{{-1, 0, -1}}, {0}, "x"), Error) << "trees that do not divide into outputs";
+
+  Metadata metadata;
+  metadata.set("general.architecture", Value::of("wattle-head"));
+  const auto load = [&] {
+    write_gguf(folder_ / "bad.gguf", metadata, {});
+    return Head::load(ModelFile::open(folder_ / "bad.gguf"));
+  };
+  EXPECT_THROW(load(), Error) << "no kind";
+  metadata.set("wattle.head.kind", Value::of("linear"));
+  EXPECT_THROW(load(), Error) << "no tensors";
+  metadata.set("wattle.head.kind", Value::of("oracle"));
+  EXPECT_THROW(load(), Error) << "an unknown kind";
+  metadata.set("general.architecture", Value::of("llama"));
+  EXPECT_THROW(load(), Error) << "not a head";
+}
+
+TEST_F(TrainTest, LinearHeadOnNgramsReachesScikitLearnsAccuracy) {
+  const std::filesystem::path data = WATTLE_SOURCE_DIR "/../shared/data";
+  if (!std::filesystem::exists(data)) GTEST_SKIP() << "the evaluation data is not beside the checkout";
+  // scikit-learn's accuracy with the same features; the bar is not more than one point below it.
+  const std::pair<const char*, double> bars[] = {{"sms_spam", 0.978}, {"sentence_sentiment", 0.830}};
+  for (const auto& [set, bar] : bars) {
+    const auto read = [&](const std::string& name) {
+      Data rows;
+      std::ifstream file(data / set / name);
+      for (std::string line; std::getline(file, line);) {
+        const auto row = nlohmann::json::parse(line);
+        rows.texts.push_back(row["text"]);
+        rows.labels.push_back(row["label"]);
+      }
+      return rows;
+    };
+    const Data train = read("train.jsonl");
+    Head head = train_on_ngrams(train.texts, train.labels, names(2), {});
+    EXPECT_GE(accuracy(head, read("eval.jsonl")), bar - 0.01) << set;
+  }
+}
+
+}  // namespace
+}  // namespace wattle
