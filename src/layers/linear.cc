@@ -18,7 +18,8 @@ const PackedActivations& LayerInput::as(Activations kind) {
   return packed_[index];
 }
 
-Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inputs) {
+Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inputs)
+    : observe_(weights.observer()) {
   std::vector<const Tensor*> run;
   int64_t first = 0;
   const auto pack_run = [&] {
@@ -30,6 +31,7 @@ Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inpu
     const Tensor& tensor = weights.need(part.name + ".weight", {part.outputs, inputs});
     if (!run.empty() && run.back()->format != tensor.format) pack_run();
     run.push_back(&tensor);
+    names_.push_back(tensor.name);
     if (weights.has(part.name + ".bias")) {
       bias_.resize(static_cast<size_t>(outputs_));
       const std::vector<float> bias = weights.vector(part.name + ".bias", part.outputs);
@@ -43,6 +45,7 @@ Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inpu
 
 void Linear::operator()(LayerInput& x, MatrixView out, Work& work, ActivationFunction function,
                         ConstMatrixView residual) const {
+  if (observe_) observe_(names_, x.values());
   for (const Block& block : blocks_) {
     const int64_t n = block.matrix.n();
     Epilogue epilogue;
@@ -54,6 +57,7 @@ void Linear::operator()(LayerInput& x, MatrixView out, Work& work, ActivationFun
 }
 
 void Linear::gated(LayerInput& x, ActivationFunction function, MatrixView out, Work& work) const {
+  if (observe_) observe_(names_, x.values());
   if (blocks_.size() == 1) {
     Epilogue epilogue;
     epilogue.bias = bias_.empty() ? nullptr : bias_.data();

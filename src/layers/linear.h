@@ -17,6 +17,7 @@ class LayerInput {
   /// x [tokens, features] must stay as it is until the last layer has read it.
   void set(ConstMatrixView x);
   const PackedActivations& as(Activations kind);
+  ConstMatrixView values() const { return x_; }
   int64_t tokens() const { return x_.rows; }
 
  private:
@@ -58,6 +59,8 @@ class Linear {
   std::vector<Block> blocks_;
   std::vector<float> bias_;  ///< empty or [outputs]
   int64_t outputs_ = 0;
+  ObserveInput observe_;
+  std::vector<std::string> names_;  ///< of the tensors, for observe_
 };
 
 }  // namespace wattle

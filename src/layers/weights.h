@@ -13,6 +13,10 @@
 
 namespace wattle {
 
+/// Sees the input [tokens, k] of a product before it runs, with the names of the tensors that it is
+/// multiplied by.
+using ObserveInput = std::function<void(std::span<const std::string> tensors, ConstMatrixView input)>;
+
 /// Where a family takes its weights from while it is built: the tensors of a file, or of a shape, whose bytes
 /// are generated when they are asked for. Gives pages back as they are packed, so that the peak is the model
 /// plus little.
@@ -42,6 +46,10 @@ class Weights {
   /// the default.
   Activations activations(Format format) const;
 
+  /// Linear layers built from now on show their inputs to `observe`.
+  void observe_inputs(ObserveInput observe) { observe_ = std::move(observe); }
+  const ObserveInput& observer() const { return observe_; }
+
   /// Bytes of all weights taken so far.
   size_t bytes() const { return bytes_; }
   /// Tables generated for a shape; the model keeps them alive.
@@ -53,6 +61,7 @@ class Weights {
   void decode_into(const Tensor& tensor, std::span<float> values);
 
   Generate generate_;
+  ObserveInput observe_;
   std::vector<std::vector<std::byte>> tables_;
   size_t bytes_ = 0;
 };

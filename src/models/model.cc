@@ -27,6 +27,7 @@ std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& o
   const std::string architecture = model->architecture();
   const Family& family = family_of(architecture, model->metadata().origin());
   Weights weights(*model->file_, options.activations);
+  weights.observe_inputs(options.observe_input);
   if (family.encoder != nullptr) model->encoder_ = family.encoder(weights, options);
   if (family.decoder != nullptr) model->decoder_ = family.decoder(weights, options);
   model->pooling_ = pooling_of(model->metadata(), architecture);

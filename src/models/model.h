@@ -12,6 +12,7 @@
 #include "decode/key_value_cache.h"
 #include "file/model_file.h"
 #include "kernels/matmul.h"
+#include "layers/weights.h"
 #include "tensor/matrix.h"
 #include "tensor/ragged.h"
 #include "text/tokenizer.h"
@@ -21,7 +22,8 @@ namespace wattle {
 struct LoadOptions {
   std::optional<Activations> activations;  ///< default: what each format multiplies with
   Format cache_format = Format::kF16;      ///< key-value cache: F16, F32 or Q8_0
-  int64_t context = 0;  ///< tokens a cache holds; 0: what the model was trained with, at most 4096
+  int64_t context = 0;         ///< tokens a cache holds; 0: what the model was trained with, at most 4096
+  ObserveInput observe_input;  ///< calibration: sees the input of every linear layer
 };
 
 /// A family that reads whole sequences at once (bert, mpnet).
