@@ -1,23 +1,18 @@
 #include "train/embedder.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
 #include "base/sha256.h"
+#include "base/stopwatch.h"
 
 namespace wattle {
 namespace {
 
 constexpr int64_t kTokensPerPass = 4096;
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 void normalise(std::span<float> vector) {
   double squares = 0;
@@ -57,9 +52,9 @@ std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> t
     first = end;
   };
   for (size_t i = 0; i < texts.size(); ++i) {
-    const auto begin = Clock::now();
+    const Stopwatch watch;
     const std::vector<TokenId> ids = tokens_of(texts[i], records[i].truncated);
-    records[i].tokenize = seconds_since(begin);
+    records[i].tokenize = watch.seconds();
     if (static_cast<int64_t>(tokens.items.size() + ids.size()) > kTokensPerPass) flush(i);
     tokens.append(ids);
   }
@@ -84,27 +79,21 @@ std::vector<TokenId> Embedder::tokens_of(std::string_view text, bool& truncated)
 void Embedder::run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings,
                         std::span<EmbeddingRecord> records) {
   Work work;
-  auto begin = Clock::now();
+  Stopwatch watch;
   hidden_.resize(static_cast<int64_t>(tokens.items.size()), width_);
   if (!tokens.items.empty()) model_.encoder()->hidden_states(tokens, hidden_.view(), work);
-  const double forward = seconds_since(begin);
-  begin = Clock::now();
+  const double forward = watch.lap();
   for (int64_t i = 0; i < tokens.sequences(); ++i) {
     pool(hidden_.view().rows_from(tokens.offsets[static_cast<size_t>(i)], tokens.length(i)),
          embeddings.row(i));
   }
-  const double pooling = seconds_since(begin);
+  const double pooling = watch.lap();
   const double total = std::max<double>(1, static_cast<double>(tokens.items.size()));
   for (size_t i = 0; i < records.size(); ++i) {
     const int64_t length = tokens.length(static_cast<int64_t>(i));
     const double share = static_cast<double>(length) / total;
-    records[i].work = {work.macs_int8 * share,
-                       work.macs_bf16 * share,
-                       work.macs_fp32 * share,
-                       work.weight_bytes * share,
-                       work.activation_bytes * share,
-                       length,
-                       0};
+    records[i].work = work.part(share);
+    records[i].work.tokens_in = length;
     records[i].forward = forward * share;
     records[i].pool = pooling * share;
   }

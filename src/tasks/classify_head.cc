@@ -1,0 +1,76 @@
+#include <optional>
+#include <utility>
+
+#include "base/stopwatch.h"
+#include "tasks/kinds.h"
+#include "train/embedder.h"
+
+namespace wattle {
+namespace {
+
+class ClassifyByHead : public Task {
+ public:
+  ClassifyByHead(Head head, std::string path, std::unique_ptr<Model> base)
+      : head_(std::move(head)), path_(std::move(path)), base_(std::move(base)) {
+    if (base_) embedder_.emplace(*base_);
+  }
+
+  std::vector<Answer> answer(std::span<const Row> rows) override {
+    std::vector<Answer> answers(rows.size());
+    std::vector<EmbeddingRecord> records;
+    if (embedder_) records = embedder_->embed(texts_of(rows), embeddings_);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      Answer& answer = answers[i];
+      if (embedder_) {
+        answer.work = records[i].work;
+        answer.phases = {records[i].tokenize, records[i].forward, 0, records[i].pool};
+        answer.truncated = records[i].truncated;
+      }
+      const Stopwatch watch;
+      const Prediction prediction =
+          embedder_ ? head_.predict(std::as_const(embeddings_).row(static_cast<int64_t>(i)), answer.work)
+                    : head_.predict(rows[i].text, answer.work);
+      answer.fields = classified(head_.labels(), prediction.label, prediction.scores);
+      answer.phases.post += watch.seconds();
+    }
+    return answers;
+  }
+
+  nlohmann::ordered_json description() const override {
+    nlohmann::ordered_json description;
+    description["path"] = path_;
+    description["architecture"] = Head::kArchitecture;
+    description["kind"] = name(head_.kind());
+    description["features"] = head_.features();
+    description["parameters"] = head_.parameters();
+    const TrainingRecord& training = head_.training();
+    description["training"] = {{"rows", training.rows},
+                               {"seed", training.seed},
+                               {"cost", training.cost},
+                               {"seconds", training.seconds},
+                               {"joules", training.joules},
+                               {"joules_low", training.joules_low},
+                               {"joules_high", training.joules_high},
+                               {"grade", training.grade}};
+    if (base_) {
+      description["base"] = describe(base_->file());
+      description["bits_per_weight"] = description["base"]["bits_per_weight"];
+    }
+    return description;
+  }
+
+ private:
+  Head head_;
+  std::string path_;
+  std::unique_ptr<Model> base_;
+  std::optional<Embedder> embedder_;
+  Matrix embeddings_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_classify_by_head(Head head, std::string path, std::unique_ptr<Model> base) {
+  return std::make_unique<ClassifyByHead>(std::move(head), std::move(path), std::move(base));
+}
+
+}  // namespace wattle

@@ -1,0 +1,41 @@
+#include <utility>
+
+#include "tasks/kinds.h"
+#include "train/embedder.h"
+
+namespace wattle {
+namespace {
+
+class Embed : public Task {
+ public:
+  explicit Embed(std::unique_ptr<Model> model) : model_(std::move(model)), embedder_(*model_) {}
+
+  std::vector<Answer> answer(std::span<const Row> rows) override {
+    const std::vector<EmbeddingRecord> records = embedder_.embed(texts_of(rows), embeddings_);
+    std::vector<Answer> answers(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const auto row = std::as_const(embeddings_).row(static_cast<int64_t>(i));
+      answers[i].fields["embedding"] = std::vector<float>(row.begin(), row.end());
+      answers[i].fields["tokens_in"] = records[i].work.tokens_in;
+      answers[i].work = records[i].work;
+      answers[i].phases = {records[i].tokenize, records[i].forward, 0, records[i].pool};
+      answers[i].truncated = records[i].truncated;
+    }
+    return answers;
+  }
+
+  nlohmann::ordered_json description() const override { return describe(model_->file()); }
+
+ private:
+  std::unique_ptr<Model> model_;
+  Embedder embedder_;
+  Matrix embeddings_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_embed(std::unique_ptr<Model> model) {
+  return std::make_unique<Embed>(std::move(model));
+}
+
+}  // namespace wattle

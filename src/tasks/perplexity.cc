@@ -1,0 +1,140 @@
+// Perplexity over consecutive windows, after llama.cpp's `perplexity` tool: the text is one stream of tokens,
+// cut into windows of --context; a model that wants BOS gets it in place of each window's first token; a
+// shorter rest is left out. Unlike there, every position but a window's first is scored, not the second half
+// only.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+#include <wattle/error.h>
+
+#include "base/interrupt.h"
+#include "base/stopwatch.h"
+#include "base/threads.h"
+#include "tasks/kinds.h"
+#include "tasks/prompts.h"
+
+namespace wattle {
+namespace {
+
+/// Logits of one forward pass take at most so many floats (128 MB): a vocabulary may have 262,144 words.
+constexpr int64_t kLogitsPerPass = int64_t{1} << 25;
+
+struct Score {
+  double nats = 0;  ///< -ln p, summed
+  int64_t tokens = 0, bytes = 0, windows = 0;
+
+  Score& operator+=(const Score& other) {
+    nats += other.nats, tokens += other.tokens, bytes += other.bytes, windows += other.windows;
+    return *this;
+  }
+  nlohmann::ordered_json fields() const {
+    nlohmann::ordered_json fields;
+    fields["perplexity"] = std::exp(nats / static_cast<double>(tokens));
+    fields["bits_per_byte"] = bytes > 0 ? nats / std::numbers::ln2 / static_cast<double>(bytes) : 0.0;
+    fields["tokens"] = tokens;
+    fields["windows"] = windows;
+    return fields;
+  }
+};
+
+class Perplexity : public Task {
+ public:
+  Perplexity(std::unique_ptr<Model> model, const TaskOptions& options)
+      : model_(std::move(model)), options_(options), decoder_(*model_->decoder()) {
+    if (options_.context < 2) fail("--context {}: a window needs at least two tokens", options_.context);
+    if (options_.context > decoder_.context_length()) {
+      fail("--context {}: the model was trained with {} tokens; lower it", options_.context,
+           decoder_.context_length());
+    }
+    cache_ = decoder_.new_cache(options_.context);
+  }
+
+  std::vector<Answer> answer(std::span<const Row> rows) override {
+    std::vector<Answer> answers(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      Stopwatch watch;
+      std::vector<TokenId> tokens = model_->tokenizer().encode(rows[i].text);
+      if (options_.max_tokens > 0 && static_cast<int64_t>(tokens.size()) > options_.max_tokens) {
+        tokens.resize(static_cast<size_t>(options_.max_tokens));
+      }
+      if (tokens.size() < 2)
+        fail("perplexity: row {} has fewer than two tokens; give a longer text", rows[i].id.dump());
+      answers[i].phases.tokenize = watch.lap();
+      const Score score =
+          score_text(tokens, static_cast<double>(i), static_cast<double>(rows.size()), answers[i].work);
+      answers[i].phases.prefill = watch.lap();
+      answers[i].fields = score.fields();
+      total_ += score;
+    }
+    return answers;
+  }
+
+  nlohmann::ordered_json summary() const override {
+    if (total_.tokens == 0) return nullptr;
+    nlohmann::ordered_json summary = total_.fields();
+    summary["context"] = options_.context;
+    return summary;
+  }
+
+  nlohmann::ordered_json description() const override { return describe(model_->file()); }
+
+ private:
+  Score score_text(std::vector<TokenId>& tokens, double rows_before, double rows, Work& work) {
+    const int64_t length = std::min(options_.context, static_cast<int64_t>(tokens.size()));
+    const int64_t windows = static_cast<int64_t>(tokens.size()) / length;
+    Score score;
+    for (int64_t w = 0; w < windows; ++w) {
+      const std::span window =
+          std::span(tokens).subspan(static_cast<size_t>(w * length), static_cast<size_t>(length));
+      const Tokenizer::Special& special = model_->tokenizer().special();
+      if (special.add_bos && special.bos) window.front() = *special.bos;
+      score += score_window(window, work);
+      if (options_.progress) {
+        options_.progress((rows_before + static_cast<double>(w + 1) / static_cast<double>(windows)) / rows);
+      }
+    }
+    return score;
+  }
+
+  Score score_window(std::span<const TokenId> window, Work& work) {
+    const auto length = static_cast<int64_t>(window.size());
+    const int64_t step = std::clamp<int64_t>(kLogitsPerPass / decoder_.vocabulary(), 16, length);
+    cache_->truncate(0);
+    Score score{0, length - 1, 0, 1};
+    for (const TokenId id : window.subspan(1))
+      score.bytes += static_cast<int64_t>(model_->tokenizer().piece(id).size());
+    // The last token has nothing to foretell and need not run.
+    for (int64_t begin = 0; begin < length - 1; begin += step) {
+      throw_if_interrupted();
+      const int64_t count = std::min(step, length - 1 - begin);
+      const DecoderInput input{cache_.get(),
+                               window.subspan(static_cast<size_t>(begin), static_cast<size_t>(count))};
+      decoder_.forward({&input, 1}, LogitsWanted::kAll, logits_, work);
+      std::vector<double> nats(static_cast<size_t>(count));
+#pragma omp parallel for num_threads(threads())
+      for (int64_t t = 0; t < count; ++t) {
+        nats[static_cast<size_t>(t)] =
+            -log_probability(std::as_const(logits_).row(t), window[static_cast<size_t>(begin + t + 1)]);
+      }
+      for (const double value : nats) score.nats += value;
+    }
+    return score;
+  }
+
+  std::unique_ptr<Model> model_;
+  TaskOptions options_;
+  Decoder& decoder_;
+  std::unique_ptr<KeyValueCache> cache_;
+  Matrix logits_;
+  Score total_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_perplexity(std::unique_ptr<Model> model, const TaskOptions& options) {
+  return std::make_unique<Perplexity>(std::move(model), options);
+}
+
+}  // namespace wattle

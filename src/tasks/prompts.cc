@@ -1,0 +1,142 @@
+#include "tasks/prompts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <wattle/error.h>
+
+#include "base/utf8.h"
+
+namespace wattle {
+namespace {
+
+constexpr std::string_view kText = "{text}";
+
+size_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
+  return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
+
+}  // namespace
+
+PromptMaker::PromptMaker(const Model& model, const TaskOptions& options, std::string instruction,
+                         std::string answer_separator)
+    : model_(model),
+      instruction_(std::move(instruction)),
+      answer_separator_(std::move(answer_separator)),
+      examples_(options.examples),
+      chat_(options.chat && has_chat_template(model.metadata())),
+      parse_special_(options.parse_special) {
+  if (instruction_.find(kText) == std::string::npos) {
+    fail("--prompt-template: does not hold {{text}}, the place of the row's text; add it");
+  }
+}
+
+std::string PromptMaker::fill(std::string_view text) const {
+  // Only the template's own place is filled: a text that holds "{text}" itself stays as it is.
+  std::string filled = instruction_;
+  return filled.replace(filled.find(kText), kText.size(), text);
+}
+
+std::vector<TokenId> PromptMaker::encode(std::string_view text, const std::string& answer) const {
+  if (chat_) {
+    std::vector<ChatMessage> messages;
+    for (const auto& [example, label] : examples_) {
+      messages.push_back({"user", fill(example)});
+      messages.push_back({"assistant", label});
+    }
+    messages.push_back({"user", fill(text)});
+    std::vector<TokenId> ids = encode_chat(model_.metadata(), model_.tokenizer(), messages);
+    const auto rest = model_.tokenizer().encode(answer, {.add_special = false});
+    ids.insert(ids.end(), rest.begin(), rest.end());
+    return ids;
+  }
+  std::string prompt;
+  for (const auto& [example, label] : examples_) prompt += fill(example) + answer_separator_ + label + "\n\n";
+  prompt += fill(text);
+  if (!answer.empty()) prompt += answer_separator_ + answer;
+  std::vector<TokenId> ids =
+      model_.tokenizer().encode(prompt, {.add_special = true, .parse_special = parse_special_});
+  // A closing token (some models add one) would end the text that is to be continued.
+  const Tokenizer::Special& special = model_.tokenizer().special();
+  if (special.add_eos && !ids.empty() && ids.back() == special.eos) ids.pop_back();
+  if (ids.empty() && special.bos) ids.push_back(*special.bos);
+  return ids;
+}
+
+Prompt PromptMaker::make(std::string_view text, int64_t limit) const {
+  Prompt prompt{encode(text), false};
+  while (static_cast<int64_t>(prompt.tokens.size()) > limit) {
+    if (text.empty()) {
+      fail(
+          "the prompt's template and examples alone take {} tokens, more than the {} there is room for; "
+          "shorten them "
+          "or raise --context",
+          prompt.tokens.size(), limit);
+    }
+    const double keep = 0.95 * static_cast<double>(limit) / static_cast<double>(prompt.tokens.size());
+    text = whole_characters(text.substr(0, static_cast<size_t>(static_cast<double>(text.size()) * keep)));
+    prompt = {encode(text), true};
+  }
+  if (prompt.tokens.empty())
+    fail("the prompt is empty and the model has no beginning-of-text token; write a prompt");
+  return prompt;
+}
+
+std::vector<TokenId> PromptMaker::continuation(const std::string& answer) const {
+  const std::vector<TokenId> without = encode("x"), with = encode("x", answer);
+  const size_t shared = common_prefix(without, with);
+  if (shared == with.size()) fail("the label '{}' has no tokens; give it words", answer);
+  if (shared == without.size()) return {with.begin() + static_cast<std::ptrdiff_t>(shared), with.end()};
+  // The answer's first letters merge with the prompt's last ones: then it stands alone.
+  return model_.tokenizer().encode(answer_separator_ + answer, {.add_special = false});
+}
+
+std::vector<int64_t> PromptCaches::run(std::span<const Prompt> prompts, Matrix& logits, Work& work) {
+  std::vector<DecoderInput> inputs;
+  std::vector<int64_t> computed;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    if (i == slots_.size()) slots_.push_back({decoder_.new_cache(capacity_), {}});
+    Slot& slot = slots_[i];
+    const std::vector<TokenId>& tokens = prompts[i].tokens;
+    // The last token is always run: its logits are what the prompt is for.
+    const size_t kept = std::min(common_prefix(slot.prompt, tokens), tokens.size() - 1);
+    slot.cache->truncate(static_cast<int64_t>(kept));
+    slot.prompt = tokens;
+    const auto rest = std::span(slot.prompt).subspan(kept);
+    inputs.push_back({slot.cache.get(), rest});
+    computed.push_back(static_cast<int64_t>(rest.size()));
+  }
+  try {
+    decoder_.forward(inputs, LogitsWanted::kLast, logits, work);
+  } catch (...) {
+    slots_.clear();  // what they hold is unknown
+    throw;
+  }
+  return computed;
+}
+
+void PromptCaches::advance(std::span<const size_t> slots, std::span<const std::vector<TokenId>> tokens,
+                           LogitsWanted wanted, Matrix& logits, Work& work) {
+  std::vector<DecoderInput> inputs;
+  for (size_t i = 0; i < slots.size(); ++i) inputs.push_back({slots_[slots[i]].cache.get(), tokens[i]});
+  decoder_.forward(inputs, wanted, logits, work);
+}
+
+void PromptCaches::rewind(size_t slot) {
+  slots_[slot].cache->truncate(static_cast<int64_t>(slots_[slot].prompt.size()));
+}
+
+double log_probability(std::span<const float> logits, TokenId id) {
+  const float largest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - largest);
+  return static_cast<double>(logits[static_cast<size_t>(id)] - largest) - std::log(sum);
+}
+
+int64_t context_of(const Decoder& decoder, const LoadOptions& load) {
+  constexpr int64_t kLongestByDefault = 4096;
+  return load.context > 0 ? load.context : std::min(decoder.context_length(), kLongestByDefault);
+}
+
+}  // namespace wattle

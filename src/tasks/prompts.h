@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tasks/task.h"
+
+namespace wattle {
+
+/// The tokens of a row's prompt.
+struct Prompt {
+  std::vector<TokenId> tokens;
+  bool truncated = false;  ///< the row's text was cut at its end so that the prompt fits
+};
+
+/// Makes prompts from a template, few-shot examples and, where the model has one and it is wanted, its chat
+/// template.
+class PromptMaker {
+ public:
+  /// `instruction` holds "{text}"; Error when it does not. `answer_separator` stands between a prompt and its
+  /// answer in the examples of a model without a chat template.
+  PromptMaker(const Model& model, const TaskOptions& options, std::string instruction,
+              std::string answer_separator);
+
+  bool chat() const { return chat_; }
+  /// At most `limit` tokens; Error when the template alone is longer.
+  Prompt make(std::string_view text, int64_t limit) const;
+  /// Tokens that `answer` adds after any prompt.
+  std::vector<TokenId> continuation(const std::string& answer) const;
+
+ private:
+  std::vector<TokenId> encode(std::string_view text, const std::string& answer = {}) const;
+  std::string fill(std::string_view text) const;
+
+  const Model& model_;
+  std::string instruction_, answer_separator_;
+  std::vector<std::pair<std::string, std::string>> examples_;
+  bool chat_, parse_special_;
+};
+
+/// Key-value caches for the rows of a batch. A slot keeps what its last prompt computed, so that the part
+/// which two prompts share (instruction, examples) is computed once; the answer is the same as from an empty
+/// cache.
+class PromptCaches {
+ public:
+  PromptCaches(Decoder& decoder, int64_t capacity) : decoder_(decoder), capacity_(capacity) {}
+
+  int64_t capacity() const { return capacity_; }
+  /// Runs the prompts (a ragged batch, one a slot); logits [prompts, vocabulary] of what follows each.
+  /// Returns how many tokens of each had to be computed, at least one.
+  std::vector<int64_t> run(std::span<const Prompt> prompts, Matrix& logits, Work& work);
+  KeyValueCache& cache(size_t slot) { return *slots_[slot].cache; }
+  /// Runs tokens after the prompts in some slots; appended tokens are forgotten by the next run().
+  void advance(std::span<const size_t> slots, std::span<const std::vector<TokenId>> tokens,
+               LogitsWanted wanted, Matrix& logits, Work& work);
+  /// Cuts a slot back to its prompt.
+  void rewind(size_t slot);
+
+ private:
+  struct Slot {
+    std::unique_ptr<KeyValueCache> cache;
+    std::vector<TokenId> prompt;
+  };
+  Decoder& decoder_;
+  int64_t capacity_;
+  std::vector<Slot> slots_;
+};
+
+/// ln p of token `id` under the softmax of `logits`.
+double log_probability(std::span<const float> logits, TokenId id);
+
+/// Positions that the caches of a task hold: as asked for, else what the model was trained with, at most
+/// 4,096.
+int64_t context_of(const Decoder& decoder, const LoadOptions& load);
+
+}  // namespace wattle
