@@ -5,6 +5,7 @@
 #include <wattle/error.h>
 
 #include "models/families.h"
+#include "models/shapes.h"
 
 namespace wattle {
 namespace {
@@ -23,15 +24,18 @@ Pooling pooling_of(const Metadata& metadata, const std::string& architecture) {
 
 std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& options) {
   std::unique_ptr<Model> model(new Model);
-  model->file_ = std::make_unique<ModelFile>(ModelFile::open(path));
+  model->is_shape_ = wattle::is_shape(path);
+  model->file_ = std::make_unique<ModelFile>(model->is_shape_ ? shape_file(path) : ModelFile::open(path));
   const std::string architecture = model->architecture();
   const Family& family = family_of(architecture, model->metadata().origin());
-  Weights weights(*model->file_, options.activations);
+  Weights weights(*model->file_, options.activations,
+                  model->is_shape_ ? Weights::Generate(shape_bytes) : Weights::Generate());
   weights.observe_inputs(options.observe_input);
   if (family.encoder != nullptr) model->encoder_ = family.encoder(weights, options);
   if (family.decoder != nullptr) model->decoder_ = family.decoder(weights, options);
   model->pooling_ = pooling_of(model->metadata(), architecture);
   model->weight_bytes_ = weights.bytes();
+  model->generated_tables_ = weights.take_generated_tables();
   if (model->metadata().find("tokenizer.ggml.model") != nullptr) {
     model->tokenizer_ = Tokenizer::create(model->metadata());
   }

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "file/model_file.h"
+
+namespace wattle {
+
+/// Whether MODEL names a shape: "shape:NAME" or "shape:NAME@FORMAT".
+bool is_shape(std::string_view model);
+
+/// Names of data/shapes.yaml, in its order.
+std::vector<std::string> shape_names();
+
+/// The metadata and tensors of a published configuration: names, formats and shapes without bytes (kind
+/// "shape"). Without @FORMAT matrices are F32 for encoders and BF16 for decoders, as they are mostly
+/// published. The key wattle.shape.tokenizer names the model of the catalogue whose tokenizer comes nearest.
+/// Error for an unknown name.
+ModelFile shape_file(const std::string& model);
+
+/// Pseudo-random bytes of one of its tensors, the same on every machine: blocks that encode values of a
+/// normal distribution, drawn from a pool by a generator seeded with the tensor's name; norms are ones.
+std::vector<std::byte> shape_bytes(const Tensor& tensor);
+
+}  // namespace wattle
