@@ -5,6 +5,7 @@
 #include <wattle/error.h>
 
 #include "models/families.h"
+#include "models/shape_tokenizer.h"
 #include "models/shapes.h"
 
 namespace wattle {
@@ -36,7 +37,9 @@ std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& o
   model->pooling_ = pooling_of(model->metadata(), architecture);
   model->weight_bytes_ = weights.bytes();
   model->generated_tables_ = weights.take_generated_tables();
-  if (model->metadata().find("tokenizer.ggml.model") != nullptr) {
+  if (model->is_shape_) {
+    model->tokenizer_ = shape_tokenizer(*model->file_, options.shape_tokenizer);
+  } else if (model->metadata().find("tokenizer.ggml.model") != nullptr) {
     model->tokenizer_ = Tokenizer::create(model->metadata());
   }
   return model;

@@ -24,6 +24,10 @@ struct LoadOptions {
   Format cache_format = Format::kF16;      ///< key-value cache: F16, F32 or Q8_0
   int64_t context = 0;         ///< tokens a cache holds; 0: what the model was trained with, at most 4096
   ObserveInput observe_input;  ///< calibration: sees the input of every linear layer
+  /// For a shape: file or folder of a model whose tokenizer counts its tokens (wattle.shape.tokenizer of its
+  /// metadata names the nearest of the catalogue); empty or absent: four bytes a token. Tokenizer::kind says
+  /// which was used.
+  std::filesystem::path shape_tokenizer;
 };
 
 /// A family that reads whole sequences at once (bert, mpnet).

@@ -72,6 +72,15 @@ TEST(Shapes, RunAsModels) {
   EXPECT_GT(work.macs_int8, 0);
 }
 
+TEST(Shapes, CountTokensWithoutAVocabulary) {
+  const auto bert = Model::open("shape:bert-tiny@Q8_0");
+  EXPECT_EQ(bert->tokenizer().kind(), "four bytes a token");
+  const std::vector<TokenId> ids = bert->tokenizer().encode("A sentence of thirty-two bytes.!");
+  EXPECT_EQ(ids.size(), 8u + 2);
+  for (const TokenId id : ids) EXPECT_TRUE(id >= 0 && id < 30522);
+  EXPECT_EQ(bert->tokenizer().encode("", {.add_special = false}).size(), 0u);
+}
+
 TEST(Shapes, UnknownNamesAndFormatsAreRefused) {
   EXPECT_THROW(shape_file("shape:bert-gigantic"), Error);
   EXPECT_THROW(shape_file("shape:"), Error);
