@@ -1,0 +1,94 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <wattle/error.h>
+
+#include "meter/machine_meter.h"
+#include "meter/source.h"
+
+namespace wattle {
+namespace {
+
+/// Sources that need no argument, the best of each kind first.
+struct Known {
+  const char* name;
+  const char* kind;  ///< "processor" sources stand for each other; "gpu" ones are added
+  Probe (*open)(Machine&);
+};
+constexpr Known kKnown[] = {
+    {"rapl-perf", "processor", open_rapl_perf},
+    {"rapl-powercap", "processor", open_rapl_powercap},
+    {"rapl-msr", "processor", open_rapl_msr},
+};
+
+bool asked_for(const std::string& wanted, const Known& known) {
+  const std::string name = known.name;
+  return wanted == name || (name.rfind(wanted + "-", 0) == 0);
+}
+
+void add(Machine& machine, Sources& found, std::unique_ptr<Source> source) {
+  found.recorders.push_back(std::make_unique<Recorder>(machine, std::move(source)));
+}
+
+void model_the_processor(Machine& machine, const MeterOptions& options, Sources& found) {
+  const ProcessorId processor = describe_processor(machine);
+  found.profile = options.profile.empty() ? find_profile(processor) : load_profile(options.profile);
+  found.threads = processor.threads;
+}
+
+/// One line: what was lost, and the command that gets it back.
+std::string notice_of(const Sources& found) {
+  std::string reason = "this machine shows no energy counter", cure;
+  for (const Obstacle& obstacle : found.obstacles) {
+    if (obstacle.cure.find("modprobe") != std::string::npos) continue;
+    if (cure.empty() && !obstacle.cure.empty()) reason = obstacle.reason, cure = obstacle.cure;
+  }
+  return fmt::format(
+      "energy is modelled ({}), not measured: {}; {}", found.profile->name, reason,
+      cure.empty() ? "`wattle doctor` says what was looked for" : "for measured joules: " + cure);
+}
+
+}  // namespace
+
+std::string source_names() {
+  std::string names = "rapl";
+  for (const Known& known : kKnown) names += std::string(", ") + known.name;
+  return names + ", model";
+}
+
+Sources find_sources(Machine& machine, const MeterOptions& options) {
+  Sources found;
+  if (options.source == "model") {
+    model_the_processor(machine, options, found);
+    return found;
+  }
+  bool processor = false, asked = options.source.empty();
+  for (const Known& known : kKnown) {
+    if (!options.source.empty() && !asked_for(options.source, known)) continue;
+    asked = true;
+    const bool gpu = std::string_view(known.kind) == "gpu";
+    if (gpu ? !options.gpu : processor) continue;
+    Probe probe = known.open(machine);
+    if (!probe.source) {
+      found.obstacles.push_back({known.name, probe.obstacle, probe.cure});
+      continue;
+    }
+    add(machine, found, std::move(probe.source));
+    processor |= !gpu;
+  }
+  if (!asked) fail("--source {}: is not known; one of {}", options.source, source_names());
+  if (!options.source.empty() && found.recorders.empty()) {
+    const Obstacle& first = found.obstacles.front();
+    throw Error(
+        fmt::format("--source {}: {}{}", options.source, first.reason,
+                    first.cure.empty() ? "; `wattle doctor` says what there is" : "; try: " + first.cure),
+        3);
+  }
+  if (options.source.empty() && !processor) {
+    model_the_processor(machine, options, found);
+    found.notice = notice_of(found);
+  }
+  return found;
+}
+
+}  // namespace wattle

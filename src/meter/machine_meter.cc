@@ -1,0 +1,237 @@
+#include "meter/machine_meter.h"
+
+#include <sys/resource.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <wattle/error.h>
+
+namespace wattle {
+namespace {
+
+constexpr double kQuantisation = 0.01;
+constexpr double kTicks = 20;
+
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + 1e-6 * time.tv_usec;
+}
+
+double thread_cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+/// "package+dram" of the channels that are counted, in their order.
+std::string scope_of(const Source& source) {
+  std::string scope;
+  for (const Channel& channel : source.channels()) {
+    if (!channel.left_out.empty() || ("+" + scope + "+").find("+" + channel.scope + "+") != std::string::npos)
+      continue;
+    scope += (scope.empty() ? "" : "+") + channel.scope;
+  }
+  return scope;
+}
+
+}  // namespace
+
+double process_cpu_seconds() {
+  double sum = 0;
+  for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    getrusage(who, &usage);
+    sum += seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+  }
+  return sum;
+}
+
+struct Meter::Moment {
+  std::vector<double> marks;  ///< one a recorder
+  double time = 0;
+  double cpu_seconds = 0;
+};
+
+std::unique_ptr<Meter> Meter::open(const MeterOptions& options) {
+  return std::make_unique<MachineMeter>(open_machine(options.root), options, true);
+}
+
+MachineMeter::MachineMeter(std::unique_ptr<Machine> machine, const MeterOptions& options, bool background)
+    : machine_(std::move(machine)),
+      sources_(find_sources(*machine_, options)),
+      idle_(sources_.recorders.size()) {
+  if (options.require_measured && grade() == Grade::kModelled) {
+    throw Error(sources_.notice.empty()
+                    ? "the modelled source was asked for, and --require measured forbids it"
+                    : sources_.notice,
+                3);
+  }
+  for (const auto& recorder : sources_.recorders) recorder->infer_refresh(machine_->simulated() ? 0.5 : 0.1);
+  if (background && !sources_.recorders.empty()) thread_ = std::thread([this] { run(); });
+}
+
+MachineMeter::~MachineMeter() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(stop_mutex_);
+    stop_ = true;
+  }
+  stop_signal_.notify_all();
+  thread_.join();
+}
+
+void MachineMeter::run() {
+  std::unique_lock lock(stop_mutex_);
+  while (!stop_signal_.wait_for(lock, std::chrono::duration<double>(period()), [this] { return stop_; })) {
+    poll();
+    own_cpu_seconds_ = thread_cpu_seconds();
+  }
+}
+
+void MachineMeter::poll() {
+  double oldest = machine_->now() - 60;
+  {
+    const std::lock_guard lock(moments_mutex_);
+    std::erase_if(moments_, [&](const std::weak_ptr<const Moment>& weak) {
+      const auto moment = weak.lock();
+      if (moment) oldest = std::min(oldest, moment->time);
+      return moment == nullptr;
+    });
+  }
+  for (const auto& recorder : sources_.recorders) {
+    recorder->poll();
+    recorder->forget_before(oldest);
+  }
+}
+
+double MachineMeter::period() const {
+  double period = 0.1;
+  for (const auto& recorder : sources_.recorders) period = std::min(period, recorder->period());
+  return period;
+}
+
+std::shared_ptr<const Meter::Moment> MachineMeter::begin() {
+  auto moment = std::make_shared<Moment>();
+  for (const auto& recorder : sources_.recorders) moment->marks.push_back(recorder->mark());
+  moment->time = machine_->now();
+  moment->cpu_seconds = process_cpu_seconds();
+  const std::lock_guard lock(moments_mutex_);
+  moments_.push_back(moment);
+  return moment;
+}
+
+Energy MachineMeter::measured(size_t index, const WindowEnergy& window) const {
+  const Source& source = sources_.recorders[index]->source();
+  Energy energy;
+  energy.joules = window.joules;
+  energy.seconds = window.seconds;
+  const double half = std::hypot(window.gain, window.random);
+  energy.low = std::max(0.0, window.joules - half);
+  energy.high = window.joules + half;
+  energy.systematic = window.gain;
+  energy.grade = Grade::kMeasured;
+  energy.source = source.name();
+  energy.scope = scope_of(source);
+  energy.invalid = window.invalid;
+  return energy;
+}
+
+std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds, const Work* work) {
+  std::vector<Energy> parts;
+  for (size_t i = 0; i < sources_.recorders.size(); ++i) {
+    const double mark = sources_.recorders[i]->mark();
+    Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], mark));
+    if (idle_[i]) {
+      part.idle_known = true;
+      part.idle_joules = idle_[i]->joules / idle_[i]->seconds * part.seconds;
+    }
+    parts.push_back(std::move(part));
+  }
+  if (sources_.profile) {
+    Activity activity;
+    activity.seconds = machine_->now() - begin.time;
+    activity.busy_seconds = busy_seconds;
+    activity.threads = sources_.threads;
+    if (work != nullptr) activity.work = *work;
+    parts.push_back(modelled_energy(*sources_.profile, activity));
+  }
+  return parts;
+}
+
+std::vector<Energy> MachineMeter::end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) {
+  return close(*begin, process_cpu_seconds() - begin->cpu_seconds, work);
+}
+
+Energy MachineMeter::end(const std::shared_ptr<const Moment>& begin, const Work* work) {
+  Energy sum;
+  for (const Energy& part : end_parts(begin, work)) sum = sum + part;
+  return sum;
+}
+
+Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds) {
+  Energy sum;
+  for (const Energy& part : close(*begin, busy_seconds, nullptr)) sum = sum + part;
+  return sum;
+}
+
+Energy MachineMeter::measure_idle(double seconds) {
+  const auto moment = begin();
+  const double until = machine_->now() + seconds;
+  while (machine_->now() < until) {
+    machine_->sleep(std::min(period(), std::max(0.0, until - machine_->now())));
+    if (!thread_.joinable()) poll();
+  }
+  Energy sum;
+  const std::vector<Energy> parts = close(*moment, 0, nullptr);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i < idle_.size() && parts[i].invalid.empty()) idle_[i] = parts[i];
+    sum = sum + parts[i];
+  }
+  sum.idle_joules = sum.joules;
+  sum.idle_known = true;
+  return sum;
+}
+
+int MachineMeter::repetitions(double seconds) const {
+  int repetitions = 1;
+  for (const auto& recorder : sources_.recorders) {
+    for (size_t i = 0; i < recorder->source().channels().size(); ++i) {
+      if (!recorder->source().channels()[i].left_out.empty()) continue;
+      const double refresh = std::max(recorder->refresh_seconds(i), 0.001);
+      if (seconds >= kTicks * refresh) continue;
+      const double needed = refresh / kQuantisation / std::max(seconds, 1e-6);
+      repetitions = std::max(repetitions, static_cast<int>(std::ceil(std::min(needed, 1e6))));
+    }
+  }
+  return repetitions;
+}
+
+std::string MachineMeter::source() const {
+  std::string joined;
+  for (const auto& recorder : sources_.recorders)
+    joined += (joined.empty() ? "" : "+") + recorder->source().name();
+  if (sources_.profile) joined += (joined.empty() ? "model:" : "+model:") + sources_.profile->name;
+  return joined;
+}
+
+Grade MachineMeter::grade() const {
+  return sources_.profile ? Grade::kModelled : Grade::kMeasured;
+}
+
+std::string MachineMeter::scope() const {
+  std::string joined;
+  for (const auto& recorder : sources_.recorders)
+    joined += (joined.empty() ? "" : "+") + scope_of(recorder->source());
+  if (sources_.profile) joined += joined.empty() ? "vcpu share of server" : "+vcpu share of server";
+  return joined;
+}
+
+double MachineMeter::watts(double seconds) const {
+  double watts = 0;
+  for (const auto& recorder : sources_.recorders) watts += recorder->recent_watts(seconds);
+  return watts;
+}
+
+}  // namespace wattle

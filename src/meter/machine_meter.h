@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include <wattle/meter.h>
+
+#include "meter/machine.h"
+#include "meter/model.h"
+#include "meter/recorder.h"
+
+namespace wattle {
+
+/// A way to a source that was tried: its name, and why it was not to be had.
+struct Obstacle {
+  std::string source, reason, cure;
+};
+
+/// What was found on a machine: recorders of counters, or the model in their place.
+struct Sources {
+  std::vector<std::unique_ptr<Recorder>> recorders;
+  std::optional<PowerProfile> profile;  ///< set when the processor is modelled
+  int threads = 1;
+  std::string notice;
+  std::vector<Obstacle> obstacles;
+};
+
+/// Looks for the sources that `options` ask for, in the order of docs/meter.md.
+Sources find_sources(Machine& machine, const MeterOptions& options);
+
+/// Names of what can be forced, for messages and --help.
+std::string source_names();
+
+/// The meter over a machine. With `background` a thread reads the counters at their period; without, the
+/// caller calls poll() (tests in simulated time).
+class MachineMeter : public Meter {
+ public:
+  MachineMeter(std::unique_ptr<Machine> machine, const MeterOptions& options, bool background);
+  ~MachineMeter() override;
+
+  std::shared_ptr<const Moment> begin() override;
+  Energy end(const std::shared_ptr<const Moment>& begin, const Work* work) override;
+  std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) override;
+  /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own.
+  Energy end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds);
+  Energy measure_idle(double seconds) override;
+  int repetitions(double seconds) const override;
+
+  std::string source() const override;
+  Grade grade() const override;
+  std::string scope() const override;
+  std::string notice() const override { return sources_.notice; }
+
+  void poll();
+  double period() const;
+  const Sources& sources() const { return sources_; }
+  Machine& machine() { return *machine_; }
+  /// Watts of everything counted over the last `seconds`; the model's from `busy_share` of the threads.
+  double watts(double seconds) const;
+  /// Processor time that the background thread has taken, in seconds.
+  double own_cpu_seconds() const { return own_cpu_seconds_; }
+
+ private:
+  std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work);
+  Energy measured(size_t recorder, const WindowEnergy& window) const;
+  void run();
+
+  std::unique_ptr<Machine> machine_;
+  Sources sources_;
+  std::vector<std::optional<Energy>> idle_;  ///< measured idle of each recorder
+  std::mutex moments_mutex_;
+  std::list<std::weak_ptr<const Moment>> moments_;
+  std::atomic<double> own_cpu_seconds_ = 0;
+  std::mutex stop_mutex_;
+  std::condition_variable stop_signal_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+/// Processor seconds of this process, and of its children that were waited for.
+double process_cpu_seconds();
+
+}  // namespace wattle

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "meter/machine.h"
+
+namespace wattle {
+
+/// What /proc/cpuinfo says of a machine's processor.
+struct ProcessorId {
+  std::string vendor;  ///< "GenuineIntel", "AuthenticAMD"; empty where cpuinfo does not say
+  std::string name;    ///< "AMD EPYC 7763 64-Core Processor"
+  int family = 0, model = 0, stepping = 0;
+  int threads = 1;  ///< hardware threads (vCPUs in a virtual machine) online
+  int sockets = 1;
+  bool virtual_machine = false;
+  bool memory_on_package = false;  ///< memory soldered onto the package: the package counter holds it
+  bool server = false;             ///< Intel Xeon Scalable or E5 line
+};
+ProcessorId describe_processor(Machine& machine);
+
+}  // namespace wattle

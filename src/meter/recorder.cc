@@ -1,0 +1,290 @@
+#include "meter/recorder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace wattle {
+namespace {
+
+constexpr double kDefaultPeriod = 0.1;  // 10 Hz
+constexpr double kShortestPeriod = 0.01;
+constexpr size_t kChangesForRefresh = 12;
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+Recorder::Recorder(Machine& machine, std::unique_ptr<Source> source)
+    : machine_(machine), source_(std::move(source)), tracks_(source_->channels().size()) {
+  poll();
+}
+
+void Recorder::poll() {
+  const std::lock_guard lock(mutex_);
+  const double before = machine_.now();
+  const std::vector<Reading> readings = source_->read();
+  // Half-way between asking and answering: a plug over HTTP may take its time.
+  const double now = (before + machine_.now()) / 2;
+  for (size_t i = 0; i < tracks_.size(); ++i) take(tracks_[i], source_->channels()[i], readings[i], now);
+}
+
+double Recorder::mark() {
+  poll();
+  const std::lock_guard lock(mutex_);
+  double now = 0;
+  for (const Track& track : tracks_) now = std::max(now, track.last_read);
+  return now;
+}
+
+void Recorder::take(Track& track, const Channel& channel, const Reading& reading, double now) {
+  const double previous = track.last_read;
+  if (!reading.ok) {
+    if (track.gaps.empty() || track.gaps.back().end < previous || previous < 0) {
+      track.gaps.push_back({previous < 0 ? now : previous, now, channel.name + " could not be read"});
+    }
+    track.gaps.back().end = now;
+    track.alive = false;
+    track.last_read = now;
+    return;
+  }
+  if (!track.alive) {
+    // First reading, or back after a gap that take() has noted: what the counter did meanwhile is not known.
+    if (previous >= 0 && !track.gaps.empty()) track.gaps.back().end = now;
+    track.alive = true;
+    track.last_counts = reading.counts;
+    const double value = channel.kind == Channel::Kind::kEnergy ? track.joules : reading.watts;
+    track.changes.push_back({now, value, now});
+    track.last_read = now;
+    return;
+  }
+  if (channel.kind == Channel::Kind::kEnergy) {
+    count(track, channel, reading, now);
+  } else if (!(reading.watts >= 0) || reading.watts > channel.max_watts) {
+    track.gaps.push_back(
+        {previous, now, fmt::format("{} reads {:.6g} W, which cannot be", channel.name, reading.watts)});
+  } else if (reading.watts != track.changes.back().value) {
+    track.changes.push_back({now, reading.watts, previous});
+    learn_refresh(track);
+  }
+  track.last_read = now;
+}
+
+void Recorder::count(Track& track, const Channel& channel, const Reading& reading, double now) {
+  const double previous = track.last_read;
+  const double seconds = now - previous;
+  if (channel.wrap_counts > 0 && seconds * channel.max_watts > channel.wrap_counts * channel.unit) {
+    track.gaps.push_back(
+        {previous, now,
+         fmt::format("{} was not read for {:.1f} s and may have wrapped twice", channel.name, seconds)});
+  }
+  double step = static_cast<double>(reading.counts) - static_cast<double>(track.last_counts);
+  if (step < 0) step += channel.wrap_counts;
+  track.last_counts = reading.counts;
+  // Readings close together may catch one refresh of the counter that stands for a longer time.
+  const double most = channel.max_watts * std::max(seconds + track.refresh, 0.05) + 2 * channel.unit;
+  if (step < 0 || (step * channel.unit > most && channel.scope != "wall")) {
+    track.gaps.push_back({previous, now, fmt::format("{} went backwards or jumped", channel.name)});
+    track.changes.push_back({now, track.joules, previous});
+    return;
+  }
+  if (step == 0) return;
+  track.joules += step * channel.unit;
+  track.changes.push_back({now, track.joules, previous});
+  learn_refresh(track);
+}
+
+/// The refresh period is the usual time between changes. Power readings may repeat by chance, so the lower
+/// quartile is taken there rather than the median; jitter of the polls makes single gaps shorter than the
+/// truth.
+void Recorder::learn_refresh(Track& track) {
+  const size_t n = track.changes.size();
+  if (n < 4 || n > 400) return;  // it does not change any more
+  const size_t first = n > kChangesForRefresh ? n - kChangesForRefresh : 1;
+  std::vector<double> gaps;
+  for (size_t i = first + 1; i < n; ++i) gaps.push_back(track.changes[i].time - track.changes[i - 1].time);
+  if (!gaps.empty()) track.refresh = median(gaps);
+}
+
+void Recorder::infer_refresh(double seconds) {
+  const double until = machine_.now() + seconds;
+  double step = 0.0005;
+  while (machine_.now() < until) {
+    bool known = true;
+    for (size_t i = 0; i < tracks_.size(); ++i) {
+      known &= !source_->channels()[i].left_out.empty() || tracks_[i].changes.size() > 6;
+    }
+    if (known) return;
+    machine_.sleep(step);
+    poll();
+    step = std::min(step * 1.1, 0.01);
+  }
+}
+
+double Recorder::period() const {
+  const std::lock_guard lock(mutex_);
+  double period = kDefaultPeriod;
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    const Channel& channel = source_->channels()[i];
+    if (!channel.left_out.empty()) continue;
+    if (channel.kind == Channel::Kind::kPower && tracks_[i].refresh > 0)
+      period = std::min(period, tracks_[i].refresh / 2);
+    if (channel.wrap_counts > 0)
+      period = std::min(period, channel.wrap_counts * channel.unit / channel.max_watts / 4);
+  }
+  return std::max(period, kShortestPeriod);
+}
+
+WindowEnergy Recorder::counter_window(const Track& track, const Channel& channel, double begin,
+                                      double end) const {
+  const std::vector<Point>& changes = track.changes;
+  // The counter shows energy up to its last refresh. Between two changes the truth lies between their values,
+  // because energy only grows: that bound needs no model of the load.
+  const auto value_at = [&](double time) {
+    const auto after = std::upper_bound(changes.begin(), changes.end(), time,
+                                        [](double t, const Point& point) { return t < point.time; });
+    struct Bracket {
+      double estimate, low, high;
+    } bracket{};
+    if (after == changes.begin()) {
+      bracket = {changes.front().value, changes.front().value, changes.front().value};
+      return bracket;
+    }
+    const Point& last = *(after - 1);
+    if (after != changes.end()) {
+      const double span = after->time - last.time;
+      const double share = span > 0 ? (time - last.time) / span : 0;
+      bracket = {last.value + share * (after->value - last.value), last.value, after->value};
+    } else {
+      // No later change yet: what is on its way is at most one refresh at the greatest power seen.
+      double rate = 0, recent = 0;
+      for (size_t i = changes.size() > 20 ? changes.size() - 20 : 1; i < changes.size(); ++i) {
+        const double span = changes[i].time - changes[i - 1].time;
+        if (span <= 0) continue;
+        recent = (changes[i].value - changes[i - 1].value) / span;
+        rate = std::max(rate, recent);
+      }
+      const double age = std::min(time - last.time, std::max(track.refresh, 0.0));
+      bracket = {last.value + recent * age, last.value, last.value + rate * std::max(age, track.refresh)};
+      bracket.high = std::max(bracket.high, bracket.estimate);
+    }
+    return bracket;
+  };
+  const auto first = value_at(begin), last = value_at(end);
+  WindowEnergy window;
+  window.seconds = end - begin;
+  window.joules = std::max(0.0, last.estimate - first.estimate);
+  window.random = std::max(first.estimate - first.low, first.high - first.estimate) +
+                  std::max(last.estimate - last.low, last.high - last.estimate) + channel.unit;
+  window.gain = channel.accuracy * window.joules;
+  window.refresh_seconds = track.refresh;
+  window.quantum_joules =
+      std::max(channel.unit, track.refresh * window.joules / std::max(window.seconds, 1e-9));
+  return window;
+}
+
+WindowEnergy Recorder::power_window(const Track& track, const Channel& channel, double begin,
+                                    double end) const {
+  const std::vector<Point>& changes = track.changes;
+  // A reading stands for the refresh period around the moment at which it appeared; it appeared between two
+  // polls.
+  const double refresh = std::max(track.refresh, 0.0);
+  const auto starts = [&](const Point& point) { return (point.time + point.since) / 2 - refresh / 2; };
+  WindowEnergy window;
+  window.seconds = end - begin;
+  double variance = 0, steepest = 0, poll = 0;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const double from = i == 0 ? begin : std::max(begin, starts(changes[i]));
+    const double to = i + 1 == changes.size() ? end : std::min(end, starts(changes[i + 1]));
+    if (to > from) window.joules += changes[i].value * (to - from);
+    const bool near = changes[i].time > begin - refresh && changes[i].time < end + 2 * refresh;
+    if (i == 0 || !near) continue;
+    // A step is dated to one refresh and one poll; noise of the readings shows as steps too.
+    const double dated = std::max(refresh, changes[i].time - changes[i].since);
+    const double step = std::abs(changes[i].value - changes[i - 1].value);
+    variance += step * step * dated * dated / 2;
+    steepest = std::max(steepest, step);
+    poll = std::max(poll, changes[i].time - changes[i].since);
+  }
+  const double mean = window.joules / std::max(window.seconds, 1e-9);
+  // At the edges a step as large as the steepest one seen may still be on its way.
+  window.random =
+      1.96 * std::sqrt(variance) + steepest * std::max(refresh, poll) / 2 + channel.unit * window.seconds / 2;
+  window.gain = channel.accuracy * window.joules;
+  window.refresh_seconds = refresh;
+  window.quantum_joules = mean * std::max(refresh, poll);
+  return window;
+}
+
+WindowEnergy Recorder::window_of(size_t index, double begin, double end) const {
+  const Channel& channel = source_->channels()[index];
+  const Track& track = tracks_[index];
+  WindowEnergy window;
+  window.seconds = end - begin;
+  if (track.changes.empty()) {
+    window.invalid = channel.name + " was never read";
+    return window;
+  }
+  window = channel.kind == Channel::Kind::kEnergy ? counter_window(track, channel, begin, end)
+                                                  : power_window(track, channel, begin, end);
+  for (const Gap& gap : track.gaps) {
+    if (gap.begin < end && gap.end > begin) window.invalid = gap.reason;
+  }
+  // Counters of whole packages never rest; one that does for a second is switched off or broken.
+  if (window.invalid.empty() && channel.kind == Channel::Kind::kEnergy && window.joules == 0 &&
+      window.seconds > std::max(1.0, 5 * track.refresh) &&
+      (channel.scope == "package" || channel.scope == "gpu")) {
+    window.invalid = fmt::format("{} stood still for {:.1f} s", channel.name, window.seconds);
+  }
+  return window;
+}
+
+WindowEnergy Recorder::channel_between(size_t channel, double begin, double end) const {
+  const std::lock_guard lock(mutex_);
+  return window_of(channel, begin, end);
+}
+
+WindowEnergy Recorder::between(double begin, double end) const {
+  const std::lock_guard lock(mutex_);
+  WindowEnergy sum;
+  sum.seconds = end - begin;
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    if (!source_->channels()[i].left_out.empty()) continue;
+    const WindowEnergy part = window_of(i, begin, end);
+    sum.joules += part.joules;
+    sum.gain += part.gain;  // one maker's counters err alike
+    sum.random = std::hypot(sum.random, part.random);
+    sum.refresh_seconds = std::max(sum.refresh_seconds, part.refresh_seconds);
+    sum.quantum_joules = std::max(sum.quantum_joules, part.quantum_joules);
+    if (sum.invalid.empty()) sum.invalid = part.invalid;
+  }
+  return sum;
+}
+
+double Recorder::recent_watts(double seconds) const {
+  const double end = [&] {
+    const std::lock_guard lock(mutex_);
+    double last = 0;
+    for (const Track& track : tracks_) last = std::max(last, track.last_read);
+    return last;
+  }();
+  return between(end - seconds, end).joules / seconds;
+}
+
+void Recorder::forget_before(double moment) {
+  const std::lock_guard lock(mutex_);
+  for (Track& track : tracks_) {
+    // The change before the moment stays: it holds the value at the moment.
+    const auto keep =
+        std::upper_bound(track.changes.begin(), track.changes.end(), moment - 2 * track.refresh - 1,
+                         [](double t, const Point& point) { return t < point.time; });
+    if (keep - track.changes.begin() > 1024) track.changes.erase(track.changes.begin(), keep - 1);
+    std::erase_if(track.gaps, [&](const Gap& gap) { return gap.end < moment; });
+  }
+}
+
+}  // namespace wattle

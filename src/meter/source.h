@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "meter/machine.h"
+
+namespace wattle {
+
+/// One physical quantity that a source shows: an energy counter or a power reading.
+struct Channel {
+  enum class Kind { kEnergy, kPower };
+  std::string name;   ///< "package-0", "dram-0", "gpu-0", "rail VDD_CPU"
+  std::string scope;  ///< "package", "dram", "core", "platform", "gpu", "rail", "wall", "battery"
+  Kind kind = Kind::kEnergy;
+  double unit = 1e-6;      ///< joules of one count, or the step of a power reading in watts
+  double wrap_counts = 0;  ///< the counter starts again at zero after this many counts; 0: never
+  double accuracy =
+      0.05;  ///< half-width of the 95 % interval of its gain, relative; docs/meter.md says whose figure
+  double max_watts = 1000;  ///< no working machine draws more through it: more is a broken reading
+  std::string left_out;     ///< empty: counted; else the reason why it is not added to the total
+};
+
+/// What a channel said. `counts` of an energy counter, `watts` of a power reading; not ok when it could not
+/// be read.
+struct Reading {
+  bool ok = false;
+  uint64_t counts = 0;
+  double watts = 0;
+};
+
+/// One kind of meter: opened, described by its channels, read.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual std::string name() const = 0;  ///< "rapl", "nvml", "hwmon", "file:PATH", ...
+  virtual const std::vector<Channel>& channels() const = 0;
+  /// One reading a channel, in their order.
+  virtual std::vector<Reading> read() = 0;
+};
+
+/// What came of looking for a source: the source, or why there is none and the command that would get it.
+struct Probe {
+  std::unique_ptr<Source> source;
+  std::string obstacle;  ///< "/sys/class/powercap has no RAPL zone"
+  std::string cure;      ///< "sudo chmod a+r ..."; empty when nothing can be done here
+};
+
+Probe open_rapl_perf(Machine& machine);
+Probe open_rapl_powercap(Machine& machine);
+Probe open_rapl_msr(Machine& machine);
+
+/// Marks zones that must not be added: psys, parts of a package, DRAM that the package holds, and dies that
+/// mirror each other. `twins[i]` is the index of an earlier channel whose deltas were equal, or -1.
+void leave_out_overlaps(std::vector<Channel>& channels, const std::vector<int>& twins);
+
+}  // namespace wattle
