@@ -99,7 +99,7 @@ class Bpe final : public VocabularyTokenizer {
   std::string_view kind() const override { return "bpe"; }
 
  protected:
-  void encode_run(std::string_view text, bool begins, std::vector<TokenId>& ids) const override;
+  void encode_run(std::string_view text, std::vector<TokenId>& ids) const override;
 
  private:
   void read_merges(const Metadata& metadata);
@@ -124,6 +124,7 @@ Bpe::Bpe(const Metadata& metadata)
   // Marked tokens are stored as they stand in a text, all others by the byte alphabet.
   for (TokenId id = 0; id < size(); ++id) {
     if (vocabulary_.type(id) == TokenType::kNormal) vocabulary_.set_text(id, to_bytes(vocabulary_.text(id)));
+    if (vocabulary_.is_marked(id)) mark(vocabulary_.text(id), id);
   }
   words_ = vocabulary_.table([&](TokenId id) {
     return vocabulary_.type(id) == TokenType::kNormal || vocabulary_.type(id) == TokenType::kUserDefined;
@@ -133,7 +134,6 @@ Bpe::Bpe(const Metadata& metadata)
     byte_ids_[static_cast<size_t>(byte)] = words_.find({&text, 1}).value_or(-1);
   }
   read_merges(metadata);
-  find_marked_tokens();
 }
 
 void Bpe::read_merges(const Metadata& metadata) {
@@ -162,7 +162,7 @@ void Bpe::read_merges(const Metadata& metadata) {
   }
 }
 
-void Bpe::encode_run(std::string_view text, bool, std::vector<TokenId>& ids) const {
+void Bpe::encode_run(std::string_view text, std::vector<TokenId>& ids) const {
   std::string composed;
   if (spec_.nfc && !is_ascii(text)) {
     composed = to_nfc(text);

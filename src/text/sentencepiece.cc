@@ -53,9 +53,8 @@ class SentencePiece final : public VocabularyTokenizer {
   std::string_view kind() const override { return "sentencepiece"; }
 
  protected:
-  void encode_run(std::string_view text, bool begins, std::vector<TokenId>& ids) const override;
+  void encode_run(std::string_view text, std::vector<TokenId>& ids) const override;
   void prepare(std::string& part) const override { escape_spaces(part); }
-  std::string marked_text(TokenId id) const override;
 
  private:
   using Halves = std::unordered_map<std::string_view, std::pair<std::string_view, std::string_view>>;
@@ -63,6 +62,7 @@ class SentencePiece final : public VocabularyTokenizer {
   void read_scores(const Metadata& metadata);
   void find_byte_tokens();
   void find_inner_spaces();
+  void encode_words(std::string_view text, std::vector<TokenId>& ids) const;
   void encode_word(std::string_view word, std::vector<Symbol>& symbols, std::vector<TokenId>& ids) const;
   void merge_word(std::string_view word, std::vector<Symbol>& symbols, Halves& halves) const;
   void append_piece(std::string_view text, const Halves& halves, std::vector<TokenId>& ids) const;
@@ -70,6 +70,7 @@ class SentencePiece final : public VocabularyTokenizer {
 
   bool add_space_prefix_;
   std::vector<float> scores_;
+  SpecialMatcher user_defined_;
   TokenTable pieces_;
   std::array<TokenId, 256> byte_ids_{};
   bool spells_bytes_ = false;
@@ -86,19 +87,23 @@ SentencePiece::SentencePiece(const Metadata& metadata)
   special_.add_bos = metadata.flag("tokenizer.ggml.add_bos_token").value_or(true);
   read_scores(metadata);
   find_byte_tokens();
-  // GGUF keeps user-defined pieces with plain spaces; here all pieces are in the escaped form of the text.
+  // GGUF keeps these with plain spaces; here all pieces are in the escaped form of the text.
   for (TokenId id = 0; id < size(); ++id) {
-    if (vocabulary_.type(id) != TokenType::kUserDefined) continue;
+    if (!vocabulary_.is_marked(id)) continue;
     std::string text = vocabulary_.text(id);
     escape_spaces(text);
     vocabulary_.set_text(id, std::move(text));
+    if (vocabulary_.is_control(id)) {
+      mark(vocabulary_.text(id), id);
+    } else {
+      user_defined_.add(vocabulary_.text(id), id);
+    }
   }
   pieces_ = vocabulary_.table([&](TokenId id) {
     const TokenType type = vocabulary_.type(id);
     return type == TokenType::kNormal || type == TokenType::kUserDefined || type == TokenType::kUnused;
   });
   find_inner_spaces();
-  find_marked_tokens();
 }
 
 void SentencePiece::read_scores(const Metadata& metadata) {
@@ -152,20 +157,30 @@ void SentencePiece::find_inner_spaces() {
   }
 }
 
-std::string SentencePiece::marked_text(TokenId id) const {
-  std::string text = vocabulary_.text(id);
-  escape_spaces(text);
-  return text;
+/// The space before a text is there before user-defined pieces are looked for, so one of two spaces may take
+/// it in.
+void SentencePiece::encode_run(std::string_view text, std::vector<TokenId>& ids) const {
+  std::string prefixed;
+  if (add_space_prefix_) {
+    prefixed = std::string(kSpace) + std::string(text);
+    text = prefixed;
+  }
+  size_t run = 0;
+  for (size_t position = 0; position < text.size();) {
+    const auto match = user_defined_.longest_at(text, position, [](TokenId, size_t) { return true; });
+    if (match) {
+      encode_words(text.substr(run, position - run), ids);
+      ids.push_back(match->id);
+      run = position + match->length;
+    }
+    position += match ? match->length : 1;
+  }
+  encode_words(text.substr(run), ids);
 }
 
 /// Words are cut where no piece reaches over, so that merging each alone gives what merging the whole text
 /// would.
-void SentencePiece::encode_run(std::string_view text, bool begins, std::vector<TokenId>& ids) const {
-  std::string prefixed;
-  if (begins && add_space_prefix_) {
-    prefixed = std::string(kSpace) + std::string(text);
-    text = prefixed;
-  }
+void SentencePiece::encode_words(std::string_view text, std::vector<TokenId>& ids) const {
   std::vector<Symbol> symbols;
   char32_t previous = kSpaceCharacter;
   size_t word = 0;

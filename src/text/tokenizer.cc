@@ -32,13 +32,6 @@ VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary) : vocabulary_(st
   end_tokens_ = vocabulary_.end_tokens();
 }
 
-void VocabularyTokenizer::find_marked_tokens() {
-  for (TokenId id = 0; id < vocabulary_.size(); ++id) {
-    if (vocabulary_.is_control(id) || vocabulary_.type(id) == TokenType::kUserDefined)
-      marked_.add(marked_text(id), id);
-  }
-}
-
 std::optional<TokenId> VocabularyTokenizer::first_token() const {
   return special_.add_bos ? special_.bos : std::nullopt;
 }
@@ -77,7 +70,6 @@ std::vector<TokenId> VocabularyTokenizer::encode_parts(std::span<const TextPart>
 void VocabularyTokenizer::split(std::string_view text, std::span<const TextPart> parts,
                                 std::span<const size_t> ends, std::vector<TokenId>& ids) const {
   size_t part = 0, run = 0;
-  bool begins = true;
   for (size_t position = 0; position < text.size();) {
     while (position >= ends[part]) ++part;
     const auto match = marked_.longest_at(text, position, [&](TokenId id, size_t length) {
@@ -87,14 +79,12 @@ void VocabularyTokenizer::split(std::string_view text, std::span<const TextPart>
       ++position;
       continue;
     }
-    const bool control = vocabulary_.is_control(match->id);
-    if (position > run || (begins && !control)) encode_run(text.substr(run, position - run), begins, ids);
+    if (position > run) encode_run(text.substr(run, position - run), ids);
     ids.push_back(match->id);
-    begins = control;
     position += match->length;
     run = position;
   }
-  if (run < text.size()) encode_run(text.substr(run), begins, ids);
+  if (run < text.size()) encode_run(text.substr(run), ids);
 }
 
 std::string VocabularyTokenizer::decode(std::span<const TokenId> ids) const {

@@ -104,7 +104,7 @@ void Vocabulary::find_end_tokens() {
   if (special_.eos) end_tokens_.push_back(*special_.eos);
   if (special_.eot) end_tokens_.push_back(*special_.eot);
   for (TokenId id = 0; id < size(); ++id) {
-    if (!is_control(id) && type(id) != TokenType::kUserDefined) continue;
+    if (!is_marked(id)) continue;
     if (std::find(std::begin(kEndTexts), std::end(kEndTexts), text(id)) != std::end(kEndTexts)) {
       end_tokens_.push_back(id);
     }
@@ -121,14 +121,6 @@ TokenTable Vocabulary::table(const std::function<bool(TokenId)>& wanted) const {
     }
   }
   return table;
-}
-
-std::optional<TokenId> Vocabulary::find_marked(std::string_view text) const {
-  for (TokenId id = 0; id < size(); ++id) {
-    if ((is_control(id) || type(id) == TokenType::kUserDefined) && texts_[static_cast<size_t>(id)] == text)
-      return id;
-  }
-  return std::nullopt;
 }
 
 }  // namespace wattle

@@ -68,11 +68,12 @@ class Vocabulary {
     return type(id) == TokenType::kControl || type(id) == TokenType::kUnknown;
   }
 
+  /// Control tokens, where a text may hold them, and user-defined ones, everywhere, are found in a text
+  /// before it is split.
+  bool is_marked(TokenId id) const { return is_control(id) || type(id) == TokenType::kUserDefined; }
+
   /// A table of the tokens that `wanted` accepts. Error when two of them have the same text.
   TokenTable table(const std::function<bool(TokenId)>& wanted) const;
-
-  /// The id of the first control or user-defined token with this text.
-  std::optional<TokenId> find_marked(std::string_view text) const;
 
   const Tokenizer::Special& special() const { return special_; }
   const std::vector<TokenId>& end_tokens() const { return end_tokens_; }

@@ -25,15 +25,12 @@ class VocabularyTokenizer : public Tokenizer {
  protected:
   explicit VocabularyTokenizer(Vocabulary vocabulary);
 
-  /// The ids of valid UTF-8 between marked tokens. `begins`: at the beginning of the text or after a control
-  /// token; such a run may be empty.
-  virtual void encode_run(std::string_view text, bool begins, std::vector<TokenId>& ids) const = 0;
+  /// The ids of valid UTF-8, not empty, between marked tokens.
+  virtual void encode_run(std::string_view text, std::vector<TokenId>& ids) const = 0;
   /// Rewrites a part (valid UTF-8) before marked tokens are looked for.
   virtual void prepare(std::string& part) const {}
-  /// How a marked token is looked for.
-  virtual std::string marked_text(TokenId id) const { return vocabulary_.text(id); }
-  /// Fills the matcher; called by the kind's constructor when marked_text works.
-  void find_marked_tokens();
+  /// Makes a token one that is taken out of the text first; to be called by the kind's constructor.
+  void mark(std::string_view text, TokenId id) { marked_.add(text, id); }
   /// The token that begins or ends an encoded text, where the model wants one.
   virtual std::optional<TokenId> first_token() const;
   virtual std::optional<TokenId> last_token() const;

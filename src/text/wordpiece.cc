@@ -82,8 +82,7 @@ class WordPiece final : public VocabularyTokenizer {
   std::string_view kind() const override { return "wordpiece"; }
 
  protected:
-  void encode_run(std::string_view text, bool begins, std::vector<TokenId>& ids) const override;
-  std::string marked_text(TokenId id) const override;
+  void encode_run(std::string_view text, std::vector<TokenId>& ids) const override;
   std::optional<TokenId> first_token() const override {
     return special_.add_bos ? special_.cls : std::nullopt;
   }
@@ -92,6 +91,11 @@ class WordPiece final : public VocabularyTokenizer {
   }
 
  private:
+  struct Form {
+    std::string_view bare;  ///< without a prefix
+    bool starts_word;
+  };
+  Form form(TokenId id) const;
   void sort_tokens();
   void complete_special(const Metadata& metadata);
   std::string normalise(std::string_view text) const;
@@ -99,7 +103,7 @@ class WordPiece final : public VocabularyTokenizer {
   void encode_word(std::string_view word, int characters, std::vector<TokenId>& ids) const;
 
   bool lowercase_, strip_accents_;
-  std::string_view start_prefix_, continuation_prefix_;  // one of them is empty
+  bool marks_starts_ = false;  ///< U+2581 before word starts; otherwise ## before continuations
   TokenTable starts_, continuations_;
 };
 
@@ -109,22 +113,26 @@ WordPiece::WordPiece(const Metadata& metadata)
       strip_accents_(metadata.flag("tokenizer.wattle.strip_accents").value_or(lowercase_)) {
   sort_tokens();
   complete_special(metadata);
-  find_marked_tokens();
+  for (TokenId id = 0; id < size(); ++id) {
+    if (vocabulary_.is_marked(id)) mark(form(id).bare, id);
+  }
 }
 
 /// llama.cpp's converter marks word starts with U+2581 and strips BERT's "##" from continuations; vocab.txt
 /// itself is the other way round.
+WordPiece::Form WordPiece::form(TokenId id) const {
+  const std::string_view text = vocabulary_.text(id);
+  const std::string_view prefix = marks_starts_ ? kWordStart : kContinuation;
+  const bool prefixed = text.starts_with(prefix);
+  return {prefixed ? text.substr(prefix.size()) : text, prefixed == marks_starts_};
+}
+
 void WordPiece::sort_tokens() {
-  bool marks_starts = false;
-  for (TokenId id = 0; id < size(); ++id) marks_starts |= vocabulary_.text(id).starts_with(kWordStart);
-  (marks_starts ? start_prefix_ : continuation_prefix_) = marks_starts ? kWordStart : kContinuation;
+  for (TokenId id = 0; id < size(); ++id) marks_starts_ |= vocabulary_.text(id).starts_with(kWordStart);
   for (TokenId id = 0; id < size(); ++id) {
-    const std::string_view text = vocabulary_.text(id);
-    const std::string_view prefix = marks_starts ? start_prefix_ : continuation_prefix_;
-    const bool prefixed = text.starts_with(prefix);
-    const std::string_view bare = prefixed ? text.substr(prefix.size()) : text;
+    const auto [bare, starts_word] = form(id);
     if (bare.empty()) continue;
-    TokenTable& table = prefixed == marks_starts ? starts_ : continuations_;
+    TokenTable& table = starts_word ? starts_ : continuations_;
     if (!table.insert(bare, id)) {
       fail("{}: tokens {} and {} have the same text; convert or pull the model again", vocabulary_.origin(),
            *table.find(bare), id);
@@ -153,12 +161,6 @@ void WordPiece::complete_special(const Metadata& metadata) {
   special_.add_bos = metadata.flag("tokenizer.ggml.add_bos_token").value_or(true);
   const auto add_sep = metadata.flag("tokenizer.ggml.add_sep_token");
   special_.add_eos = metadata.flag("tokenizer.ggml.add_eos_token").value_or(add_sep.value_or(true));
-}
-
-std::string WordPiece::marked_text(TokenId id) const {
-  const std::string_view text = vocabulary_.text(id);
-  return std::string(
-      start_prefix_.empty() || !text.starts_with(start_prefix_) ? text : text.substr(start_prefix_.size()));
 }
 
 /// Control characters go, white space becomes a space, ideographs get spaces round them.
@@ -208,7 +210,7 @@ std::string WordPiece::normalise(std::string_view text) const {
   return out;
 }
 
-void WordPiece::encode_run(std::string_view text, bool, std::vector<TokenId>& ids) const {
+void WordPiece::encode_run(std::string_view text, std::vector<TokenId>& ids) const {
   const std::string normal = normalise(text);
   const std::string_view view = normal;
   size_t begin = 0;
@@ -253,12 +255,9 @@ void WordPiece::encode_word(std::string_view word, int characters, std::vector<T
 
 std::string WordPiece::piece(TokenId id) const {
   if (!vocabulary_.contains(id) || vocabulary_.is_control(id)) return {};
-  const std::string_view text = vocabulary_.text(id);
-  const std::string_view prefix = start_prefix_.empty() ? continuation_prefix_ : start_prefix_;
-  const bool prefixed = text.starts_with(prefix);
-  const bool starts = prefixed == !start_prefix_.empty();
-  const std::string bare(prefixed ? text.substr(prefix.size()) : text);
-  return starts ? " " + bare : bare;
+  const auto [bare, starts_word] = form(id);
+  std::string piece(starts_word ? " " : "");
+  return piece += bare;
 }
 
 std::string WordPiece::decode(std::span<const TokenId> ids) const {
