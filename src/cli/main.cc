@@ -17,6 +17,7 @@ using AddVerb = void (*)(CLI::App&, const wattle::GlobalOptions&);
 constexpr AddVerb kVerbs[] = {
     wattle::add_convert,
     wattle::add_doctor,
+    wattle::add_inspect,
 };
 
 int run(int argc, char** argv) {

@@ -16,5 +16,6 @@ struct GlobalOptions {
 /// To add a verb: write its file, declare it here, and name it in kVerbs of main.cc.
 void add_convert(CLI::App& app, const GlobalOptions& options);
 void add_doctor(CLI::App& app, const GlobalOptions& options);
+void add_inspect(CLI::App& app, const GlobalOptions& options);
 
 }  // namespace wattle
