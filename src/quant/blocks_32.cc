@@ -97,16 +97,16 @@ void decode_q8_0(std::span<const std::byte> bytes, std::span<float> weights) {
   });
 }
 
-void encode_q4_0(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q4_0(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ4_0>(weights, importance, bytes, [&](size_t begin) {
     uint8_t levels[32];
     return symmetric_block<BlockQ4_0, 8>(weights, importance, begin, levels);
   });
 }
 
-void encode_q5_0(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q5_0(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ5_0>(weights, importance, bytes, [&](size_t begin) {
     uint8_t levels[32];
     BlockQ5_0 block = symmetric_block<BlockQ5_0, 16>(weights, importance, begin, levels);
@@ -115,16 +115,16 @@ void encode_q5_0(std::span<const float> weights, std::span<const float> importan
   });
 }
 
-void encode_q4_1(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q4_1(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ4_1>(weights, importance, bytes, [&](size_t begin) {
     uint8_t levels[32];
     return affine_block<BlockQ4_1, 15>(weights, importance, begin, levels);
   });
 }
 
-void encode_q5_1(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q5_1(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ5_1>(weights, importance, bytes, [&](size_t begin) {
     uint8_t levels[32];
     BlockQ5_1 block = affine_block<BlockQ5_1, 31>(weights, importance, begin, levels);
@@ -134,8 +134,8 @@ void encode_q5_1(std::span<const float> weights, std::span<const float> importan
 }
 
 /// The largest magnitude takes level 127: with 255 levels a search gains nothing.
-void encode_q8_0(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q8_0(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ8_0>(weights, importance, bytes, [&](size_t begin) {
     Group<32> group;
     group.take(weights, Importance({}, begin, 32), begin);

@@ -20,7 +20,7 @@ struct TableLevels {
 };
 
 /// The levels nearest to v. Counting the borders below v needs no branches.
-TableLevels nearest(Lanes v) {
+[[gnu::always_inline]] inline TableLevels nearest(Lanes v) {
   TableLevels found{Lanes{}, all(kIQ4Values[0])};
   for (size_t level = 0; level < 15; ++level) {
     const Lanes step = all(static_cast<float>(kIQ4Values[level + 1] - kIQ4Values[level]));
@@ -71,8 +71,8 @@ void decode_iq4_nl(std::span<const std::byte> bytes, std::span<float> weights) {
   });
 }
 
-void encode_iq4_nl(std::span<const float> weights, std::span<const float> importance,
-                   std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_iq4_nl(std::span<const float> weights, std::span<const float> importance,
+                                  std::span<std::byte> bytes) {
   make_blocks<BlockIQ4_NL>(weights, importance, bytes, [&](size_t begin) {
     Group<32> group;
     group.take(weights, Importance(importance, begin, 32), begin);

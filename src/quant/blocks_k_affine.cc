@@ -168,8 +168,8 @@ void decode_q5_k(std::span<const std::byte> bytes, std::span<float> weights) {
   });
 }
 
-void encode_q2_k(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q2_k(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ2_K>(weights, importance, bytes, [&](size_t begin) {
     const AffineEncoder<16, 3, 15> encoder(weights, importance, begin, kSearch2);
     const auto& found = encoder.block();
@@ -185,8 +185,8 @@ void encode_q2_k(std::span<const float> weights, std::span<const float> importan
   });
 }
 
-void encode_q4_k(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q4_k(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ4_K>(weights, importance, bytes, [&](size_t begin) {
     const AffineEncoder<32, 15, 63> encoder(weights, importance, begin, kSearch4);
     const auto& found = encoder.block();
@@ -199,8 +199,8 @@ void encode_q4_k(std::span<const float> weights, std::span<const float> importan
   });
 }
 
-void encode_q5_k(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q5_k(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ5_K>(weights, importance, bytes, [&](size_t begin) {
     const AffineEncoder<32, 31, 63> encoder(weights, importance, begin, kSearch5);
     const auto& found = encoder.block();

@@ -127,8 +127,8 @@ void decode_q6_k(std::span<const std::byte> bytes, std::span<float> weights) {
   });
 }
 
-void encode_q3_k(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q3_k(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ3_K>(weights, importance, bytes, [&](size_t begin) {
     const SymmetricEncoder<-4, -32> encoder(weights, importance, begin, kSearch3);
     const SymmetricBlock& found = encoder.block();
@@ -144,8 +144,8 @@ void encode_q3_k(std::span<const float> weights, std::span<const float> importan
   });
 }
 
-void encode_q6_k(std::span<const float> weights, std::span<const float> importance,
-                 std::span<std::byte> bytes) {
+WATTLE_ENCODER void encode_q6_k(std::span<const float> weights, std::span<const float> importance,
+                                std::span<std::byte> bytes) {
   make_blocks<BlockQ6_K>(weights, importance, bytes, [&](size_t begin) {
     const SymmetricEncoder<-32, -128> encoder(weights, importance, begin, kSearch6);
     const SymmetricBlock& found = encoder.block();

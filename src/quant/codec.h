@@ -23,6 +23,15 @@ Encode encode_f32, encode_f16, encode_bf16;
 Encode encode_q4_0, encode_q4_1, encode_q5_0, encode_q5_1, encode_q8_0, encode_iq4_nl;
 Encode encode_q2_k, encode_q3_k, encode_q4_k, encode_q5_k, encode_q6_k;
 
+/// Put before an encoder that searches: everything it calls is compiled into it once plainly and once for
+/// AVX2, and the loader picks. The arithmetic is the same (no fused multiply-add, see CMakeLists.txt), so the
+/// bytes are too.
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#define WATTLE_ENCODER [[gnu::flatten, gnu::target_clones("default", "avx2")]]
+#else
+#define WATTLE_ENCODER
+#endif
+
 /// Error unless `bytes` are whole blocks that hold just `weights` values.
 inline void check_blocks(size_t bytes, size_t weights, size_t block_bytes, size_t block_weights) {
   if (bytes % block_bytes != 0 || bytes / block_bytes * block_weights != weights) {

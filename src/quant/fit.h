@@ -17,24 +17,24 @@ namespace wattle {
 using Lanes = float __attribute__((vector_size(32)));
 inline constexpr size_t kLanes = 8;
 
-inline Lanes load(const float* from) {
+[[gnu::always_inline]] inline Lanes load(const float* from) {
   Lanes lanes;
   std::memcpy(&lanes, from, sizeof lanes);
   return lanes;
 }
-inline void store(Lanes lanes, float* to) {
+[[gnu::always_inline]] inline void store(Lanes lanes, float* to) {
   std::memcpy(to, &lanes, sizeof lanes);
 }
-inline float sum(Lanes v) {
+[[gnu::always_inline]] inline float sum(Lanes v) {
   return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
 }
-inline Lanes all(float value) {
+[[gnu::always_inline]] inline Lanes all(float value) {
   return Lanes{} + value;
 }
 
 /// v limited to [low, high] (NaN gives low) and rounded to the nearest integer, ties to even.
 /// Adding 1.5 * 2^23 leaves no room for a fraction in a float; limits must be below 2^22.
-inline Lanes to_level(Lanes v, float low, float high) {
+[[gnu::always_inline]] inline Lanes to_level(Lanes v, float low, float high) {
   v = v > low ? v : all(low);
   v = v < high ? v : all(high);
   return (v + 0x1.8p23f) - 0x1.8p23f;

@@ -3,10 +3,12 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <wattle/error.h>
 
@@ -110,6 +112,31 @@ TEST_P(EveryFormat, ErrorOnNormalWeightsIsAtMostTheReferences) {
   }();
   const std::vector<float> weights = normal_weights(65536, 0.04f);
   EXPECT_LE(relative_rmse(weights, round_trip(GetParam(), weights)), 1.01 * limit);
+}
+
+TEST_P(EveryFormat, SameBytesOnEveryMachine) {
+  // Sums of integers, so that no library function has a say in the weights; the hash is 64-bit FNV-1a.
+  std::mt19937 generator(5);
+  std::vector<float> weights(8192);
+  for (float& weight : weights) {
+    int total = 0;
+    for (int i = 0; i < 6; ++i) total += static_cast<int>(generator() >> 16) - 32768;
+    weight = static_cast<float>(total) * 0x1p-21f;
+  }
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const std::byte byte : encode(GetParam(), weights))
+    hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
+  const std::map<Format, uint64_t> expected = {
+      {Format::kF32, 0x400e8be699e0994f},  {Format::kF16, 0x1344843251b74a49},
+      {Format::kBF16, 0x580f438d40def2f0}, {Format::kQ8_0, 0xec97ec3d5a3545a5},
+      {Format::kQ6_K, 0xb0733c8a2f9a0b66}, {Format::kQ5_K, 0xb9b63b6b69bb0a94},
+      {Format::kQ5_1, 0x65be5eb3d9c22ecf}, {Format::kQ5_0, 0x1409f54c44915ba8},
+      {Format::kQ4_K, 0x37d04f9ba78872c9}, {Format::kQ4_1, 0x50995f2fb4dbc7d9},
+      {Format::kQ4_0, 0x090cff6b9321726b}, {Format::kIQ4_NL, 0xf40a4f09297f6ce0},
+      {Format::kQ3_K, 0x85c337d9f29f7e47}, {Format::kQ2_K, 0x9604cb10328faaee},
+  };
+  EXPECT_EQ(hash, expected.at(GetParam()))
+      << fmt::format("{{Format::k{}, 0x{:016x}}},", info(GetParam()).name, hash);
 }
 
 TEST_P(EveryFormat, ZerosStayZeros) {
