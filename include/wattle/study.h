@@ -1,0 +1,178 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <wattle/meter.h>
+
+namespace wattle {
+
+/// How a rung of the ladder answers.
+enum class RungKind {
+  kMajority,  ///< always the commonest label of the training rows
+  kKeywords,  ///< the label with the most of its keywords in the text
+  kLinear,    ///< logistic regression on word n-grams
+  kForest,    ///< random forest on word n-grams
+  kHead,      ///< frozen encoder with a trained linear head
+  kZeroShot,  ///< language model, by the likelihood of each label's words
+};
+std::string_view name(RungKind kind);
+
+/// "as-published": the precision in which a model's file came.
+inline constexpr std::string_view kAsPublished = "as-published";
+
+struct Rung {
+  std::string name;
+  RungKind kind = RungKind::kMajority;
+  std::string model;                    ///< catalogue name or path; empty where the kind needs none
+  std::vector<std::string> precisions;  ///< names of formats, or kAsPublished; empty where the kind has none
+  std::string prompt;                   ///< zero-shot: "{text}" stands for the row's text
+  std::map<std::string, std::string>
+      words;         ///< zero-shot: what the model is to say for a label; default: the label
+  int examples = 0;  ///< zero-shot: training rows shown before the question, one label in turn
+};
+
+enum class Metric { kAccuracy, kMacroF1 };
+std::string_view name(Metric metric);  ///< "accuracy", "macro_f1"
+Metric metric_from_name(std::string_view name);
+
+/// A study as its YAML file states it (docs: examples/plans/demo.yaml). One cell is one rung at one
+/// precision.
+struct Plan {
+  std::string name;
+  std::string data;        ///< catalogue name, folder with train.jsonl and eval.jsonl, or one file of rows
+  std::string train_data;  ///< with `data` empty: training and evaluation rows in files of their own
+  std::string eval_data;
+  std::string text = "text";  ///< field of a row
+  std::string label = "label";
+  std::string split = "auto";  ///< "auto": the data's own; "hash": by SHA-256 of the text
+  double eval_share = 0.2;     ///< of a hash split
+  int64_t max_train = 0;       ///< rows at most; 0: all
+  int64_t max_eval = 0;
+  Metric metric = Metric::kAccuracy;
+  double quality = 0;  ///< bar for the advice in the report; 0: none
+  std::vector<Rung> rungs;
+  int threads = 0;  ///< 0: one a physical core
+  int rounds = 5;
+  int max_rounds = 0;          ///< 0: as `rounds`; more: go on until every interval is below `interval`
+  double interval = 0.05;      ///< statistical half-width of a cell's energy, relative
+  double window_seconds = 1;   ///< a window repeats its rows until it is that long
+  double warm_up_seconds = 3;  ///< at most, each time a cell's process starts
+  double disturbance =
+      0.1;           ///< share of the processors' time taken by others beyond which a window is repeated
+  int attempts = 3;  ///< at most, before a disturbed window is kept and marked
+  double time_limit_seconds = 900;  ///< for one window of one cell; then its process is ended
+  std::string meter;                ///< source by name; empty: the best there is
+  uint64_t seed = 1;
+};
+
+/// Reads a plan strictly. Error "FILE:LINE: what is wrong; cure" for an unknown key, a wrong type or value.
+Plan parse_plan(std::string_view yaml, const std::string& file_name);
+Plan read_plan(const std::filesystem::path& path);
+/// The plan as YAML that parse_plan reads back to the same plan.
+std::string to_yaml(const Plan& plan);
+
+/// A value with its 95 % interval.
+struct Interval {
+  double value = 0, low = 0, high = 0;
+};
+
+/// One measured window of a cell, as the store keeps it.
+struct Window {
+  std::string kind;  ///< "queries", "load", "train", "convert"
+  int round = 0, attempt = 0;
+  int64_t queries = 0;  ///< answered in the window, repeats counted
+  Energy energy;
+  std::vector<double> latencies_ms;  ///< one a query
+  int64_t peak_memory_bytes = 0;
+  std::string outputs_sha256;  ///< of the answers to the round's rows, in order
+  std::string conditions;      ///< JSON: governor, turbo, SMT, temperature, throttling, steal, other load
+  double disturbance = 0;      ///< share of the processors' time taken by others
+  bool accepted = true;
+  std::string remark;  ///< why it was rejected, or kept although disturbed
+};
+
+/// One answer to an evaluation row.
+struct Output {
+  int64_t row = 0;  ///< index into Results::truth
+  int truth = 0, answer = 0;
+};
+
+/// What was published of a cell, and the raw samples that it was computed from.
+struct CellResult {
+  std::string key, rung, kind, model, precision;
+  std::optional<double> bits_per_weight;
+  std::string note;  ///< of the precision: mixtures, "from Q4_1", fallbacks
+  int64_t n = 0;     ///< rows with an answer
+  std::optional<Interval> quality;
+  std::optional<Interval> wh_per_1000;
+  double wh_statistical = 0;  ///< relative half-width of wh_per_1000 from repetition alone
+  double idle_share = 0;      ///< part of the energy that the idle machine would have drawn
+  double watts = 0;           ///< mean power of the accepted windows
+  Grade grade = Grade::kModelled;
+  std::string source, scope;
+  double p50_ms = 0, p95_ms = 0;
+  int64_t peak_memory_bytes = 0;
+  std::optional<Interval> load_wh;
+  double train_wh = 0;  ///< preparation: training and conversion, once
+  int windows = 0, rejected = 0, disturbed = 0, outliers = 0;
+  bool answers_repeat = true;  ///< every repeated window gave the same bytes
+  std::string error;           ///< the sentence of a cell that failed
+
+  std::vector<Window> samples;
+  std::vector<Output> outputs;
+};
+
+struct Results {
+  Plan plan;
+  std::string machine;  ///< JSON: processor, threads, instruction set, system, governor
+  std::string began;    ///< UTC, ISO 8601
+  std::vector<std::string> labels;
+  std::vector<int> truth;  ///< of every evaluation row
+  int64_t train_rows = 0;
+  std::vector<CellResult> cells;  ///< in the plan's order
+  bool complete = false;
+};
+
+/// Progress of a study: what runs, how many of how many windows are done, and the seconds that remain
+/// (negative: unknown).
+struct StudyProgress {
+  std::string what;
+  int done = 0, total = 0;
+  double seconds_left = -1;
+};
+
+struct StudyOptions {
+  std::filesystem::path directory;  ///< of the store and the prepared models; made when it is not there
+  std::filesystem::path program;    ///< the executable whose verb `worker` runs a cell
+  std::string isa;                  ///< forced instruction set, or empty
+  bool restart = false;             ///< forgets what was measured before
+  std::function<std::filesystem::path(const std::string&)> resolve_model;
+  std::function<std::filesystem::path(const std::string&)> resolve_data;
+  std::function<void(const StudyProgress&)> progress;
+  std::function<void(const std::string&)> notice;  ///< one line: a cell failed, a window was repeated
+};
+
+/// Runs what is missing of a study and returns its results. Resumes what an earlier call left; a changed plan
+/// in the same directory is an Error. Error with exit status 130 on Ctrl-C: everything measured so far is
+/// kept.
+Results run_study(const Plan& plan, const StudyOptions& options);
+
+/// Reads a study back; `path` is its directory or its store. Figures are those that were published when it
+/// was written.
+Results load_results(const std::filesystem::path& path);
+
+/// Computes every figure of `results` again from its raw samples.
+void summarise(Results& results);
+
+/// The serving side of a cell: one JSON request on `input`, JSON lines on `output`. The hidden verb `worker`
+/// calls it.
+int run_worker(std::istream& input, std::ostream& output);
+
+}  // namespace wattle

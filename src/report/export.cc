@@ -1,0 +1,96 @@
+#include <fmt/format.h>
+
+#include "report/format.h"
+#include "report/report.h"
+#include "study/published.h"
+
+namespace wattle {
+namespace {
+
+std::string quoted(const std::string& field) {
+  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
+  std::string text = "\"";
+  for (const char c : field) {
+    if (c == '"') text += '"';
+    text += c;
+  }
+  return text + '"';
+}
+
+std::string number(double value) {
+  return fmt::format("{:.9g}", value);
+}
+
+void add_interval(std::vector<std::string>& fields, const std::optional<Interval>& interval) {
+  for (const double Interval::*part : {&Interval::value, &Interval::low, &Interval::high}) {
+    fields.push_back(interval ? number((*interval).*part) : "");
+  }
+}
+
+std::string line_of(const std::vector<std::string>& fields) {
+  std::string line;
+  for (const std::string& field : fields) line += (line.empty() ? "" : ",") + quoted(field);
+  return line + "\r\n";
+}
+
+}  // namespace
+
+std::string csv(const Results& results) {
+  std::string text =
+      "rung,kind,model,precision,bits_per_weight,n,metric,quality,quality_low,quality_high,wh_per_1000,wh_"
+      "per_1000_low,"
+      "wh_per_1000_high,grade,source,scope,idle_share,watts,p50_ms,p95_ms,peak_memory_bytes,load_wh,load_wh_"
+      "low,load_wh_high,"
+      "preparation_wh,windows,rejected,disturbed,outliers,note,error\r\n";
+  for (const CellResult& cell : results.cells) {
+    const bool measured = cell.wh_per_1000.has_value();
+    const auto if_measured = [&](const std::string& field) { return measured ? field : std::string(); };
+    std::vector<std::string> fields{cell.rung,
+                                    cell.kind,
+                                    cell.model,
+                                    cell.precision,
+                                    cell.bits_per_weight ? number(*cell.bits_per_weight) : "",
+                                    std::to_string(cell.n),
+                                    std::string(name(results.plan.metric))};
+    add_interval(fields, cell.quality);
+    add_interval(fields, cell.wh_per_1000);
+    for (const std::string& field :
+         {std::string(name(cell.grade)), cell.source, cell.scope, number(cell.idle_share), number(cell.watts),
+          number(cell.p50_ms), number(cell.p95_ms), std::to_string(cell.peak_memory_bytes)}) {
+      fields.push_back(if_measured(field));
+    }
+    add_interval(fields, cell.load_wh);
+    for (const std::string& field :
+         {number(cell.train_wh), std::to_string(cell.windows), std::to_string(cell.rejected),
+          std::to_string(cell.disturbed), std::to_string(cell.outliers), cell.note, cell.error}) {
+      fields.push_back(field);
+    }
+    text += line_of(fields);
+  }
+  return text;
+}
+
+std::string json(const Results& results) {
+  nlohmann::ordered_json cells = nlohmann::ordered_json::array();
+  for (const CellResult& cell : results.cells) cells.push_back(cell_json(cell, results.plan.metric));
+  return cells.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::vector<std::string> verify(const Results& results) {
+  Results again = results;
+  summarise(again);
+  std::vector<std::string> differences;
+  for (size_t place = 0; place < results.cells.size(); ++place) {
+    const auto published = published_figures(results.cells[place]),
+               computed = published_figures(again.cells[place]);
+    for (const auto& [key, value] : published.items()) {
+      if (value == computed.at(key)) continue;
+      differences.push_back(fmt::format("{}: {} was published as {}, but its samples give {}",
+                                        cell_name(results.cells[place]), key, value.dump(),
+                                        computed.at(key).dump()));
+    }
+  }
+  return differences;
+}
+
+}  // namespace wattle

@@ -1,0 +1,64 @@
+#include "report/format.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace wattle {
+
+std::string significant(double value, int digits) {
+  if (value == 0 || !std::isfinite(value)) return fmt::format("{}", value);
+  const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(value))));
+  return fmt::format("{:.{}f}", value, std::max(0, digits - 1 - magnitude));
+}
+
+std::string percent(double share) {
+  return fmt::format("{:.1f} %", 100 * share);
+}
+
+std::string bytes(int64_t count) {
+  const auto megabytes = static_cast<double>(count) / 1e6;
+  return megabytes < 1000 ? fmt::format("{:.0f} MB", megabytes) : fmt::format("{:.2f} GB", megabytes / 1000);
+}
+
+std::string whole(double count) {
+  const double scale = count < 1000 ? 1 : std::pow(10, std::floor(std::log10(count)) - 2);
+  std::string digits = fmt::format("{:.0f}", std::ceil(count / scale) * scale);
+  for (int place = static_cast<int>(digits.size()) - 3; place > 0; place -= 3) digits.insert(place, ",");
+  return digits;
+}
+
+std::string cell_name(const CellResult& cell) {
+  const bool has_precisions = cell.kind == name(RungKind::kHead) || cell.kind == name(RungKind::kZeroShot);
+  return has_precisions ? cell.rung + " " + cell.precision : cell.rung;
+}
+
+std::string_view title(Metric metric) {
+  return metric == Metric::kAccuracy ? "accuracy" : "macro F1";
+}
+
+nlohmann::ordered_json cell_json(const CellResult& cell, Metric metric) {
+  using Json = nlohmann::ordered_json;
+  Json json{{"rung", cell.rung}, {"model", cell.model}, {"precision", cell.precision}};
+  json["bits_per_weight"] = cell.bits_per_weight ? Json(*cell.bits_per_weight) : Json(nullptr);
+  json["n"] = cell.n;
+  json["quality"] = nullptr;
+  if (cell.quality) {
+    json["quality"] = {{"metric", name(metric)},
+                       {"value", cell.quality->value},
+                       {"low", cell.quality->low},
+                       {"high", cell.quality->high}};
+  }
+  json["wh_per_1000"] = json["latency_ms"] = json["peak_memory_bytes"] = nullptr;
+  if (cell.wh_per_1000) {
+    json["wh_per_1000"] = {
+        {"value", cell.wh_per_1000->value}, {"low", cell.wh_per_1000->low}, {"high", cell.wh_per_1000->high},
+        {"grade", name(cell.grade)},        {"source", cell.source},        {"scope", cell.scope}};
+    json["latency_ms"] = {{"p50", cell.p50_ms}, {"p95", cell.p95_ms}};
+    json["peak_memory_bytes"] = cell.peak_memory_bytes;
+  }
+  json["load_wh"] = cell.load_wh ? Json(cell.load_wh->value) : Json(nullptr);
+  return json;
+}
+
+}  // namespace wattle

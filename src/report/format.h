@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <wattle/study.h>
+#include <nlohmann/json.hpp>
+
+namespace wattle {
+
+std::string significant(double value, int digits);  ///< "0.0123", "1.20", "345", never an exponent
+std::string percent(double share);                  ///< 0.903 -> "90.3 %"
+std::string bytes(int64_t count);                   ///< "98 MB", decimal
+std::string whole(double count);                    ///< "12,300": three significant digits, thousands apart
+std::string cell_name(const CellResult& cell);      ///< "all-minilm-l6-v2 Q4_0", or "linear"
+
+/// The quality's name for people: "accuracy", "macro F1".
+std::string_view title(Metric metric);
+
+/// One cell with the keys that `report --json` promises: rung, model, precision, bits_per_weight, n, quality,
+/// wh_per_1000, latency_ms, peak_memory_bytes, load_wh. What was not measured is null. `metric` is the
+/// study's.
+nlohmann::ordered_json cell_json(const CellResult& cell, Metric metric);
+
+}  // namespace wattle

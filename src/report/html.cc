@@ -1,0 +1,268 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "report/advice.h"
+#include "report/format.h"
+#include "report/report.h"
+
+namespace wattle {
+
+std::string_view embedded_report_html();
+std::string_view embedded_report_css();
+std::string_view embedded_report_js();
+std::string_view embedded_vega_bundle_js();
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' ? ' ' : c;
+    }
+  }
+  return out;
+}
+
+/// JSON inside a script element: "<" would let "</script" end it.
+std::string script_safe(const Json& json) {
+  std::string out;
+  for (const char c : json.dump(-1, ' ', true, Json::error_handler_t::replace))
+    out += c == '<' ? std::string("\\u003c") : std::string(1, c);
+  return out;
+}
+
+std::string interval_text(const Interval& interval, const std::function<std::string(double)>& format) {
+  return fmt::format("{}<small>{} – {}</small>", format(interval.value), format(interval.low),
+                     format(interval.high));
+}
+
+std::string table_row(const CellResult& cell, bool on_front) {
+  std::string row = fmt::format("<tr{}><th scope=\"row\" title=\"{}\">{}</th><td>{}{}</td>",
+                                on_front ? " class=\"front\"" : "", escaped(cell.model), escaped(cell.rung),
+                                escaped(cell.precision),
+                                cell.note.empty() ? "" : "<small>" + escaped(cell.note) + "</small>");
+  row += fmt::format("<td>{}</td>", cell.bits_per_weight ? significant(*cell.bits_per_weight, 3) : "–");
+  if (!cell.error.empty())
+    return row +
+           fmt::format("<td class=\"failed\" colspan=\"8\">failed: {}</td></tr>\n", escaped(cell.error));
+  const auto three = [](double value) { return significant(value, 3); };
+  const auto share = [](double value) { return fmt::format("{:.1f}", 100 * value); };
+  row += fmt::format("<td>{}</td>", cell.quality ? interval_text(*cell.quality, share) : "–");
+  if (!cell.wh_per_1000) return row + "<td colspan=\"7\">not measured yet</td></tr>\n";
+  row += fmt::format("<td>{}</td><td>{}<small>{}</small></td>", interval_text(*cell.wh_per_1000, three),
+                     name(cell.grade), escaped(cell.source));
+  row += fmt::format("<td>{}</td><td>{}</td><td>{}</td>", three(cell.p50_ms), three(cell.p95_ms),
+                     bytes(cell.peak_memory_bytes));
+  row += fmt::format("<td>{}</td><td>{}</td></tr>\n", cell.load_wh ? three(cell.load_wh->value * 1000) : "–",
+                     cell.train_wh > 0 ? three(cell.train_wh * 1000) : "–");
+  return row;
+}
+
+std::string table_of(const Results& results, const std::vector<size_t>& front) {
+  std::string text = fmt::format(
+      "<table><thead><tr><th scope=\"col\">rung</th><th scope=\"col\" "
+      "style=\"text-align:left\">precision</th>"
+      "<th scope=\"col\">bits per<br>weight</th><th scope=\"col\">{}, %</th><th scope=\"col\">Wh per "
+      "1,000</th>"
+      "<th scope=\"col\">grade</th><th scope=\"col\">p50, ms</th><th scope=\"col\">p95, ms</th><th "
+      "scope=\"col\">memory</th>"
+      "<th scope=\"col\">load,<br>mWh</th><th scope=\"col\">preparation,<br>mWh</th></tr></thead>\n<tbody>\n",
+      title(results.plan.metric));
+  for (size_t place = 0; place < results.cells.size(); ++place) {
+    text += table_row(results.cells[place], std::count(front.begin(), front.end(), place) > 0);
+  }
+  return text + "</tbody></table>";
+}
+
+std::string advice_card(const Results& results) {
+  if (results.plan.quality <= 0) return "";
+  Requirements wanted;
+  wanted.quality = results.plan.quality;
+  const Advice advice = advise(results, wanted);
+  std::string text =
+      fmt::format("<section class=\"advice{}\">\n", advice.choice && !advice.too_close ? "" : " open");
+  for (const std::string& sentence : sentences(results, wanted, advice))
+    text += "<p>" + escaped(sentence) + "</p>\n";
+  return text + "</section>";
+}
+
+/// Rows that one of two cells answers rightly and the other does not.
+struct Disagreement {
+  int only_first = 0, only_second = 0;
+  /// McNemar's test (1947): beyond chance at 5 %.
+  bool first_is_better() const {
+    const double sum = only_first + only_second;
+    return sum > 0 && only_first > only_second && (only_first - only_second) / std::sqrt(sum) > 1.96;
+  }
+};
+
+Disagreement disagreement(const CellResult& first, const CellResult& second) {
+  std::map<int64_t, bool> right;
+  for (const Output& output : first.outputs) right[output.row] = output.truth == output.answer;
+  Disagreement result;
+  for (const Output& output : second.outputs) {
+    const auto found = right.find(output.row);
+    if (found == right.end()) continue;
+    const bool second_is_right = output.truth == output.answer;
+    result.only_first += found->second && !second_is_right;
+    result.only_second += !found->second && second_is_right;
+  }
+  return result;
+}
+
+/// Where a precision costs energy against the first of its rung, and where quality breaks.
+std::vector<std::string> findings(const Results& results) {
+  std::map<std::string, const CellResult*> first_of;
+  std::vector<std::string> costs, breaks;
+  for (const CellResult& cell : results.cells) {
+    if (!cell.wh_per_1000 || !cell.quality) continue;
+    const auto [entry, is_first] = first_of.emplace(cell.rung, &cell);
+    if (is_first) continue;
+    const CellResult& base = *entry->second;
+    const double ratio = cell.wh_per_1000->value / base.wh_per_1000->value;
+    if (ratio > 1 + std::hypot(cell.wh_statistical, base.wh_statistical)) {
+      costs.push_back(fmt::format("{} costs {} times the energy of {}.", cell_name(cell),
+                                  significant(ratio, 3), base.precision));
+    }
+    const Disagreement rows = disagreement(base, cell);
+    if (rows.first_is_better()) {
+      breaks.push_back(fmt::format("{} is worse than {}: {} rows lost, {} won (McNemar, 5 %).",
+                                   cell_name(cell), base.precision, rows.only_first, rows.only_second));
+    }
+  }
+  costs.insert(costs.end(), breaks.begin(), breaks.end());
+  return costs;
+}
+
+std::string list_of(const std::vector<std::string>& sentences) {
+  std::string text = "<ul>\n";
+  for (const std::string& sentence : sentences) text += "<li>" + escaped(sentence) + "</li>\n";
+  return text + "</ul>\n";
+}
+
+std::string findings_section(const Results& results) {
+  const std::vector<std::string> found = findings(results);
+  const std::string heading = "<h2>Where quantising costs energy, and where quality breaks</h2>\n";
+  if (found.empty())
+    return heading +
+           "<p>Nowhere in this study: no precision costs more energy or answers worse than the first of its "
+           "rung, beyond chance.</p>";
+  return heading + list_of(found);
+}
+
+std::string method(const Results& results) {
+  const Plan& plan = results.plan;
+  int rejected = 0, disturbed = 0, flagged = 0, windows = 0;
+  std::vector<std::string> lines;
+  for (const CellResult& cell : results.cells) {
+    rejected += cell.rejected, disturbed += cell.disturbed, flagged += cell.outliers, windows += cell.windows;
+    if (!cell.answers_repeat) lines.push_back(cell_name(cell) + ": repeated windows gave different answers.");
+  }
+  lines.insert(
+      lines.begin(),
+      {fmt::format("{} evaluation rows, {} training rows, labels {}; queries one at a time.",
+                   results.truth.size(), results.train_rows, fmt::join(results.labels, ", ")),
+       fmt::format(
+           "{} rounds of all cells, in an order drawn anew each round (seed {}), each cell in a process of "
+           "its "
+           "own. The rows, sorted by length, are dealt to the rounds, so that all rounds together ask every "
+           "row once and every round costs nearly the same.",
+           plan.rounds, plan.seed),
+       fmt::format("Warm-up until the speed varies by less than 3 %, at most {} s; windows of at least {} s.",
+                   plan.warm_up_seconds, plan.window_seconds),
+       fmt::format(
+           "{} windows kept, of which {} are outliers by their median absolute deviation (flagged, not "
+           "removed) and "
+           "{} were kept although others took more than {} of the processors; {} were rejected and repeated.",
+           windows, flagged, disturbed, percent(plan.disturbance), rejected)});
+  const Json machine = Json::parse(results.machine, nullptr, false);
+  if (machine.is_object()) {
+    std::string text = "Machine:";
+    for (const auto& [key, value] : machine.items()) {
+      std::string words = key;
+      std::replace(words.begin(), words.end(), '_', ' ');
+      text += fmt::format(" {} {};", words, value.is_string() ? value.get<std::string>() : value.dump());
+    }
+    text.back() = '.';
+    lines.push_back(text);
+  }
+  return list_of(lines);
+}
+
+Json chart_data(const Results& results, const std::vector<size_t>& front) {
+  Json data{{"metric", title(results.plan.metric)}, {"bar", results.plan.quality}, {"cells", Json::array()}};
+  for (size_t place = 0; place < results.cells.size(); ++place) {
+    const CellResult& cell = results.cells[place];
+    Json json = cell_json(cell, results.plan.metric);
+    json["name"] = cell_name(cell);
+    json["short"] = cell_name(cell) == cell.rung ? cell.rung : cell.precision;
+    json["front"] = std::count(front.begin(), front.end(), place) > 0;
+    json["wh"] = json["wh_per_1000"];
+    json["p50"] = cell.p50_ms, json["p95"] = cell.p95_ms, json["memory"] = cell.peak_memory_bytes;
+    data["cells"].push_back(std::move(json));
+  }
+  return data;
+}
+
+}  // namespace
+
+std::string html(const Results& results) {
+  const std::vector<size_t> front = pareto_front(results);
+  const Json machine = Json::parse(results.machine, nullptr, false);
+  const std::string processor = machine.is_object() ? machine.value("processor", "") : "";
+  const std::map<std::string_view, std::string> parts{
+      {"TITLE", escaped(results.plan.name)},
+      {"SUBTITLE",
+       escaped(fmt::format("{} evaluation rows · {} configurations · {} rounds · {} · {}{}",
+                           results.truth.size(), results.cells.size(), results.plan.rounds, processor,
+                           results.began.substr(0, 10), results.complete ? "" : " · unfinished"))},
+      {"STYLE", std::string(embedded_report_css())},
+      {"ADVICE", advice_card(results)},
+      {"TABLE", table_of(results, front)},
+      {"FINDINGS", findings_section(results)},
+      {"METHOD", method(results)},
+      {"PLAN", escaped(to_yaml(results.plan))},
+      {"DATA", script_safe(chart_data(results, front))},
+      {"VEGA", std::string(embedded_vega_bundle_js())},
+      {"SCRIPT", std::string(embedded_report_js())}};
+  // One pass over the template, so that text of the study that looks like a place is left alone.
+  const std::string_view page = embedded_report_html();
+  std::string out;
+  for (size_t at = 0; at < page.size();) {
+    const size_t end = page[at] == '@' ? page.find('@', at + 1) : std::string_view::npos;
+    const auto part =
+        end == std::string_view::npos ? parts.end() : parts.find(page.substr(at + 1, end - at - 1));
+    if (part == parts.end()) {
+      out += page[at++];
+    } else {
+      out += part->second;
+      at = end + 1;
+    }
+  }
+  return out;
+}
+
+}  // namespace wattle

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <wattle/study.h>
+
+namespace wattle {
+
+/// The table of a study for a terminal of 80 columns, with a legend. `colour`: ANSI colours for the Pareto
+/// front.
+std::string table(const Results& results, bool colour);
+
+/// One line a cell, RFC 4180, with a header line; all that is known of a cell, energies in Wh.
+std::string csv(const Results& results);
+
+/// A JSON array with one object a cell (see cell_json).
+std::string json(const Results& results);
+
+/// One self-contained page: table, charts, advice, method. Opens without a network; all text of the study is
+/// escaped.
+std::string html(const Results& results);
+
+/// Computes every published figure again from the raw samples and returns one sentence for each that differs.
+std::vector<std::string> verify(const Results& results);
+
+}  // namespace wattle

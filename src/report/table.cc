@@ -1,0 +1,90 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "report/advice.h"
+#include "report/format.h"
+#include "report/report.h"
+
+namespace wattle {
+namespace {
+
+constexpr size_t kRungWidth = 25;
+
+/// Cuts UTF-8 text to a number of code points, never inside one.
+std::string cut(const std::string& text, size_t width) {
+  size_t points = 0, end = 0;
+  for (; end < text.size(); ++end) {
+    if ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) continue;
+    if (points++ == width) break;
+  }
+  return text.substr(0, end);
+}
+
+/// Control characters of a hostile name must not reach the terminal.
+std::string printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
+  return text;
+}
+
+std::string interval_of(const Interval& interval) {
+  const double half = (interval.high - interval.low) / 2;
+  return fmt::format("{:.1f} ±{:.1f}", 100 * interval.value, 100 * half);
+}
+
+std::string energy_of(const CellResult& cell) {
+  const Interval& wh = *cell.wh_per_1000;
+  const double half = wh.value > 0 ? 50 * (wh.high - wh.low) / wh.value : 0;
+  return fmt::format("{} ±{:.0f}%", significant(wh.value, 3), half);
+}
+
+std::string row(const CellResult& cell, bool on_front, bool colour) {
+  const std::string rung = cut(printable(cell.rung), kRungWidth),
+                    precision = cut(printable(cell.precision), 9);
+  const std::string quality = cell.quality ? interval_of(*cell.quality) : "-";
+  const std::string energy = cell.wh_per_1000 ? energy_of(cell) : "-";
+  const std::string p95 = cell.wh_per_1000 ? significant(cell.p95_ms, 3) : "-";
+  const std::string memory = cell.wh_per_1000 ? bytes(cell.peak_memory_bytes) : "-";
+  const std::string line = fmt::format("{} {:<{}} {:<9} {:>9} {:>14} {:>8} {:>8}", on_front ? '*' : ' ', rung,
+                                       kRungWidth, precision, quality, energy, p95, memory);
+  return on_front && colour ? "\033[1;32m" + line + "\033[0m" : line;
+}
+
+std::string source_line(const Results& results) {
+  for (const CellResult& cell : results.cells) {
+    if (!cell.wh_per_1000) continue;
+    return fmt::format("Energy: {} by {}, scope {}.", name(cell.grade), cell.source, cell.scope);
+  }
+  return "Energy: not measured.";
+}
+
+}  // namespace
+
+std::string table(const Results& results, bool colour) {
+  const std::vector<size_t> front = pareto_front(results);
+  std::string text = fmt::format("{}: {} evaluation rows, {} rounds\n\n", printable(results.plan.name),
+                                 results.truth.size(), results.plan.rounds);
+  text += fmt::format("  {:<{}} {:<9} {:>9} {:>14} {:>8} {:>8}\n", "rung", kRungWidth, "precision",
+                      results.plan.metric == Metric::kAccuracy ? "acc. %" : "mF1 %", "Wh/1,000", "p95 ms",
+                      "memory");
+  std::string failures;
+  for (size_t place = 0; place < results.cells.size(); ++place) {
+    const CellResult& cell = results.cells[place];
+    const bool on_front = std::find(front.begin(), front.end(), place) != front.end();
+    text += row(cell, on_front, colour) + "\n";
+    if (!cell.error.empty())
+      failures += fmt::format("{} failed: {}\n", printable(cell_name(cell)), printable(cell.error));
+    if (!cell.answers_repeat)
+      failures += fmt::format("{}: repeated windows gave different answers\n", printable(cell_name(cell)));
+    if (cell.disturbed > 0) {
+      failures += fmt::format("{}: {} of {} windows kept although others used the machine\n",
+                              printable(cell_name(cell)), cell.disturbed, cell.windows);
+    }
+  }
+  text += "\n* no other is both better and cheaper; ± is half of the 95 % interval\n" + source_line(results) +
+          "\n";
+  return failures.empty() ? text : text + "\n" + failures;
+}
+
+}  // namespace wattle

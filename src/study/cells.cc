@@ -1,0 +1,227 @@
+#include "study/cells.h"
+
+#include <algorithm>
+#include <array>
+
+#include <wattle/error.h>
+
+#include "base/sha256.h"
+#include "file/model_file.h"
+#include "models/convert.h"
+#include "study/statistics.h"
+
+namespace wattle {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+/// Of a folder: of its files' names and contents.
+std::string content_hash(const fs::path& path) {
+  if (!fs::is_directory(path)) return sha256_hex_of_file(path);
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  Sha256 hash;
+  for (const fs::path& file : files) {
+    hash.add(file.lexically_relative(path).string() + " " + sha256_hex_of_file(file) + "\n");
+  }
+  return hash.hex();
+}
+
+std::string_view model_of_ngrams(RungKind kind) {
+  switch (kind) {
+    case RungKind::kMajority:
+      return "commonest label";
+    case RungKind::kKeywords:
+      return "keyword rule";
+    case RungKind::kLinear:
+      return "n-grams + logistic regression";
+    default:
+      return "n-grams + random forest";
+  }
+}
+
+class Planner {
+ public:
+  Planner(const Plan& plan, const StudyData& data, const StudyOptions& options)
+      : plan_(plan), data_(data), prepared_(options.directory / "prepared"), options_(options) {}
+
+  CellPlan run() {
+    for (const Rung& rung : plan_.rungs) add_rung(rung);
+    return std::move(cells_);
+  }
+
+ private:
+  void add_rung(const Rung& rung) {
+    fs::path model;
+    std::string hash, error;
+    if (!rung.model.empty()) {
+      try {
+        model = options_.resolve_model(rung.model);
+        hash = content_hash(model);
+      } catch (const Error& caught) {
+        error = caught.what();
+      }
+    }
+    std::vector<size_t> needs;
+    if (error.empty() && rung.kind != RungKind::kZeroShot) needs.push_back(add_training(rung, model, hash));
+    const std::vector<std::string> none{""};
+    for (const std::string& precision : rung.precisions.empty() ? none : rung.precisions) {
+      Cell cell = new_cell(rung, precision, hash);
+      cell.result.error = error;
+      cell.needs = needs;
+      if (error.empty()) fill_in(cell, model, hash);
+      cells_.cells.push_back(std::move(cell));
+    }
+  }
+
+  Cell new_cell(const Rung& rung, const std::string& precision, const std::string& hash) const {
+    Cell cell;
+    cell.rung = &rung;
+    CellResult& result = cell.result;
+    result.rung = rung.name;
+    result.kind = name(rung.kind);
+    result.model = rung.model.empty() ? std::string(model_of_ngrams(rung.kind)) : rung.model;
+    result.precision = precision.empty() ? "F32" : precision;
+    const Json identity{{"kind", result.kind},   {"model", hash},       {"precision", precision},
+                        {"prompt", rung.prompt}, {"words", rung.words}, {"examples", rung.examples},
+                        {"data", data_.sha256},  {"rung", rung.name},   {"seed", plan_.seed}};
+    result.key = sha256_hex(identity.dump(-1, ' ', false, Json::error_handler_t::replace)).substr(0, 16);
+    return cell;
+  }
+
+  size_t add_training(const Rung& rung, const fs::path& model, const std::string& hash) {
+    Preparation training;
+    training.kind = "train";
+    training.what = fmt::format("training {}", rung.name);
+    const std::string head_kind(rung.kind == RungKind::kHead ? name(RungKind::kLinear) : name(rung.kind));
+    training.request = {{"verb", "train"},
+                        {"kind", head_kind},
+                        {"base", model.string()},
+                        {"seed", plan_.seed},
+                        {"label_names", data_.labels()},
+                        {"labels", data_.train.labels}};
+    // Where the base lies is no part of what the head is.
+    training.key = sha256_hex(Json{head_kind, hash, plan_.seed, data_.sha256}.dump()).substr(0, 16);
+    training.path = prepared_ / (training.key + ".head.gguf");
+    return add(std::move(training));
+  }
+
+  size_t add(Preparation preparation) {
+    preparation.request["path"] = preparation.path.string();
+    auto& all = cells_.preparations;
+    const auto same =
+        std::find_if(all.begin(), all.end(), [&](const auto& p) { return p.path == preparation.path; });
+    if (same != all.end()) return static_cast<size_t>(same - all.begin());
+    all.push_back(std::move(preparation));
+    return all.size() - 1;
+  }
+
+  void fill_in(Cell& cell, const fs::path& model, const std::string& hash) {
+    const Rung& rung = *cell.rung;
+    cell.weights = model;
+    const std::string& precision = cell.result.precision;
+    if (!rung.model.empty() && precision != kAsPublished) {
+      Preparation conversion;
+      conversion.kind = "convert";
+      conversion.what = fmt::format("converting {} to {}", rung.model, precision);
+      conversion.request = {{"verb", "convert"}, {"model", model.string()}, {"precision", precision}};
+      conversion.key = sha256_hex(Json{hash, precision}.dump()).substr(0, 16);
+      conversion.path = cell.weights = prepared_ / (conversion.key + ".gguf");
+      cell.needs.push_back(add(std::move(conversion)));
+    }
+    cell.open = {{"verb", "open"}};
+    if (rung.kind == RungKind::kZeroShot) {
+      cell.open["model"] = cell.weights.string();
+      ask_in_words(cell);
+      return;
+    }
+    const fs::path head = cells_.preparations[cell.needs.front()].path;
+    if (rung.model.empty()) cell.weights = head;
+    cell.open["model"] = head.string();
+    cell.open["base"] = rung.model.empty() ? "" : cell.weights.string();
+    cell.open["answers"] = data_.labels();
+  }
+
+  /// The prompt, the words for each label, and examples drawn from the training rows, one label in turn.
+  void ask_in_words(Cell& cell) const {
+    const Rung& rung = *cell.rung;
+    std::vector<std::string> words;
+    for (const std::string& label : data_.labels()) {
+      const auto word = rung.words.find(label);
+      words.push_back(word == rung.words.end() ? label : word->second);
+    }
+    for (const auto& [label, word] : rung.words) {
+      if (std::find(data_.labels().begin(), data_.labels().end(), label) == data_.labels().end()) {
+        cell.result.error = fmt::format(
+            "`words` of the rung {} names the label \"{}\", which the data does not have; it has {}",
+            rung.name, label, fmt::join(data_.labels(), ", "));
+      }
+    }
+    Json examples = Json::array();
+    std::vector<bool> used(data_.train.rows.size(), false);
+    for (int i = 0; i < rung.examples; ++i) {
+      const int wanted = i % static_cast<int>(words.size());
+      for (size_t row = 0; row < used.size(); ++row) {
+        if (used[row] || data_.train.labels[row] != wanted) continue;
+        used[row] = true;
+        examples.push_back({data_.train.rows[row].text, words[wanted]});
+        break;
+      }
+    }
+    cell.open["answers"] = words;
+    cell.open["prompt"] = rung.prompt;
+    cell.open["examples"] = examples;
+  }
+
+  const Plan& plan_;
+  const StudyData& data_;
+  const fs::path prepared_;
+  const StudyOptions& options_;
+  CellPlan cells_;
+};
+
+}  // namespace
+
+CellPlan plan_cells(const Plan& plan, const StudyData& data, const StudyOptions& options) {
+  return Planner(plan, data, options).run();
+}
+
+std::vector<int64_t> order_of_round(int64_t cells, uint64_t seed, int round) {
+  return shuffled(cells, seed * 1'000'003 + static_cast<uint64_t>(round));
+}
+
+void describe_weights(Cell& cell) {
+  const ModelFile file = ModelFile::open(cell.weights);
+  std::map<Format, double> weights;
+  double matrices = 0;
+  for (const Tensor& tensor : file.tensors()) {
+    if (tensor.shape.size() < 2) continue;
+    weights[tensor.format] += static_cast<double>(tensor.elements());
+    matrices += static_cast<double>(tensor.elements());
+  }
+  cell.result.bits_per_weight = bits_per_weight(file);
+  cell.result.note.clear();
+  if (cell.rung->model.empty()) return;
+  if (cell.result.precision == kAsPublished) {
+    cell.result.precision = precision_name(file);
+    cell.result.note = "as published";
+  }
+  const auto add_note = [&](const std::string& text) {
+    cell.result.note += (cell.result.note.empty() ? "" : "; ") + text;
+  };
+  const std::string from = file.metadata().text("wattle.converted_from").value_or("");
+  if (!from.empty()) add_note("made from " + from);
+  std::string mixture;
+  for (const auto& [format, count] : weights) {
+    if (weights.size() < 2 || count < 0.005 * matrices) continue;
+    mixture +=
+        fmt::format("{}{} {:.0f} %", mixture.empty() ? "" : ", ", info(format).name, 100 * count / matrices);
+  }
+  if (!mixture.empty() && mixture.find(',') != std::string::npos) add_note("matrices: " + mixture);
+}
+
+}  // namespace wattle

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <wattle/study.h>
+#include <nlohmann/json.hpp>
+
+#include "study/data.h"
+
+namespace wattle {
+
+/// A file made once before the rounds: a trained head, a model at another precision.
+struct Preparation {
+  std::string what;  ///< for the progress line
+  std::string kind;  ///< "train" or "convert"
+  std::string key;   ///< hash of everything the file depends on
+  std::filesystem::path path;
+  nlohmann::ordered_json request;  ///< to a worker, which writes `path`
+};
+
+/// One cell as the runner works on it.
+struct Cell {
+  CellResult result;  ///< key, rung, kind, model, precision; error when it cannot even be prepared
+  const Rung* rung = nullptr;
+  std::vector<size_t> needs;      ///< places in Study::preparations, in order
+  std::filesystem::path weights;  ///< the file that holds the cell's weights: model, base, or trained head
+  nlohmann::ordered_json open;    ///< request to a worker
+};
+
+struct CellPlan {
+  std::vector<Preparation> preparations;
+  std::vector<Cell> cells;
+};
+
+/// Every cell of a plan in its order, with what must be prepared for it below `directory`. A model that
+/// cannot be found becomes the error of its cells, not of the study.
+CellPlan plan_cells(const Plan& plan, const StudyData& data, const StudyOptions& options);
+
+/// Order in which the cells run in a round: every round has its own, so that drift of the machine falls on all alike.
+std::vector<int64_t> order_of_round(int64_t cells, uint64_t seed, int round);
+
+/// Fills in precision, bits per weight and note from the cell's weights.
+void describe_weights(Cell& cell);
+
+}  // namespace wattle

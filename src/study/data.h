@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <wattle/study.h>
+
+#include "tasks/rows.h"
+
+namespace wattle {
+
+/// The labelled rows of a study. Both parts share one list of label names.
+struct StudyData {
+  LabelledRows train, eval;
+  std::string sha256;  ///< of all texts and labels
+  std::vector<std::string>
+      remarks;  ///< what a reader of the report should know: repaired rows, labels without training rows
+
+  const std::vector<std::string>& labels() const { return eval.label_names; }
+};
+
+/// Reads, splits and checks the data of a plan. Error naming the file and the cure when there are no rows,
+/// one label, or as many labels as rows (most likely the wrong field).
+StudyData read_data(const Plan& plan,
+                    const std::function<std::filesystem::path(const std::string&)>& resolve);
+
+/// Splits evaluation rows into `rounds` parts, one a round: rows sorted by length are dealt out in turn, so
+/// that every part costs nearly the same and all parts together are every row once. Rounds beyond begin again
+/// with the first part.
+std::vector<std::vector<int64_t>> deal_rows(const std::vector<Row>& rows, int rounds);
+
+}  // namespace wattle

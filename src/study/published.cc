@@ -1,0 +1,64 @@
+#include "study/published.h"
+
+namespace wattle {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const std::optional<Interval>& interval) {
+  if (!interval) return nullptr;
+  return {{"value", interval->value}, {"low", interval->low}, {"high", interval->high}};
+}
+
+std::optional<Interval> to_interval(const Json& json) {
+  if (json.is_null()) return std::nullopt;
+  return Interval{json.at("value"), json.at("low"), json.at("high")};
+}
+
+}  // namespace
+
+Json published_figures(const CellResult& cell) {
+  return {{"n", cell.n},
+          {"quality", to_json(cell.quality)},
+          {"wh_per_1000", to_json(cell.wh_per_1000)},
+          {"wh_statistical", cell.wh_statistical},
+          {"idle_share", cell.idle_share},
+          {"watts", cell.watts},
+          {"grade", static_cast<int>(cell.grade)},
+          {"source", cell.source},
+          {"scope", cell.scope},
+          {"p50_ms", cell.p50_ms},
+          {"p95_ms", cell.p95_ms},
+          {"peak_memory_bytes", cell.peak_memory_bytes},
+          {"load_wh", to_json(cell.load_wh)},
+          {"train_wh", cell.train_wh},
+          {"windows", cell.windows},
+          {"rejected", cell.rejected},
+          {"disturbed", cell.disturbed},
+          {"outliers", cell.outliers},
+          {"answers_repeat", cell.answers_repeat}};
+}
+
+void take_published_figures(const Json& figures, CellResult& cell) {
+  cell.n = figures.at("n");
+  cell.quality = to_interval(figures.at("quality"));
+  cell.wh_per_1000 = to_interval(figures.at("wh_per_1000"));
+  cell.wh_statistical = figures.at("wh_statistical");
+  cell.idle_share = figures.at("idle_share");
+  cell.watts = figures.at("watts");
+  cell.grade = static_cast<Grade>(figures.at("grade").get<int>());
+  cell.source = figures.at("source");
+  cell.scope = figures.at("scope");
+  cell.p50_ms = figures.at("p50_ms");
+  cell.p95_ms = figures.at("p95_ms");
+  cell.peak_memory_bytes = figures.at("peak_memory_bytes");
+  cell.load_wh = to_interval(figures.at("load_wh"));
+  cell.train_wh = figures.at("train_wh");
+  cell.windows = figures.at("windows");
+  cell.rejected = figures.at("rejected");
+  cell.disturbed = figures.at("disturbed");
+  cell.outliers = figures.at("outliers");
+  cell.answers_repeat = figures.at("answers_repeat");
+}
+
+}  // namespace wattle

@@ -1,0 +1,331 @@
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <fstream>
+#include <numeric>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <wattle/error.h>
+
+#include "base/interrupt.h"
+#include "base/output_file.h"
+#include "study/cells.h"
+#include "study/statistics.h"
+#include "study/store.h"
+#include "study/window_json.h"
+#include "study/worker_process.h"
+
+namespace wattle {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+/// Two studies in one directory would spoil each other's measurements.
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const fs::path& directory) {
+    const fs::path path = directory / "lock";
+    file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file_ < 0) fail("{}: cannot be written; give another directory with --out", directory.string());
+    if (flock(file_, LOCK_EX | LOCK_NB) != 0) {
+      close(file_);
+      fail("{}: another `wattle study` runs in this directory; wait for it or give another --out",
+           directory.string());
+    }
+  }
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+  ~DirectoryLock() { close(file_); }
+
+ private:
+  int file_ = -1;
+};
+
+std::string now_utc() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+fs::path made(const fs::path& directory) {
+  std::error_code code;
+  fs::create_directories(directory / "prepared", code);
+  if (code)
+    fail("{}: cannot be made ({}); give another directory with --out", directory.string(), code.message());
+  return directory;
+}
+
+class Runner {
+ public:
+  Runner(const Plan& plan, const StudyOptions& options)
+      : plan_(plan),
+        options_(options),
+        lock_(made(options.directory)),
+        data_(read_data(plan, options.resolve_data)),
+        store_(fresh(options.directory / "study.db", options.restart), Store::Mode::kReadWrite) {}
+
+  Results run();
+
+ private:
+  static fs::path fresh(const fs::path& path, bool restart) {
+    if (restart) fs::remove(path), fs::remove(path.string() + "-journal");
+    return path;
+  }
+
+  void begin();
+  void prepare(Preparation& preparation);
+  void prepare_all();
+  void run_round(int round);
+  void run_window(Cell& cell, int round);
+  std::vector<Window> measure_until_quiet(WorkerProcess& worker, const Cell& cell, int round,
+                                          std::vector<int>& answers);
+  bool needs_more_rounds();
+  void give_up(Cell& cell, const std::string& sentence);
+  Json configure(WorkerProcess& worker);
+  void report(const std::string& what);
+  double seconds_left() const;
+
+  std::unique_ptr<WorkerProcess> new_worker() {
+    auto worker = std::make_unique<WorkerProcess>(
+        std::vector<std::string>{options_.program.string(), "worker"}, options_.directory / "worker.log");
+    configure(*worker);
+    return worker;
+  }
+  void notice(const std::string& line) const {
+    if (options_.notice) options_.notice(line);
+  }
+
+  const Plan& plan_;
+  const StudyOptions& options_;
+  DirectoryLock lock_;
+  StudyData data_;
+  Store store_;
+  CellPlan work_;
+  std::vector<std::vector<int64_t>> parts_;
+  std::map<std::string, std::vector<double>> seconds_of_;  ///< by cell: each round so far
+  std::map<std::string, bool> wanted_;                     ///< cells that the current extra round measures
+  bool said_meter_notice_ = false;
+  int done_ = 0, total_ = 0;
+};
+
+void Runner::begin() {
+  const std::string yaml = to_yaml(plan_), before = store_.text("plan");
+  if (!before.empty() && (before != yaml || store_.text("data") != data_.sha256)) {
+    fail("{}: holds a study of {}; give another --out, or --restart to measure everything again",
+         options_.directory.string(), before != yaml ? "another plan" : "other data");
+  }
+  if (before.empty()) {
+    store_.set_text("data", data_.sha256);
+    store_.set_text("began", now_utc());
+    store_.set_text("labels", Json(data_.labels()).dump(-1, ' ', false, Json::error_handler_t::replace));
+    store_.set_text("train_rows", std::to_string(data_.train.rows.size()));
+    store_.set_truth(data_.eval.labels);
+    store_.set_text("plan", yaml);
+  }
+  for (const std::string& remark : data_.remarks) notice(remark);
+  work_ = plan_cells(plan_, data_, options_);
+  parts_ = deal_rows(data_.eval.rows, plan_.rounds);
+  std::vector<CellResult> results;
+  for (const Cell& cell : work_.cells) results.push_back(cell.result);
+  store_.set_cells(results);
+}
+
+Json Runner::configure(WorkerProcess& worker) {
+  const Json answer = worker.ask(
+      {{"verb", "configure"}, {"threads", plan_.threads}, {"isa", options_.isa}, {"meter", plan_.meter}}, 60);
+  if (store_.text("machine").empty()) store_.set_text("machine", answer.at("machine").dump());
+  const std::string line = answer.at("notice");
+  if (!line.empty() && !said_meter_notice_) notice(line);
+  said_meter_notice_ = true;
+  return answer;
+}
+
+void Runner::prepare(Preparation& preparation) {
+  const fs::path record = preparation.path.string() + ".json";
+  if (!fs::exists(preparation.path) || !fs::exists(record)) {
+    Json request = preparation.request;
+    if (preparation.kind == "train") request["texts"] = data_.train.texts();
+    const auto answer = new_worker()->ask(request, plan_.time_limit_seconds);
+    OutputFile file(record);
+    file.write(answer.at("window").dump());
+    file.commit();
+  }
+  std::ifstream file(record);
+  const Window window = window_from_json(nlohmann::json::parse(file));
+  for (const Cell& cell : work_.cells) {
+    const bool needs = std::any_of(cell.needs.begin(), cell.needs.end(),
+                                   [&](size_t place) { return &work_.preparations[place] == &preparation; });
+    if (needs && !store_.has_window(cell.result.key, preparation.kind))
+      store_.add_window(cell.result.key, window, {});
+  }
+}
+
+void Runner::prepare_all() {
+  for (size_t place = 0; place < work_.preparations.size(); ++place) {
+    report(work_.preparations[place].what);
+    std::string sentence;
+    try {
+      prepare(work_.preparations[place]);
+    } catch (const Error& error) {
+      if (error.exit_status() == 130) throw;
+      sentence = error.what();
+    } catch (const nlohmann::json::exception& error) {
+      sentence = fmt::format("{}.json is damaged; remove it and run the study again",
+                             work_.preparations[place].path.string());
+    }
+    ++done_;
+    if (sentence.empty()) continue;
+    for (Cell& cell : work_.cells) {
+      if (std::count(cell.needs.begin(), cell.needs.end(), place) > 0 && cell.result.error.empty())
+        give_up(cell, sentence);
+    }
+  }
+  for (Cell& cell : work_.cells) {
+    if (!cell.result.error.empty()) {
+      store_.set_description(cell.result);
+      continue;
+    }
+    try {
+      describe_weights(cell);
+      store_.set_description(cell.result);
+    } catch (const Error& error) {
+      give_up(cell, error.what());
+    }
+  }
+  std::vector<CellResult> results;
+  for (const Cell& cell : work_.cells) results.push_back(cell.result);
+  store_.set_cells(results);
+}
+
+void Runner::give_up(Cell& cell, const std::string& sentence) {
+  cell.result.error = sentence;
+  store_.set_description(cell.result);
+  notice(fmt::format("{} {}: {}", cell.result.rung, cell.result.precision, sentence));
+}
+
+std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cell& cell, int round,
+                                                std::vector<int>& answers) {
+  const std::vector<int64_t>& part = parts_[static_cast<size_t>(round) % parts_.size()];
+  std::vector<std::string> texts;
+  for (const int64_t row : part) texts.push_back(data_.eval.rows[row].text);
+  std::vector<Window> windows;
+  for (int attempt = 0; attempt < plan_.attempts; ++attempt) {
+    const auto answer = worker.ask({{"verb", "measure"},
+                                    {"rows", texts},
+                                    {"window_seconds", plan_.window_seconds},
+                                    {"warm_up_seconds", attempt == 0 ? plan_.warm_up_seconds : 0}},
+                                   plan_.time_limit_seconds);
+    Window window = window_from_json(answer.at("window"));
+    answers = answer.at("answers").get<std::vector<int>>();
+    window.round = round;
+    window.attempt = attempt;
+    window.accepted = window.disturbance <= plan_.disturbance;
+    if (!window.accepted) {
+      window.remark = fmt::format("others took {:.0f} % of the processors' time", 100 * window.disturbance);
+      notice(fmt::format(
+          "{} {}, round {}: {}; {}", cell.result.rung, cell.result.precision, round + 1, window.remark,
+          attempt + 1 < plan_.attempts ? "measured again" : "the quietest window is kept and marked"));
+    }
+    windows.push_back(std::move(window));
+    if (windows.back().accepted) return windows;
+  }
+  std::min_element(windows.begin(), windows.end(), [](const Window& a, const Window& b) {
+    return a.disturbance < b.disturbance;
+  })->accepted = true;
+  return windows;
+}
+
+void Runner::run_window(Cell& cell, int round) {
+  report(fmt::format("round {}, {} {}", round + 1, cell.result.rung, cell.result.precision));
+  const auto begin = Clock::now();
+  const auto worker = new_worker();
+  Window load = window_from_json(worker->ask(cell.open, plan_.time_limit_seconds).at("window"));
+  load.round = round;
+  std::vector<int> answers;
+  const std::vector<Window> windows = measure_until_quiet(*worker, cell, round, answers);
+  const std::vector<int64_t>& part = parts_[static_cast<size_t>(round) % parts_.size()];
+  if (answers.size() != part.size())
+    fail("the worker answered {} of {} rows; please report this", answers.size(), part.size());
+  std::vector<Output> outputs;
+  for (size_t i = 0; i < part.size(); ++i)
+    outputs.push_back({part[i], data_.eval.labels[part[i]], answers[i]});
+  store_.add_window(cell.result.key, load, {});
+  for (const Window& window : windows) store_.add_window(cell.result.key, window, outputs);
+  seconds_of_[cell.result.key].push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+}
+
+void Runner::run_round(int round) {
+  for (const int64_t place : order_of_round(static_cast<int64_t>(work_.cells.size()), plan_.seed, round)) {
+    Cell& cell = work_.cells[place];
+    if (!cell.result.error.empty()) continue;
+    if (round >= plan_.rounds && !wanted_[cell.result.key]) continue;
+    const std::vector<int> finished = store_.finished_rounds(cell.result.key);
+    if (std::count(finished.begin(), finished.end(), round) == 0) {
+      try {
+        run_window(cell, round);
+      } catch (const Error& error) {
+        if (error.exit_status() == 130) throw;
+        give_up(cell, error.what());
+      }
+    }
+    ++done_;
+  }
+}
+
+/// Marks the cells whose energy still varies too much between windows.
+bool Runner::needs_more_rounds() {
+  Results results = store_.read();
+  summarise(results);
+  wanted_.clear();
+  for (const CellResult& cell : results.cells) {
+    if (cell.error.empty() && cell.wh_per_1000 && cell.wh_statistical > plan_.interval)
+      wanted_[cell.key] = true;
+  }
+  total_ += static_cast<int>(wanted_.size());
+  return !wanted_.empty();
+}
+
+double Runner::seconds_left() const {
+  double known = 0, cells_known = 0;
+  for (const auto& [key, seconds] : seconds_of_) {
+    known += std::accumulate(seconds.begin(), seconds.end(), 0.0) / static_cast<double>(seconds.size());
+    ++cells_known;
+  }
+  // Before half of the cells ran once, a guess would mislead: they differ by orders of magnitude.
+  if (2 * cells_known < static_cast<double>(work_.cells.size())) return -1;
+  return known / cells_known * (total_ - done_);
+}
+
+void Runner::report(const std::string& what) {
+  throw_if_interrupted();
+  if (options_.progress) options_.progress({what, done_, total_, seconds_left()});
+}
+
+Results Runner::run() {
+  begin();
+  total_ =
+      static_cast<int>(work_.preparations.size() + work_.cells.size() * static_cast<size_t>(plan_.rounds));
+  prepare_all();
+  for (int round = 0; round < plan_.rounds; ++round) run_round(round);
+  for (int round = plan_.rounds; round < plan_.max_rounds && needs_more_rounds(); ++round) run_round(round);
+  store_.set_text("complete", "1");
+  Results results = store_.read();
+  summarise(results);
+  store_.publish(results);
+  return results;
+}
+
+}  // namespace
+
+Results run_study(const Plan& plan, const StudyOptions& options) {
+  return Runner(plan, options).run();
+}
+
+}  // namespace wattle

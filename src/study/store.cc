@@ -1,0 +1,317 @@
+#include "study/store.h"
+
+#include <cstring>
+
+#include <sqlite3.h>
+#include <wattle/error.h>
+#include <nlohmann/json.hpp>
+
+#include "study/published.h"
+
+namespace wattle {
+namespace {
+
+constexpr int kApplicationId = 0x57545431;  // "WTT1": tells a store from any other SQLite file
+
+constexpr const char* kSchema = R"sql(
+CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS truth (row INTEGER PRIMARY KEY, label INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS cells (
+  key TEXT PRIMARY KEY, position INTEGER, rung TEXT, kind TEXT, model TEXT, precision TEXT,
+  bits_per_weight REAL, note TEXT DEFAULT '', error TEXT DEFAULT '', published TEXT);
+CREATE TABLE IF NOT EXISTS windows (
+  id INTEGER PRIMARY KEY, cell TEXT NOT NULL, kind TEXT NOT NULL, round INTEGER, attempt INTEGER, queries INTEGER,
+  joules REAL, low REAL, high REAL, idle_joules REAL, seconds REAL, grade INTEGER, source TEXT, scope TEXT,
+  meter_windows INTEGER, latencies_ms BLOB, peak_memory_bytes INTEGER, outputs_sha256 TEXT, conditions TEXT,
+  disturbance REAL, accepted INTEGER, remark TEXT);
+CREATE INDEX IF NOT EXISTS windows_of_cell ON windows (cell, kind, round);
+CREATE TABLE IF NOT EXISTS outputs (cell TEXT, row INTEGER, answer INTEGER, PRIMARY KEY (cell, row)) WITHOUT ROWID;
+)sql";
+
+}  // namespace
+
+/// A prepared statement that is bound from left to right and finalised at the end of its scope.
+class Store::Statement {
+ public:
+  Statement(const Store& store, const char* sql) : store_(store) {
+    if (sqlite3_prepare_v2(store.database_, sql, -1, &statement_, nullptr) != SQLITE_OK) store_.fail_here();
+  }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+  ~Statement() { sqlite3_finalize(statement_); }
+
+  Statement& bind(int64_t value) { return check(sqlite3_bind_int64(statement_, ++place_, value)); }
+  Statement& bind(int value) { return bind(static_cast<int64_t>(value)); }
+  Statement& bind(double value) { return check(sqlite3_bind_double(statement_, ++place_, value)); }
+  Statement& bind(const std::string& value) {
+    return check(
+        sqlite3_bind_text64(statement_, ++place_, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+  }
+  Statement& bind(const std::vector<double>& values) {
+    return check(sqlite3_bind_blob64(statement_, ++place_,
+                                     values.empty() ? static_cast<const void*>("") : values.data(),
+                                     values.size() * sizeof(double), SQLITE_TRANSIENT));
+  }
+  Statement& bind_null() { return check(sqlite3_bind_null(statement_, ++place_)); }
+
+  bool step() {
+    const int code = sqlite3_step(statement_);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) store_.fail_here();
+    return code == SQLITE_ROW;
+  }
+  void run() {
+    step();
+    sqlite3_reset(statement_);
+    place_ = 0;
+  }
+
+  bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+  int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
+  double real(int column) const { return sqlite3_column_double(statement_, column); }
+  std::string text(int column) const {
+    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+    return bytes == nullptr ? std::string() : std::string(bytes, sqlite3_column_bytes(statement_, column));
+  }
+  std::vector<double> reals(int column) const {
+    const auto bytes = static_cast<size_t>(sqlite3_column_bytes(statement_, column));
+    std::vector<double> values(bytes / sizeof(double));
+    if (!values.empty())
+      std::memcpy(values.data(), sqlite3_column_blob(statement_, column), values.size() * sizeof(double));
+    return values;
+  }
+
+ private:
+  Statement& check(int code) {
+    if (code != SQLITE_OK) store_.fail_here();
+    return *this;
+  }
+
+  const Store& store_;
+  sqlite3_stmt* statement_ = nullptr;
+  int place_ = 0;
+};
+
+void Store::fail_here() const {
+  const std::string why = database_ == nullptr ? "no memory" : sqlite3_errmsg(database_);
+  if (why.find("full") != std::string::npos) {
+    fail("{}: the disk is full; make room and run the study again, it goes on where it stopped",
+         path_.string());
+  }
+  fail("{}: the study's store cannot be used ({}); check the path and its permissions", path_.string(), why);
+}
+
+Store::Store(const std::filesystem::path& path, Mode mode) : path_(path) {
+  const bool read_only = mode == Mode::kReadOnly;
+  if (read_only && !std::filesystem::exists(path)) {
+    fail("{}: there is no study; run `wattle study PLAN --out DIR` first", path.string());
+  }
+  const int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  try {
+    if (sqlite3_open_v2(path.c_str(), &database_, flags, nullptr) != SQLITE_OK) fail_here();
+    sqlite3_busy_timeout(database_, 10'000);
+    Statement id(*this, "PRAGMA application_id");
+    Statement tables(*this, "SELECT count(*) FROM sqlite_master");
+    id.step(), tables.step();
+    if (id.integer(0) != kApplicationId && (tables.integer(0) > 0 || read_only)) {
+      fail("{}: this SQLite file is not a study; give the directory that `wattle study` wrote",
+           path.string());
+    }
+    if (!read_only)
+      execute(std::string(kSchema) + "PRAGMA application_id = " + std::to_string(kApplicationId));
+  } catch (...) {
+    sqlite3_close(database_);
+    throw;
+  }
+}
+
+Store::~Store() {
+  sqlite3_close(database_);
+}
+
+void Store::execute(const std::string& sql) const {
+  if (sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail_here();
+}
+
+void Store::transaction(const std::function<void()>& body) const {
+  execute("BEGIN IMMEDIATE");
+  try {
+    body();
+    execute("COMMIT");
+  } catch (...) {
+    sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+    throw;
+  }
+}
+
+std::string Store::text(const std::string& name) const {
+  Statement select(*this, "SELECT value FROM study WHERE name = ?");
+  return select.bind(name).step() ? select.text(0) : std::string();
+}
+
+void Store::set_text(const std::string& name, const std::string& value) {
+  Statement(*this, "INSERT OR REPLACE INTO study VALUES (?, ?)").bind(name).bind(value).run();
+}
+
+void Store::set_truth(const std::vector<int>& labels) {
+  transaction([&] {
+    execute("DELETE FROM truth");
+    Statement insert(*this, "INSERT INTO truth VALUES (?, ?)");
+    for (size_t row = 0; row < labels.size(); ++row)
+      insert.bind(static_cast<int64_t>(row)).bind(labels[row]).run();
+  });
+}
+
+void Store::set_cells(const std::vector<CellResult>& cells) {
+  transaction([&] {
+    execute("UPDATE cells SET position = NULL");
+    Statement upsert(
+        *this,
+        "INSERT INTO cells (key, position, rung, kind, model, precision) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
+        "ON CONFLICT (key) DO UPDATE SET position = ?2, rung = ?3, kind = ?4, model = ?5, precision = ?6");
+    int position = 0;
+    for (const CellResult& cell : cells) {
+      upsert.bind(cell.key)
+          .bind(position++)
+          .bind(cell.rung)
+          .bind(cell.kind)
+          .bind(cell.model)
+          .bind(cell.precision)
+          .run();
+    }
+  });
+}
+
+void Store::set_description(const CellResult& cell) {
+  Statement update(*this, "UPDATE cells SET bits_per_weight = ?, note = ?, error = ? WHERE key = ?");
+  cell.bits_per_weight ? update.bind(*cell.bits_per_weight) : update.bind_null();
+  update.bind(cell.note).bind(cell.error).bind(cell.key).run();
+}
+
+void Store::add_window(const std::string& cell, const Window& window, const std::vector<Output>& outputs) {
+  transaction([&] {
+    const Energy& energy = window.energy;
+    Statement insert(
+        *this,
+        "INSERT INTO windows (cell, kind, round, attempt, queries, joules, low, high, idle_joules, seconds, "
+        "grade, source, scope, meter_windows, latencies_ms, peak_memory_bytes, outputs_sha256, conditions, "
+        "disturbance, accepted, remark) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    insert.bind(cell).bind(window.kind).bind(window.round).bind(window.attempt).bind(window.queries);
+    insert.bind(energy.joules)
+        .bind(energy.low)
+        .bind(energy.high)
+        .bind(energy.idle_joules)
+        .bind(energy.seconds);
+    insert.bind(static_cast<int>(energy.grade)).bind(energy.source).bind(energy.scope).bind(energy.windows);
+    insert.bind(window.latencies_ms)
+        .bind(window.peak_memory_bytes)
+        .bind(window.outputs_sha256)
+        .bind(window.conditions);
+    insert.bind(window.disturbance).bind(static_cast<int>(window.accepted)).bind(window.remark).run();
+    Statement answer(*this, "INSERT OR IGNORE INTO outputs VALUES (?, ?, ?)");
+    for (const Output& output : outputs) answer.bind(cell).bind(output.row).bind(output.answer).run();
+  });
+}
+
+void Store::publish(const Results& results) {
+  transaction([&] {
+    Statement update(*this, "UPDATE cells SET published = ? WHERE key = ?");
+    for (const CellResult& cell : results.cells)
+      update.bind(published_figures(cell).dump()).bind(cell.key).run();
+  });
+}
+
+void Store::read_windows(CellResult& cell) const {
+  Statement select(
+      *this,
+      "SELECT kind, round, attempt, queries, joules, low, high, idle_joules, seconds, grade, source, scope, "
+      "meter_windows, latencies_ms, peak_memory_bytes, outputs_sha256, conditions, disturbance, accepted, "
+      "remark FROM windows WHERE cell = ? ORDER BY id");
+  select.bind(cell.key);
+  while (select.step()) {
+    Window window;
+    window.kind = select.text(0);
+    window.round = static_cast<int>(select.integer(1));
+    window.attempt = static_cast<int>(select.integer(2));
+    window.queries = select.integer(3);
+    window.energy = {select.real(4),  select.real(5),  select.real(6),
+                     select.real(7),  select.real(8),  static_cast<Grade>(select.integer(9)),
+                     select.text(10), select.text(11), static_cast<int>(select.integer(12))};
+    window.latencies_ms = select.reals(13);
+    window.peak_memory_bytes = select.integer(14);
+    window.outputs_sha256 = select.text(15);
+    window.conditions = select.text(16);
+    window.disturbance = select.real(17);
+    window.accepted = select.integer(18) != 0;
+    window.remark = select.text(19);
+    cell.samples.push_back(std::move(window));
+  }
+}
+
+void Store::read_outputs(CellResult& cell, const std::vector<int>& truth) const {
+  Statement select(*this, "SELECT row, answer FROM outputs WHERE cell = ? ORDER BY row");
+  select.bind(cell.key);
+  while (select.step()) {
+    const int64_t row = select.integer(0);
+    if (row < 0 || row >= static_cast<int64_t>(truth.size())) {
+      fail("{}: an answer to row {} has no such row; run the study again in a new directory", path_.string(),
+           row);
+    }
+    cell.outputs.push_back({row, truth[row], static_cast<int>(select.integer(1))});
+  }
+}
+
+Results Store::read() const {
+  Results results;
+  results.plan = parse_plan(text("plan"), path_.string());
+  results.machine = text("machine");
+  results.began = text("began");
+  results.complete = text("complete") == "1";
+  results.train_rows = std::strtoll(text("train_rows").c_str(), nullptr, 10);
+  try {
+    const std::string labels = text("labels");
+    if (!labels.empty()) results.labels = nlohmann::json::parse(labels).get<std::vector<std::string>>();
+    Statement truth(*this, "SELECT label FROM truth ORDER BY row");
+    while (truth.step()) results.truth.push_back(static_cast<int>(truth.integer(0)));
+    Statement cells(
+        *this,
+        "SELECT key, rung, kind, model, precision, bits_per_weight, note, error, published FROM cells "
+        "WHERE position IS NOT NULL ORDER BY position");
+    while (cells.step()) {
+      CellResult& cell = results.cells.emplace_back();
+      cell.key = cells.text(0), cell.rung = cells.text(1), cell.kind = cells.text(2),
+      cell.model = cells.text(3);
+      cell.precision = cells.text(4);
+      if (!cells.is_null(5)) cell.bits_per_weight = cells.real(5);
+      cell.note = cells.text(6), cell.error = cells.text(7);
+      if (!cells.is_null(8)) take_published_figures(nlohmann::ordered_json::parse(cells.text(8)), cell);
+      read_windows(cell);
+      read_outputs(cell, results.truth);
+    }
+  } catch (const nlohmann::json::exception& error) {
+    fail("{}: the store is damaged ({}); run the study again in a new directory", path_.string(),
+         error.what());
+  }
+  return results;
+}
+
+bool Store::has_window(const std::string& cell, const std::string& kind) const {
+  Statement select(*this, "SELECT 1 FROM windows WHERE cell = ? AND kind = ? AND accepted = 1 LIMIT 1");
+  return select.bind(cell).bind(kind).step();
+}
+
+std::vector<int> Store::finished_rounds(const std::string& cell) const {
+  Statement select(*this,
+                   "SELECT DISTINCT round FROM windows WHERE cell = ? AND kind = 'queries' AND accepted = 1 "
+                   "ORDER BY round");
+  select.bind(cell);
+  std::vector<int> rounds;
+  while (select.step()) rounds.push_back(static_cast<int>(select.integer(0)));
+  return rounds;
+}
+
+Results load_results(const std::filesystem::path& path) {
+  const Store store(std::filesystem::is_directory(path) ? path / "study.db" : path, Store::Mode::kReadOnly);
+  return store.read();
+}
+
+}  // namespace wattle

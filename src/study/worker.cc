@@ -1,0 +1,264 @@
+// The serving side of a cell: the hidden verb `worker`. One JSON request a line, one JSON answer a line:
+//   open     loads a model (measured) and says what it is
+//   measure  warms up, answers rows one at a time for a window's length
+//   train    trains a head and saves it
+//   convert  writes a model at another precision
+// A request that fails is answered by {"error": sentence}, and the process ends.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <numeric>
+
+#include <wattle/error.h>
+
+#include "base/cpu.h"
+#include "base/interrupt.h"
+#include "base/sha256.h"
+#include "base/threads.h"
+#include "models/convert.h"
+#include "study/conditions.h"
+#include "study/window_json.h"
+#include "tasks/task.h"
+#include "train/embedder.h"
+#include "train/trainer.h"
+
+namespace wattle {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+// A rule answers 100,000 rows a second; the latencies of the first so many tell what all would.
+constexpr int64_t kMostLatencies = 10'000;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+class Worker {
+ public:
+  Json answer(const Json& request);
+
+ private:
+  /// Energy, conditions and peak memory of what `body` does; body returns its work record, or null when the
+  /// engine's record does not cover it (reading files, LIBLINEAR, XGBoost): then the processor time counts.
+  Window measured(const std::string& kind, const std::function<const Work*()>& body);
+
+  Json configure(const Json& request);
+  Json open(const Json& request);
+  Json measure(const Json& request);
+  Json train(const Json& request);
+  Json convert_model(const Json& request);
+
+  void warm_up(const std::vector<Row>& rows, double limit_seconds);
+  int label_of(const Answer& answer) const;
+  double answer_row(const Row& row, Work& work, Answer& answer);
+
+  std::unique_ptr<Meter> meter_;
+  std::unique_ptr<Task> task_;
+  std::vector<std::string> answers_;  ///< what the task says for label 0, 1, ...
+};
+
+Window Worker::measured(const std::string& kind, const std::function<const Work*()>& body) {
+  Window window;
+  window.kind = kind;
+  const Conditions conditions;
+  const auto begin = meter_->begin();
+  const Work* work = body();
+  window.energy = meter_->end(begin, work);
+  const Conditions::Report report = conditions.since_begin();
+  window.conditions = report.json.dump();
+  window.disturbance = report.disturbance;
+  window.peak_memory_bytes = peak_memory_bytes();
+  return window;
+}
+
+Json Worker::configure(const Json& request) {
+  if (const std::string isa = request.value("isa", ""); !isa.empty()) force_isa(isa_from_name(isa));
+  if (const int wanted = request.value("threads", 0); wanted > 0) set_threads(wanted);
+  MeterOptions options;
+  options.source = request.value("meter", "");
+  meter_ = Meter::open(options);
+  return {{"machine", describe_machine()}, {"notice", meter_->notice()}};
+}
+
+Json Worker::open(const Json& request) {
+  TaskOptions options;
+  options.task = "classify";
+  answers_ = request.at("answers").get<std::vector<std::string>>();
+  options.base = request.value("base", "");
+  if (request.contains("prompt")) {
+    options.labels = answers_;
+    options.prompt_template = request.at("prompt");
+    for (const auto& example : request.at("examples"))
+      options.examples.emplace_back(example.at(0), example.at(1));
+  }
+  const Window window = measured("load", [&] {
+    task_ = Task::create(request.at("model"), options);
+    return nullptr;
+  });
+  return {{"window", to_json(window)}, {"description", task_->description()}};
+}
+
+int Worker::label_of(const Answer& answer) const {
+  const auto label = answer.fields.at("label").get<std::string>();
+  const auto found = std::find(answers_.begin(), answers_.end(), label);
+  if (found == answers_.end())
+    fail("the model answered \"{}\", which is no label of the data; train it on these labels", label);
+  return static_cast<int>(found - answers_.begin());
+}
+
+double Worker::answer_row(const Row& row, Work& work, Answer& answer) {
+  const auto begin = Clock::now();
+  answer = std::move(task_->answer({&row, 1}).at(0));
+  const double seconds = seconds_since(begin);
+  work += answer.work;
+  return seconds;
+}
+
+/// Answers the rows over and over until the time of the last three stretches varies by less than 3 %, or the
+/// limit.
+void Worker::warm_up(const std::vector<Row>& rows, double limit_seconds) {
+  constexpr double kStretchSeconds = 0.1, kVariation = 0.03;
+  const auto begin = Clock::now();
+  std::vector<double> rates;
+  Answer answer;
+  Work work;
+  size_t next = 0;
+  while (seconds_since(begin) < limit_seconds) {
+    throw_if_interrupted();
+    const auto stretch = Clock::now();
+    double texts = 0;
+    for (; seconds_since(stretch) < kStretchSeconds; next = (next + 1) % rows.size()) {
+      answer_row(rows[next], work, answer);
+      // Rows differ in length; the time per byte is what settles.
+      texts += 20 + static_cast<double>(rows[next].text.size());
+    }
+    rates.push_back(seconds_since(stretch) / texts);
+    if (rates.size() < 3) continue;
+    const std::span<const double> last(rates.end() - 3, 3);
+    const double mean = std::accumulate(last.begin(), last.end(), 0.0) / 3;
+    double squares = 0;
+    for (const double rate : last) squares += (rate - mean) * (rate - mean);
+    if (std::sqrt(squares / 2) < kVariation * mean) return;
+  }
+}
+
+Json Worker::measure(const Json& request) {
+  if (task_ == nullptr) fail("a worker was asked to measure before it opened a model; send `open` first");
+  std::vector<Row> rows;
+  for (const auto& text : request.at("rows")) rows.push_back({static_cast<int64_t>(rows.size()), text});
+  if (rows.empty()) fail("a window of no rows was asked for; give the study evaluation rows");
+  const double window_seconds = request.at("window_seconds");
+  warm_up(rows, request.at("warm_up_seconds"));
+
+  std::vector<int> labels;
+  std::vector<double> latencies;
+  int64_t queries = 0;
+  Sha256 first_pass;
+  std::string outputs_sha256;
+  Work work;
+  Window window = measured("queries", [&] {
+    const auto begin = Clock::now();
+    Answer answer;
+    // Whole passes, so that every row counts alike.
+    do {
+      for (const Row& row : rows) {
+        throw_if_interrupted();
+        const double milliseconds = 1000 * answer_row(row, work, answer);
+        if (static_cast<int64_t>(latencies.size()) < kMostLatencies) latencies.push_back(milliseconds);
+        ++queries;
+        if (!outputs_sha256.empty()) continue;
+        first_pass.add(answer.fields.dump());
+        labels.push_back(label_of(answer));
+      }
+      if (outputs_sha256.empty()) outputs_sha256 = first_pass.hex();
+    } while (seconds_since(begin) < window_seconds);
+    return &work;
+  });
+  window.queries = queries;
+  window.latencies_ms = std::move(latencies);
+  window.outputs_sha256 = outputs_sha256;
+  return {{"window", to_json(window)}, {"answers", labels}};
+}
+
+Json Worker::train(const Json& request) {
+  const auto texts = request.at("texts").get<std::vector<std::string>>();
+  const auto labels = request.at("labels").get<std::vector<int>>();
+  const auto names = request.at("label_names").get<std::vector<std::string>>();
+  const std::string base_path = request.value("base", "");
+  TrainOptions options;
+  options.kind = head_kind_from_name(request.at("kind").get<std::string>());
+  options.seed = request.at("seed");
+  std::optional<Head> head;
+  const Window window = measured("train", [&]() -> const Work* {
+    if (base_path.empty()) {
+      head.emplace(train_on_ngrams(texts, labels, names, options));
+      return nullptr;
+    }
+    const auto model = Model::open(base_path);
+    Embedder embedder(*model);
+    Matrix embeddings(static_cast<int64_t>(texts.size()), embedder.width());
+    const std::vector<std::string_view> views(texts.begin(), texts.end());
+    embedder.embed(views, embeddings);
+    head.emplace(train_on_embeddings(embeddings.view(),
+                                     {base_path, fingerprint(model->file()), embedder.width()}, labels, names,
+                                     options));
+    return nullptr;
+  });
+  TrainingRecord& record = head->training();
+  record.seconds = window.energy.seconds;
+  record.joules = window.energy.joules;
+  record.joules_low = window.energy.low;
+  record.joules_high = window.energy.high;
+  record.grade = name(window.energy.grade);
+  head->save(request.at("path").get<std::string>());
+  return {{"window", to_json(window)}};
+}
+
+Json Worker::convert_model(const Json& request) {
+  const Window window = measured("convert", [&] {
+    const ModelFile file = ModelFile::open(request.at("model").get<std::string>());
+    convert(file, request.at("path").get<std::string>(),
+            format_from_name(request.at("precision").get<std::string>()));
+    return nullptr;
+  });
+  return {{"window", to_json(window)}};
+}
+
+Json Worker::answer(const Json& request) {
+  const std::string verb = request.at("verb");
+  if (verb == "configure") return configure(request);
+  if (meter_ == nullptr) fail("a worker was asked to {} before `configure`", verb);
+  if (verb == "open") return open(request);
+  if (verb == "measure") return measure(request);
+  if (verb == "train") return train(request);
+  if (verb == "convert") return convert_model(request);
+  fail("a worker does not know the request \"{}\"; it knows configure, open, measure, train, convert", verb);
+}
+
+}  // namespace
+
+int run_worker(std::istream& input, std::ostream& output) {
+  Worker worker;
+  for (std::string line; std::getline(input, line);) {
+    std::string sentence;
+    try {
+      // Model files are untrusted: a name in them may be no UTF-8.
+      output << worker.answer(Json::parse(line)).dump(-1, ' ', false, Json::error_handler_t::replace)
+             << std::endl;
+      continue;
+    } catch (const std::bad_alloc&) {
+      sentence = "not enough memory; use a smaller model or a lower precision";
+    } catch (const std::exception& error) {
+      sentence = error.what();
+    }
+    output << Json{{"error", sentence}}.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
+    return 2;
+  }
+  return 0;
+}
+
+}  // namespace wattle

@@ -1,0 +1,87 @@
+#include "study/data.h"
+
+#include <fstream>
+#include <set>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <wattle/error.h>
+
+#include "study/cells.h"
+
+namespace wattle {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(DealRows, EveryRowOnceAndPartsOfLikeLength) {
+  std::vector<Row> rows;
+  for (int i = 0; i < 103; ++i)
+    rows.push_back({i, std::string(static_cast<size_t>(10 + (i * 37) % 200), 'x')});
+  const auto parts = deal_rows(rows, 5);
+  ASSERT_EQ(parts.size(), 5u);
+  std::set<int64_t> seen;
+  std::vector<double> means;
+  for (const auto& part : parts) {
+    double length = 0;
+    for (const int64_t row : part) seen.insert(row), length += static_cast<double>(rows[row].text.size());
+    means.push_back(length / static_cast<double>(part.size()));
+  }
+  EXPECT_EQ(seen.size(), rows.size());
+  for (const double mean : means) EXPECT_NEAR(mean, means[0], 0.05 * means[0]);
+  EXPECT_EQ(deal_rows({rows[0], rows[1]}, 5).size(), 2u);
+}
+
+TEST(OrderOfRound, ComesFromTheSeed) {
+  EXPECT_EQ(order_of_round(20, 1, 0), order_of_round(20, 1, 0));
+  EXPECT_NE(order_of_round(20, 1, 0), order_of_round(20, 1, 1));
+  EXPECT_NE(order_of_round(20, 1, 0), order_of_round(20, 2, 0));
+}
+
+class DataTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = fs::temp_directory_path() / ("wattle-data-" + std::to_string(getpid()) + ".csv");
+  }
+  void TearDown() override { fs::remove(path_); }
+
+  void write(int rows, int labels) const {
+    std::ofstream file(path_);
+    file << "message,kind\n";
+    for (int i = 0; i < rows; ++i) file << "text number " << i << ",kind" << i % labels << "\n";
+  }
+  StudyData read(const std::string& more = "") const {
+    Plan plan = parse_plan("data: x\ntext: message\nlabel: kind\nrungs: [{kind: linear}]\n" + more, "p");
+    return read_data(plan, [this](const std::string&) { return path_; });
+  }
+
+  fs::path path_;
+};
+
+TEST_F(DataTest, SplitsOneFileByHashWithoutLeaks) {
+  write(500, 3);
+  std::ofstream(path_, std::ios::app) << "text number 7,kind1\ntext number 7,kind1\n";
+  const StudyData data = read("eval_share: 0.2");
+  EXPECT_EQ(data.train.rows.size() + data.eval.rows.size(), 502u);
+  EXPECT_NEAR(static_cast<double>(data.eval.rows.size()), 100, 30);
+  std::set<std::string> train;
+  for (const Row& row : data.train.rows) train.insert(row.text);
+  for (const Row& row : data.eval.rows) EXPECT_EQ(train.count(row.text), 0u);
+  EXPECT_EQ(data.sha256, read("eval_share: 0.2").sha256);
+  const StudyData fewer = read("rows: {train: 50, eval: 20}");
+  EXPECT_EQ(fewer.train.rows.size(), 50u);
+  EXPECT_EQ(fewer.eval.rows.size(), 20u);
+  EXPECT_NE(fewer.sha256, data.sha256);
+}
+
+TEST_F(DataTest, RefusesWhatIsNoClassification) {
+  write(40, 1);
+  EXPECT_THROW(read(), Error);
+  write(40, 40);
+  EXPECT_THROW(read(), Error);
+  std::ofstream(path_) << "message,kind\n";
+  EXPECT_THROW(read(), Error);
+}
+
+}  // namespace
+}  // namespace wattle

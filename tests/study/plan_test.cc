@@ -1,0 +1,137 @@
+#include <gtest/gtest.h>
+#include <wattle/error.h>
+#include <wattle/study.h>
+
+#include "quant/format.h"
+
+namespace wattle {
+namespace {
+
+std::string sentence_of(const std::string& yaml) {
+  try {
+    parse_plan(yaml, "plan.yaml");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_status(), 2);
+    return error.what();
+  }
+  return "no error";
+}
+
+const std::string kData = "data: d\n";
+const std::string kRungs = "rungs: [{kind: majority}]\n";
+
+struct BadPlan {
+  const char* about;
+  std::string yaml, place, words;
+};
+
+class BadPlans : public testing::TestWithParam<BadPlan> {};
+
+TEST_P(BadPlans, SayFileLineAndCure) {
+  const BadPlan& bad = GetParam();
+  const std::string sentence = sentence_of(bad.yaml);
+  EXPECT_EQ(sentence.rfind("plan.yaml:" + bad.place + ": ", 0), 0u) << sentence;
+  EXPECT_NE(sentence.find(bad.words), std::string::npos) << sentence;
+  EXPECT_EQ(sentence.find('\n'), std::string::npos) << sentence;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Plan, BadPlans,
+    testing::Values(
+        BadPlan{"empty", "", "1", "empty"}, BadPlan{"not yaml", "data: [a\nrungs: b: c", "2", "not YAML"},
+        BadPlan{"a list", "- a", "1", "mapping"}, BadPlan{"no data", kRungs, "1", "needs `data`"},
+        BadPlan{"no rungs", kData, "1", "needs `rungs`"},
+        BadPlan{"empty rungs", kData + "rungs: []", "2", "at least one"},
+        BadPlan{"unknown key", kData + kRungs + "treads: 2", "3",
+                "`treads` is not a key of a plan; it knows"},
+        BadPlan{"key twice", kData + "seed: 1\nseed: 2\n" + kRungs, "3", "given twice"},
+        BadPlan{"wrong type", kData + kRungs + "rounds: many", "3",
+                "`rounds` must be a whole number from 1 to 1000"},
+        BadPlan{"a mapping for a number", kData + kRungs + "rounds: {a: 1}", "3", "whole number"},
+        BadPlan{"fraction", kData + kRungs + "rounds: 2.5", "3", "not \"2.5\""},
+        BadPlan{"out of range", kData + kRungs + "quality: 1.5", "3", "number from 0 to 1"},
+        BadPlan{"not a number", kData + kRungs + "quality: nan", "3", "number from 0 to 1"},
+        BadPlan{"metric", kData + kRungs + "metric: bleu", "3", "accuracy or macro_f1"},
+        BadPlan{"split", kData + kRungs + "split: random", "3", "hash"},
+        BadPlan{"rounds", kData + kRungs + "max_rounds: 2", "3", "at least `rounds`"},
+        BadPlan{"half of the files", "data: {train: a}\n" + kRungs, "1", "{train: FILE, eval: FILE}"},
+        BadPlan{"unknown file", "data: {train: a, eval: b, test: c}\n" + kRungs, "1", "`test` is not a key"},
+        BadPlan{"rows", kData + kRungs + "rows: {eval: 0}", "3", "`eval` must be"},
+        BadPlan{"kind", kData + "rungs:\n  - kind: magic", "3", "not \"magic\""},
+        BadPlan{"no kind", kData + "rungs:\n  - name: x", "3", "`kind` must be"},
+        BadPlan{"no model", kData + "rungs:\n  - kind: head", "3", "needs `model`"},
+        BadPlan{"precision", kData + "rungs:\n  - kind: head\n    model: m\n    precisions: [F32, Q9]", "5",
+                "Q9"},
+        BadPlan{"precision twice", kData + "rungs:\n  - {kind: head, model: m, precisions: [F32, f32]}", "3",
+                "twice"},
+        BadPlan{"precision of a rule", kData + "rungs:\n  - {kind: linear, precisions: [F32]}", "3",
+                "`precisions` is not a key of a rung"},
+        BadPlan{"prompt", kData + "rungs:\n  - {kind: zero-shot, model: m, prompt: what}", "3", "{text}"},
+        BadPlan{"no prompt", kData + "rungs:\n  - {kind: zero-shot, model: m}", "3", "{text}"},
+        BadPlan{"names", kData + "rungs:\n  - kind: linear\n  - kind: linear", "4",
+                "two rungs are called \"linear\""},
+        BadPlan{"empty text", kData + "rungs:\n  - {kind: linear, name: ''}", "3", "is empty"}),
+    [](const auto& info) {
+      std::string name = info.param.about;
+      for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+      return name;
+    });
+
+TEST(Plan, ReadsAllKeysAndComesBackFromItsOwnYaml) {
+  const Plan plan = parse_plan(R"(
+name: calls
+data: {train: t.csv, eval: e.csv}
+text: message
+label: kind
+split: hash
+eval_share: 0.3
+rows: {train: 100, eval: 50}
+metric: macro_f1
+quality: 0.9
+threads: 2
+rounds: 7
+max_rounds: 9
+interval: 0.02
+window_seconds: 0.5
+warm_up_seconds: 1
+disturbance: 0.2
+attempts: 4
+time_limit_seconds: 60
+meter: model
+seed: 12
+rungs:
+  - kind: keywords
+  - {kind: head, model: all-minilm-l6-v2, precisions: [f32, q8_0]}
+  - kind: zero-shot
+    name: tiny
+    model: m.gguf
+    prompt: "Kind of: {text}\n"
+    examples: 3
+    words: {a: "yes: \"quoted\"", b: no}
+)",
+                               "plan.yaml");
+  EXPECT_EQ(plan.text, "message");
+  EXPECT_EQ(plan.metric, Metric::kMacroF1);
+  EXPECT_EQ(plan.max_eval, 50);
+  ASSERT_EQ(plan.rungs.size(), 3u);
+  EXPECT_EQ(plan.rungs[0].name, "keywords");
+  EXPECT_EQ(plan.rungs[1].precisions, (std::vector<std::string>{"F32", "Q8_0"}));
+  EXPECT_EQ(plan.rungs[2].precisions, (std::vector<std::string>{"as-published"}));
+  EXPECT_EQ(plan.rungs[2].words.at("a"), "yes: \"quoted\"");
+  EXPECT_EQ(plan.rungs[2].examples, 3);
+  const std::string yaml = to_yaml(plan);
+  EXPECT_EQ(to_yaml(parse_plan(yaml, "again.yaml")), yaml);
+}
+
+TEST(Plan, EveryExampleIsRead) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(WATTLE_SOURCE_DIR "/examples/plans")) {
+    SCOPED_TRACE(entry.path().string());
+    EXPECT_NO_THROW(read_plan(entry.path()));
+    ++count;
+  }
+  EXPECT_GT(count, 0);
+}
+
+}  // namespace
+}  // namespace wattle

@@ -1,0 +1,134 @@
+"use strict";
+// Colours are CSS variables inside the SVG, so dark mode and print follow the page without drawing again.
+const data = JSON.parse(document.getElementById("data").textContent);
+const rungs = [...new Set(data.cells.map((cell) => cell.rung))];
+const SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "triangle-right"];
+const colours = rungs.map((_, i) => `var(--c${i % 8})`);
+const shapes = rungs.map((_, i) => SHAPES[i % 8] === "stroke" ? "M-1,-0.3L1,-0.3L1,0.3L-1,0.3Z" : SHAPES[i % 8]);
+const FONT = 'system-ui, "Segoe UI", Roboto, sans-serif';
+
+const config = {
+  axis: {labelColor: "var(--soft)", titleColor: "var(--soft)", gridColor: "var(--grid)", domainColor: "var(--line)",
+    tickColor: "var(--line)", labelFont: FONT, titleFont: FONT, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500,
+    labelLimit: 170},
+  text: {font: FONT, fontSize: 12, fill: "var(--ink)"},
+};
+const scales = [
+  {name: "colour", type: "ordinal", domain: rungs, range: colours},
+  {name: "shape", type: "ordinal", domain: rungs, range: shapes},
+];
+const colour = {scale: "colour", field: "rung"};
+
+function significant(value) { return value === 0 ? "0" : Number(value.toPrecision(3)).toLocaleString("en"); }
+
+function draw(id, make) {
+  const element = document.getElementById(id);
+  const width = element.clientWidth;
+  const spec = make(width);
+  if (spec === null) { element.closest("figure").hidden = true; return; }
+  const view = new vega.View(vega.parse({$schema: "https://vega.github.io/schema/vega/v5.json", autosize: {type: "fit-x", contains: "padding"},
+    width, padding: 4, config, ...spec}), {renderer: "svg", container: element, hover: false, logLevel: 1});
+  view.runAsync();
+}
+
+// A log axis whose range is narrow would show no round number without extra ticks.
+function logScale(name, range, low, high) {
+  return {name, type: "log", domain: [low / 1.15, high * 1.15], range};
+}
+function logAxis(scale, title, low, high, extra) {
+  const values = [];
+  for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.ceil(Math.log10(high)); ++power) {
+    const decades = Math.log10(high / low);
+    for (const step of decades > 2.5 ? [1] : decades > 1.2 ? [1, 3] : [1, 2, 3, 5]) values.push(step * 10 ** power);
+  }
+  return {scale, title, grid: true, values: values.filter((v) => v >= low / 1.15 && v <= high * 1.15),
+    encode: {labels: {update: {text: {signal: "datum.value >= 0.001 ? format(datum.value, ',.4~r') : format(datum.value, '.0e')"}}}}, ...extra};
+}
+
+function pareto(width) {
+  const values = data.cells.filter((cell) => cell.quality && cell.wh).map((cell) => ({...cell,
+    x: cell.wh.value, x0: cell.wh.low, x1: cell.wh.high, y: cell.quality.value, y0: cell.quality.low, y1: cell.quality.high,
+    tip: `${cell.name}: ${(100 * cell.quality.value).toFixed(1)} %, ${significant(cell.wh.value)} Wh per 1,000`}));
+  if (values.length === 0) return null;
+  const low = Math.min(...values.map((v) => Math.max(v.x0, v.x / 10))), high = Math.max(...values.map((v) => v.x1));
+  const front = values.filter((v) => v.front).sort((a, b) => a.x - b.x);
+  const y = {scale: "y", field: "y"}, x = {scale: "x", field: "x"};
+  const marks = [
+    {type: "line", from: {data: "front"}, encode: {enter: {x, y, interpolate: {value: "step-after"}, stroke: {value: "var(--accent)"},
+      strokeWidth: {value: 1.5}, strokeOpacity: {value: 0.7}}}},
+    {type: "rule", from: {data: "cells"}, encode: {enter: {x: {signal: "scale('x', max(datum.x0, domain('x')[0]))"}, x2: {scale: "x", field: "x1"}, y, stroke: colour, strokeOpacity: {value: 0.3}}}},
+    {type: "rule", from: {data: "cells"}, encode: {enter: {x, y: {scale: "y", field: "y0"}, y2: {scale: "y", field: "y1"}, stroke: colour, strokeOpacity: {value: 0.3}}}},
+    {name: "points", type: "symbol", from: {data: "cells"}, encode: {enter: {x, y, shape: {scale: "shape", field: "rung"},
+      size: {signal: "datum.front ? 95 : 60"}, fill: colour, stroke: {value: "var(--card)"}, strokeWidth: {value: 1},
+      tooltip: {field: "tip"}}}},
+    {type: "text", from: {data: "points"}, encode: {enter: {text: {field: "datum.short"}, fontSize: {value: 11}, fill: {value: "var(--ink)"},
+      fontWeight: {signal: "datum.datum.front ? 700 : 400"}}},
+      transform: [{type: "label", size: {signal: "[width, height]"}, offset: [5], sort: {field: "datum.datum.front", order: "descending"},
+        anchor: ["right", "top", "bottom", "left", "top-right", "bottom-right", "top-left", "bottom-left"], avoidBaseMark: true}]},
+  ];
+  if (data.bar > 0) {
+    marks.unshift({type: "rule", encode: {enter: {x: {value: 0}, x2: {signal: "width"}, y: {scale: "y", value: data.bar},
+      stroke: {value: "var(--warn)"}, strokeDash: {value: [5, 4]}}}});
+  }
+  return {height: width < 500 ? 340 : 430,
+    data: [{name: "cells", values}, {name: "front", values: front}],
+    scales: [...scales, logScale("x", "width", low, high),
+      {name: "y", type: "linear", domain: [Math.min(...values.map((v) => v.y0)), Math.max(...values.map((v) => v.y1))], nice: true, zero: false, range: "height"}],
+    axes: [logAxis("x", "Wh per 1,000 queries (log scale)", low, high, {orient: "bottom"}),
+      {orient: "left", scale: "y", title: data.metric, grid: true, format: ".0%", tickCount: 7}],
+    marks};
+}
+
+// One row a cell: a line from `low` to `high` and a dot at `value`.
+function rows(width, values, title, log) {
+  if (values.length === 0) return null;
+  const low = Math.min(...values.map((v) => log ? Math.max(v.low, v.value / 20) : 0)), high = Math.max(...values.map((v) => v.high));
+  const y = {scale: "y", field: "name", band: 0.5};
+  const start = log ? {signal: "scale('x', max(datum.low, domain('x')[0]))"} : {scale: "x", field: "low"};
+  return {height: values.length * 23,
+    data: [{name: "cells", values: values.map((v) => ({...v, tip: `${v.name}: ${significant(v.value)}`}))}],
+    scales: [...scales, log ? logScale("x", "width", low, high) : {name: "x", type: "linear", domain: [0, high * 1.05], range: "width"},
+      {name: "y", type: "band", domain: values.map((v) => v.name), range: "height"}],
+    axes: [log ? logAxis("x", title, low, high, {orient: "bottom"}) : {orient: "bottom", scale: "x", title, grid: true, tickCount: width < 500 ? 3 : 6},
+      {orient: "left", scale: "y", domain: false, ticks: false, labelLimit: width < 500 ? 140 : 220, labelColor: "var(--ink)"}],
+    marks: [
+      {type: "rule", from: {data: "cells"}, encode: {enter: {y, x: start, x2: {scale: "x", field: "high"}, stroke: colour, strokeWidth: {value: log ? 2 : 9}, strokeOpacity: {value: log ? 0.5 : 0.8}}}},
+      {type: "symbol", from: {data: "cells"}, encode: {enter: {y, x: {scale: "x", field: "value"}, fill: colour, size: {value: log ? 60 : 0}, shape: {scale: "shape", field: "rung"}, tooltip: {field: "tip"}}}},
+    ]};
+}
+
+function energy(width) {
+  const many = rungs.filter((rung) => data.cells.filter((cell) => cell.rung === rung && cell.wh).length > 1);
+  return rows(width, data.cells.filter((cell) => cell.wh && many.includes(cell.rung)).map((cell) => ({...cell, ...cell.wh})),
+    "Wh per 1,000 queries (log scale)", true);
+}
+function latency(width) {
+  return rows(width, data.cells.filter((cell) => cell.wh).map((cell) => ({...cell, value: cell.p50, low: cell.p50, high: cell.p95})),
+    "ms (log scale)", true);
+}
+function memory(width) {
+  return rows(width, data.cells.filter((cell) => cell.wh).map((cell) => ({...cell, value: cell.memory / 1e6, low: 0, high: cell.memory / 1e6})),
+    "MB", false);
+}
+
+function legend() {
+  const PATHS = {circle: "M6,1a5,5 0 1,0 .01,0Z", square: "M2,2H10V10H2Z", "triangle-up": "M6,1L11,10H1Z", diamond: "M6,0L11,6L6,12L1,6Z",
+    cross: "M4.5,1H7.5V4.5H11V7.5H7.5V11H4.5V7.5H1V4.5H4.5Z", "triangle-down": "M6,11L11,2H1Z", stroke: "M1,4.5H11V7.5H1Z", "triangle-right": "M11,6L2,11V1Z"};
+  rungs.forEach((rung, i) => {
+    const item = document.createElement("li");
+    item.innerHTML = `<svg viewBox="0 0 12 12" aria-hidden="true"><path d="${PATHS[SHAPES[i % 8]]}" fill="${colours[i]}"/></svg>`;
+    item.append(rung);
+    document.getElementById("legend").append(item);
+  });
+}
+
+function drawAll() {
+  for (const [id, make] of Object.entries({pareto, energy, latency, memory})) draw(id, make);
+}
+legend();
+drawAll();
+let drawnAt = innerWidth, waiting = 0;
+addEventListener("resize", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => { if (innerWidth !== drawnAt) { drawnAt = innerWidth; drawAll(); } }, 150);
+});
