@@ -18,6 +18,7 @@ constexpr AddVerb kVerbs[] = {
     wattle::add_convert,
     wattle::add_doctor,
     wattle::add_inspect,
+    wattle::add_meter,
 };
 
 int run(int argc, char** argv) {

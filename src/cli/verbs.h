@@ -17,5 +17,6 @@ struct GlobalOptions {
 void add_convert(CLI::App& app, const GlobalOptions& options);
 void add_doctor(CLI::App& app, const GlobalOptions& options);
 void add_inspect(CLI::App& app, const GlobalOptions& options);
+void add_meter(CLI::App& app, const GlobalOptions& options);
 
 }  // namespace wattle

@@ -12,13 +12,19 @@ namespace {
 /// Sources that need no argument, the best of each kind first.
 struct Known {
   const char* name;
-  const char* kind;  ///< "processor" sources stand for each other; "gpu" ones are added
+  const char*
+      kind;  ///< "processor" and "machine" sources stand for each other; "gpu" ones are added to processors
   Probe (*open)(Machine&);
 };
 constexpr Known kKnown[] = {
     {"rapl-perf", "processor", open_rapl_perf},
     {"rapl-powercap", "processor", open_rapl_powercap},
     {"rapl-msr", "processor", open_rapl_msr},
+    {"acpi-power-meter", "machine", open_acpi_meter},
+    {"ina", "machine", open_ina},
+    {"battery", "machine", open_battery},
+    {"nvml", "gpu", open_nvml},
+    {"amdsmi", "gpu", open_amdsmi},
 };
 
 bool asked_for(const std::string& wanted, const Known& known) {
@@ -53,7 +59,7 @@ std::string notice_of(const Sources& found) {
 std::string source_names() {
   std::string names = "rapl";
   for (const Known& known : kKnown) names += std::string(", ") + known.name;
-  return names + ", model";
+  return names + ", model, file:PATH[,UNIT], exec:COMMAND[,UNIT], shelly:HOST, tasmota:HOST";
 }
 
 Sources find_sources(Machine& machine, const MeterOptions& options) {
@@ -62,12 +68,17 @@ Sources find_sources(Machine& machine, const MeterOptions& options) {
     model_the_processor(machine, options, found);
     return found;
   }
-  bool processor = false, asked = options.source.empty();
+  if (auto source = open_external(machine, options.source)) {
+    add(machine, found, std::move(source));
+    return found;
+  }
+  bool processor = false, machine_wide = false, asked = options.source.empty();
   for (const Known& known : kKnown) {
     if (!options.source.empty() && !asked_for(options.source, known)) continue;
     asked = true;
     const bool gpu = std::string_view(known.kind) == "gpu";
-    if (gpu ? !options.gpu : processor) continue;
+    // A meter of the whole machine holds its graphics processors already.
+    if (gpu ? options.source.empty() && (!options.gpu || machine_wide) : processor) continue;
     Probe probe = known.open(machine);
     if (!probe.source) {
       found.obstacles.push_back({known.name, probe.obstacle, probe.cure});
@@ -75,6 +86,7 @@ Sources find_sources(Machine& machine, const MeterOptions& options) {
     }
     add(machine, found, std::move(probe.source));
     processor |= !gpu;
+    machine_wide |= std::string_view(known.kind) == "machine";
   }
   if (!asked) fail("--source {}: is not known; one of {}", options.source, source_names());
   if (!options.source.empty() && found.recorders.empty()) {

@@ -107,9 +107,9 @@ void MachineMeter::poll() {
 }
 
 double MachineMeter::period() const {
-  double period = 0.1;
+  double period = 1;
   for (const auto& recorder : sources_.recorders) period = std::min(period, recorder->period());
-  return period;
+  return sources_.recorders.empty() ? 0.1 : period;
 }
 
 std::shared_ptr<const Meter::Moment> MachineMeter::begin() {

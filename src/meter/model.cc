@@ -110,6 +110,15 @@ PowerProfile load_profile(const std::string& name_or_path) {
   }
 }
 
+std::vector<std::pair<std::string, std::string>> family_patterns() {
+  std::vector<std::pair<std::string, std::string>> patterns;
+  for (const YAML::Node& family : catalogue()["families"]) {
+    const std::string pattern = family["pattern"].as<std::string>();
+    if (!pattern.empty()) patterns.emplace_back(family["name"].as<std::string>(), pattern);
+  }
+  return patterns;
+}
+
 std::string to_yaml(const PowerProfile& profile) {
   const auto range = [](const char* key, const Range& r) {
     return fmt::format("{}: {{low: {:.6g}, value: {:.6g}, high: {:.6g}}}\n", key, r.low, r.value, r.high);
@@ -146,6 +155,7 @@ Energy modelled_energy(const PowerProfile& profile, const Activity& activity) {
   energy.low = energy.joules - std::sqrt(below);
   energy.high = energy.joules + std::sqrt(above);
   energy.idle_joules = idle_seconds * profile.idle_watts_per_thread.value;
+  energy.idle_known = true;
   return energy;
 }
 

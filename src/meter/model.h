@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <wattle/meter.h>
@@ -30,6 +31,8 @@ struct PowerProfile {
 PowerProfile find_profile(const ProcessorId& processor);
 /// A profile by the name of a family, or by the path of a file that `wattle meter calibrate` wrote.
 PowerProfile load_profile(const std::string& name_or_path);
+/// Names of the families with the regular expressions of their processors' names.
+std::vector<std::pair<std::string, std::string>> family_patterns();
 std::string to_yaml(const PowerProfile& profile);
 
 /// What a window did, as far as is known.

@@ -136,7 +136,7 @@ double Recorder::period() const {
     if (channel.wrap_counts > 0)
       period = std::min(period, channel.wrap_counts * channel.unit / channel.max_watts / 4);
   }
-  return std::max(period, kShortestPeriod);
+  return std::max({period, kShortestPeriod, source_->shortest_period()});
 }
 
 WindowEnergy Recorder::counter_window(const Track& track, const Channel& channel, double begin,

@@ -39,6 +39,8 @@ class Source {
   virtual const std::vector<Channel>& channels() const = 0;
   /// One reading a channel, in their order.
   virtual std::vector<Reading> read() = 0;
+  /// Seconds between readings that the source can bear; 0: any.
+  virtual double shortest_period() const { return 0; }
 };
 
 /// What came of looking for a source: the source, or why there is none and the command that would get it.
@@ -51,6 +53,14 @@ struct Probe {
 Probe open_rapl_perf(Machine& machine);
 Probe open_rapl_powercap(Machine& machine);
 Probe open_rapl_msr(Machine& machine);
+Probe open_nvml(Machine& machine);
+Probe open_amdsmi(Machine& machine);
+Probe open_acpi_meter(Machine& machine);
+Probe open_ina(Machine& machine);
+Probe open_battery(Machine& machine);
+/// "file:PATH[,UNIT]", "exec:COMMAND[,UNIT]", "shelly:HOST", "tasmota:HOST"; null for any other name. Error
+/// when it gives no answer or none with a unit.
+std::unique_ptr<Source> open_external(Machine& machine, const std::string& name);
 
 /// Marks zones that must not be added: psys, parts of a package, DRAM that the package holds, and dies that
 /// mirror each other. `twins[i]` is the index of an earlier channel whose deltas were equal, or -1.

@@ -1,0 +1,222 @@
+#include "cli/meter_output.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "base/cpu.h"
+#include "meter/statistics.h"
+
+namespace wattle {
+namespace {
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string inside;
+  for (const char c : text) inside += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return '"' + inside + '"';
+}
+
+std::vector<double> joules_of(const Measurement& measurement) {
+  std::vector<double> joules;
+  for (const CommandRun& run : measurement.runs) joules.push_back(run.energy.joules);
+  return joules;
+}
+
+int this_hour() {
+  const std::time_t now = std::time(nullptr);
+  return fmt::localtime(now).tm_hour;
+}
+
+Consequences consequences_of(const MeterReport& report, const Energy& energy) {
+  return consequences(report.footprint, energy.joules, energy.seconds, this_hour());
+}
+
+/// 1,234 J, 0.0123 J: three or four figures that carry information.
+std::string joules_text(double joules) {
+  return fmt::format("{:.4g} J", joules);
+}
+
+void print_measurement(const MeterReport& report, const Measurement& measurement) {
+  const Energy& energy = measurement.energy;
+  fmt::print("{}\n", measurement.command.text());
+  fmt::print("  energy   {} (95 % interval {:.4g} to {:.4g}), {} run{}\n", joules_text(energy.joules),
+             energy.low, energy.high, measurement.runs.size(), measurement.runs.size() == 1 ? "" : "s");
+  if (energy.idle_known) {
+    fmt::print("  of it    {} idle, {} net of idle\n", joules_text(energy.idle_joules),
+               joules_text(energy.joules - energy.idle_joules));
+  } else {
+    fmt::print("  of it    idle was not measured\n");
+  }
+  if (!std::isnan(measurement.spread_half)) {
+    fmt::print("  spread   +- {:.2f} % of the mean between runs\n",
+               100 * measurement.spread_half / std::max(energy.joules, 1e-30));
+  }
+  double busy = 0;
+  for (const CommandRun& run : measurement.runs) busy += run.busy_seconds;
+  fmt::print("  time     {:.4g} s, {:.4g} s of processor; mean power {:.4g} W\n", energy.seconds,
+             busy / static_cast<double>(measurement.runs.size()),
+             energy.joules / std::max(energy.seconds, 1e-9));
+  fmt::print("  grade    {} by {}; scope {}\n", name(energy.grade), energy.source, energy.scope);
+  const Consequences result = consequences_of(report, energy);
+  if (result.grams_co2e) {
+    fmt::print(
+        "  carbon   {:.4g} g CO2e = {:.4g} Wh{} x {}\n", *result.grams_co2e, 1000 * result.kwh,
+        report.footprint.pue != 1 ? fmt::format(" (PUE {})", report.footprint.pue) : "",
+        report.footprint.hourly
+            ? "the hour's factor"
+            : fmt::format("{:.0f} g/kWh ({}, {})", report.footprint.zone->grams_per_kwh,
+                          report.footprint.zone->zone,
+                          report.footprint.zone->year > 0 ? fmt::format("{}", report.footprint.zone->year)
+                                                          : "year not stated"));
+  }
+  if (result.litres) fmt::print("  water    {:.4g} l\n", *result.litres);
+  if (result.money) fmt::print("  price    {:.4g}\n", *result.money);
+  if (result.embodied_low_grams && result.embodied_high_grams) {
+    fmt::print("  embodied {:.4g} to {:.4g} g CO2e (share of the machine's life)\n",
+               *result.embodied_low_grams, *result.embodied_high_grams);
+  }
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const Energy& energy) {
+  nlohmann::ordered_json json = {{"joules", energy.joules}, {"low", energy.low}, {"high", energy.high}};
+  json["idle_joules"] = energy.idle_known ? nlohmann::ordered_json(energy.idle_joules) : nullptr;
+  json["net_joules"] =
+      energy.idle_known ? nlohmann::ordered_json(energy.joules - energy.idle_joules) : nullptr;
+  json["seconds"] = energy.seconds;
+  json["grade"] = name(energy.grade);
+  json["source"] = energy.source;
+  json["scope"] = energy.scope;
+  json["windows"] = energy.windows;
+  if (!energy.invalid.empty()) json["invalid"] = energy.invalid;
+  return json;
+}
+
+nlohmann::ordered_json to_json(const Consequences& result) {
+  nlohmann::ordered_json json = {{"kwh", result.kwh}};
+  if (result.grams_co2e) json["grams_co2e"] = *result.grams_co2e;
+  if (result.litres) json["litres"] = *result.litres;
+  if (result.money) json["money"] = *result.money;
+  if (result.embodied_low_grams) json["embodied_low_grams"] = *result.embodied_low_grams;
+  if (result.embodied_high_grams) json["embodied_high_grams"] = *result.embodied_high_grams;
+  return json;
+}
+
+std::vector<std::string> verdicts_of(const std::vector<Measurement>& measurements) {
+  std::vector<std::string> verdicts;
+  if (measurements.size() < 2) return verdicts;
+  const auto least =
+      std::min_element(measurements.begin(), measurements.end(),
+                       [](const auto& a, const auto& b) { return a.energy.joules < b.energy.joules; });
+  for (const Measurement& other : measurements) {
+    if (&other == &*least) continue;
+    const Ratio ratio = ratio_of(joules_of(other), joules_of(*least));
+    const std::string pair = fmt::format("{} and {}", other.command.text(), least->command.text());
+    if (std::isnan(ratio.low)) {
+      verdicts.push_back(pair + ": one run each tells no difference; give --runs 5");
+    } else if (!ratio.distinguishable()) {
+      verdicts.push_back(fmt::format("{}: not distinguishable (ratio {:.2f}, 95 % interval {:.2f}-{:.2f})",
+                                     pair, ratio.value, ratio.low, ratio.high));
+    } else {
+      verdicts.push_back(fmt::format("{} uses {:.2f}x {} (95 % interval {:.2f}-{:.2f})", other.command.text(),
+                                     ratio.value, least->command.text(), ratio.low, ratio.high));
+    }
+  }
+  return verdicts;
+}
+
+void print_report(const MeterReport& report) {
+  for (const Measurement& measurement : report.measurements) print_measurement(report, measurement);
+  for (const std::string& verdict : report.verdicts) fmt::print("{}\n", verdict);
+  fmt::print("the meter itself took {:.3f} % of one core ({:.3g} J, modelled)\n",
+             report.own.percent_of_core(), report.own.joules);
+}
+
+nlohmann::ordered_json report_json(const MeterReport& report) {
+  nlohmann::ordered_json json;
+  json["notice"] = report.notice;
+  json["commands"] = nlohmann::ordered_json::array();
+  for (const Measurement& measurement : report.measurements) {
+    nlohmann::ordered_json entry;
+    entry["command"] = measurement.command.text();
+    entry["n"] = measurement.runs.size();
+    entry["energy"] = to_json(measurement.energy);
+    entry["spread_half_joules"] = std::isnan(measurement.spread_half)
+                                      ? nlohmann::ordered_json(nullptr)
+                                      : nlohmann::ordered_json(measurement.spread_half);
+    entry["consequences"] = to_json(consequences_of(report, measurement.energy));
+    entry["runs"] = nlohmann::ordered_json::array();
+    for (const CommandRun& run : measurement.runs) {
+      nlohmann::ordered_json one = to_json(run.energy);
+      one["busy_seconds"] = run.busy_seconds;
+      one["repetitions"] = run.repetitions;
+      one["exit_status"] = run.status;
+      entry["runs"].push_back(one);
+    }
+    entry["warnings"] = measurement.warnings;
+    json["commands"].push_back(entry);
+  }
+  json["verdicts"] = report.verdicts;
+  json["warnings"] = report.warnings;
+  if (report.idle_before.seconds > 0) json["idle_before"] = to_json(report.idle_before);
+  if (report.idle_after.seconds > 0) json["idle_after"] = to_json(report.idle_after);
+  json["own_cost"] = {{"cpu_seconds", report.own.cpu_seconds},
+                      {"percent_of_core", report.own.percent_of_core()},
+                      {"joules", report.own.joules}};
+  return json;
+}
+
+std::string report_csv(const MeterReport& report) {
+  std::string csv =
+      "command,run,joules,low,high,idle_joules,seconds,busy_seconds,grade,source,scope,invalid\n";
+  for (const Measurement& measurement : report.measurements) {
+    for (size_t i = 0; i < measurement.runs.size(); ++i) {
+      const CommandRun& run = measurement.runs[i];
+      const Energy& e = run.energy;
+      csv += fmt::format(
+          "{},{},{:.9g},{:.9g},{:.9g},{},{:.9g},{:.9g},{},{},{},{}\n", quoted(measurement.command.text()), i,
+          e.joules, e.low, e.high, e.idle_known ? fmt::format("{:.9g}", e.idle_joules) : "", e.seconds,
+          run.busy_seconds, name(e.grade), quoted(e.source), quoted(e.scope), quoted(e.invalid));
+    }
+  }
+  return csv;
+}
+
+std::string emissions_csv(const MeterReport& report) {
+  std::string csv =
+      "timestamp,project_name,run_id,experiment_id,duration,emissions,emissions_rate,cpu_power,gpu_power,ram_"
+      "power,cpu_energy,"
+      "gpu_energy,ram_energy,energy_consumed,country_name,country_iso_code,region,cloud_provider,cloud_"
+      "region,os,python_version,"
+      "codecarbon_version,cpu_count,cpu_model,gpu_count,gpu_model,longitude,latitude,ram_total_size,tracking_"
+      "mode,on_cloud,pue\n";
+  const std::time_t now = std::time(nullptr);
+  const std::optional<CarbonRow>& zone = report.footprint.zone;
+  for (const Measurement& measurement : report.measurements) {
+    for (size_t i = 0; i < measurement.runs.size(); ++i) {
+      const Energy& e = measurement.runs[i].energy;
+      const Consequences result = consequences_of(report, e);
+      // Emissions stay empty without a stated factor; CodeCarbon's unit is kilograms.
+      const std::string kilograms = result.grams_co2e ? fmt::format("{:.9g}", *result.grams_co2e / 1000) : "";
+      const std::string rate =
+          result.grams_co2e ? fmt::format("{:.9g}", *result.grams_co2e / 1000 / e.seconds) : "";
+      csv += fmt::format(
+          "{:%Y-%m-%dT%H:%M:%S},{},{}-{},,{:.9g},{},{},{:.6g},,,{:.9g},,,{:.9g},{},{},,,,linux,,,{},{},,,,,,{"
+          "},,{}\n",
+          fmt::localtime(now), quoted(measurement.command.text()), now, i, e.seconds, kilograms, rate,
+          e.joules / std::max(e.seconds, 1e-9), e.joules / 3.6e6, result.kwh, zone ? quoted(zone->name) : "",
+          zone ? quoted(zone->zone) : "", ::sysconf(_SC_NPROCESSORS_ONLN), quoted(cpu_name()), "machine",
+          report.footprint.pue);
+    }
+  }
+  return csv;
+}
+
+}  // namespace wattle

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "meter/carbon.h"
+#include "meter/command.h"
+
+namespace wattle {
+
+/// {"joules", "low", "high", "grade", "source", "scope", ...} of a figure.
+nlohmann::ordered_json to_json(const Energy& energy);
+nlohmann::ordered_json to_json(const Consequences& consequences);
+
+struct OwnCost {
+  double cpu_seconds = 0, elapsed_seconds = 0, joules = 0;
+  double percent_of_core() const { return elapsed_seconds > 0 ? 100 * cpu_seconds / elapsed_seconds : 0; }
+};
+
+/// Everything that one call of `wattle meter -- CMD` found out.
+struct MeterReport {
+  std::string notice;
+  std::vector<Measurement> measurements;
+  std::vector<std::string> verdicts, warnings;
+  Energy idle_before, idle_after;
+  Footprint footprint;
+  OwnCost own;
+};
+
+/// Sentence for every command against the one that used least: "A uses 1.34x B (95 % interval 1.29-1.39)".
+std::vector<std::string> verdicts_of(const std::vector<Measurement>& measurements);
+
+void print_report(const MeterReport& report);
+nlohmann::ordered_json report_json(const MeterReport& report);
+std::string report_csv(const MeterReport& report);
+/// The columns of CodeCarbon's emissions.csv, a row a run.
+std::string emissions_csv(const MeterReport& report);
+
+}  // namespace wattle

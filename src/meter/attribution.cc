@@ -1,0 +1,80 @@
+#include "meter/attribution.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+namespace wattle {
+namespace {
+
+constexpr double kTick = 0.01;  // USER_HZ is 100 on every architecture that this program builds for
+
+std::vector<std::string> words(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> found;
+  for (std::string word; stream >> word;) found.push_back(word);
+  return found;
+}
+
+}  // namespace
+
+ProcessTimes process_times(Machine& machine) {
+  ProcessTimes times;
+  std::istringstream stat(machine.read("/proc/stat").value_or(""));
+  std::string line;
+  std::getline(stat, line);
+  const std::vector<std::string> cpu = words(line);
+  // cpu user nice system idle iowait irq softirq steal
+  for (const size_t i : {1, 2, 3, 6, 7}) {
+    if (i < cpu.size()) times.busy_seconds += kTick * std::atof(cpu[i].c_str());
+  }
+  if (cpu.size() > 8) times.stolen_seconds = kTick * std::atof(cpu[8].c_str());
+  for (const std::string& entry : machine.list("/proc")) {
+    if (entry[0] < '0' || entry[0] > '9') continue;
+    const std::string text = machine.read("/proc/" + entry + "/stat").value_or("");
+    // The name stands in brackets and may hold any character.
+    const size_t open = text.find('('), close = text.rfind(')');
+    if (open == std::string::npos || close == std::string::npos) continue;
+    const std::vector<std::string> fields = words(text.substr(close + 1));
+    if (fields.size() < 20) continue;
+    times.processes[std::atol(entry.c_str())] = {
+        text.substr(open + 1, close - open - 1),
+        kTick * (std::atof(fields[11].c_str()) + std::atof(fields[12].c_str()))};
+  }
+  return times;
+}
+
+std::vector<ProcessShare> attribute(const Energy& window, const ProcessTimes& begin,
+                                    const ProcessTimes& end) {
+  std::vector<ProcessShare> shares;
+  double known = 0;
+  for (const auto& [pid, process] : end.processes) {
+    const auto before = begin.processes.find(pid);
+    double busy = process.busy_seconds;
+    // A pid that was given anew has less time than before: all of it is new.
+    if (before != begin.processes.end() && before->second.busy_seconds <= busy)
+      busy -= before->second.busy_seconds;
+    if (busy <= 0) continue;
+    shares.push_back({pid, process.name, busy, {}});
+    known += busy;
+  }
+  std::sort(shares.begin(), shares.end(), [](const ProcessShare& a, const ProcessShare& b) {
+    return a.busy_seconds != b.busy_seconds ? a.busy_seconds > b.busy_seconds : a.pid < b.pid;
+  });
+  const double idle = std::clamp(window.idle_known ? window.idle_joules : 0.0, 0.0, window.joules);
+  const double rest = std::max(0.0, end.busy_seconds - begin.busy_seconds - known);
+  const double net = window.joules - idle;
+  const double busy = known + rest;
+  std::vector<double> weights;
+  for (const ProcessShare& share : shares) weights.push_back(busy > 0 ? net * share.busy_seconds / busy : 0);
+  shares.push_back({0, "idle", 0, {}});
+  weights.push_back(busy > 0 ? idle : std::max(window.joules, 1e-30));
+  shares.push_back({0, "rest", rest, {}});
+  weights.push_back(busy > 0 ? net * rest / busy : 0);
+  if (window.joules <= 0) weights.assign(weights.size(), 1);
+  const std::vector<Energy> parts = split(window, weights);
+  for (size_t i = 0; i < shares.size(); ++i) shares[i].energy = parts[i];
+  return shares;
+}
+
+}  // namespace wattle

@@ -1,0 +1,204 @@
+#include "meter/command.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <wattle/error.h>
+
+#include "base/interrupt.h"
+#include "meter/statistics.h"
+
+namespace wattle {
+namespace {
+
+constexpr int kMostRepetitions = 1000;
+
+/// The child's side of a start: arguments in place of this program. An error goes back through `report`.
+[[noreturn]] void become(const std::vector<std::string>& arguments, bool quiet, int report) {
+  if (quiet) {
+    const int nowhere = ::open("/dev/null", O_WRONLY);
+    ::dup2(nowhere, STDOUT_FILENO);
+    ::dup2(nowhere, STDERR_FILENO);
+  }
+  std::vector<char*> pointers;
+  for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
+  pointers.push_back(nullptr);
+  ::execvp(pointers[0], pointers.data());
+  const int code = errno;
+  [[maybe_unused]] const ssize_t sent = ::write(report, &code, sizeof code);
+  ::_exit(127);
+}
+
+pid_t start(const Command& command, bool quiet) {
+  std::vector<std::string> arguments = command.arguments;
+  if (command.shell) arguments = {"/bin/sh", "-c", command.arguments.front()};
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) fail("{}: cannot be started ({})", command.text(), std::strerror(errno));
+  const pid_t child = ::fork();
+  if (child == 0) become(arguments, quiet, ends[1]);
+  ::close(ends[1]);
+  int code = child < 0 ? errno : 0;
+  if (child > 0 && ::read(ends[0], &code, sizeof code) == sizeof code) {
+    ::waitpid(child, nullptr, 0);
+  } else if (child > 0) {
+    code = 0;
+  }
+  ::close(ends[0]);
+  if (code != 0) {
+    fail("{}: cannot be started ({}); check the name and that it is executable", command.text(),
+         std::strerror(code));
+  }
+  return child;
+}
+
+double busy_of(const rusage& usage) {
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+struct Ended {
+  int status = 0;
+  double busy_seconds = 0;
+};
+
+Ended wait_for(pid_t child) {
+  int status = 0;
+  rusage usage{};
+  pid_t ended = -1;
+  while ((ended = ::wait4(child, &status, 0, &usage)) < 0 && errno == EINTR) {
+  }
+  if (interrupted()) throw_if_interrupted();
+  return {status, busy_of(usage)};
+}
+
+/// Grandchildren whose parent ended come to this process when it is their reaper; those that ended are taken
+/// in.
+int processes_left_behind(double& busy_seconds) {
+  int left = 0;
+  while (true) {
+    rusage usage{};
+    const pid_t ended = ::wait4(-1, nullptr, WNOHANG, &usage);
+    if (ended > 0) {
+      busy_seconds += busy_of(usage);
+      continue;
+    }
+    left = ended == 0 ? 1 : 0;
+    return left;
+  }
+}
+
+std::string describe(int status, bool left_behind) {
+  if (WIFSIGNALED(status)) {
+    return fmt::format("was killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+    return fmt::format("ended with exit status {}", WEXITSTATUS(status));
+  if (left_behind)
+    return "left processes running in the background; their energy after its end is not in the figure";
+  return "";
+}
+
+Energy divided(Energy energy, int by) {
+  for (double* value : {&energy.joules, &energy.low, &energy.high, &energy.idle_joules, &energy.systematic,
+                        &energy.seconds}) {
+    *value /= by;
+  }
+  return energy;
+}
+
+}  // namespace
+
+std::string Command::text() const {
+  std::string joined;
+  for (const std::string& argument : arguments) joined += (joined.empty() ? "" : " ") + argument;
+  return joined;
+}
+
+CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, int repetitions) {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  CommandRun run;
+  run.repetitions = repetitions;
+  bool left_behind = false;
+  const auto begin = meter.begin();
+  for (int i = 0; i < repetitions && run.problem.empty(); ++i) {
+    const Ended ended = wait_for(start(command, quiet));
+    run.busy_seconds += ended.busy_seconds;
+    run.status = ended.status;
+    run.repetitions = i + 1;
+    run.problem = describe(ended.status, false);
+  }
+  left_behind = processes_left_behind(run.busy_seconds) > 0;
+  run.energy = divided(meter.end_foreign(begin, run.busy_seconds), run.repetitions);
+  run.busy_seconds /= run.repetitions;
+  if (run.problem.empty()) run.problem = describe(run.status, left_behind);
+  return run;
+}
+
+void run_unmeasured(const Command& command, bool quiet, const std::string& flag) {
+  const Ended ended = wait_for(start(command, quiet));
+  const std::string problem = describe(ended.status, false);
+  if (!problem.empty()) fail("{} {}: {}; mend the command or leave it out", flag, command.text(), problem);
+}
+
+Measurement measure_command(MachineMeter& meter, const Command& command, const MeasureOptions& options) {
+  Measurement result;
+  result.command = command;
+  for (int i = 0; i < options.warmup; ++i) run_unmeasured(command, true, "--warmup");
+  const int wanted = options.until_ci > 0 ? options.most_runs : std::max(1, options.runs);
+  int repetitions = 1;
+  std::vector<double> joules;
+  while (static_cast<int>(joules.size()) < wanted) {
+    if (!options.prepare.empty()) run_unmeasured({{options.prepare}, true}, true, "--prepare");
+    CommandRun run = run_command(meter, command, options.quiet, repetitions);
+    if (!run.problem.empty()) {
+      const std::string line = fmt::format("{}: {}", command.text(), run.problem);
+      if (run.status != 0 && !options.ignore_failure) {
+        fail("{} after {:.3f} s and {:.4g} J; give --ignore-failure to take the figure all the same", line,
+             run.energy.seconds, run.energy.joules);
+      }
+      if (result.warnings.empty()) result.warnings.push_back(line);
+    }
+    const int needed = std::min(kMostRepetitions, meter.repetitions(run.energy.seconds));
+    if (needed > repetitions && options.prepare.empty()) {
+      result.warnings.push_back(fmt::format(
+          "{} ran {} times in each window, because one run is shorter than 20 steps of the counter",
+          command.text(), needed));
+      repetitions = needed;
+      continue;
+    }
+    if (!run.energy.invalid.empty()) result.warnings.push_back("invalid window: " + run.energy.invalid);
+    joules.push_back(run.energy.joules);
+    result.runs.push_back(std::move(run));
+    const Mean mean = mean_of(joules);
+    if (options.until_ci > 0 && mean.n >= 3 && mean.half <= options.until_ci * mean.value) break;
+  }
+  Energy sum;
+  for (const CommandRun& run : result.runs) sum = sum + run.energy;
+  result.energy = divided(sum, static_cast<int>(result.runs.size()));
+  const Mean mean = mean_of(joules);
+  result.spread_half = mean.half;
+  if (mean.n > 1) {
+    // Runs spread by the program and by the counter's noise alike; what the instrument repeats comes on top.
+    const bool model = result.energy.grade == Grade::kModelled;
+    const double below = model ? result.energy.joules - result.energy.low : result.energy.systematic;
+    const double above = model ? result.energy.high - result.energy.joules : result.energy.systematic;
+    result.energy.low = std::max(0.0, mean.value - std::hypot(mean.half, below));
+    result.energy.high = mean.value + std::hypot(mean.half, above);
+  }
+  if (options.until_ci > 0 && !(mean.half <= options.until_ci * mean.value)) {
+    result.warnings.push_back(
+        fmt::format("the interval is {:.1f} % after {} runs, wider than --until-ci asks",
+                    100 * mean.half / mean.value, mean.n));
+  }
+  return result;
+}
+
+}  // namespace wattle
