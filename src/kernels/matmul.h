@@ -10,8 +10,8 @@
 
 namespace wattle {
 
-/// How a product reads its left operand. The default for quantised weights is kBlock32; dense F32 weights take kF32,
-/// BF16 and F16 weights kBF16. The others are named alternatives with their own error and energy.
+/// How a product reads its left operand. The default for quantised weights is kBlock32; dense F32 weights
+/// take kF32, BF16 and F16 weights kBF16. The others are named alternatives with their own error and energy.
 enum class Activations {
   kBlock32,  ///< signed 8-bit, one scale per 32 values ("q8")
   kRow,      ///< signed 8-bit, one scale per row ("q8-row")
@@ -22,7 +22,7 @@ std::string_view name(Activations activations);
 Activations activations_from_name(std::string_view name);
 
 /// Weights of a linear layer, [n, k] (n outputs, k inputs), laid out for the active instruction set.
-/// Same number of bytes as in the file for GGUF formats; packing is a permutation of cells and can be undone exactly.
+/// The file's bits, permuted (tensor/panels.h): the same number of bytes, and packing can be undone exactly.
 class PackedMatrix {
  public:
   PackedMatrix();
@@ -34,7 +34,8 @@ class PackedMatrix {
   static PackedMatrix pack(const ModelFile& file, const Tensor& tensor);
   /// Packs rows given in memory; `bytes` holds n rows of row_bytes(format, k).
   static PackedMatrix pack(Format format, int64_t n, int64_t k, std::span<const std::byte> bytes);
-  /// Packs several tensors of one k and one format as one matrix of the sum of their rows (q, k and v; gate and up).
+  /// Packs several tensors of one k and one format as one matrix of the sum of their rows (q, k and v; gate
+  /// and up).
   static PackedMatrix pack_together(const ModelFile& file, std::span<const Tensor* const> tensors);
 
   int64_t n() const;
@@ -58,7 +59,8 @@ class PackedActivations {
   PackedActivations& operator=(PackedActivations&&) noexcept;
   ~PackedActivations();
 
-  /// Reads x [m, k]; k must be a multiple of 32 for the 8-bit kinds. NaN and infinity are carried into the product.
+  /// Reads x [m, k]; k must be a multiple of 32 for the 8-bit kinds. NaN and infinity are carried into the
+  /// product.
   void pack(ConstMatrixView x, Activations kind);
 
   int64_t m() const;
@@ -86,12 +88,13 @@ struct Epilogue {
 /// The kind of activations that `format` multiplies with by default.
 Activations default_activations(Format format);
 
-/// out [m, n] = x [m, k] times W^T, by all threads of the team; the same bits for any number of threads and for any
-/// batching of the rows. Adds what it did to `work`. Throws Error when shapes do not fit.
+/// out [m, n] = x [m, k] times W^T, by all threads of the team; the same bits for any number of threads and
+/// for any batching of the rows. Adds what it did to `work`. Throws Error when shapes do not fit.
 void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView out, const Epilogue& epilogue,
             Work& work);
 
-/// out [rows.size(), k]: rows of a matrix decoded to float, for embeddings: `tensor` stays as the file stores it.
+/// out [rows.size(), k]: rows of a matrix decoded to float, for embeddings: `tensor` stays as the file stores
+/// it.
 void gather_rows(const Tensor& tensor, std::span<const int32_t> rows, MatrixView out, Work& work);
 
 }  // namespace wattle

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/matmul.h"
+#include "tensor/matrix.h"
+
+namespace wattle {
+
+// Operations on one row of floats, by the active instruction set and one thread: call them for many rows
+// inside a parallel loop. The result depends on the row alone. e^x has a relative error under 2e-7, tanh and
+// erf an absolute error under 3e-7; NaN stays NaN.
+
+/// values = f(values).
+void apply_inplace(ActivationFunction function, std::span<float> values);
+
+/// values = softmax(scale * values [+ bias]); scale > 0, bias null or as long as values. Minus infinity
+/// masks.
+void softmax_inplace(std::span<float> values, float scale = 1.0f, const float* bias = nullptr);
+
+/// out = x / sqrt(mean(x^2) + epsilon) * weight, or * (1 + weight) with add_one. `out` may be `x`. Zhang and
+/// Sennrich, "Root Mean Square Layer Normalization" (2019).
+void rms_norm(std::span<const float> x, const float* weight, float epsilon, float* out, bool add_one = false);
+
+/// out = (x - mean) / sqrt(variance + epsilon) * weight [+ bias]. `out` may be `x`. Ba, Kiros and Hinton,
+/// "Layer Normalization" (2016).
+void layer_norm(std::span<const float> x, const float* weight, const float* bias, float epsilon, float* out);
+
+}  // namespace wattle

@@ -1,0 +1,57 @@
+// Kernels for AVX-512 with VNNI and VBMI (Ice Lake, Zen 4 and later).
+// GCC 12 takes the undefined vectors inside its own intrinsics for mistakes of ours.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#include <immintrin.h>
+
+#include "kernels/kernel_table.h"
+
+namespace wattle {
+namespace {
+
+constexpr int kLaneCount = 16;
+#include "kernels/lanes.h"
+#include "kernels/lanes_avx512.h"
+#include "kernels/recipes.h"
+#include "kernels/rows.h"
+#include "kernels/tiles.h"
+#include "kernels/tiles_table.h"
+
+struct Vnni512 : Lanes512 {
+  static constexpr bool kSignedBytes = false;
+  static constexpr bool kDirect = true;
+
+  template <bool kFullBytes>
+  static Int dot(Int acc, Word w, const int8_t* a) {
+    return (Int)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, broadcast4(a));
+  }
+};
+
+constexpr KernelTable kTable = kernel_table<Vnni512>();
+
+/// The same where the processor also multiplies bfloat16.
+struct Bf16 : Vnni512 {
+  static Float dot_bf16(Float acc, Word w, const float* pair) {
+    return (Float)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_ps(*pair));
+  }
+};
+
+constexpr KernelTable with_bf16() {
+  KernelTable table = kTable;
+  table.bf16[1] = dense_tile<Bf16, true, 1>, table.bf16[2] = dense_tile<Bf16, true, 2>;
+  table.bf16[3] = dense_tile<Bf16, true, 3>, table.bf16[4] = dense_tile<Bf16, true, 4>;
+  table.bf16[5] = dense_tile<Bf16, true, 5>, table.bf16[6] = dense_tile<Bf16, true, 6>;
+  return table;
+}
+constexpr KernelTable kTableBf16 = with_bf16();
+
+}  // namespace
+
+const KernelTable& kernels_avx512vnni() {
+  return kTable;
+}
+const KernelTable& kernels_avx512bf16() {
+  return kTableBf16;
+}
+
+}  // namespace wattle

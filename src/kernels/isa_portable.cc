@@ -1,0 +1,127 @@
+// Kernels in plain C++: every machine runs them, and they are the second opinion of the tests. The formats
+// are those of recipes.h; tiles are loops over unpacked blocks, because unrolled ones take minutes to compile
+// without vectors.
+#include "kernels/kernel_table.h"
+
+namespace wattle {
+namespace {
+
+constexpr int kLaneCount = 4;
+#include "kernels/lanes.h"
+#include "kernels/recipes.h"
+#include "kernels/rows.h"
+
+int32_t dot_block(const UnpackedBlock& block, int lane, const int8_t* a, int first_group, int groups) {
+  int32_t sum = 0;
+  for (int g = first_group; g < first_group + groups; ++g) {
+    for (int i = 0; i < 4; ++i) sum += block.q[g][lane * 4 + i] * a[g * 4 + i];
+  }
+  return sum;
+}
+
+/// One block of one row: 16 outputs.
+template <Kind kKind, int kZero>
+void multiply_block(const UnpackedBlock& w, const ActivationTile& x, int64_t block, int row, int rows,
+                    float* acc) {
+  const int64_t at = block * rows + row;
+  constexpr int kHalves = kKind == Kind::kTwoScales ? 2 : 1;
+  constexpr int kMinima = kKind == Kind::kScaleTwoMins ? 2 : kKind == Kind::kScaleMin ? 1 : 0;
+  for (int lane = 0; lane < 16; ++lane) {
+    float sum = acc[lane];
+    for (int half = 0; half < kHalves; ++half) {
+      const int32_t minus_sum =
+          kHalves == 2 ? x.minus_half_sum[(block * 2 + half) * rows + row] : x.minus_sum[at];
+      const int groups = kGroups / kHalves;
+      const int32_t dot = dot_block(w, lane, x.q + at * 32, half * groups, groups) + kZero * minus_sum;
+      sum += static_cast<float>(dot) * w.scale[half][lane] * x.scale[at];
+    }
+    for (int half = 0; half < kMinima; ++half) {
+      const float scaled =
+          kMinima == 2 ? x.scaled_half_sum[(block * 2 + half) * rows + row] : x.scaled_sum[at];
+      sum -= w.minimum[half][lane] * scaled;
+    }
+    acc[lane] = sum;
+  }
+}
+
+template <class V, Kind kKind, int kZero, int S>
+void unpacked_tile(const UnpackedBlock* a, const UnpackedBlock* b, const ActivationTile& x, int64_t blocks,
+                   float* acc, bool first) {
+  if (first) __builtin_memset(acc, 0, S * kTileColumns * sizeof(float));
+  for (int64_t block = 0; block < blocks; ++block) {
+    for (int row = 0; row < S; ++row) {
+      multiply_block<kKind, kZero>(a[block], x, block, row, S, acc + row * kTileColumns);
+      multiply_block<kKind, kZero>(b[block], x, block, row, S, acc + row * kTileColumns + 16);
+    }
+  }
+}
+
+template <class V, class Recipe>
+void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
+  for (int lane = 0; lane < 16; lane += V::kLanes) {
+    for (int64_t block = 0; block < count; block += Recipe::kBlocks) {
+      const int64_t body_index = (first + block) / Recipe::kBlocks;
+      const std::byte* head = panel.heads + body_index * Recipe::kHead + lane * 2;
+      const std::byte* body = panel.bodies + body_index * Recipe::kBody + lane * 4;
+      typename Recipe::Scales scales;
+      Recipe::prepare(head, body, scales);
+      for (int j = 0; j < Recipe::kBlocks; ++j) {
+        UnpackedBlock& to = out[block + j];
+        for (int g = 0; g < kGroups; ++g) V::store(to.q[g] + lane * 4, Recipe::group(body, scales, j, g));
+        for (int half = 0; half < 2; ++half) {
+          V::store_float(to.scale[half] + lane, Recipe::scale(scales, j, half));
+          V::store_float(to.minimum[half] + lane, Recipe::minimum(scales, j, half));
+        }
+      }
+    }
+  }
+}
+
+template <class V, class Recipe, int S>
+void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc) {
+  UnpackedBlock left[8], right[8];
+  for (int64_t block = 0; block < blocks; block += 8) {
+    const int64_t count = blocks - block < 8 ? blocks - block : 8;
+    unpack<V, Recipe>(a, block, count, left);
+    unpack<V, Recipe>(b, block, count, right);
+    unpacked_tile<V, Recipe::kKind, Recipe::kZero, S>(left, right, x.from_block(block, S), count, acc,
+                                                      block == 0);
+  }
+}
+
+template <class V, class Recipe>
+void vector_tile(Panel panel, const ActivationTile& x, int64_t blocks, float* acc) {
+  float both[kTileColumns];
+  direct_tile<V, Recipe, 1>(panel, panel, x, blocks, both);
+  __builtin_memcpy(acc, both, 16 * sizeof(float));
+}
+
+template <class V, bool kPairs, int S>
+void dense_tile(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first) {
+  if (first) __builtin_memset(acc, 0, S * kTileColumns * sizeof(float));
+  const float* values = static_cast<const float*>(x);
+  for (int64_t i = 0; i < count; ++i, values += S) {
+    for (int row = 0; row < S; ++row) {
+      for (int column = 0; column < kTileColumns; column += V::kLanes) {
+        const void* side = column < 16 ? a : b;
+        const typename V::Word w = V::load(static_cast<const std::byte*>(side) + i * kCell + column % 16 * 4);
+        float* at = acc + row * kTileColumns + column;
+        const typename V::Float sum = V::load_float(at);
+        V::store_float(at, kPairs ? V::dot_bf16(sum, w, values + row)
+                                  : V::fma((typename V::Float)w, V::broadcast(values + row), sum));
+      }
+    }
+  }
+}
+
+#include "kernels/tiles_table.h"
+
+constexpr KernelTable kTable = kernel_table<Lanes>();
+
+}  // namespace
+
+const KernelTable& kernels_portable() {
+  return kTable;
+}
+
+}  // namespace wattle

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/matmul.h"
+
+namespace wattle {
+
+/// What one instruction set offers: the same furniture in every one. Everything above this table (partition
+/// over threads, packing, shapes) is written once; everything below is compiled once for each instruction set
+/// from the same templates (recipes.h, tiles.h, epilogue.h), and only through this table is it called.
+///
+/// The order of operations of an output element depends on the instruction set and the format alone, never on
+/// the rows of a tile, its place or the path (direct or by way of unpacked blocks): batched and single rows,
+/// and any number of threads, give the same bits.
+
+constexpr int kTileRows = 6;      ///< most rows of activations of a tile
+constexpr int kTileColumns = 32;  ///< outputs of a tile: two panels
+constexpr int kGroups = 8;        ///< a block of 32 weights is 8 groups of 4
+
+/// Where a panel's two streams begin (tensor/panels.h).
+struct Panel {
+  const std::byte* heads = nullptr;
+  const std::byte* bodies = nullptr;
+};
+
+/// 16 rows x 32 weights unpacked: weight = scale * (q - zero point) - minimum. Index 0 and 1 of scale and
+/// minimum are the halves of the block where a format has two.
+struct UnpackedBlock {
+  alignas(64) uint8_t q[kGroups][64];
+  alignas(64) float scale[2][16];
+  alignas(64) float minimum[2][16];
+};
+
+/// Quantised activations of the rows of one tile; every array is [blocks of 32][rows], of halves
+/// [blocks][2][rows].
+struct ActivationTile {
+  const int8_t* q = nullptr;  ///< [blocks][rows][32]
+  const float* scale = nullptr;
+  const float* scaled_sum = nullptr;       ///< scale * sum of q
+  const float* scaled_half_sum = nullptr;  ///< the same for either half of a block
+  const int32_t* minus_sum = nullptr;      ///< negated, so that times a zero point it starts an accumulator
+  const int32_t* minus_half_sum = nullptr;
+
+  ActivationTile from_block(int64_t block, int64_t rows) const {
+    return {q + block * rows * 32,     scale + block * rows,
+            scaled_sum + block * rows, scaled_half_sum + block * rows * 2,
+            minus_sum + block * rows,  minus_half_sum + block * rows * 2};
+  }
+};
+
+/// Where quantize() writes a tile; the arrays of ActivationTile.
+struct ActivationStore {
+  int8_t* q;
+  float* scale;
+  float* scaled_sum;
+  float* scaled_half_sum;
+  int32_t* minus_sum;
+  int32_t* minus_half_sum;
+};
+
+/// One piece of a result on its way from the accumulators to memory: `rows` x `width` (at most 16) outputs.
+struct StoreJob {
+  const float* accumulators;  ///< [rows][kTileColumns]
+  const float* up;            ///< the same for the up half of a gated product, or null
+  const float* bias;          ///< [width] or null
+  const float* up_bias;
+  const float* residual;  ///< [rows, width] or null
+  int64_t residual_stride;
+  float* out;
+  int64_t out_stride;
+  int rows;
+  int width;
+  ActivationFunction function;
+};
+
+/// acc [rows][kTileColumns] (+)= x times the panels a and b over `blocks` blocks of 32.
+using DirectTile = void (*)(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc);
+/// One row times one panel, streaming: acc [16].
+using VectorTile = void (*)(Panel panel, const ActivationTile& x, int64_t blocks, float* acc);
+/// Unpacks `count` blocks of 32 from block `first` on; for K-quants both are multiples of 8.
+using Unpack = void (*)(Panel panel, int64_t first, int64_t count, UnpackedBlock* out);
+using UnpackedTile = void (*)(const UnpackedBlock* a, const UnpackedBlock* b, const ActivationTile& x,
+                              int64_t blocks, float* acc, bool first);
+/// Dense weights a, b [count][16] and x [count][rows]: floats, or pairs of bfloat16 in 32 bits.
+using DenseTile = void (*)(const void* a, const void* b, const void* x, int64_t count, float* acc,
+                           bool first);
+
+/// The kernels of a quantised format. Tiles are indexed by rows (0 is unused).
+struct FormatKernels {
+  Unpack unpack = nullptr;
+  VectorTile vector = nullptr;
+  DirectTile direct[kTileRows + 1] = {};
+  UnpackedTile unpacked[kTileRows + 1] = {};
+};
+
+/// Operations on rows of floats (elementwise.h says what each does).
+struct RowKernels {
+  void (*apply)(ActivationFunction function, float* values, int64_t count);
+  void (*softmax)(float* values, int64_t count, float scale, const float* bias);
+  void (*rms_norm)(const float* x, const float* weight, float epsilon, bool add_one, float* out,
+                   int64_t count);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float epsilon, float* out,
+                     int64_t count);
+};
+
+struct KernelTable {
+  FormatKernels formats[32];  ///< by the value of Format; entries of other formats stay empty
+  DenseTile f32[kTileRows + 1];
+  DenseTile bf16[kTileRows + 1];
+  /// Rows x [rows, k] of a tile to 8 bits, one scale a block of 32 or one a row.
+  void (*quantize)(const float* x, int64_t stride, int64_t k, int rows, bool one_scale_a_row,
+                   const ActivationStore& out);
+  void (*store)(const StoreJob& job);
+  RowKernels rows;
+
+  const FormatKernels& of(Format format) const { return formats[static_cast<uint32_t>(format)]; }
+};
+
+/// The table of the active instruction set (base/cpu.h).
+const KernelTable& kernels();
+
+// One for each instruction set; defined in isa_*.cc and called only where the processor runs it.
+const KernelTable& kernels_portable();
+const KernelTable& kernels_avx2();
+const KernelTable& kernels_avx2vnni();
+const KernelTable& kernels_avx512();
+const KernelTable& kernels_avx512vnni();
+const KernelTable& kernels_avx512bf16();
+
+}  // namespace wattle

@@ -1,0 +1,87 @@
+// A vector type of kLaneCount 32-bit lanes in the compiler's vector extension: what every instruction set
+// inherits, and nearly the whole of the portable one. Included inside the unnamed namespace of each
+// instruction set's file, which has defined kLaneCount (no template parameter: GCC 12 loses vector types
+// whose size depends on one).
+
+struct Lanes {
+  static constexpr int kLanes = kLaneCount;
+  typedef uint32_t Word __attribute__((vector_size(kLaneCount * 4)));
+  typedef int32_t Int __attribute__((vector_size(kLaneCount * 4)));
+  typedef float Float __attribute__((vector_size(kLaneCount * 4)));
+  typedef uint16_t Shorts __attribute__((vector_size(kLaneCount * 4)));
+  typedef uint8_t Bytes __attribute__((vector_size(kLaneCount * 4)));
+
+  static constexpr bool kPrefetch = false;
+
+  static Word load(const void* from) {
+    Word w;
+    __builtin_memcpy(&w, from, sizeof w);
+    return w;
+  }
+  static void store(void* to, Word w) { __builtin_memcpy(to, &w, sizeof w); }
+  static Float load_float(const void* from) { return (Float)load(from); }
+  static void store_float(void* to, Float f) { store(to, (Word)f); }
+  // x - 0 is x for every x, x + 0 is not for -0: only the former is folded into a broadcast.
+  static Float broadcast(const float* from) { return *from - Float{}; }
+  static Int broadcast(const int32_t* from) { return *from - Int{}; }
+  static Float to_float(Int i) { return __builtin_convertvector(i, Float); }
+  static Float fma(Float a, Float b, Float c) { return a * b + c; }
+  static Float fnma(Float a, Float b, Float c) { return c - a * b; }
+  static Word multiply16(Word a, Word b) { return (Word)((Shorts)a * (Shorts)b); }
+  static Word add8(Word a, Word b) { return (Word)((Bytes)a + (Bytes)b); }
+
+  /// The low 16 bits of each lane as IEEE halves. Moving exponent and mantissa to their places gives 2^-112
+  /// times the value, for subnormals too.
+  static Float low_halves(Word w) {
+    const Word size = (w & 0x7FFFu) << 13;
+    const Float finite = (Float)size * 0x1p112f;
+    const Word special = size | 0x7F800000u;
+    const Word magnitude = size >= 0x0F800000u ? special : (Word)finite;
+    return (Float)(magnitude | ((w & 0x8000u) << 16));
+  }
+  /// kLanes halves side by side.
+  static Float halves(const void* from) {
+    uint16_t codes[kLaneCount];
+    __builtin_memcpy(codes, from, sizeof codes);
+    Word w = {};
+    for (int i = 0; i < kLaneCount; ++i) w[i] = codes[i];
+    return low_halves(w);
+  }
+
+  /// Round to nearest even, for magnitudes below 2^22.
+  static Int round(Float x) {
+    const Float magic = 12582912.0f - Float{};
+    return (Int)(x + magic) - (Int)magic;
+  }
+  static void store_int8(int8_t* to, Int codes) {
+    for (int i = 0; i < kLaneCount; ++i) to[i] = static_cast<int8_t>(codes[i]);
+  }
+  static int32_t max_int(Int v) {
+    int32_t most = v[0];
+    for (int i = 1; i < kLaneCount; ++i) most = v[i] > most ? v[i] : most;
+    return most;
+  }
+  static int32_t add_int(Int v) {
+    int32_t sum = 0;
+    for (int i = 0; i < kLaneCount; ++i) sum += v[i];
+    return sum;
+  }
+
+  /// Each byte, below 16, through the table of IQ4_NL plus 128.
+  static constexpr uint8_t kIq4[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                       129, 141, 153, 166, 181, 197, 217, 241};
+  static Word lookup_iq4(Word indices) {
+    Bytes b = (Bytes)indices;
+    for (unsigned i = 0; i < sizeof b; ++i) b[i] = kIq4[b[i]];
+    return (Word)b;
+  }
+
+  /// acc + two products of bfloat16, the low one first.
+  static Float dot_bf16(Float acc, Word w, const float* pair) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, pair, 4);
+    const Word x = bits - Word{};
+    acc = (Float)(w << 16) * (Float)(x << 16) + acc;
+    return (Float)(w & 0xFFFF0000u) * (Float)(x & 0xFFFF0000u) + acc;
+  }
+};

@@ -1,0 +1,383 @@
+#include "kernels/matmul.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include <wattle/error.h>
+
+#include "base/threads.h"
+#include "kernels/packed.h"
+#include "quant/half.h"
+
+namespace wattle {
+namespace {
+
+constexpr int64_t kPanel = PanelLayout::kRows;
+/// Tiles that share one unpacking of the weights; with fewer the tile unpacks for itself.
+constexpr int64_t kFewTiles = 2;
+/// Rows of a chunk of activations, so that they stay in a second-level cache beside the weights.
+constexpr int64_t kChunkTiles = 24;
+/// Blocks of 32 unpacked at a time: 2 panels of 8 blocks are 12 KB.
+constexpr int64_t kChunkBlocks = 8;
+/// Dense weights decoded at a time: 2 panels of 128 are 16 KB.
+constexpr int64_t kChunkDense = 128;
+/// Multiply-adds under which one thread is faster than a team.
+constexpr double kSmallProduct = 100e3;
+
+/// A product as its threads see it. Columns come in pairs of panels; those of a gated product are (gate, up).
+struct Product {
+  const PackedActivations::Data& x;
+  const PackedMatrix::Data& w;
+  MatrixView out;
+  const Epilogue& epilogue;
+  const KernelTable& table;
+  int64_t pairs;
+
+  int64_t half() const { return w.panel_count() / 2; }
+  int64_t left(int64_t pair) const { return epilogue.gated ? pair : 2 * pair; }
+  int64_t right(int64_t pair) const {
+    return epilogue.gated ? pair + half() : std::min(2 * pair + 1, w.panel_count() - 1);
+  }
+};
+
+struct Range {
+  int64_t begin, end;
+};
+
+Range part(int64_t count, int64_t index, int64_t parts) {
+  return {count * index / parts, count * (index + 1) / parts};
+}
+
+/// Scratch of one thread, kept from product to product.
+struct Scratch {
+  AlignedBuffer<float> sums;
+  AlignedBuffer<UnpackedBlock> blocks;
+  AlignedBuffer<uint32_t> dense;
+};
+
+Scratch& scratch() {
+  thread_local Scratch mine;
+  return mine;
+}
+
+void store_side(const Product& p, const float* sums, int64_t first_row, int64_t rows, int64_t panel) {
+  const int64_t column = panel * kPanel;
+  const int width = static_cast<int>(std::min(kPanel, p.out.columns - column));
+  if (width <= 0) return;
+  const Epilogue& e = p.epilogue;
+  StoreJob job{};
+  job.accumulators = sums;
+  job.bias = e.bias == nullptr ? nullptr : e.bias + column;
+  if (e.gated) {
+    job.up = sums + kPanel;
+    job.up_bias = e.bias == nullptr ? nullptr : e.bias + p.out.columns + column;
+  }
+  if (e.residual.data != nullptr) {
+    job.residual = e.residual.data + first_row * e.residual.stride + column;
+    job.residual_stride = e.residual.stride;
+  }
+  job.out = p.out.data + first_row * p.out.stride + column;
+  job.out_stride = p.out.stride;
+  job.rows = static_cast<int>(rows);
+  job.width = width;
+  job.function = e.function;
+  p.table.store(job);
+}
+
+void store_pair(const Product& p, const float* sums, int64_t tile, int64_t pair) {
+  const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
+  store_side(p, sums, first, rows, p.left(pair));
+  const int64_t right = p.right(pair);
+  if (!p.epilogue.gated && right != p.left(pair)) store_side(p, sums + kPanel, first, rows, right);
+}
+
+/// A few tiles of quantised activations: weights are unpacked in registers.
+void multiply_directly(const Product& p, Range tiles, Range pairs) {
+  alignas(64) float sums[kTileRows * kTileColumns];
+  const FormatKernels& format = p.table.of(p.w.layout.format);
+  for (int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
+    const Panel a = p.w.panel(p.left(pair)), b = p.w.panel(p.right(pair));
+    for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
+      const ActivationTile x = p.x.tile(first);
+      if (rows == 1) {
+        format.vector(a, x, p.w.blocks32(), sums);
+        format.vector(b, x, p.w.blocks32(), sums + kPanel);
+      } else {
+        format.direct[rows](a, b, x, p.w.blocks32(), sums);
+      }
+      store_pair(p, sums, tile, pair);
+    }
+  }
+}
+
+/// Many tiles of quantised activations: weights are unpacked once for all of them, a chunk of blocks at a
+/// time.
+void multiply_unpacked(const Product& p, Range tiles, Range pairs) {
+  const FormatKernels& format = p.table.of(p.w.layout.format);
+  Scratch& mine = scratch();
+  mine.sums.reserve(static_cast<size_t>((tiles.end - tiles.begin) * kTileRows * kTileColumns));
+  mine.blocks.reserve(2 * kChunkBlocks);
+  UnpackedBlock* const left = mine.blocks.data();
+  UnpackedBlock* const right = left + kChunkBlocks;
+  for (int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
+    const Panel a = p.w.panel(p.left(pair)), b = p.w.panel(p.right(pair));
+    for (int64_t block = 0; block < p.w.blocks32(); block += kChunkBlocks) {
+      const int64_t count = std::min(kChunkBlocks, p.w.blocks32() - block);
+      format.unpack(a, block, count, left);
+      format.unpack(b, block, count, right);
+      for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+        const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
+        float* sums = mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns;
+        format.unpacked[rows](left, right, p.x.tile(first).from_block(block, rows), count, sums, block == 0);
+      }
+    }
+    for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      store_pair(p, mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns, tile, pair);
+    }
+  }
+}
+
+float unpacked_weight(const UnpackedBlock& block, int lane, int i, int zero, bool two_scales, int minima) {
+  const int half = i / 16;
+  const float q = static_cast<float>(block.q[i / 4][lane * 4 + i % 4] - zero);
+  const float value = block.scale[two_scales ? half : 0][lane] * q;
+  return minima == 0 ? value : value - block.minimum[minima == 2 ? half : 0][lane];
+}
+
+int zero_point(Format format) {
+  switch (format) {
+    case Format::kQ4_0:
+      return 8;
+    case Format::kQ5_0:
+      return 16;
+    case Format::kQ6_K:
+      return 32;
+    case Format::kQ3_K:
+      return 127;
+    case Format::kQ8_0:
+    case Format::kIQ4_NL:
+    case Format::kIQ4_XS:
+      return 128;
+    default:
+      return 0;
+  }
+}
+
+int minima(Format format) {
+  if (format == Format::kQ2_K) return 2;
+  const bool one = format == Format::kQ4_1 || format == Format::kQ5_1 || format == Format::kQ4_K ||
+                   format == Format::kQ5_K;
+  return one ? 1 : 0;
+}
+
+/// Weights [begin, begin + count) of a panel as cells of a dense tile: floats, or pairs of bfloat16.
+void decode_cells(const Product& p, Panel panel, int64_t begin, int64_t count, UnpackedBlock* blocks,
+                  uint32_t* out) {
+  const Format format = p.w.layout.format;
+  const bool pairs = p.x.kind == Activations::kBF16;
+  const auto put = [&](int64_t i, int64_t lane, float value) {
+    if (!pairs) {
+      out[i * kPanel + lane] = std::bit_cast<uint32_t>(value);
+    } else {
+      uint32_t& cell = out[i / 2 * kPanel + lane];
+      const uint32_t code = bfloat16_from_float(value);
+      cell = i % 2 == 0 ? code : cell | code << 16;
+    }
+  };
+  if (p.w.layout.block_weights <= 2) {
+    const auto* cells = reinterpret_cast<const uint32_t*>(panel.bodies);
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t lane = 0; lane < kPanel; ++lane) {
+        const int64_t at = begin + i;
+        if (format == Format::kF32) {
+          put(i, lane, std::bit_cast<float>(cells[at * kPanel + lane]));
+        } else {
+          const auto code = static_cast<uint16_t>(cells[at / 2 * kPanel + lane] >> (at % 2 * 16));
+          put(i, lane, format == Format::kF16 ? float_from_half(code) : float_from_bfloat16(code));
+        }
+      }
+    }
+    return;
+  }
+  // A body of 256 is unpacked whole; chunks of dense weights are 128.
+  const int64_t step = p.w.layout.block_weights / 32;
+  const int64_t first = begin / 32 / step * step;
+  const int64_t blocks_needed = (begin + count - first * 32 + 31) / 32;
+  p.table.of(format).unpack(panel, first, (blocks_needed + step - 1) / step * step, blocks);
+  const bool two_scales = format == Format::kQ6_K;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t at = begin + i - first * 32;
+    for (int64_t lane = 0; lane < kPanel; ++lane) {
+      put(i, lane,
+          unpacked_weight(blocks[at / 32], static_cast<int>(lane), static_cast<int>(at % 32),
+                          zero_point(format), two_scales, minima(format)));
+    }
+  }
+}
+
+/// Whether panels are already what the dense tile reads.
+bool is_native(const Product& p) {
+  return (p.w.layout.format == Format::kF32 && p.x.kind == Activations::kF32) ||
+         (p.w.layout.format == Format::kBF16 && p.x.kind == Activations::kBF16);
+}
+
+/// Activations in single precision or bfloat16 against any format.
+void multiply_dense(const Product& p, Range tiles, Range pairs) {
+  const bool bf16 = p.x.kind == Activations::kBF16, native = is_native(p);
+  const DenseTile* kernel = bf16 ? p.table.bf16 : p.table.f32;
+  const int64_t cell_weights = bf16 ? 2 : 1, length = p.x.dense_length();
+  Scratch& mine = scratch();
+  mine.sums.reserve(static_cast<size_t>((tiles.end - tiles.begin) * kTileRows * kTileColumns));
+  mine.dense.reserve(2 * kChunkDense * kPanel);
+  mine.blocks.reserve(2 * kChunkBlocks);
+  for (int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
+    const Panel panels[2] = {p.w.panel(p.left(pair)), p.w.panel(p.right(pair))};
+    for (int64_t begin = 0; begin < length; begin += kChunkDense) {
+      const int64_t count = std::min(kChunkDense, length - begin);
+      const void* weights[2];
+      for (int side = 0; side < 2; ++side) {
+        weights[side] = panels[side].bodies + begin * 4 * kPanel;
+        if (native) continue;
+        uint32_t* cells = mine.dense.data() + side * kChunkDense * kPanel;
+        const int64_t first = begin * cell_weights;
+        decode_cells(p, panels[side], first, std::min(count * cell_weights, p.w.k - first),
+                     mine.blocks.data(), cells);
+        weights[side] = cells;
+      }
+      for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+        const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
+        const float* x = p.x.dense.data() + first * length + begin * rows;
+        float* sums = mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns;
+        kernel[rows](weights[0], weights[1], x, count, sums, begin == 0);
+      }
+    }
+    for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      store_pair(p, mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns, tile, pair);
+    }
+  }
+}
+
+void multiply_part(const Product& p, Range tiles, Range pairs) {
+  for (int64_t begin = tiles.begin; begin < tiles.end; begin += kChunkTiles) {
+    const Range chunk{begin, std::min(begin + kChunkTiles, tiles.end)};
+    if (p.x.is_dense()) {
+      multiply_dense(p, chunk, pairs);
+    } else if (chunk.end - chunk.begin <= kFewTiles) {
+      multiply_directly(p, chunk, pairs);
+    } else {
+      multiply_unpacked(p, chunk, pairs);
+    }
+  }
+}
+
+/// Threads in rows x columns of the result, so that the largest part is as small as it can be.
+struct Grid {
+  int64_t rows = 1, columns = 1;
+};
+
+Grid best_grid(int64_t tiles, int64_t pairs, int64_t team) {
+  Grid best;
+  int64_t smallest = INT64_MAX;
+  for (int64_t rows = 1; rows <= std::min(team, tiles); ++rows) {
+    const int64_t columns = std::min(team / rows, pairs);
+    const int64_t largest = ((tiles + rows - 1) / rows) * ((pairs + columns - 1) / columns);
+    if (largest < smallest) smallest = largest, best = {rows, columns};
+  }
+  return best;
+}
+
+void multiply(const Product& p) {
+  const double size = static_cast<double>(p.x.m) * static_cast<double>(p.w.n) * static_cast<double>(p.w.k);
+  const bool alone = size < kSmallProduct || omp_in_parallel() != 0;
+  const Grid grid = best_grid(p.x.tiles(), p.pairs, alone ? 1 : threads());
+  const int64_t parts = grid.rows * grid.columns;
+  if (parts == 1) return multiply_part(p, {0, p.x.tiles()}, {0, p.pairs});
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts))
+  for (int64_t i = 0; i < parts; ++i) {
+    multiply_part(p, part(p.x.tiles(), i / grid.columns, grid.rows),
+                  part(p.pairs, i % grid.columns, grid.columns));
+  }
+}
+
+void check(const PackedActivations& x, const PackedMatrix& weights, MatrixView out,
+           const Epilogue& epilogue) {
+  const int64_t columns = epilogue.gated ? weights.n() / 2 : weights.n();
+  if (x.k() != weights.k()) {
+    fail("a product of [{}, {}] with weights [{}, {}]: the inner sizes differ", x.m(), x.k(), weights.n(),
+         weights.k());
+  }
+  if (out.rows != x.m() || out.columns != columns || (epilogue.gated && weights.n() % 2 != 0)) {
+    fail("a product of [{}, {}] with weights [{}, {}] does not fit a result of [{}, {}]", x.m(), x.k(),
+         weights.n(), weights.k(), out.rows, out.columns);
+  }
+  if (epilogue.residual.data != nullptr &&
+      (epilogue.residual.rows != out.rows || epilogue.residual.columns != out.columns)) {
+    fail("a residual of [{}, {}] does not fit a result of [{}, {}]", epilogue.residual.rows,
+         epilogue.residual.columns, out.rows, out.columns);
+  }
+  const bool dense_weights = default_activations(weights.format()) != Activations::kBlock32;
+  if (dense_weights && !x.data().is_dense()) {
+    fail("weights of {} are multiplied with activations f32 or bf16, not {}", info(weights.format()).name,
+         name(x.kind()));
+  }
+}
+
+void count(const PackedActivations& x, const PackedMatrix& weights, const MatrixView& out, Work& work) {
+  const double macs =
+      static_cast<double>(x.m()) * static_cast<double>(weights.n()) * static_cast<double>(weights.k());
+  switch (x.kind()) {
+    case Activations::kBlock32:
+    case Activations::kRow:
+      work.macs_int8 += macs;
+      break;
+    case Activations::kBF16:
+      work.macs_bf16 += macs;
+      break;
+    case Activations::kF32:
+      work.macs_fp32 += macs;
+      break;
+  }
+  work.weight_bytes += static_cast<double>(weights.bytes());
+  const double stored = x.kind() == Activations::kF32 ? 4 : x.kind() == Activations::kBF16 ? 2 : 1.125;
+  work.activation_bytes += static_cast<double>(x.m()) *
+                           (static_cast<double>(x.k()) * stored + static_cast<double>(out.columns) * 4);
+}
+
+/// Gate and up halves that do not begin on a panel: the plain product first, then the gate.
+void multiply_ungated(const PackedActivations& x, const PackedMatrix& weights, MatrixView out,
+                      const Epilogue& epilogue) {
+  Matrix both(x.m(), weights.n());
+  Epilogue plain;
+  plain.bias = epilogue.bias;
+  Work ignored;
+  matmul(x, weights, both.view(), plain, ignored);
+  for (int64_t row = 0; row < out.rows; ++row) {
+    float* gate = both.row(row).data();
+    kernels().rows.apply(epilogue.function, gate, out.columns);
+    for (int64_t i = 0; i < out.columns; ++i) {
+      const float value = gate[i] * gate[out.columns + i];
+      const bool add = epilogue.residual.data != nullptr;
+      out.row(row)[static_cast<size_t>(i)] =
+          add ? value + epilogue.residual.row(row)[static_cast<size_t>(i)] : value;
+    }
+  }
+}
+
+}  // namespace
+
+void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView out, const Epilogue& epilogue,
+            Work& work) {
+  check(x, weights, out, epilogue);
+  count(x, weights, out, work);
+  if (x.m() == 0) return;
+  if (epilogue.gated && out.columns % kPanel != 0) return multiply_ungated(x, weights, out, epilogue);
+  const PackedMatrix::Data& w = weights.data();
+  const int64_t pairs = epilogue.gated ? w.panel_count() / 2 : (w.panel_count() + 1) / 2;
+  multiply({x.data(), w, out, epilogue, kernels(), pairs});
+}
+
+}  // namespace wattle

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "kernels/kernel_table.h"
+#include "kernels/matmul.h"
+#include "tensor/panels.h"
+
+namespace wattle {
+
+struct PackedMatrix::Data {
+  PanelLayout layout;
+  int64_t n = 0, k = 0;
+  AlignedBuffer<std::byte> panels;
+
+  int64_t panel_count() const { return (n + PanelLayout::kRows - 1) / PanelLayout::kRows; }
+  int64_t blocks32() const { return k / 32; }
+  Panel panel(int64_t index) const {
+    const std::byte* heads = panels.data() + index * layout.panel_bytes(k);
+    return {heads, heads + layout.heads_bytes(k)};
+  }
+};
+
+/// Rows are cut into tiles of at most kTileRows, as even as they go; a tile's rows lie together, block by
+/// block.
+struct PackedActivations::Data {
+  Activations kind = Activations::kF32;
+  int64_t m = 0, k = 0;
+  AlignedBuffer<int8_t> q;
+  AlignedBuffer<float> scale, scaled_sum, scaled_half_sum;
+  AlignedBuffer<int32_t> minus_sum, minus_half_sum;
+  AlignedBuffer<float> dense;  ///< kF32: [k][rows] a tile; kBF16: pairs of bfloat16, [(k + 1) / 2][rows]
+
+  int64_t tiles() const { return (m + kTileRows - 1) / kTileRows; }
+  int64_t tile_begin(int64_t tile) const { return tile * m / tiles(); }
+  int64_t dense_length() const { return kind == Activations::kBF16 ? (k + 1) / 2 : k; }
+  bool is_dense() const { return kind == Activations::kF32 || kind == Activations::kBF16; }
+
+  ActivationTile tile(int64_t first_row) const {
+    const int64_t at = first_row * (k / 32);
+    return {q.data() + at * 32,     scale.data() + at,
+            scaled_sum.data() + at, scaled_half_sum.data() + at * 2,
+            minus_sum.data() + at,  minus_half_sum.data() + at * 2};
+  }
+};
+
+}  // namespace wattle

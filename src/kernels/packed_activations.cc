@@ -1,0 +1,100 @@
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include <wattle/error.h>
+
+#include "base/threads.h"
+#include "kernels/packed.h"
+#include "quant/half.h"
+
+namespace wattle {
+namespace {
+
+/// Rows of a tile to [k][rows].
+void transpose_f32(ConstMatrixView x, int64_t first, int64_t rows, float* out) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = x.data + (first + r) * x.stride;
+    for (int64_t i = 0; i < x.columns; ++i) out[i * rows + r] = from[i];
+  }
+}
+
+/// Rows of a tile to pairs of bfloat16, [(k + 1) / 2][rows], the first of a pair in the low half.
+void transpose_bf16(ConstMatrixView x, int64_t first, int64_t rows, float* out) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = x.data + (first + r) * x.stride;
+    for (int64_t i = 0; i < x.columns; i += 2) {
+      const uint32_t low = bfloat16_from_float(from[i]);
+      const uint32_t high = i + 1 < x.columns ? bfloat16_from_float(from[i + 1]) : 0u;
+      out[i / 2 * rows + r] = std::bit_cast<float>(low | high << 16);
+    }
+  }
+}
+
+void reserve(PackedActivations::Data& data) {
+  const auto rows = static_cast<size_t>(data.m);
+  if (data.is_dense()) {
+    data.dense.reserve(rows * static_cast<size_t>(data.dense_length()));
+    return;
+  }
+  const size_t blocks = rows * static_cast<size_t>(data.k / 32);
+  data.q.reserve(blocks * 32);
+  data.scale.reserve(blocks);
+  data.scaled_sum.reserve(blocks);
+  data.scaled_half_sum.reserve(blocks * 2);
+  data.minus_sum.reserve(blocks);
+  data.minus_half_sum.reserve(blocks * 2);
+}
+
+void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
+  const int64_t first = data.tile_begin(tile);
+  const int64_t rows = data.tile_begin(tile + 1) - first;
+  if (data.is_dense()) {
+    float* out = data.dense.data() + first * data.dense_length();
+    (data.kind == Activations::kBF16 ? transpose_bf16 : transpose_f32)(x, first, rows, out);
+    return;
+  }
+  const int64_t at = first * (data.k / 32);
+  kernels().quantize(x.data + first * x.stride, x.stride, data.k, static_cast<int>(rows),
+                     data.kind == Activations::kRow,
+                     {data.q.data() + at * 32, data.scale.data() + at, data.scaled_sum.data() + at,
+                      data.scaled_half_sum.data() + at * 2, data.minus_sum.data() + at,
+                      data.minus_half_sum.data() + at * 2});
+}
+
+/// Values under which a team costs more than it gives (about 10 microseconds of one core).
+constexpr int64_t kSmall = 32768;
+
+}  // namespace
+
+PackedActivations::PackedActivations() : data_(std::make_unique<Data>()) {}
+PackedActivations::PackedActivations(PackedActivations&&) noexcept = default;
+PackedActivations& PackedActivations::operator=(PackedActivations&&) noexcept = default;
+PackedActivations::~PackedActivations() = default;
+
+void PackedActivations::pack(ConstMatrixView x, Activations kind) {
+  const bool is_8bit = kind == Activations::kBlock32 || kind == Activations::kRow;
+  if (is_8bit && x.columns % 32 != 0) {
+    fail("activations of {} columns cannot be cut into blocks of 32; use --activations bf16 or f32",
+         x.columns);
+  }
+  Data& data = *data_;
+  data.kind = kind, data.m = x.rows, data.k = x.columns;
+  if (x.rows == 0) return;
+  reserve(data);
+#pragma omp parallel for schedule(static) \
+    num_threads(threads()) if (x.rows * x.columns > kSmall && x.rows > 1)
+  for (int64_t tile = 0; tile < data.tiles(); ++tile) pack_tile(data, x, tile);
+}
+
+int64_t PackedActivations::m() const {
+  return data_->m;
+}
+int64_t PackedActivations::k() const {
+  return data_->k;
+}
+Activations PackedActivations::kind() const {
+  return data_->kind;
+}
+
+}  // namespace wattle

@@ -1,0 +1,113 @@
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include <wattle/error.h>
+
+#include "base/threads.h"
+#include "kernels/packed.h"
+
+namespace wattle {
+namespace {
+
+/// Rows of `bytes` go to the matrix from row `first_row` on, which begins a panel.
+void pack_rows(PackedMatrix::Data& data, int64_t first_row, int64_t rows, const std::byte* bytes) {
+  const auto stride = static_cast<int64_t>(row_bytes(data.layout.format, static_cast<size_t>(data.k)));
+  const int64_t first_panel = first_row / PanelLayout::kRows;
+  const int64_t panels = (rows + PanelLayout::kRows - 1) / PanelLayout::kRows;
+  const int64_t panel_bytes = data.layout.panel_bytes(data.k);
+#pragma omp parallel for schedule(static) num_threads(threads())
+  for (int64_t panel = 0; panel < panels; ++panel) {
+    const int64_t row = panel * PanelLayout::kRows;
+    pack_panel(data.layout, data.k, bytes + row * stride, std::min(PanelLayout::kRows, rows - row),
+               data.panels.data() + (first_panel + panel) * panel_bytes);
+  }
+}
+
+std::unique_ptr<PackedMatrix::Data> new_matrix(Format format, int64_t n, int64_t k) {
+  if (n <= 0 || k <= 0) fail("a matrix of {} x {} has no weights to multiply with", n, k);
+  auto data = std::make_unique<PackedMatrix::Data>();
+  data->layout = panel_layout(format);
+  data->n = n, data->k = k;
+  row_bytes(format, static_cast<size_t>(k));  // Error when the block does not divide the row
+  const int64_t panel_bytes = data->layout.panel_bytes(k);
+  if (data->panel_count() > INT64_MAX / panel_bytes)
+    fail("a matrix of {} x {} is larger than any memory", n, k);
+  data->panels = AlignedBuffer<std::byte>(static_cast<size_t>(data->panel_count() * panel_bytes));
+  return data;
+}
+
+void check_bytes(std::string_view name, Format format, int64_t n, int64_t k, size_t bytes) {
+  const size_t wanted = static_cast<size_t>(n) * row_bytes(format, static_cast<size_t>(k));
+  if (bytes != wanted) {
+    fail("{}: {} bytes, but {} x {} weights of {} take {}; the file is damaged", name, bytes, n, k,
+         info(format).name, wanted);
+  }
+}
+
+}  // namespace
+
+PackedMatrix::PackedMatrix() : data_(std::make_unique<Data>()) {}
+PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
+PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
+PackedMatrix::~PackedMatrix() = default;
+
+PackedMatrix PackedMatrix::pack(Format format, int64_t n, int64_t k, std::span<const std::byte> bytes) {
+  PackedMatrix matrix;
+  matrix.data_ = new_matrix(format, n, k);
+  check_bytes("weights in memory", format, n, k, bytes.size());
+  pack_rows(*matrix.data_, 0, n, bytes.data());
+  return matrix;
+}
+
+PackedMatrix PackedMatrix::pack(const ModelFile& file, const Tensor& tensor) {
+  const Tensor* one = &tensor;
+  return pack_together(file, {&one, 1});
+}
+
+PackedMatrix PackedMatrix::pack_together(const ModelFile& file, std::span<const Tensor* const> tensors) {
+  if (tensors.empty()) fail("{}: no tensors to pack together", file.path().string());
+  const Tensor& first = *tensors.front();
+  int64_t n = 0;
+  bool whole_panels = true;
+  for (const Tensor* tensor : tensors) {
+    if (tensor->format != first.format || tensor->row_length() != first.row_length()) {
+      fail("{}: tensors {} and {} have different formats or widths and cannot be one matrix",
+           file.path().string(), first.name, tensor->name);
+    }
+    check_bytes(tensor->name, tensor->format, tensor->rows(), tensor->row_length(), tensor->bytes.size());
+    whole_panels = whole_panels && n % PanelLayout::kRows == 0;
+    n += tensor->rows();
+  }
+  PackedMatrix matrix;
+  matrix.data_ = new_matrix(first.format, n, first.row_length());
+  if (whole_panels) {
+    int64_t row = 0;
+    for (const Tensor* tensor : tensors) {
+      pack_rows(*matrix.data_, row, tensor->rows(), tensor->bytes.data());
+      file.release(*tensor);
+      row += tensor->rows();
+    }
+    return matrix;
+  }
+  std::vector<std::byte> rows;
+  for (const Tensor* tensor : tensors) rows.insert(rows.end(), tensor->bytes.begin(), tensor->bytes.end());
+  pack_rows(*matrix.data_, 0, n, rows.data());
+  for (const Tensor* tensor : tensors) file.release(*tensor);
+  return matrix;
+}
+
+int64_t PackedMatrix::n() const {
+  return data_->n;
+}
+int64_t PackedMatrix::k() const {
+  return data_->k;
+}
+Format PackedMatrix::format() const {
+  return data_->layout.format;
+}
+size_t PackedMatrix::bytes() const {
+  return data_->panels.size();
+}
+
+}  // namespace wattle

@@ -1,0 +1,255 @@
+// The tiles: rows of activations times panels, written once over a vector type V and a recipe. Included
+// inside the unnamed namespace of each instruction set's file, after recipes.h.
+
+/// Integer start of a block: the zero point times minus the sum of the activations. Where the processor
+/// multiplies full bytes as signed numbers (V::kSignedBytes), the products are of q - 128 instead.
+template <class V, class Recipe>
+inline typename V::Int start_of(const int32_t* minus_sum) {
+  constexpr int zero = Recipe::kZero >= 127 && V::kSignedBytes ? Recipe::kZero - 128 : Recipe::kZero;
+  if constexpr (zero == 0) return typename V::Int{};
+  const typename V::Int value = V::broadcast(minus_sum);
+  if constexpr (zero == -1) return -value;
+  if constexpr (zero == 127) return (value << 7) - value;
+  return value * zero;
+}
+
+/// One block of 32 of R rows (of S in the tile) times P vectors of outputs, added to sums.
+/// Floats: sums = fma(float(dot) * scale, activation scale, sums), then the minima; halves in order.
+template <class V, class Recipe, int R, int S, int P>
+inline __attribute__((always_inline)) void multiply_block(const std::byte* const (&bodies)[P],
+                                                          const typename Recipe::Scales (&scales)[P], int j,
+                                                          const ActivationTile& x, int64_t block,
+                                                          typename V::Float (&sums)[R][P]) {
+  constexpr bool kHalves = Recipe::kKind == Kind::kTwoScales;
+  constexpr bool kFullBytes = Recipe::kZero >= 127;
+  typename V::Int dot[R][P];
+  const int8_t* q = x.q + block * S * 32;
+#pragma GCC unroll 8
+  for (int g = 0; g < kGroups; ++g) {
+    if (g == 0 || (kHalves && g == 4)) {
+      const int32_t* start = kHalves ? x.minus_half_sum + (block * 2 + g / 4) * S : x.minus_sum + block * S;
+#pragma GCC unroll 6
+      for (int r = 0; r < R; ++r) {
+        dot[r][0] = start_of<V, Recipe>(start + r);
+#pragma GCC unroll 4
+        for (int p = 1; p < P; ++p) dot[r][p] = dot[r][0];
+      }
+    }
+    typename V::Word weights[P];
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) weights[p] = Recipe::group(bodies[p], scales[p], j, g);
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) {
+        dot[r][p] = V::template dot<kFullBytes>(dot[r][p], weights[p], q + r * 32 + g * 4);
+      }
+    }
+    if (g == 7 || (kHalves && g == 3)) {
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) {
+        const typename V::Float scale = Recipe::scale(scales[p], j, g / 4 % 2 * kHalves);
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r) {
+          sums[r][p] =
+              V::fma(V::to_float(dot[r][p]) * scale, V::broadcast(x.scale + block * S + r), sums[r][p]);
+        }
+      }
+    }
+  }
+  if constexpr (Recipe::kKind == Kind::kScaleMin || Recipe::kKind == Kind::kScaleTwoMins) {
+    constexpr int kMinima = Recipe::kKind == Kind::kScaleTwoMins ? 2 : 1;
+    const float* scaled = kMinima == 2 ? x.scaled_half_sum + block * 2 * S : x.scaled_sum + block * S;
+#pragma GCC unroll 2
+    for (int half = 0; half < kMinima; ++half) {
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) {
+        const typename V::Float minimum = Recipe::minimum(scales[p], j, half);
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r) {
+          sums[r][p] = V::fnma(minimum, V::broadcast(scaled + half * S + r), sums[r][p]);
+        }
+      }
+    }
+  }
+}
+
+/// R rows (of S in the tile) times P vectors of outputs over all blocks; sums go to acc [R][kTileColumns].
+template <class V, class Recipe, int R, int S, int P>
+inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P],
+                                                    const std::byte* (&bodies)[P], const ActivationTile& x,
+                                                    int64_t blocks, float* acc, bool first) {
+  typename V::Float sums[R][P];
+#pragma GCC unroll 6
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) {
+      sums[r][p] = first ? typename V::Float{} : V::load_float(acc + r * kTileColumns + p * V::kLanes);
+    }
+  }
+  for (int64_t block = 0; block < blocks; block += Recipe::kBlocks) {
+    typename Recipe::Scales scales[P];
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) {
+      if constexpr (V::kPrefetch && R == 1) V::template prefetch<Recipe::kBody>(bodies[p]);
+      Recipe::prepare(heads[p], bodies[p], scales[p]);
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < Recipe::kBlocks; ++j) {
+      multiply_block<V, Recipe, R, S, P>(bodies, scales, j, x, block + j, sums);
+    }
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) heads[p] += Recipe::kHead, bodies[p] += Recipe::kBody;
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) V::store_float(acc + r * kTileColumns + p * V::kLanes, sums[r][p]);
+  }
+}
+
+constexpr ActivationTile from_row(const ActivationTile& x, int row) {
+  return {x.q + row * 32,          x.scale + row,     x.scaled_sum + row,
+          x.scaled_half_sum + row, x.minus_sum + row, x.minus_half_sum + row};
+}
+
+/// A tile of S rows x 2 panels, cut into what the registers of V hold.
+template <class V, class Recipe, int S, int R0 = 0>
+inline void tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc, bool first) {
+  constexpr int kLeft = S - R0;
+  constexpr int R = kLeft <= V::kTileRowsAtOnce             ? kLeft
+                    : (kLeft + 1) / 2 <= V::kTileRowsAtOnce ? (kLeft + 1) / 2
+                                                            : V::kTileRowsAtOnce;
+  const ActivationTile rows = from_row(x, R0);
+  float* out = acc + R0 * kTileColumns;
+  if constexpr (V::kLanes == 16) {
+    const std::byte* heads[2] = {a.heads, b.heads};
+    const std::byte* bodies[2] = {a.bodies, b.bodies};
+    multiply<V, Recipe, R, S, 2>(heads, bodies, rows, blocks, out, first);
+  } else {
+    for (int side = 0; side < 2; ++side) {
+      const Panel panel = side == 0 ? a : b;
+      for (int lane = 0; lane < 16; lane += 2 * V::kLanes) {
+        const std::byte* heads[2] = {panel.heads + lane * 2, panel.heads + (lane + V::kLanes) * 2};
+        const std::byte* bodies[2] = {panel.bodies + lane * 4, panel.bodies + (lane + V::kLanes) * 4};
+        multiply<V, Recipe, R, S, 2>(heads, bodies, rows, blocks, out + side * 16 + lane, first);
+      }
+    }
+  }
+  if constexpr (R0 + R < S) tile<V, Recipe, S, R0 + R>(a, b, x, blocks, acc, first);
+}
+
+template <class V, Kind kKind, int kZero, int S>
+void unpacked_tile(const UnpackedBlock* a, const UnpackedBlock* b, const ActivationTile& x, int64_t blocks,
+                   float* acc, bool first) {
+  const Panel left{nullptr, reinterpret_cast<const std::byte*>(a)};
+  const Panel right{nullptr, reinterpret_cast<const std::byte*>(b)};
+  tile<V, RecipeUnpacked<V, kKind, kZero>, S>(left, right, x, blocks, acc, first);
+}
+
+/// One row times one panel: all vectors of the panel at once, so that it is read in one stream.
+template <class V, class Recipe>
+void vector_tile(Panel panel, const ActivationTile& x, int64_t blocks, float* acc) {
+  constexpr int P = 16 / V::kLanes;
+  const std::byte* heads[P];
+  const std::byte* bodies[P];
+  for (int p = 0; p < P; ++p) {
+    heads[p] = panel.heads + p * V::kLanes * 2;
+    bodies[p] = panel.bodies + p * V::kLanes * 4;
+  }
+  multiply<V, Recipe, 1, 1, P>(heads, bodies, x, blocks, acc, true);
+}
+
+template <class V, class Recipe>
+void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
+  for (int lane = 0; lane < 16; lane += V::kLanes) {
+    const std::byte* head = panel.heads + first / Recipe::kBlocks * Recipe::kHead + lane * 2;
+    const std::byte* body = panel.bodies + first / Recipe::kBlocks * Recipe::kBody + lane * 4;
+    for (int64_t block = 0; block < count; block += Recipe::kBlocks) {
+      typename Recipe::Scales scales;
+      Recipe::prepare(head, body, scales);
+#pragma GCC unroll 8
+      for (int j = 0; j < Recipe::kBlocks; ++j) {
+        UnpackedBlock& to = out[block + j];
+#pragma GCC unroll 8
+        for (int g = 0; g < kGroups; ++g) V::store(to.q[g] + lane * 4, Recipe::group(body, scales, j, g));
+        constexpr int kScales = Recipe::kKind == Kind::kTwoScales ? 2 : 1;
+        constexpr int kMinima = Recipe::kKind == Kind::kScaleTwoMins ? 2
+                                : Recipe::kKind == Kind::kScaleMin   ? 1
+                                                                     : 0;
+#pragma GCC unroll 2
+        for (int half = 0; half < kScales; ++half) {
+          V::store_float(to.scale[half] + lane, Recipe::scale(scales, j, half));
+        }
+#pragma GCC unroll 2
+        for (int half = 0; half < kMinima; ++half) {
+          V::store_float(to.minimum[half] + lane, Recipe::minimum(scales, j, half));
+        }
+      }
+      head += Recipe::kHead, body += Recipe::kBody;
+    }
+  }
+}
+
+/// Few rows: straight from the panels where the instruction set is worth the code (V::kDirect), else by way
+/// of eight unpacked blocks at a time on the stack.
+template <class V, class Recipe, int S>
+void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc) {
+  if constexpr (V::kDirect) {
+    tile<V, Recipe, S>(a, b, x, blocks, acc, true);
+  } else {
+    UnpackedBlock left[8], right[8];
+    for (int64_t block = 0; block < blocks; block += 8) {
+      const int64_t count = blocks - block < 8 ? blocks - block : 8;
+      unpack<V, Recipe>(a, block, count, left);
+      unpack<V, Recipe>(b, block, count, right);
+      unpacked_tile<V, Recipe::kKind, Recipe::kZero, S>(left, right, x.from_block(block, S), count, acc,
+                                                        block == 0);
+    }
+  }
+}
+
+/// Dense weights: lane j of cell i is weight i of row j (a pair of them for bfloat16). One chain of fused
+/// multiply-adds an output, in the order of k.
+template <class V, bool kPairs, int S>
+void dense_tile(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first) {
+  using Float = typename V::Float;
+  constexpr int P = 32 / V::kLanes < 4 ? 32 / V::kLanes : 4;
+  for (int column = 0; column < 32; column += P * V::kLanes) {
+    const std::byte* weights[P];
+    for (int p = 0; p < P; ++p) {
+      const int lane = column + p * V::kLanes;
+      weights[p] = static_cast<const std::byte*>(lane < 16 ? a : b) + lane % 16 * 4;
+    }
+    const float* values = static_cast<const float*>(x);
+    Float sums[S][P];
+#pragma GCC unroll 6
+    for (int r = 0; r < S; ++r) {
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) {
+        sums[r][p] = first ? Float{} : V::load_float(acc + r * kTileColumns + column + p * V::kLanes);
+      }
+    }
+    for (int64_t i = 0; i < count; ++i, values += S) {
+      typename V::Word w[P];
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) w[p] = V::load(weights[p]), weights[p] += kCell;
+#pragma GCC unroll 6
+      for (int r = 0; r < S; ++r) {
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) {
+          if constexpr (kPairs) {
+            sums[r][p] = V::dot_bf16(sums[r][p], w[p], values + r);
+          } else {
+            sums[r][p] = V::fma((Float)w[p], V::broadcast(values + r), sums[r][p]);
+          }
+        }
+      }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < S; ++r) {
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) V::store_float(acc + r * kTileColumns + column + p * V::kLanes, sums[r][p]);
+    }
+  }
+}

@@ -1,0 +1,43 @@
+// One entry of the table for each format; included last in each instruction set's file.
+
+template <class V, template <class> class Recipe>
+constexpr FormatKernels format_kernels() {
+  using R = Recipe<V>;
+  return {unpack<V, R>,
+          vector_tile<V, R>,
+          {nullptr, direct_tile<V, R, 1>, direct_tile<V, R, 2>, direct_tile<V, R, 3>, direct_tile<V, R, 4>,
+           direct_tile<V, R, 5>, direct_tile<V, R, 6>},
+          {nullptr, unpacked_tile<V, R::kKind, R::kZero, 1>, unpacked_tile<V, R::kKind, R::kZero, 2>,
+           unpacked_tile<V, R::kKind, R::kZero, 3>, unpacked_tile<V, R::kKind, R::kZero, 4>,
+           unpacked_tile<V, R::kKind, R::kZero, 5>, unpacked_tile<V, R::kKind, R::kZero, 6>}};
+}
+
+template <class V>
+constexpr KernelTable kernel_table() {
+  KernelTable table{};
+  const auto at = [&](Format format) -> FormatKernels& {
+    return table.formats[static_cast<uint32_t>(format)];
+  };
+  at(Format::kQ4_0) = format_kernels<V, RecipeQ4_0>();
+  at(Format::kQ4_1) = format_kernels<V, RecipeQ4_1>();
+  at(Format::kQ5_0) = format_kernels<V, RecipeQ5_0>();
+  at(Format::kQ5_1) = format_kernels<V, RecipeQ5_1>();
+  at(Format::kQ8_0) = format_kernels<V, RecipeQ8_0>();
+  at(Format::kQ2_K) = format_kernels<V, RecipeQ2_K>();
+  at(Format::kQ3_K) = format_kernels<V, RecipeQ3_K>();
+  at(Format::kQ4_K) = format_kernels<V, RecipeQ4_K>();
+  at(Format::kQ5_K) = format_kernels<V, RecipeQ5_K>();
+  at(Format::kQ6_K) = format_kernels<V, RecipeQ6_K>();
+  at(Format::kIQ4_NL) = format_kernels<V, RecipeIQ4_NL>();
+  at(Format::kIQ4_XS) = format_kernels<V, RecipeIQ4_XS>();
+  table.f32[1] = dense_tile<V, false, 1>, table.bf16[1] = dense_tile<V, true, 1>;
+  table.f32[2] = dense_tile<V, false, 2>, table.bf16[2] = dense_tile<V, true, 2>;
+  table.f32[3] = dense_tile<V, false, 3>, table.bf16[3] = dense_tile<V, true, 3>;
+  table.f32[4] = dense_tile<V, false, 4>, table.bf16[4] = dense_tile<V, true, 4>;
+  table.f32[5] = dense_tile<V, false, 5>, table.bf16[5] = dense_tile<V, true, 5>;
+  table.f32[6] = dense_tile<V, false, 6>, table.bf16[6] = dense_tile<V, true, 6>;
+  table.quantize = quantize<V>;
+  table.store = store<V>;
+  table.rows = {apply<V>, softmax<V>, rms_norm<V>, layer_norm<V>};
+  return table;
+}

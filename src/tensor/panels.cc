@@ -1,0 +1,134 @@
+#include "tensor/panels.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <wattle/error.h>
+
+namespace wattle {
+namespace {
+
+constexpr int64_t kRows = PanelLayout::kRows;
+
+/// Bit 4t+i goes to bit 8i+t: an 8 x 4 transpose of bits.
+uint32_t spread_high_bits(uint32_t bits) {
+  uint32_t spread = 0;
+  for (int t = 0; t < 8; ++t) {
+    const uint32_t group = bits >> (4 * t) & 15u;
+    spread |= ((group & 1u) | (group & 2u) << 7 | (group & 4u) << 14 | (group & 8u) << 21) << t;
+  }
+  return spread;
+}
+
+uint32_t gather_high_bits(uint32_t spread) {
+  uint32_t bits = 0;
+  for (int t = 0; t < 8; ++t) {
+    const uint32_t group = spread >> t;
+    bits |= ((group & 1u) | (group >> 7 & 2u) | (group >> 14 & 4u) | (group >> 21 & 8u)) << (4 * t);
+  }
+  return bits;
+}
+
+/// The cell that holds a block's high bits, or -1.
+int64_t high_bits_cell(Format format) {
+  if (format == Format::kQ5_0) return 0;
+  if (format == Format::kQ5_1) return 1;
+  return -1;
+}
+
+uint32_t flip_of(Format format) {
+  return format == Format::kQ8_0 ? 0x80808080u : 0u;
+}
+
+/// Bytes that row `block` has left in the file: less than a block only for an odd last F16 or BF16 weight.
+int64_t bytes_of_block(const PanelLayout& layout, int64_t k, int64_t block) {
+  if (layout.block_weights > 2) return layout.block_bytes;
+  const int64_t weights = std::min(layout.block_weights, k - block * layout.block_weights);
+  return layout.block_bytes * weights / layout.block_weights;
+}
+
+}  // namespace
+
+PanelLayout panel_layout(Format format) {
+  PanelLayout layout;
+  layout.format = format;
+  switch (format) {
+    case Format::kF32:
+      return layout;
+    case Format::kF16:
+    case Format::kBF16:
+      layout.block_weights = 2;
+      return layout;
+    case Format::kI8:
+    case Format::kI16:
+    case Format::kI32:
+    case Format::kI64:
+    case Format::kF64:
+      fail("format {} is not one of weights that a product reads; convert the tensor first",
+           info(format).name);
+    default:
+      break;
+  }
+  layout.block_weights = static_cast<int64_t>(info(format).block_weights);
+  layout.block_bytes = static_cast<int64_t>(info(format).block_bytes);
+  layout.cells = layout.block_bytes / 4;
+  if (layout.block_bytes % 4 != 0) {
+    const bool scale_is_last = format == Format::kQ3_K || format == Format::kQ6_K;
+    layout.head_offset = scale_is_last ? layout.block_bytes - 2 : 0;
+  }
+  return layout;
+}
+
+void pack_panel(const PanelLayout& layout, int64_t k, const std::byte* first_row, int64_t rows,
+                std::byte* panel) {
+  const int64_t blocks = layout.blocks(k);
+  const int64_t stride = static_cast<int64_t>(row_bytes(layout.format, static_cast<size_t>(k)));
+  const int64_t cells_at = layout.head_offset == 0 ? 2 : 0;
+  const int64_t high_bits = high_bits_cell(layout.format);
+  const uint32_t flip = flip_of(layout.format);
+  std::byte* body = panel + layout.heads_bytes(k);
+  if (layout.has_head()) std::memset(panel, 0, static_cast<size_t>(layout.heads_bytes(k)));
+  for (int64_t block = 0; block < blocks; ++block, body += layout.body_bytes()) {
+    const std::byte* source = first_row + block * layout.block_bytes;
+    const auto size = static_cast<size_t>(bytes_of_block(layout, k, block));
+    if (rows < kRows) std::memset(body, 0, static_cast<size_t>(layout.body_bytes()));
+    for (int64_t row = 0; row < rows; ++row, source += stride) {
+      if (layout.has_head()) {
+        std::memcpy(panel + (block * kRows + row) * 2, source + layout.head_offset, 2);
+      }
+      for (int64_t cell = 0; cell < layout.cells; ++cell) {
+        uint32_t bits = 0;
+        std::memcpy(&bits, source + cells_at + cell * 4, std::min<size_t>(4, size));
+        bits = cell == high_bits ? spread_high_bits(bits) : bits ^ flip;
+        std::memcpy(body + (cell * kRows + row) * 4, &bits, 4);
+      }
+    }
+  }
+}
+
+void unpack_panel(const PanelLayout& layout, int64_t k, const std::byte* panel, int64_t rows,
+                  std::byte* first_row) {
+  const int64_t blocks = layout.blocks(k);
+  const int64_t stride = static_cast<int64_t>(row_bytes(layout.format, static_cast<size_t>(k)));
+  const int64_t cells_at = layout.head_offset == 0 ? 2 : 0;
+  const int64_t high_bits = high_bits_cell(layout.format);
+  const uint32_t flip = flip_of(layout.format);
+  const std::byte* body = panel + layout.heads_bytes(k);
+  for (int64_t block = 0; block < blocks; ++block, body += layout.body_bytes()) {
+    std::byte* target = first_row + block * layout.block_bytes;
+    const auto size = static_cast<size_t>(bytes_of_block(layout, k, block));
+    for (int64_t row = 0; row < rows; ++row, target += stride) {
+      if (layout.has_head()) {
+        std::memcpy(target + layout.head_offset, panel + (block * kRows + row) * 2, 2);
+      }
+      for (int64_t cell = 0; cell < layout.cells; ++cell) {
+        uint32_t bits;
+        std::memcpy(&bits, body + (cell * kRows + row) * 4, 4);
+        bits = cell == high_bits ? gather_high_bits(bits) : bits ^ flip;
+        std::memcpy(target + cells_at + cell * 4, &bits, std::min<size_t>(4, size));
+      }
+    }
+  }
+}
+
+}  // namespace wattle

@@ -1,0 +1,397 @@
+// Every quantised format under every instruction set that this machine runs, against the scalar truth: the
+// weights as quant decodes them, the activations as they were quantised, summed in double precision.
+#include "kernels/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include <wattle/error.h>
+
+#include "base/cpu.h"
+#include "base/threads.h"
+#include "kernels/packed.h"
+#include "quant/half.h"
+
+namespace wattle {
+namespace {
+
+const std::vector<Format> kQuantised = {Format::kQ4_0, Format::kQ4_1, Format::kQ5_0,   Format::kQ5_1,
+                                        Format::kQ8_0, Format::kQ2_K, Format::kQ3_K,   Format::kQ4_K,
+                                        Format::kQ5_K, Format::kQ6_K, Format::kIQ4_NL, Format::kIQ4_XS};
+
+/// Offsets of the IEEE halves of a block, which random bytes must not make infinite.
+std::vector<size_t> halves_of(Format format) {
+  switch (format) {
+    case Format::kQ4_1:
+    case Format::kQ5_1:
+    case Format::kQ4_K:
+    case Format::kQ5_K:
+      return {0, 2};
+    case Format::kQ2_K:
+      return {80, 82};
+    case Format::kQ3_K:
+      return {108};
+    case Format::kQ6_K:
+      return {208};
+    default:
+      return {0};
+  }
+}
+
+enum class Fill { kRandom, kZeroBytes, kOneBits, kDenormalScales, kLargeScales };
+
+std::vector<std::byte> random_blocks(Format format, int64_t n, int64_t k, std::mt19937& random, Fill fill) {
+  const FormatInfo& row = info(format);
+  const size_t blocks = static_cast<size_t>(n * k) / row.block_weights;
+  std::vector<std::byte> bytes(blocks * row.block_bytes);
+  for (std::byte& b : bytes) {
+    b = fill == Fill::kZeroBytes ? std::byte{0}
+        : fill == Fill::kOneBits ? std::byte{255}
+                                 : std::byte(random() & 255);
+  }
+  std::uniform_real_distribution<float> scale(-1.0f, 1.0f);
+  for (size_t block = 0; block < blocks; ++block) {
+    for (const size_t at : halves_of(format)) {
+      float value = scale(random) * 0.01f;
+      if (fill == Fill::kDenormalScales) value = scale(random) * 5e-5f;
+      if (fill == Fill::kLargeScales) value = scale(random) * 60000.0f;
+      const uint16_t half = half_from_float(value);
+      std::memcpy(bytes.data() + block * row.block_bytes + at, &half, 2);
+    }
+  }
+  return bytes;
+}
+
+Matrix random_rows(int64_t m, int64_t k, std::mt19937& random) {
+  Matrix x(m, k);
+  std::normal_distribution<float> normal;
+  for (int64_t i = 0; i < m * k; ++i) x.data()[i] = normal(random);
+  return x;
+}
+
+/// What the kernels read of x: quantised by blocks of 32 (or by rows) and multiplied out again.
+std::vector<double> read_back(const PackedActivations& x) {
+  const PackedActivations::Data& data = x.data();
+  std::vector<double> values(static_cast<size_t>(data.m * data.k));
+  for (int64_t tile = 0; tile < data.tiles(); ++tile) {
+    const int64_t first = data.tile_begin(tile), rows = data.tile_begin(tile + 1) - first;
+    const ActivationTile t = data.tile(first);
+    for (int64_t block = 0; block < data.k / 32; ++block) {
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t i = 0; i < 32; ++i) {
+          values[static_cast<size_t>((first + r) * data.k + block * 32 + i)] =
+              static_cast<double>(t.q[(block * rows + r) * 32 + i]) * t.scale[block * rows + r];
+        }
+      }
+    }
+  }
+  return values;
+}
+
+struct Truth {
+  double value, magnitude;
+};
+
+Truth truth(const std::vector<double>& x, const std::vector<float>& w, int64_t row, int64_t column,
+            int64_t k) {
+  Truth t{0, 0};
+  for (int64_t i = 0; i < k; ++i) {
+    const double product = x[static_cast<size_t>(row * k + i)] * w[static_cast<size_t>(column * k + i)];
+    t.value += product;
+    t.magnitude += std::abs(product);
+  }
+  return t;
+}
+
+class Products : public testing::TestWithParam<std::tuple<Isa, Format>> {
+ protected:
+  void SetUp() override { force_isa(std::get<0>(GetParam())); }
+  void TearDown() override { force_isa(runnable_isas().back()); }
+  Format format() const { return std::get<1>(GetParam()); }
+  int64_t block() const { return static_cast<int64_t>(info(format()).block_weights); }
+};
+
+Matrix product(const PackedMatrix& w, ConstMatrixView x, Activations kind) {
+  PackedActivations packed;
+  packed.pack(x, kind);
+  Matrix out(x.rows, w.n());
+  Work work;
+  matmul(packed, w, out.view(), {}, work);
+  return out;
+}
+
+void expect_close(const PackedMatrix& w, const std::vector<float>& weights, ConstMatrixView x,
+                  Activations kind) {
+  PackedActivations packed;
+  packed.pack(x, kind);
+  const std::vector<double> values = read_back(packed);
+  const Matrix out = product(w, x, kind);
+  for (int64_t row = 0; row < x.rows; ++row) {
+    for (int64_t column = 0; column < w.n(); ++column) {
+      const Truth t = truth(values, weights, row, column, x.columns);
+      // Formats with a minimum cancel scale * q against it, so the terms are larger than their sum.
+      ASSERT_NEAR(out.row(row)[static_cast<size_t>(column)], t.value, 4e-6 * t.magnitude + 1e-30)
+          << "row " << row << " of " << x.rows << ", column " << column;
+    }
+  }
+}
+
+TEST_P(Products, AgreeWithTheScalarTruthForOneToTwentyRows) {
+  std::mt19937 random(7);
+  const int64_t n = 53, k = block() * (block() == 32 ? 5 : 2);
+  const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
+  std::vector<float> weights(static_cast<size_t>(n * k));
+  decode(format(), bytes, weights);
+  const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
+  for (int64_t m = 1; m <= 20; ++m) {
+    const Matrix x = random_rows(m, k, random);
+    expect_close(w, weights, x.view(), Activations::kBlock32);
+    if (HasFailure()) return;
+  }
+}
+
+TEST_P(Products, AgreeOnAdversarialBlocks) {
+  std::mt19937 random(8);
+  for (const Fill fill : {Fill::kZeroBytes, Fill::kOneBits, Fill::kDenormalScales, Fill::kLargeScales}) {
+    const int64_t n = 17, k = block() == 32 ? 96 : 256;
+    const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, fill);
+    std::vector<float> weights(static_cast<size_t>(n * k));
+    decode(format(), bytes, weights);
+    const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
+    for (const int64_t m : {1, 4, 6, 13, 31}) {
+      Matrix x = random_rows(m, k, random);
+      for (int64_t i = 0; i < k; ++i) x.row(0)[static_cast<size_t>(i)] = i % 3 == 0 ? -8.0f : 8.0f;
+      expect_close(w, weights, x.view(), Activations::kBlock32);
+      expect_close(w, weights, x.view(), Activations::kRow);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(Products, GiveTheSameBitsForAnyBatchAndAnyThreads) {
+  std::mt19937 random(9);
+  const int64_t n = 208, k = block() == 32 ? 416 : 512, m = 41;
+  const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
+  const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
+  const Matrix x = random_rows(m, k, random);
+  for (const Activations kind : {Activations::kBlock32, Activations::kF32, Activations::kBF16}) {
+    set_threads(2);
+    const Matrix whole = product(w, x.view(), kind);
+    set_threads(1);
+    const Matrix alone = product(w, x.view(), kind);
+    ASSERT_EQ(std::memcmp(whole.data(), alone.data(), sizeof(float) * static_cast<size_t>(m * n)), 0)
+        << name(kind);
+    int64_t begin = 0;
+    for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 13}) {
+      const Matrix part = product(w, x.view().rows_from(begin, rows), kind);
+      ASSERT_EQ(
+          std::memcmp(part.data(), whole.data() + begin * n, sizeof(float) * static_cast<size_t>(rows * n)),
+          0)
+          << rows << " rows, " << name(kind);
+      begin += rows;
+    }
+  }
+}
+
+TEST_P(Products, ReadFloatActivationsWithoutQuantisingThem) {
+  std::mt19937 random(10);
+  const int64_t n = 40, k = block() == 32 ? 160 : 512, m = 9;
+  const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
+  std::vector<float> weights(static_cast<size_t>(n * k));
+  decode(format(), bytes, weights);
+  const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
+  const Matrix x = random_rows(m, k, random);
+  const std::vector<double> values(x.data(), x.data() + m * k);
+  for (const Activations kind : {Activations::kF32, Activations::kBF16}) {
+    const Matrix out = product(w, x.view(), kind);
+    const double tolerance = kind == Activations::kF32 ? 2e-6 : 8e-3;
+    for (int64_t row = 0; row < m; ++row) {
+      for (int64_t column = 0; column < n; ++column) {
+        const Truth t = truth(values, weights, row, column, k);
+        ASSERT_NEAR(out.row(row)[static_cast<size_t>(column)], t.value, tolerance * t.magnitude + 1e-30);
+      }
+    }
+  }
+}
+
+TEST_P(Products, CarryNanAndInfinity) {
+  std::mt19937 random(11);
+  const int64_t n = 20, k = block() * 2, m = 7;
+  const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
+  const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
+  Matrix x = random_rows(m, k, random);
+  x.row(1)[5] = NAN;
+  x.row(3)[static_cast<size_t>(k - 1)] = INFINITY;
+  for (const Activations kind : {Activations::kBlock32, Activations::kRow, Activations::kF32}) {
+    const Matrix out = product(w, x.view(), kind);
+    for (int64_t row = 0; row < m; ++row) {
+      for (int64_t column = 0; column < n; ++column) {
+        const float value = out.row(row)[static_cast<size_t>(column)];
+        if (row == 1) {
+          ASSERT_TRUE(std::isnan(value));
+        } else if (row == 3) {
+          ASSERT_FALSE(std::isfinite(value) && kind != Activations::kF32);
+        } else {
+          ASSERT_TRUE(std::isfinite(value));
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Products, ReadUnalignedBytes) {
+  std::mt19937 random(12);
+  const int64_t n = 18, k = block(), m = 3;
+  const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
+  std::vector<std::byte> shifted(bytes.size() + 1);
+  std::copy(bytes.begin(), bytes.end(), shifted.begin() + 1);
+  const PackedMatrix a = PackedMatrix::pack(format(), n, k, bytes);
+  const PackedMatrix b = PackedMatrix::pack(format(), n, k, std::span(shifted).subspan(1));
+  const Matrix x = random_rows(m, k, random);
+  const Matrix left = product(a, x.view(), Activations::kBlock32),
+               right = product(b, x.view(), Activations::kBlock32);
+  EXPECT_EQ(std::memcmp(left.data(), right.data(), sizeof(float) * static_cast<size_t>(m * n)), 0);
+}
+
+std::string label(const testing::TestParamInfo<std::tuple<Isa, Format>>& param) {
+  std::string text(name(std::get<0>(param.param)));
+  for (char& c : text) c = c == '-' ? '_' : c;
+  return text + "_" + std::string(info(std::get<1>(param.param)).name);
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, Products,
+                         testing::Combine(testing::ValuesIn(runnable_isas().begin(), runnable_isas().end()),
+                                          testing::ValuesIn(kQuantised)),
+                         label);
+
+class DenseProducts : public testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override { force_isa(GetParam()); }
+  void TearDown() override { force_isa(runnable_isas().back()); }
+};
+
+std::vector<std::byte> dense_bytes(Format format, const Matrix& weights) {
+  const auto count = static_cast<size_t>(weights.rows() * weights.columns());
+  std::vector<std::byte> bytes(count * info(format).block_bytes);
+  for (size_t i = 0; i < count; ++i) {
+    const float value = weights.data()[i];
+    if (format == Format::kF32) {
+      std::memcpy(bytes.data() + i * 4, &value, 4);
+    } else {
+      const uint16_t code = format == Format::kF16 ? half_from_float(value) : bfloat16_from_float(value);
+      std::memcpy(bytes.data() + i * 2, &code, 2);
+    }
+  }
+  return bytes;
+}
+
+TEST_P(DenseProducts, AgreeWithTheTruthAndGiveTheSameBitsForAnyBatch) {
+  std::mt19937 random(13);
+  const int64_t n = 85, k = 301, m = 20;
+  const Matrix values = random_rows(n, k, random), x = random_rows(m, k, random);
+  for (const Format format : {Format::kF32, Format::kF16, Format::kBF16}) {
+    const std::vector<std::byte> bytes = dense_bytes(format, values);
+    std::vector<float> weights(static_cast<size_t>(n * k));
+    decode(format, bytes, weights);
+    const PackedMatrix w = PackedMatrix::pack(format, n, k, bytes);
+    const std::vector<double> input(x.data(), x.data() + m * k);
+    for (const Activations kind : {Activations::kF32, Activations::kBF16}) {
+      const Matrix out = product(w, x.view(), kind);
+      for (int64_t row = 0; row < m; ++row) {
+        for (int64_t column = 0; column < n; ++column) {
+          const Truth t = truth(input, weights, row, column, k);
+          const double tolerance = kind == Activations::kF32 ? 2e-6 : 8e-3;
+          ASSERT_NEAR(out.row(row)[static_cast<size_t>(column)], t.value, tolerance * t.magnitude);
+        }
+        const Matrix one = product(w, x.view().rows_from(row, 1), kind);
+        ASSERT_EQ(std::memcmp(one.data(), out.row(row).data(), sizeof(float) * static_cast<size_t>(n)), 0);
+      }
+    }
+  }
+}
+
+float plain_function(ActivationFunction function, float x) {
+  switch (function) {
+    case ActivationFunction::kNone:
+      return x;
+    case ActivationFunction::kRelu:
+      return x < 0 ? 0 : x;
+    case ActivationFunction::kSilu:
+      return x / (1 + std::exp(-x));
+    case ActivationFunction::kTanh:
+      return std::tanh(x);
+    case ActivationFunction::kGelu:
+      return 0.5f * x * (1 + std::erf(x * 0.70710678f));
+    case ActivationFunction::kGeluTanh:
+      return 0.5f * x * (1 + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+  }
+  return x;
+}
+
+TEST_P(DenseProducts, FuseBiasFunctionGateAndResidual) {
+  std::mt19937 random(14);
+  for (const int64_t n : {64, 46}) {  // halves that do and do not begin on a panel
+    const int64_t k = 64, m = 7;
+    const Matrix values = random_rows(n, k, random), x = random_rows(m, k, random);
+    const PackedMatrix w = PackedMatrix::pack(Format::kF32, n, k, dense_bytes(Format::kF32, values));
+    const Matrix bias = random_rows(1, n, random), residual = random_rows(m, n, random);
+    const Matrix plain = product(w, x.view(), Activations::kF32);
+    PackedActivations packed;
+    packed.pack(x.view(), Activations::kF32);
+    Work work;
+    for (const ActivationFunction function :
+         {ActivationFunction::kNone, ActivationFunction::kGelu, ActivationFunction::kGeluTanh,
+          ActivationFunction::kSilu, ActivationFunction::kRelu, ActivationFunction::kTanh}) {
+      Matrix out(m, n);
+      matmul(packed, w, out.view(), {bias.data(), function, false, residual.view()}, work);
+      Matrix gated(m, n / 2);
+      matmul(packed, w, gated.view(), {bias.data(), function, true, residual.view().columns_from(0, n / 2)},
+             work);
+      for (int64_t row = 0; row < m; ++row) {
+        for (int64_t i = 0; i < n; ++i) {
+          const float wanted =
+              plain_function(function, plain.row(row)[i] + bias.data()[i]) + residual.row(row)[i];
+          ASSERT_NEAR(out.row(row)[i], wanted, 2e-5);
+        }
+        for (int64_t i = 0; i < n / 2; ++i) {
+          const float gate = plain_function(function, plain.row(row)[i] + bias.data()[i]);
+          const float up = plain.row(row)[n / 2 + i] + bias.data()[n / 2 + i];
+          ASSERT_NEAR(gated.row(row)[i], gate * up + residual.row(row)[i], 5e-4);
+        }
+      }
+    }
+    EXPECT_EQ(work.macs_fp32, 12.0 * static_cast<double>(m * n * k));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, DenseProducts,
+                         testing::ValuesIn(runnable_isas().begin(), runnable_isas().end()),
+                         [](const testing::TestParamInfo<Isa>& param) {
+                           std::string text(name(param.param));
+                           for (char& c : text) c = c == '-' ? '_' : c;
+                           return text;
+                         });
+
+TEST(Shapes, ThatDoNotFitAreRefused) {
+  std::vector<std::byte> bytes(18 * 16);
+  EXPECT_THROW(PackedMatrix::pack(Format::kQ4_0, 16, 48, bytes), Error);
+  EXPECT_THROW(PackedMatrix::pack(Format::kQ4_0, 0, 32, {}), Error);
+  EXPECT_THROW(PackedMatrix::pack(Format::kQ4_0, 15, 32, bytes), Error);
+  const PackedMatrix w = PackedMatrix::pack(Format::kQ4_0, 16, 32, bytes);
+  Matrix x(3, 33), y(3, 32), out(3, 16), narrow(3, 15);
+  PackedActivations packed;
+  EXPECT_THROW(packed.pack(x.view(), Activations::kBlock32), Error);
+  packed.pack(y.view(), Activations::kBlock32);
+  Work work;
+  EXPECT_THROW(matmul(packed, w, narrow.view(), {}, work), Error);
+  PackedActivations none;
+  none.pack(y.view().rows_from(0, 0), Activations::kBlock32);
+  EXPECT_NO_THROW(matmul(none, w, out.view().rows_from(0, 0), {}, work));
+}
+
+}  // namespace
+}  // namespace wattle
