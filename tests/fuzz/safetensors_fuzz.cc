@@ -1,0 +1,20 @@
+#include <wattle/error.h>
+
+#include "file/samples.h"
+#include "fuzz/fuzz.h"
+
+using namespace wattle;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  try {
+    samples::read(samples::Kind::kSafetensors,
+                  samples::to_bytes({reinterpret_cast<const char*>(data), size}));
+  } catch (const Error&) {
+  }
+  return 0;
+}
+
+std::vector<std::string> fuzz_seeds() {
+  return {samples::safetensors(),
+          samples::safetensors(R"({"s":{"dtype":"I64","shape":[],"data_offsets":[0,8]}})", 8)};
+}
