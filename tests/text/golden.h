@@ -24,6 +24,7 @@ inline void set_all(const nlohmann::json& keys, Metadata& metadata) {
     if (value.is_boolean()) metadata.set(key, Value::of(value.get<bool>()));
     if (value.is_number_integer()) metadata.set(key, Value::of(value.get<int64_t>()));
     if (!value.is_array()) continue;
+    if (value.empty()) continue;
     if (value[0].is_string()) metadata.set(key, Value::of(value.get<std::vector<std::string>>()));
     if (value[0].is_number_float()) metadata.set(key, Value::of(value.get<std::vector<double>>()));
     if (value[0].is_number_integer()) metadata.set(key, Value::of(value.get<std::vector<int64_t>>()));
