@@ -1,6 +1,7 @@
 // Running Average Power Limit counters by their three doors: perf events (64 bits, never wrap), powercap
 // files, model- specific registers. Intel SDM volume 3B, section 15.10; AMD PPR, "RAPL" registers; Linux
 // Documentation/power/powercap.
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -19,7 +20,7 @@ namespace {
 // modelled by the processor itself and miss part of what depends on the data (Schoene et al. 2021, CLUSTER):
 // 10 %.
 constexpr double kIntelAccuracy = 0.05, kAmdAccuracy = 0.10;
-constexpr int kTwinReadings = 4;
+constexpr int kTwinReadings = 8;
 
 double accuracy(Machine& machine) {
   return describe_processor(machine).vendor == "GenuineIntel" ? kIntelAccuracy : kAmdAccuracy;
@@ -63,7 +64,7 @@ std::vector<int> find_twins(Machine& machine, Source& source) {
         moved += step_a != 0;
         equal_steps += step_a == step_b && step_a != 0 && readings[i][a].ok && readings[i][b].ok;
       }
-      if (moved > 0 && equal_steps >= std::max(1, moved - 1)) twins[a] = static_cast<int>(b);
+      if (moved > 0 && 2 * equal_steps >= moved) twins[a] = static_cast<int>(b);
     }
   }
   return twins;
@@ -151,6 +152,9 @@ std::vector<std::string> powercap_zones(Machine& machine) {
       zones.push_back(root + "/" + entry + "/" + inner);
     }
   }
+  // The registers come before their memory-mapped copies, which are known by having the same names.
+  std::stable_partition(zones.begin(), zones.end(),
+                        [](const std::string& zone) { return zone.find("-mmio") == std::string::npos; });
   return zones;
 }
 
