@@ -1,17 +1,179 @@
+#include <algorithm>
+
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/cpu.h"
 #include "base/threads.h"
 #include "cli/verbs.h"
+#include "meter/machine_meter.h"
+#include "meter/machine_state.h"
+#include "meter/survey.h"
 
 namespace wattle {
+namespace {
+
+struct DoctorFlags {
+  std::string root = "/";
+  double seconds = 0.5;
+  bool json = false;
+};
+
+struct Diagnosis {
+  MachineState state;
+  std::vector<SourceCheck> sources;
+  PowerProfile profile;
+  std::string chosen, notice;
+  Grade grade;
+};
+
+Diagnosis diagnose(const DoctorFlags& flags) {
+  Diagnosis found;
+  const auto machine = open_machine(flags.root);
+  found.state = machine_state(*machine);
+  found.sources = survey_sources(*machine, flags.seconds);
+  for (SourceCheck& source : found.sources) {
+    // No module brings a counter that the host does not pass on.
+    if (found.state.processor.virtual_machine && source.cure.find("modprobe") != std::string::npos) source.cure.clear();
+  }
+  found.profile = find_profile(found.state.processor);
+  MeterOptions options;
+  options.root = flags.root;
+  const MachineMeter meter(open_machine(flags.root), options, false);
+  found.chosen = meter.source();
+  found.notice = meter.notice();
+  found.grade = meter.grade();
+  return found;
+}
+
+std::string yes_no(const std::optional<bool>& value) {
+  return !value ? "not shown" : *value ? "on" : "off";
+}
+
+template <typename T>
+std::string shown(const std::optional<T>& value, const char* unit) {
+  return value ? fmt::format("{:.6g}{}", *value, unit) : "not shown";
+}
+
+void print_zone(const ZoneCheck& zone, bool last) {
+  const Channel& channel = zone.channel;
+  fmt::print("  {} {:<16} {:<9} {}", last ? "└─" : "├─", channel.name, channel.scope,
+             zone.fault.empty() ? fmt::format("{:.2f} W", zone.watts) : "FAULT: " + zone.fault);
+  if (zone.fault.empty() && zone.refresh_seconds > 0)
+    fmt::print(", new every {:.3g} ms", 1000 * zone.refresh_seconds);
+  fmt::print("{}\n", channel.left_out.empty() ? "  [counted]" : "  [left out: " + channel.left_out + "]");
+}
+
+void print_sources(const Diagnosis& found) {
+  fmt::print("\nenergy sources\n");
+  for (const SourceCheck& source : found.sources) {
+    if (!source.obstacle.empty()) {
+      fmt::print("  {:<17} no: {}{}\n", source.name, source.obstacle,
+                 source.cure.empty() ? "" : "; try: " + source.cure);
+      continue;
+    }
+    fmt::print("  {:<17} yes\n", source.name);
+    for (size_t i = 0; i < source.zones.size(); ++i)
+      print_zone(source.zones[i], i + 1 == source.zones.size());
+  }
+  fmt::print("  model             {}: idle {:.2f} W, full load {:.2f} W a thread ({:.2f} to {:.2f}), {}\n",
+             found.profile.name, found.profile.idle_watts_per_thread.value,
+             found.profile.full_watts_per_thread.value, found.profile.full_watts_per_thread.low,
+             found.profile.full_watts_per_thread.high, found.profile.source);
+  fmt::print("\nused by default   {} ({})\n", found.chosen, name(found.grade));
+  if (!found.notice.empty()) fmt::print("                  {}\n", found.notice);
+}
+
+void print_diagnosis(const Diagnosis& found, bool own_machine) {
+  const MachineState& state = found.state;
+  fmt::print(
+      "processor         {}{}\n", state.processor.name.empty() ? "unknown" : state.processor.name,
+      state.processor.virtual_machine ? " (virtual machine: counters and clocks are mostly hidden)" : "");
+  fmt::print("hardware threads  {}\n", state.processor.threads);
+  if (own_machine) {
+    fmt::print("threads used      {}\n", threads());
+    for (const Isa isa : runnable_isas())
+      fmt::print("instruction set   {}{}\n", name(isa), isa == active_isa() ? " (used)" : "");
+  }
+  fmt::print("governor          {}\n", state.governor.empty() ? "not shown" : state.governor);
+  fmt::print("turbo             {}\n", yes_no(state.turbo));
+  fmt::print("SMT               {}\n", yes_no(state.smt));
+  fmt::print("clock             {}\n", shown(state.megahertz, " MHz"));
+  fmt::print("temperature       {}\n", shown(state.degrees, " C"));
+  fmt::print("throttled         {}\n", shown(state.throttle_events, " times since the start"));
+  fmt::print("stolen time       {:.2f} s of {:.0f} s busy since the start\n", state.stolen_seconds,
+             state.busy_seconds);
+  fmt::print("load              {}\n", shown(state.load, ""));
+  print_sources(found);
+}
+
+nlohmann::ordered_json diagnosis_json(const Diagnosis& found, bool own_machine) {
+  const auto optional = [](const auto& value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+  };
+  const MachineState& state = found.state;
+  nlohmann::ordered_json json;
+  json["processor"] = {{"name", state.processor.name},
+                       {"threads", state.processor.threads},
+                       {"virtual_machine", state.processor.virtual_machine}};
+  json["instruction_sets"] = nlohmann::ordered_json::array();
+  if (own_machine) {
+    for (const Isa isa : runnable_isas()) json["instruction_sets"].push_back(name(isa));
+  }
+  json["state"] = {{"governor", state.governor},
+                   {"turbo", optional(state.turbo)},
+                   {"smt", optional(state.smt)},
+                   {"megahertz", optional(state.megahertz)},
+                   {"degrees", optional(state.degrees)},
+                   {"throttle_events", optional(state.throttle_events)},
+                   {"stolen_seconds", state.stolen_seconds},
+                   {"load", optional(state.load)}};
+  json["sources"] = nlohmann::ordered_json::array();
+  for (const SourceCheck& source : found.sources) {
+    nlohmann::ordered_json entry = {{"name", source.name},
+                                    {"available", source.obstacle.empty()},
+                                    {"obstacle", source.obstacle},
+                                    {"cure", source.cure}};
+    entry["zones"] = nlohmann::ordered_json::array();
+    for (const ZoneCheck& zone : source.zones) {
+      entry["zones"].push_back({{"name", zone.channel.name},
+                                {"scope", zone.channel.scope},
+                                {"watts", zone.watts},
+                                {"refresh_seconds", zone.refresh_seconds},
+                                {"counted", zone.channel.left_out.empty()},
+                                {"left_out", zone.channel.left_out},
+                                {"fault", zone.fault}});
+    }
+    json["sources"].push_back(entry);
+  }
+  json["used"] = found.chosen;
+  json["grade"] = name(found.grade);
+  json["notice"] = found.notice;
+  return json;
+}
+
+}  // namespace
 
 void add_doctor(CLI::App& app, const GlobalOptions&) {
   CLI::App* verb = app.add_subcommand("doctor", "What this machine can measure and run");
-  verb->callback([] {
-    fmt::print("processor       {}\nthreads         {}\n", cpu_name(), threads());
-    for (const Isa isa : runnable_isas()) {
-      fmt::print("instruction set {}{}\n", name(isa), isa == active_isa() ? " (used)" : "");
+  auto flags = std::make_shared<DoctorFlags>();
+  verb->add_option("--root", flags->root,
+                   "look at the machine whose sys/ and proc/ lie below this directory");
+  verb->add_option("--seconds", flags->seconds, "seconds of each counter's self-test")
+      ->check(CLI::Range(0.1, 60.0));
+  verb->add_flag("--json", flags->json, "as JSON");
+  verb->footer(
+      "Examples:\n  wattle doctor\n  wattle doctor --json | jq .sources\n  wattle doctor --root "
+      "simulated/xeon");
+  verb->callback([flags] {
+    const Diagnosis found = diagnose(*flags);
+    const bool own_machine = flags->root == "/";
+    if (flags->json) {
+      fmt::print(
+          "{}\n",
+          diagnosis_json(found, own_machine).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    } else {
+      print_diagnosis(found, own_machine);
     }
   });
 }

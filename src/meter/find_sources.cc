@@ -1,3 +1,5 @@
+#include "meter/find_sources.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -9,14 +11,7 @@
 namespace wattle {
 namespace {
 
-/// Sources that need no argument, the best of each kind first.
-struct Known {
-  const char* name;
-  const char*
-      kind;  ///< "processor" and "machine" sources stand for each other; "gpu" ones are added to processors
-  Probe (*open)(Machine&);
-};
-constexpr Known kKnown[] = {
+constexpr KnownSource kKnown[] = {
     {"rapl-perf", "processor", open_rapl_perf},
     {"rapl-powercap", "processor", open_rapl_powercap},
     {"rapl-msr", "processor", open_rapl_msr},
@@ -27,7 +22,7 @@ constexpr Known kKnown[] = {
     {"amdsmi", "gpu", open_amdsmi},
 };
 
-bool asked_for(const std::string& wanted, const Known& known) {
+bool asked_for(const std::string& wanted, const KnownSource& known) {
   const std::string name = known.name;
   return wanted == name || (name.rfind(wanted + "-", 0) == 0);
 }
@@ -56,9 +51,13 @@ std::string notice_of(const Sources& found) {
 
 }  // namespace
 
+std::span<const KnownSource> known_sources() {
+  return kKnown;
+}
+
 std::string source_names() {
   std::string names = "rapl";
-  for (const Known& known : kKnown) names += std::string(", ") + known.name;
+  for (const KnownSource& known : kKnown) names += std::string(", ") + known.name;
   return names + ", model, file:PATH[,UNIT], exec:COMMAND[,UNIT], shelly:HOST, tasmota:HOST";
 }
 
@@ -73,7 +72,7 @@ Sources find_sources(Machine& machine, const MeterOptions& options) {
     return found;
   }
   bool processor = false, machine_wide = false, asked = options.source.empty();
-  for (const Known& known : kKnown) {
+  for (const KnownSource& known : kKnown) {
     if (!options.source.empty() && !asked_for(options.source, known)) continue;
     asked = true;
     const bool gpu = std::string_view(known.kind) == "gpu";
