@@ -1,0 +1,249 @@
+// What goes wrong with meters, said in one line and never silently dropped, zero or negative.
+#include <gtest/gtest.h>
+#include <wattle/error.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "meter/attribution.h"
+#include "meter/carbon.h"
+#include "meter/command.h"
+#include "meter/machine_meter.h"
+#include "meter/statistics.h"
+#include "meter/validate.h"
+#include "simulated_machine.h"
+
+namespace wattle {
+namespace {
+
+/// A meter over one powercap package whose counter the test sets.
+struct OneCounter {
+  std::unique_ptr<SimulatedMachine> owned = std::make_unique<SimulatedMachine>();
+  SimulatedMachine* machine = owned.get();
+  double microjoules = 1e6;
+  double watts = 50;
+  std::string override;
+  std::unique_ptr<MachineMeter> meter;
+
+  OneCounter() {
+    machine->put("/sys/class/powercap/intel-rapl:0/name", "package-0");
+    machine->put("/sys/class/powercap/intel-rapl:0/max_energy_range_uj", "262143328850");
+    machine->files["/sys/class/powercap/intel-rapl:0/energy_uj"] = [this] {
+      return override.empty()
+                 ? fmt::format("{:.0f}",
+                               std::fmod(microjoules + 1e6 * watts * (machine->time - 100), 262143328851.0))
+                 : override;
+    };
+    meter = std::make_unique<MachineMeter>(std::move(owned), MeterOptions{}, false);
+  }
+  void run(double seconds) {
+    const double until = machine->time + seconds;
+    while (machine->time < until) machine->sleep(0.1), meter->poll();
+  }
+};
+
+TEST(Faults, ACounterThatGoesBackwardsInvalidatesItsWindowAndNoOther) {
+  OneCounter one;
+  const auto before = one.meter->begin();
+  one.run(2);
+  EXPECT_EQ(one.meter->end(before, nullptr).invalid, "");
+  const auto across = one.meter->begin();
+  one.run(1);
+  one.microjoules -= 30e6;
+  one.run(1);
+  const Energy bad = one.meter->end(across, nullptr);
+  EXPECT_NE(bad.invalid.find("backwards"), std::string::npos);
+  EXPECT_GT(bad.joules, 0);
+  const auto after = one.meter->begin();
+  one.run(2);
+  const Energy good = one.meter->end(after, nullptr);
+  EXPECT_EQ(good.invalid, "");
+  EXPECT_NEAR(good.joules, 100, 3);
+}
+
+TEST(Faults, ACounterThatStandsStillIsSaid) {
+  OneCounter one;
+  one.run(1);
+  one.override = "123456789";
+  one.run(0.5);
+  const auto begin = one.meter->begin();
+  one.run(3);
+  EXPECT_NE(one.meter->end(begin, nullptr).invalid.find("stood still"), std::string::npos);
+}
+
+TEST(Faults, NonsenseInPlaceOfANumberIsAGap) {
+  OneCounter one;
+  const auto begin = one.meter->begin();
+  one.run(1);
+  one.override = "<html>";
+  one.run(0.3);
+  one.override.clear();
+  one.run(1);
+  EXPECT_NE(one.meter->end(begin, nullptr).invalid.find("could not be read"), std::string::npos);
+}
+
+TEST(Faults, TwoWrapsBetweenReadingsCannotBeTold) {
+  OneCounter one;
+  const auto begin = one.meter->begin();
+  one.run(1);
+  one.machine->sleep(600);  // 262 kJ wrap once in 262 s at most
+  one.run(1);
+  EXPECT_NE(one.meter->end(begin, nullptr).invalid.find("wrapped twice"), std::string::npos);
+}
+
+TEST(Faults, WrapsAreCorrected) {
+  OneCounter one;
+  one.microjoules = 262143328851.0 - 60e6 - 1e6 * one.watts * (one.machine->time - 100);
+  one.run(0.5);
+  const auto begin = one.meter->begin();
+  one.run(3);
+  const Energy energy = one.meter->end(begin, nullptr);
+  EXPECT_EQ(energy.invalid, "");
+  EXPECT_NEAR(energy.joules, 150, 6);
+}
+
+TEST(Windows, NestedAndOverlappingOnesAddUp) {
+  OneCounter one;
+  one.run(1);
+  const auto whole = one.meter->begin();
+  one.run(2);
+  const auto second = one.meter->begin();
+  one.run(3);
+  const double inner = one.meter->end(second, nullptr).joules;
+  const double outer = one.meter->end(whole, nullptr).joules;
+  EXPECT_NEAR(outer - inner, 100, 4);
+}
+
+TEST(Windows, IdleIsMeasuredAndTakenFromLaterWindows) {
+  OneCounter one;
+  one.watts = 20;
+  const Energy idle = one.meter->measure_idle(2);
+  EXPECT_NEAR(idle.joules / idle.seconds, 20, 1);
+  const auto begin = one.meter->begin();
+  one.run(5);
+  const Energy energy = one.meter->end(begin, nullptr);
+  EXPECT_TRUE(energy.idle_known);
+  EXPECT_NEAR(energy.idle_joules, 100, 5);
+}
+
+TEST(Windows, ShortOnesAreRepeatedUntilAStepIsUnderOnePercent) {
+  OneCounter one;
+  one.run(1);
+  EXPECT_EQ(one.meter->repetitions(100), 1);
+  const int repetitions = one.meter->repetitions(0.001);
+  EXPECT_GE(repetitions * 0.001, 0.1 * 0.999);
+}
+
+TEST(Commands, AreMeasuredWithTheirChildrenAndFailuresAreSaid) {
+  MeterOptions options;
+  options.source = "model";
+  MachineMeter meter(open_machine("/"), options, false);
+  const CommandRun good =
+      run_command(meter, {{"i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"}, true}, true, 1);
+  EXPECT_EQ(good.problem, "");
+  EXPECT_GT(good.busy_seconds, 0);
+  EXPECT_GT(good.energy.joules, 0);
+  EXPECT_NE(run_command(meter, {{"kill -9 $$"}, true}, true, 1).problem.find("signal 9"), std::string::npos);
+  EXPECT_NE(run_command(meter, {{"exit 7"}, true}, true, 1).problem.find("exit status 7"), std::string::npos);
+  EXPECT_NE(run_command(meter, {{"sleep 0.3 & exit 0"}, true}, true, 1).problem.find("left processes"),
+            std::string::npos);
+  EXPECT_THROW(run_command(meter, {{"/no/such/program"}}, true, 1), Error);
+  MeasureOptions measure;
+  measure.quiet = true;
+  EXPECT_THROW(measure_command(meter, {{"exit 7"}, true}, measure), Error);
+}
+
+TEST(ExternalSources, AnswersWithoutNumberOrUnitAreRefused) {
+  MeterOptions options;
+  options.source = "exec:echo hello";
+  EXPECT_THROW(MachineMeter(open_machine("/"), options, false), Error);
+  options.source = "exec:echo 12 parsec";
+  EXPECT_THROW(MachineMeter(open_machine("/"), options, false), Error);
+  options.source = "exec:exit 3";
+  EXPECT_THROW(MachineMeter(open_machine("/"), options, false), Error);
+  options.source = "nosuch";
+  EXPECT_THROW(MachineMeter(open_machine("/"), options, false), Error);
+  options.source = "exec:echo 12 W";
+  EXPECT_EQ(MachineMeter(open_machine("/"), options, false).grade(), Grade::kMeasured);
+}
+
+TEST(Attribution, SharesAddUpToTheWindow) {
+  ProcessTimes begin, end;
+  begin.processes = {{1, {"a", 1.0}}, {2, {"b", 5.0}}};
+  end.processes = {{1, {"a", 1.5}}, {2, {"b", 5.25}}, {3, {"new", 0.1}}};
+  begin.busy_seconds = 10, end.busy_seconds = 11;
+  Energy window;
+  window.joules = 123.456, window.idle_joules = 23.4, window.idle_known = true;
+  window.grade = Grade::kMeasured, window.source = "rapl-perf";
+  double sum = 0;
+  const auto shares = attribute(window, begin, end);
+  for (const ProcessShare& share : shares) sum += share.energy.joules;
+  EXPECT_EQ(sum, window.joules);
+  EXPECT_EQ(shares.front().name, "a");
+  EXPECT_NEAR(shares.front().energy.joules, (123.456 - 23.4) * 0.5, 1e-9);
+  EXPECT_EQ(shares.back().name, "rest");
+  EXPECT_NEAR(shares.back().energy.joules, (123.456 - 23.4) * 0.15, 1e-9);
+}
+
+TEST(Carbon, FactorsAreStatedAndNeverGuessed) {
+  EXPECT_EQ(carbon_zone("FRA").name, "France");
+  EXPECT_EQ(carbon_zone("aws:us-east-1").zone, "aws:us-east-1");
+  EXPECT_THROW(carbon_zone("atlantis"), Error);
+  EXPECT_TRUE(older_than_24_months(2023, 2026, 1));
+  EXPECT_FALSE(older_than_24_months(2024, 2026, 6));
+  EXPECT_TRUE(older_than_24_months(0, 2026, 1));
+  Footprint footprint;
+  footprint.zone = CarbonRow{"X", "X", 2025, 500, "", ""};
+  footprint.pue = 1.5;
+  footprint.wue = 2;
+  footprint.price = 0.3;
+  const Consequences result = consequences(footprint, 3.6e6, 10, 0);
+  EXPECT_DOUBLE_EQ(result.kwh, 1.5);
+  EXPECT_DOUBLE_EQ(*result.grams_co2e, 750);
+  EXPECT_DOUBLE_EQ(*result.litres, 2);
+  EXPECT_DOUBLE_EQ(*result.money, 0.45);
+  EXPECT_FALSE(consequences({}, 1, 1, 0).grams_co2e.has_value());
+}
+
+TEST(Carbon, HourlyProfilesNeedAllHours) {
+  const std::string path = testing::TempDir() + "hourly.csv";
+  {
+    std::ofstream file(path);
+    file << "time,g\n";
+    for (int hour = 0; hour < 24; ++hour)
+      file << "2025-01-01 " << (hour < 10 ? "0" : "") << hour << ":00," << 100 + hour << "\n";
+  }
+  EXPECT_DOUBLE_EQ(read_hourly_profile(path).by_hour[17], 117);
+  std::ofstream(path) << "hour,g\n5,nonsense\n";
+  EXPECT_THROW(read_hourly_profile(path), Error);
+  std::ofstream(path) << "hour,g\n5,100\n";
+  EXPECT_THROW(read_hourly_profile(path), Error);
+}
+
+TEST(Statistics, RatiosAreDistinguishableOnlyWhenTheirIntervalLeavesOne) {
+  EXPECT_NEAR(student_t(1), 12.706, 1e-3);
+  EXPECT_NEAR(student_t(10), 2.228, 1e-3);
+  EXPECT_NEAR(student_t(30), 2.042, 1e-3);
+  const std::vector<double> a = {13.3, 13.5, 13.4, 13.4}, b = {10.0, 10.1, 9.9, 10.0}, noisy = {9, 12, 8, 13};
+  const Ratio clear = ratio_of(a, b);
+  EXPECT_TRUE(clear.distinguishable());
+  EXPECT_NEAR(clear.value, 1.34, 1e-9);
+  EXPECT_FALSE(ratio_of(noisy, b).distinguishable());
+  EXPECT_FALSE(ratio_of(std::vector<double>{20}, b).distinguishable());
+}
+
+TEST(Validation, PowerLawsHoldOnFamiliesThatTheyHaveNotSeen) {
+  const std::string folder = std::string(WATTLE_SOURCE_DIR) + "/../shared/power";
+  if (!std::ifstream(folder + "/specpower.csv")) GTEST_SKIP() << folder << " is absent";
+  for (const LawCheck& one : validate_power_laws(folder)) {
+    if (one.what != "all of these") continue;
+    EXPECT_GE(one.points, 1000);
+    EXPECT_GE(one.coverage, 0.90);
+    EXPECT_LT(one.median_error, 0.20);
+    return;
+  }
+  FAIL() << "no row for all points";
+}
+
+}  // namespace
+}  // namespace wattle
