@@ -188,7 +188,11 @@ std::string value_text(const Value& value) {
     if constexpr (std::is_convertible_v<decltype(item), std::string>) {
       return fmt::format("\"{}\"", printable(item, 40));
     } else {
-      return fmt::format("{}", item);
+      if constexpr (std::is_same_v<std::decay_t<decltype(item)>, double>) {
+        return fmt::format("{:.7g}", item);  // what a float32 holds
+      } else {
+        return fmt::format("{}", item);
+      }
     }
   };
   if (const auto* scalar = std::get_if<Value::Scalar>(&value.data)) return std::visit(show, *scalar);

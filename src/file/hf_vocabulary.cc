@@ -260,6 +260,7 @@ void HfVocabulary::set(int64_t id, std::string text, TokenKind kind, const std::
     kinds.resize(place + 1, TokenKind::kUnused);
     if (!scores.empty()) scores.resize(place + 1, 0);
   }
+  if (const auto old = ids_.find(tokens[place]); old != ids_.end() && old->second == id) ids_.erase(old);
   ids_[text] = id;
   tokens[place] = std::move(text);
   kinds[place] = kind;

@@ -38,7 +38,7 @@ struct HfVocabulary {
   std::optional<int64_t> find(const std::string& text) const;
 
  private:
-  mutable std::unordered_map<std::string, int64_t> ids_;
+  std::unordered_map<std::string, int64_t> ids_;
 };
 
 /// The vocabulary of the folder's tokenizer.json, tokenizer.model, vocab.txt, or vocab.json with merges.txt,
