@@ -43,6 +43,8 @@ def _library():
         ("llama_vocab_bos", ctypes.c_int32, [pointer]),
         ("llama_tokenize", ctypes.c_int32, [pointer, text, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32),
                                             ctypes.c_int32, ctypes.c_bool, ctypes.c_bool]),
+        ("llama_detokenize", ctypes.c_int32, [pointer, ctypes.POINTER(ctypes.c_int32), ctypes.c_int32, text,
+                                              ctypes.c_int32, ctypes.c_bool, ctypes.c_bool]),
         ("llama_batch_init", _Batch, [ctypes.c_int32, ctypes.c_int32, ctypes.c_int32]),
         ("llama_decode", ctypes.c_int32, [pointer, _Batch]),
         ("llama_get_logits_ith", ctypes.POINTER(ctypes.c_float), [pointer, ctypes.c_int32]),
@@ -83,6 +85,12 @@ class LlamaCpp:
         ids = (ctypes.c_int32 * (len(data) + 8))()
         count = self.lib.llama_tokenize(self.vocab, data, len(data), ids, len(ids), add_special, False)
         return list(ids[:count])
+
+    def detokenize(self, ids):
+        out = ctypes.create_string_buffer(32 * len(ids) + 64)
+        size = self.lib.llama_detokenize(self.vocab, (ctypes.c_int32 * len(ids))(*ids), len(ids), out, len(out), True,
+                                         False)
+        return out.raw[:size].decode(errors="replace")
 
     def clear(self):
         self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), True)
