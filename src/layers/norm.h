@@ -16,11 +16,7 @@ void layer_norm(ConstMatrixView x, std::span<const float> weight, std::span<cons
 /// same.
 void rms_norm(ConstMatrixView x, std::span<const float> weight, float epsilon, MatrixView out, Work& work);
 
-/// sum += rms_norm(x), row by row.
-void add_rms_norm(ConstMatrixView x, std::span<const float> weight, float epsilon, MatrixView sum,
-                  Work& work);
-
-/// rms_norm of one row, for use inside a parallel loop.
-void rms_norm_row(std::span<const float> x, std::span<const float> weight, float epsilon, float* out);
+/// sum += rms_norm(x), row by row; x is replaced by its norm.
+void add_rms_norm(MatrixView x, std::span<const float> weight, float epsilon, MatrixView sum, Work& work);
 
 }  // namespace wattle

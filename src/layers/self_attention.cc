@@ -1,7 +1,7 @@
 #include "layers/self_attention.h"
 
 #include "base/threads.h"
-#include "layers/norm.h"
+#include "kernels/elementwise.h"
 
 namespace wattle {
 namespace {
@@ -47,7 +47,7 @@ void SelfAttention::rotate_and_store(const DecoderBatch& batch, const Rope& rope
       for (int64_t head = 0; head < rotated; ++head) {
         const std::vector<float>& norm = head < shape_.heads ? query_norm_ : key_norm_;
         float* values = row + head * n;
-        if (!norm.empty()) rms_norm_row({values, static_cast<size_t>(n)}, norm, epsilon_, values);
+        if (!norm.empty()) rms_norm({values, static_cast<size_t>(n)}, norm.data(), epsilon_, values);
         rope.rotate(sequence.first + token, values);
       }
       for (int64_t head = 0; head < shape_.kv_heads; ++head) {

@@ -8,6 +8,10 @@ const Tensor& Weights::need(const std::string& name, std::initializer_list<int64
   return file_.need(name, std::span<const int64_t>(shape.begin(), shape.size()));
 }
 
+void Weights::count(const Tensor& tensor, size_t bytes) {
+  if (counted_.insert(tensor.name).second) bytes_ += bytes;
+}
+
 PackedMatrix Weights::pack(std::span<const Tensor* const> tensors) {
   PackedMatrix packed;
   if (generate_) {
@@ -24,7 +28,10 @@ PackedMatrix Weights::pack(std::span<const Tensor* const> tensors) {
   } else {
     packed = PackedMatrix::pack_together(file_, tensors);
   }
-  bytes_ += packed.bytes();
+  for (const Tensor* tensor : tensors) {
+    count(*tensor, row_bytes(tensor->format, static_cast<size_t>(tensor->row_length())) *
+                       static_cast<size_t>(tensor->rows()));
+  }
   return packed;
 }
 
@@ -35,7 +42,7 @@ void Weights::decode_into(const Tensor& tensor, std::span<float> values) {
     decode(tensor.format, tensor.bytes, values);
     file_.release(tensor);
   }
-  bytes_ += values.size_bytes();
+  count(tensor, values.size_bytes());
 }
 
 std::vector<float> Weights::vector(const std::string& name, int64_t length) {
@@ -58,7 +65,7 @@ Tensor Weights::table(const std::string& name, int64_t rows, int64_t columns) {
     tables_.push_back(generate_(tensor));
     tensor.bytes = tables_.back();
   }
-  bytes_ += tensor.bytes.size();
+  count(tensor, tensor.bytes.size());
   return tensor;
 }
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,7 +51,7 @@ class Weights {
   void observe_inputs(ObserveInput observe) { observe_ = std::move(observe); }
   const ObserveInput& observer() const { return observe_; }
 
-  /// Bytes of all weights taken so far.
+  /// Bytes of all weights taken so far; a table that is also packed as the output matrix counts once.
   size_t bytes() const { return bytes_; }
   /// Tables generated for a shape; the model keeps them alive.
   std::vector<std::vector<std::byte>> take_generated_tables() { return std::move(tables_); }
@@ -59,10 +60,12 @@ class Weights {
   const ModelFile& file_;
   std::optional<Activations> activations_;
   void decode_into(const Tensor& tensor, std::span<float> values);
+  void count(const Tensor& tensor, size_t bytes);
 
   Generate generate_;
   ObserveInput observe_;
   std::vector<std::vector<std::byte>> tables_;
+  std::set<std::string> counted_;
   size_t bytes_ = 0;
 };
 

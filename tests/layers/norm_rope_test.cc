@@ -45,7 +45,8 @@ TEST(Norm, RmsNormAndItsSumMatchDoublePrecision) {
     const std::vector<float> before = sum;
     Work work;
     rms_norm({x.data(), 2, n}, weight, 1e-6f, {out.data(), 2, n}, work);
-    add_rms_norm({x.data(), 2, n}, weight, 1e-6f, {sum.data(), 2, n}, work);
+    std::vector<float> replaced = x;
+    add_rms_norm({replaced.data(), 2, n}, weight, 1e-6f, {sum.data(), 2, n}, work);
     for (int64_t row = 0; row < 2; ++row) {
       double squares = 0;
       for (int64_t i = 0; i < n; ++i) squares += std::pow(x[row * n + i], 2) / static_cast<double>(n);
