@@ -106,7 +106,12 @@ class RootedMachine : public Machine {
 }  // namespace
 
 std::optional<double> Machine::read_number(const std::string& path) {
-  const std::optional<std::string> text = read(path);
+  std::optional<std::string> text = read(path);
+  // A simulated tree writes its files anew; between emptying and writing one, a moment passes.
+  for (int attempt = 0; attempt < 3 && text && text->empty(); ++attempt) {
+    sleep(0.0005);
+    text = read(path);
+  }
   if (!text || text->empty()) return std::nullopt;
   char* end = nullptr;
   const double number = std::strtod(text->c_str(), &end);

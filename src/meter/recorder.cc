@@ -85,8 +85,9 @@ void Recorder::count(Track& track, const Channel& channel, const Reading& readin
   double step = static_cast<double>(reading.counts) - static_cast<double>(track.last_counts);
   if (step < 0) step += channel.wrap_counts;
   track.last_counts = reading.counts;
-  // Readings close together may catch one refresh of the counter that stands for a longer time.
-  const double most = channel.max_watts * std::max(seconds + track.refresh, 0.05) + 2 * channel.unit;
+  // A step stands for the time since the one before it, however late the counter was renewed.
+  const double since_change = now - track.changes.back().time;
+  const double most = channel.max_watts * std::max(since_change + track.refresh, 0.05) + 2 * channel.unit;
   if (step < 0 || (step * channel.unit > most && channel.scope != "wall")) {
     track.gaps.push_back({previous, now, fmt::format("{} went backwards or jumped", channel.name)});
     track.changes.push_back({now, track.joules, previous});
