@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <optional>
 
 #include <wattle/error.h>
 
@@ -107,7 +108,7 @@ class Bpe final : public VocabularyTokenizer {
   void merge_word(std::string_view word, std::vector<Symbol>& symbols) const;
 
   PretokenizerSpec spec_;
-  Pretokenizer pretokenizer_;
+  std::optional<Pretokenizer> pretokenizer_;
   TokenTable words_;
   MergeTable merges_;
   std::array<TokenId, 256> byte_ids_{};
@@ -117,7 +118,6 @@ class Bpe final : public VocabularyTokenizer {
 Bpe::Bpe(const Metadata& metadata)
     : VocabularyTokenizer(Vocabulary(metadata)),
       spec_(spec_of(metadata)),
-      pretokenizer_(spec_.pattern, metadata.origin()),
       merges_(metadata.strings("tokenizer.ggml.merges").size()),
       states_(vocabulary_.size()) {
   special_.add_bos = metadata.flag("tokenizer.ggml.add_bos_token").value_or(spec_.add_bos);
@@ -134,6 +134,7 @@ Bpe::Bpe(const Metadata& metadata)
     byte_ids_[static_cast<size_t>(byte)] = words_.find({&text, 1}).value_or(-1);
   }
   read_merges(metadata);
+  pretokenizer_.emplace(spec_.pattern, metadata.origin());  // after all that may be refused
 }
 
 void Bpe::read_merges(const Metadata& metadata) {
@@ -170,7 +171,7 @@ void Bpe::encode_run(std::string_view text, std::vector<TokenId>& ids) const {
   }
   std::vector<Symbol> symbols;
   size_t begin = 0;
-  for (const size_t end : pretokenizer_.word_ends(text)) {
+  for (const size_t end : pretokenizer_->word_ends(text)) {
     encode_word(text.substr(begin, end - begin), symbols, ids);
     begin = end;
   }
