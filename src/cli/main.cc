@@ -15,6 +15,7 @@ namespace {
 
 using AddVerb = void (*)(CLI::App&, const wattle::GlobalOptions&);
 constexpr AddVerb kVerbs[] = {
+    wattle::add_bench,
     wattle::add_convert,
     wattle::add_doctor,
     wattle::add_inspect,

@@ -1,0 +1,13 @@
+#include "cli/bench.h"
+
+#include "cli/verbs.h"
+
+namespace wattle {
+
+void add_bench(CLI::App& app, const GlobalOptions&) {
+  CLI::App* verb = app.add_subcommand("bench", "Speed, and how near it is to what the machine can do");
+  verb->require_subcommand(1);
+  add_bench_kernels(*verb);
+}
+
+}  // namespace wattle

@@ -1,0 +1,224 @@
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <wattle/error.h>
+
+#include "base/cpu.h"
+#include "base/interrupt.h"
+#include "base/threads.h"
+#include "cli/bench.h"
+#include "kernels/matmul.h"
+#include "kernels/peaks.h"
+
+namespace wattle {
+namespace {
+
+struct KernelBenchOptions {
+  std::vector<std::string> formats;
+  std::vector<int64_t> rows;
+  std::vector<std::string> shapes{"2048x2048", "2048x5632"};
+  std::string activations;
+  int rounds = 5;
+  bool json = false;
+};
+
+/// One line of the result: a product of m rows with weights [n, k].
+struct Case {
+  Format format;
+  Activations activations;
+  int64_t m, n, k;
+  std::vector<double> seconds;  ///< of one product, a round
+};
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+/// Weights whose scales are ordinary numbers in every format: bytes of 0x20 to 0x2F.
+PackedMatrix weights_of(Format format, int64_t n, int64_t k) {
+  std::mt19937 random(1);
+  std::vector<std::byte> bytes(static_cast<size_t>(n) * row_bytes(format, static_cast<size_t>(k)));
+  for (std::byte& b : bytes) b = std::byte(0x20 + (random() & 15));
+  return PackedMatrix::pack(format, n, k, bytes);
+}
+
+/// Seconds of one product, activations packed anew each time as in a model, over at least `least` seconds.
+double time_product(const PackedMatrix& weights, const Matrix& x, Activations kind, Matrix& out,
+                    double least) {
+  PackedActivations packed;
+  Work work;
+  const auto once = [&] {
+    packed.pack(x.view(), kind);
+    matmul(packed, weights, out.view(), {}, work);
+  };
+  once();
+  int64_t count = 0;
+  const double begin = now();
+  do {
+    once();
+    ++count;
+  } while (now() - begin < least);
+  return (now() - begin) / static_cast<double>(count);
+}
+
+/// Outputs of a one-row product, grown until the weights are beyond any cache.
+int64_t grown_rows(Format format, int64_t n, int64_t k) {
+  constexpr size_t kBeyondCaches = 128u << 20;
+  const size_t bytes = static_cast<size_t>(n) * row_bytes(format, static_cast<size_t>(k));
+  return n * static_cast<int64_t>((kBeyondCaches + bytes - 1) / bytes);
+}
+
+std::vector<Case> cases_of(const KernelBenchOptions& options) {
+  std::vector<Format> formats;
+  for (const std::string& name : options.formats) formats.push_back(format_from_name(name));
+  if (formats.empty()) {
+    for (const FormatInfo& row : wattle::formats()) {
+      const bool integers = row.format >= Format::kI8 && row.format <= Format::kF64;
+      if (!integers) formats.push_back(row.format);
+    }
+  }
+  std::vector<Case> cases;
+  for (const Format format : formats) {
+    const Activations kind = options.activations.empty() ? default_activations(format)
+                                                         : activations_from_name(options.activations);
+    for (const std::string& shape : options.shapes) {
+      const size_t cross = shape.find('x');
+      int64_t n = 0, k = 0;
+      try {
+        n = std::stoll(shape.substr(0, cross)), k = std::stoll(shape.substr(cross + 1));
+      } catch (const std::exception&) {
+        fail("--shape {}: not of the form OUTPUTSxINPUTS, for example 2048x5632", shape);
+      }
+      for (const int64_t m : options.rows)
+        cases.push_back({format, kind, m, m == 1 ? grown_rows(format, n, k) : n, k, {}});
+    }
+  }
+  return cases;
+}
+
+struct PeakRounds {
+  std::vector<double> int8, bf16, fp32, read;
+  void add(const Peaks& peaks) {
+    int8.push_back(peaks.int8_gops), bf16.push_back(peaks.bf16_gflops);
+    fp32.push_back(peaks.fp32_gflops), read.push_back(peaks.read_gbs);
+  }
+  Peaks medians() const { return {median(int8), median(bf16), median(fp32), median(read)}; }
+};
+
+/// Each case `rounds` times, the peaks measured before every case, so that both see the same machine.
+Peaks measure(std::vector<Case>& cases, int rounds) {
+  PeakRounds peaks;
+  for (Case& one : cases) {
+    throw_if_interrupted();
+    const PackedMatrix weights = weights_of(one.format, one.n, one.k);
+    Matrix x(one.m, one.k), out(one.m, one.n);
+    std::mt19937 random(2);
+    std::normal_distribution<float> normal;
+    for (int64_t i = 0; i < one.m * one.k; ++i) x.data()[i] = normal(random);
+    for (int round = 0; round < rounds; ++round) {
+      peaks.add(measure_peaks(0.005));
+      one.seconds.push_back(time_product(weights, x, one.activations, out, 0.01));
+    }
+  }
+  return peaks.medians();
+}
+
+nlohmann::ordered_json row_of(const Case& one, const Peaks& peaks) {
+  const double seconds = median(one.seconds);
+  const double macs = static_cast<double>(one.m) * static_cast<double>(one.n) * static_cast<double>(one.k);
+  const double gops = 2 * macs / seconds / 1e9;
+  const double bytes =
+      static_cast<double>(one.n) * static_cast<double>(row_bytes(one.format, static_cast<size_t>(one.k)));
+  const double gbs = bytes / seconds / 1e9;
+  const double peak = one.activations == Activations::kF32    ? peaks.fp32_gflops
+                      : one.activations == Activations::kBF16 ? peaks.bf16_gflops
+                                                              : peaks.int8_gops;
+  return {{"format", info(one.format).name},
+          {"isa", name(active_isa())},
+          {"activations", name(one.activations)},
+          {"m", one.m},
+          {"n", one.n},
+          {"k", one.k},
+          {"gops", gops},
+          {"percent_of_peak", 100 * gops / peak},
+          {"gbs", gbs},
+          {"percent_of_read_loop", 100 * gbs / peaks.read_gbs}};
+}
+
+void print_table(const nlohmann::ordered_json& result) {
+  const auto& peaks = result["peaks"];
+  fmt::print(
+      "{}, {} threads, {}\nint8 {:.0f} GOP/s   bf16 {:.0f} GFLOP/s   fp32 {:.0f} GFLOP/s   read {:.1f} "
+      "GB/s\n\n",
+      cpu_name(), threads(), name(active_isa()), peaks["int8_gops"].get<double>(),
+      peaks["bf16_gflops"].get<double>(), peaks["fp32_gflops"].get<double>(),
+      peaks["read_gbs"].get<double>());
+  fmt::print("{:8} {:>6} {:>5} {:>7} {:>6} {:>9} {:>8} {:>8} {:>8}\n", "format", "acts", "m", "n", "k",
+             "GOP/s", "of peak", "GB/s", "of read");
+  for (const auto& row : result["rows"]) {
+    fmt::print("{:8} {:>6} {:>5} {:>7} {:>6} {:>9.1f} {:>7.1f}% {:>8.1f} {:>7.1f}%\n",
+               row["format"].get<std::string>(), row["activations"].get<std::string>(),
+               row["m"].get<int64_t>(), row["n"].get<int64_t>(), row["k"].get<int64_t>(),
+               row["gops"].get<double>(), row["percent_of_peak"].get<double>(), row["gbs"].get<double>(),
+               row["percent_of_read_loop"].get<double>());
+  }
+}
+
+void bench_kernels(const KernelBenchOptions& options) {
+  std::vector<Case> cases = cases_of(options);
+  const Peaks peaks = measure(cases, options.rounds);
+  nlohmann::ordered_json result;
+  result["peaks"] = {{"int8_gops", peaks.int8_gops},
+                     {"bf16_gflops", peaks.bf16_gflops},
+                     {"fp32_gflops", peaks.fp32_gflops},
+                     {"read_gbs", peaks.read_gbs}};
+  result["rows"] = nlohmann::ordered_json::array();
+  for (const Case& one : cases) result["rows"].push_back(row_of(one, peaks));
+  if (options.json) {
+    fmt::print("{}\n", result.dump(2));
+  } else {
+    print_table(result);
+  }
+}
+
+}  // namespace
+
+void add_bench_kernels(CLI::App& bench) {
+  auto options = std::make_shared<KernelBenchOptions>();
+  options->rows = {1, 2, 3, 4, 5, 6, 32, 128, 512};
+  CLI::App* verb =
+      bench.add_subcommand("kernels", "Products of every format against the limits of the machine");
+  verb->add_option("--format,-f", options->formats, "formats (default: all)")->delimiter(',');
+  verb->add_option("--m,-m", options->rows, "rows of activations (default: 1 to 6, 32, 128, 512)")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--shape", options->shapes, "outputs x inputs (default: 2048x2048, 2048x5632)")
+      ->delimiter(',');
+  verb->add_option("--activations", options->activations,
+                   "q8, q8-row, bf16 or f32 (default: what the format takes)");
+  verb->add_option("--rounds", options->rounds, "repetitions that the medians are of")
+      ->check(CLI::PositiveNumber);
+  verb->add_flag("--json", options->json, "the result as JSON");
+  verb->footer(
+      "Examples:\n"
+      "  wattle bench kernels --threads 2\n"
+      "  wattle bench kernels --format Q4_0,Q8_0 --m 6,128 --json\n"
+      "  wattle --isa avx2 bench kernels --format Q4_0 --m 6\n"
+      "One row (m = 1) reads weights beyond the caches: outputs are repeated until they take 128 MiB.");
+  verb->callback([options] { bench_kernels(*options); });
+}
+
+}  // namespace wattle
