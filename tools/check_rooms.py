@@ -5,7 +5,7 @@ import re
 import sys
 
 ROOMS = ["base", "quant", "file", "text", "tensor", "kernels", "decode", "layers", "models", "train", "tasks",
-         "study", "report", "cli"]
+         "pull", "study", "report", "cli"]
 # The meter stands beside the study: it sees base alone, and only study, report and cli see it.
 ALLOWED = {room: set(ROOMS[: i + 1]) for i, room in enumerate(ROOMS)}
 ALLOWED["meter"] = {"base", "meter"}

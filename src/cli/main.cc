@@ -20,6 +20,7 @@ constexpr AddVerb kVerbs[] = {
     wattle::add_doctor,
     wattle::add_inspect,
     wattle::add_meter,
+    wattle::add_pull,
 };
 
 int run(int argc, char** argv) {

@@ -19,5 +19,6 @@ void add_convert(CLI::App& app, const GlobalOptions& options);
 void add_doctor(CLI::App& app, const GlobalOptions& options);
 void add_inspect(CLI::App& app, const GlobalOptions& options);
 void add_meter(CLI::App& app, const GlobalOptions& options);
+void add_pull(CLI::App& app, const GlobalOptions& options);
 
 }  // namespace wattle
