@@ -6,8 +6,9 @@ namespace wattle {
 
 void add_bench(CLI::App& app, const GlobalOptions&) {
   CLI::App* verb = app.add_subcommand("bench", "Speed, and how near it is to what the machine can do");
-  verb->require_subcommand(1);
+  verb->require_subcommand(0, 1);
   add_bench_kernels(*verb);
+  add_bench_model(*verb);
 }
 
 }  // namespace wattle

@@ -7,4 +7,7 @@ namespace wattle {
 /// `wattle bench kernels`.
 void add_bench_kernels(CLI::App& bench);
 
+/// `wattle bench MODEL`: tokens/s, joules per token and the share of the machine's limits.
+void add_bench_model(CLI::App& bench);
+
 }  // namespace wattle

@@ -1,0 +1,252 @@
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <wattle/error.h>
+#include <wattle/meter.h>
+#include <nlohmann/json.hpp>
+
+#include "base/interrupt.h"
+#include "base/stopwatch.h"
+#include "cli/bench.h"
+#include "decode/sampler.h"
+#include "kernels/peaks.h"
+#include "models/model.h"
+#include "tasks/rows.h"
+
+namespace wattle {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct ModelBenchOptions {
+  std::string model, input, field = "text";
+  int64_t prompt = 512, generate = 64;
+  int rounds = 3;
+  bool json = false;
+};
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+// What was run once: tokens, the engine's record, seconds, joules.
+struct Phase {
+  std::vector<double> seconds, joules;
+  Work work;  ///< of one round; the same in all
+  int64_t tokens = 0;
+  Json extra = Json::object();  ///< more fields of its result
+};
+
+template <typename Run>
+void measure_phase(Meter& meter, Phase& phase, Run run) {
+  Work work;
+  const auto begin = meter.begin();
+  const Stopwatch watch;
+  run(work);
+  phase.seconds.push_back(watch.seconds());
+  phase.joules.push_back(meter.end(begin, &work).joules);
+  phase.work = work;
+}
+
+// percent_of_peak: the seconds that the multiply-adds would take at the peaks of their types, of the seconds
+// taken.
+Json phase_json(const Phase& phase, const Peaks& peaks) {
+  const double seconds = median(phase.seconds), tokens = static_cast<double>(phase.tokens);
+  const Work& work = phase.work;
+  const double operations = 2 * (work.macs_int8 + work.macs_bf16 + work.macs_fp32);
+  const double at_peak = 2e-9 * (work.macs_int8 / peaks.int8_gops + work.macs_bf16 / peaks.bf16_gflops +
+                                 work.macs_fp32 / peaks.fp32_gflops);
+  const double read_gbs = 1e-9 * work.weight_bytes / seconds;
+  Json json;
+  json["tokens_per_s"] = tokens / seconds;
+  json["work_gops"] = 1e-9 * operations / seconds;
+  json["percent_of_peak"] = 100 * at_peak / seconds;
+  json["read_gbs"] = read_gbs;
+  json["percent_of_read_loop"] = 100 * read_gbs / peaks.read_gbs;
+  json["joules_per_token"] = median(phase.joules) / tokens;
+  json.update(phase.extra);
+  return json;
+}
+
+std::vector<TokenId> random_tokens(int64_t count, int64_t vocabulary) {
+  std::mt19937_64 random(1);
+  std::vector<TokenId> ids(static_cast<size_t>(count));
+  for (TokenId& id : ids) id = static_cast<TokenId>(random() % static_cast<uint64_t>(vocabulary));
+  return ids;
+}
+
+void bench_decoder(Decoder& decoder, const ModelBenchOptions& options, Meter& meter,
+                   std::map<std::string, Phase>& phases) {
+  const std::vector<TokenId> prompt = random_tokens(options.prompt, decoder.vocabulary());
+  const auto cache = decoder.new_cache(options.prompt + options.generate);
+  Phase reading, writing;
+  reading.tokens = options.prompt, writing.tokens = options.generate;
+  Matrix logits;
+  for (int round = 0; round < options.rounds; ++round) {
+    throw_if_interrupted();
+    cache->truncate(0);
+    const DecoderInput all{cache.get(), prompt};
+    measure_phase(meter, reading, [&](Work& work) {
+      decoder.forward({&all, 1}, LogitsWanted::kLast, logits, work);
+    });
+    measure_phase(meter, writing, [&](Work& work) {
+      for (int64_t i = 0; i < options.generate; ++i) {
+        const TokenId next = arg_max(logits.row(0));
+        const DecoderInput step{cache.get(), {&next, 1}};
+        decoder.forward({&step, 1}, LogitsWanted::kLast, logits, work);
+      }
+    });
+  }
+  phases["prompt"] = std::move(reading);
+  phases["generate"] = std::move(writing);
+}
+
+void run_encoder(Encoder& encoder, std::span<const TokenId> ids, Work& work) {
+  Ragged<TokenId> tokens;
+  tokens.append(ids);
+  Matrix hidden(static_cast<int64_t>(ids.size()), encoder.width());
+  encoder.hidden_states(tokens, hidden.view(), work);
+}
+
+void bench_encoder(Encoder& encoder, const ModelBenchOptions& options, Meter& meter, int vocabulary,
+                   std::map<std::string, Phase>& phases) {
+  const std::vector<TokenId> ids = random_tokens(std::min(options.prompt, encoder.max_tokens()), vocabulary);
+  Phase reading;
+  reading.tokens = static_cast<int64_t>(ids.size());
+  for (int round = 0; round < options.rounds; ++round) {
+    throw_if_interrupted();
+    measure_phase(meter, reading, [&](Work& work) { run_encoder(encoder, ids, work); });
+  }
+  phases["prompt"] = std::move(reading);
+}
+
+// Rows one at a time, tokenised outside the clock: rows/s and percentiles of a row's seconds.
+void bench_rows(Model& model, const ModelBenchOptions& options, Meter& meter,
+                std::map<std::string, Phase>& phases) {
+  std::vector<std::vector<TokenId>> rows;
+  for (const Row& row : read_rows(options.input, {.field = options.field}).rows) {
+    rows.push_back(model.tokenizer().encode(row.text));
+    const int64_t most =
+        model.encoder() != nullptr ? model.encoder()->max_tokens() : model.decoder()->context_length();
+    if (static_cast<int64_t>(rows.back().size()) > most) rows.back().resize(static_cast<size_t>(most));
+    if (rows.back().empty()) rows.pop_back();
+  }
+  if (rows.empty()) fail("{}: has no rows to run; give a file with texts", options.input);
+  std::vector<double> seconds;
+  Phase phase;
+  for (const auto& ids : rows) phase.tokens += static_cast<int64_t>(ids.size());
+  Matrix logits;
+  for (int round = 0; round < options.rounds; ++round) {
+    measure_phase(meter, phase, [&](Work& work) {
+      for (const auto& ids : rows) {
+        throw_if_interrupted();
+        const Stopwatch watch;
+        if (model.encoder() != nullptr) {
+          run_encoder(*model.encoder(), ids, work);
+        } else {
+          const auto cache = model.decoder()->new_cache(static_cast<int64_t>(ids.size()));
+          const DecoderInput input{cache.get(), ids};
+          model.decoder()->forward({&input, 1}, LogitsWanted::kLast, logits, work);
+        }
+        seconds.push_back(watch.seconds());
+      }
+    });
+  }
+  std::ranges::sort(seconds);
+  const auto percentile = [&](double share) {
+    return 1e3 * seconds[static_cast<size_t>(share * static_cast<double>(seconds.size() - 1))];
+  };
+  Json json;
+  json["rows"] = rows.size();
+  json["rows_per_s"] = static_cast<double>(rows.size()) / median(phase.seconds);
+  json["latency_ms"] = {{"p50", percentile(0.5)}, {"p95", percentile(0.95)}};
+  phase.extra = std::move(json);
+  phases["rows"] = std::move(phase);
+}
+
+void print(const Json& result) {
+  fmt::print("{} loaded in {:.2f} s, peak memory {:.0f} MB, energy {} ({})\n",
+             result["model"].get<std::string>(), result["load_seconds"].get<double>(),
+             1e-6 * result["peak_memory_bytes"].get<double>(), result["energy_grade"].get<std::string>(),
+             result["energy_source"].get<std::string>());
+  for (const char* phase : {"prompt", "generate", "rows"}) {
+    if (!result.contains(phase)) continue;
+    const Json& p = result[phase];
+    fmt::print(
+        "{:9} {:9.1f} tokens/s {:8.1f} GOP/s ({:.0f} % of peak) {:6.1f} GB/s ({:.0f} % of read loop) {:.4f} "
+        "J/token\n",
+        phase, p["tokens_per_s"].get<double>(), p["work_gops"].get<double>(),
+        p["percent_of_peak"].get<double>(), p["read_gbs"].get<double>(),
+        p["percent_of_read_loop"].get<double>(), p["joules_per_token"].get<double>());
+    if (!p.contains("rows_per_s")) continue;
+    fmt::print("{:9} {:9.1f} rows/s, p50 {:.2f} ms, p95 {:.2f} ms\n", "", p["rows_per_s"].get<double>(),
+               p["latency_ms"]["p50"].get<double>(), p["latency_ms"]["p95"].get<double>());
+  }
+}
+
+void bench_model(const ModelBenchOptions& options) {
+  if (options.prompt < 1 || options.generate < 1) fail("--prompt and --generate: must be 1 or more tokens");
+  const Stopwatch watch;
+  const auto model = Model::open(options.model);
+  Json result;
+  result["model"] = options.model;
+  result["shape"] = model->is_shape();
+  result["load_seconds"] = watch.seconds();
+  const auto meter = Meter::open();
+  std::map<std::string, Phase> phases;
+  if (!options.input.empty()) {
+    bench_rows(*model, options, *meter, phases);
+  } else if (model->decoder() != nullptr) {
+    bench_decoder(*model->decoder(), options, *meter, phases);
+  } else {
+    bench_encoder(*model->encoder(), options, *meter, model->tokenizer().size(), phases);
+  }
+  // Before the peaks: their read loop walks through memory beyond the caches, which is not the model's.
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  result["peak_memory_bytes"] = int64_t{usage.ru_maxrss} * 1024;
+  const Peaks peaks = measure_peaks();
+  result["peaks"] = {{"int8_gops", peaks.int8_gops},
+                     {"bf16_gflops", peaks.bf16_gflops},
+                     {"fp32_gflops", peaks.fp32_gflops},
+                     {"read_gbs", peaks.read_gbs}};
+  result["energy_source"] = meter->source();
+  result["energy_grade"] = name(meter->grade());
+  for (const char* phase : {"prompt", "generate", "rows"}) {
+    if (phases.contains(phase)) result[phase] = phase_json(phases[phase], peaks);
+  }
+  if (options.json) {
+    fmt::print("{}\n", result.dump(2));
+  } else {
+    print(result);
+  }
+}
+
+}  // namespace
+
+void add_bench_model(CLI::App& bench) {
+  auto options = std::make_shared<ModelBenchOptions>();
+  bench.add_option("MODEL", options->model, "model file or folder, or shape:NAME[@FORMAT]");
+  bench.add_option("--prompt", options->prompt, "tokens that are read at once")->capture_default_str();
+  bench.add_option("--generate", options->generate, "tokens that a decoder writes")->capture_default_str();
+  bench.add_option("--input,-i", options->input, "rows to run one at a time instead: jsonl, csv, tsv");
+  bench.add_option("--field", options->field, "the rows' field that holds the text")->capture_default_str();
+  bench.add_option("--rounds", options->rounds, "repetitions; medians are told")->check(CLI::PositiveNumber);
+  bench.add_flag("--json", options->json, "print the result as JSON");
+  bench.callback([&bench, options] {
+    if (!bench.get_subcommands().empty()) return;
+    if (options->model.empty()) fail("bench: name a model, or `bench kernels`");
+    bench_model(*options);
+  });
+}
+
+}  // namespace wattle
