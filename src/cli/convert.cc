@@ -11,12 +11,15 @@
 
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "models/calibrate.h"
+#include "tasks/rows.h"
 
 namespace wattle {
 namespace {
 
 struct Arguments {
-  std::string in, out, to;
+  std::string in, out, to, calibrate, field = "text";
+  int64_t calibration_tokens = 32768;
   bool json = false;
 };
 
@@ -72,6 +75,16 @@ void print_report(const Arguments& arguments, const Conversion& conversion) {
   }
 }
 
+InputStatistics calibration(const Arguments& arguments, ProgressBar& bar) {
+  RowOptions row_options;
+  row_options.field = arguments.field;
+  std::vector<std::string> texts;
+  for (Row& row : read_rows(arguments.calibrate, row_options).rows) texts.push_back(std::move(row.text));
+  return calibrate(arguments.in, texts, arguments.calibration_tokens, [&](int64_t done, int64_t total) {
+    bar("calibrating " + arguments.in, static_cast<size_t>(done), static_cast<size_t>(total));
+  });
+}
+
 void run(const Arguments& arguments, const GlobalOptions& options) {
   const Format wanted = format_from_name(arguments.to);
   const ModelFile file = ModelFile::open(arguments.in);
@@ -79,6 +92,12 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
   {
     ProgressBar bar(options.quiet);
     ConvertOptions convert_options;
+    InputStatistics statistics;
+    if (!arguments.calibrate.empty()) {
+      statistics = calibration(arguments, bar);
+      convert_options.importance = [&](const Tensor& tensor) { return statistics.of(tensor); };
+      convert_options.calibration = std::filesystem::path(arguments.calibrate).filename().string();
+    }
     convert_options.progress = [&](size_t done, size_t total) {
       bar("writing " + arguments.out, done, total);
     };
@@ -106,11 +125,19 @@ void add_convert(CLI::App& app, const GlobalOptions& options) {
       ->required();
   verb->add_option("OUT", arguments->out, "the GGUF file to write")->required();
   verb->add_option("--to", arguments->to, "format of the weights: " + format_names())->required();
+  verb->add_option("--calibrate", arguments->calibrate,
+                   "text (plain lines, JSON Lines, csv, tsv) whose inputs weigh the errors of the weights");
+  verb->add_option("--field", arguments->field, "field of the calibration rows that holds the text")
+      ->capture_default_str();
+  verb->add_option("--calibration-tokens", arguments->calibration_tokens, "tokens of it to read at most")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   verb->add_flag("--json", arguments->json, "print what became of every tensor as JSON");
   verb->footer(
       "Examples:\n"
       "  wattle convert all-MiniLM-L6-v2 minilm.Q8_0.gguf --to Q8_0\n"
       "  wattle convert model.gguf model.Q4_K.gguf --to Q4_K --json\n"
+      "  wattle convert model.gguf model.Q2_K.gguf --to Q2_K --calibrate pages.txt\n"
       "Vectors and norms stay F32. Rows that blocks of 256 weights do not divide take the nearest format "
       "with blocks\n"
       "of 32: Q2_K and Q3_K become IQ4_NL, Q4_K Q4_1, Q5_K Q5_1, Q6_K Q8_0.");
