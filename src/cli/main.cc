@@ -21,6 +21,8 @@ constexpr AddVerb kVerbs[] = {
     wattle::add_inspect,
     wattle::add_meter,
     wattle::add_pull,
+    wattle::add_run,
+    wattle::add_train,
 };
 
 int run(int argc, char** argv) {

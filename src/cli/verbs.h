@@ -20,5 +20,7 @@ void add_doctor(CLI::App& app, const GlobalOptions& options);
 void add_inspect(CLI::App& app, const GlobalOptions& options);
 void add_meter(CLI::App& app, const GlobalOptions& options);
 void add_pull(CLI::App& app, const GlobalOptions& options);
+void add_run(CLI::App& app, const GlobalOptions& options);
+void add_train(CLI::App& app, const GlobalOptions& options);
 
 }  // namespace wattle

@@ -96,8 +96,8 @@ nlohmann::ordered_json describe(const ModelFile& file) {
   nlohmann::ordered_json description;
   description["path"] = file.path().string();
   description["architecture"] = file.architecture();
-  for (const auto& [key, field] :
-       {std::pair("general.name", "name"), std::pair("general.license", "license")}) {
+  for (const auto& [key, field] : {std::pair("general.name", "name"), std::pair("general.license", "license"),
+                                   std::pair("wattle.converted_from", "converted_from")}) {
     if (const auto text = metadata.text(key)) description[field] = *text;
   }
   std::map<std::string, int64_t> formats;

@@ -29,13 +29,13 @@ struct Answer {
 };
 
 struct TaskOptions {
-  std::string task;                 ///< "embed", "classify", "generate", "tokenize", "perplexity"
-  std::vector<std::string> labels;  ///< classify by likelihood: the labels' words
-  std::string prompt_template;      ///< "{text}" stands for the row's text, "{labels}" for the labels' list
-  std::vector<std::pair<std::string, std::string>> examples;  ///< few-shot: text, label
+  std::string task;                      ///< "embed", "classify", "generate", "tokenize", "perplexity"
+  std::vector<std::string> labels = {};  ///< classify by likelihood: the labels' words
+  std::string prompt_template = {};  ///< "{text}" stands for the row's text, "{labels}" for the labels' list
+  std::vector<std::pair<std::string, std::string>> examples = {};  ///< few-shot: text, label
   bool normalise_length =
       false;               ///< classify by likelihood: the mean over a label's tokens instead of the sum
-  std::string base;        ///< for a trained head: the base model to use instead of the one it was trained on
+  std::string base = {};   ///< for a trained head: the base model to use instead of the one it was trained on
   int64_t max_tokens = 0;  ///< 0: generate 128, perplexity the whole text
   int64_t context = 512;   ///< perplexity: window
   double temperature = 0;  ///< 0: greedy
@@ -44,10 +44,11 @@ struct TaskOptions {
   uint64_t seed = 0;
   bool chat = true;  ///< use the model's chat template where it has one
   bool parse_special = false;
-  std::function<void(std::string_view)> stream;  ///< called with each piece of generated text of a single row
+  std::function<void(std::string_view)> stream =
+      {};  ///< called with each piece of generated text of a single row
   /// Called between the steps of a long answer (a window of perplexity) with the part of the rows that is
   /// done, 0..1.
-  std::function<void(double)> progress;
+  std::function<void(double)> progress = {};
 };
 
 /// A task bound to an opened model (or trained head, forest, keyword rule). Knows no joules.

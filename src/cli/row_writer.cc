@@ -1,0 +1,88 @@
+#include "cli/row_writer.h"
+
+#include <cstdio>
+#include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace wattle {
+namespace {
+
+constexpr double kWindowSeconds = 1;
+
+double seconds_of(const Phases& phases) {
+  return phases.tokenize + phases.prefill + phases.decode + phases.post;
+}
+
+}  // namespace
+
+RowWriter::RowWriter(Task& task, Meter& meter, const std::string& output) : task_(task), meter_(meter) {
+  if (!output.empty()) file_.emplace(output);
+}
+
+void RowWriter::answer(std::span<const Row> rows) {
+  if (!window_) {
+    window_ = meter_.begin();
+    window_watch_.lap();
+  }
+  std::vector<Answer> answers = task_.answer(rows);
+  rows_.insert(rows_.end(), rows.begin(), rows.end());
+  std::move(answers.begin(), answers.end(), std::back_inserter(answers_));
+  if (window_watch_.seconds() >= kWindowSeconds) end_window();
+}
+
+void RowWriter::end_window() {
+  if (!window_) return;
+  Work work;
+  for (const Answer& answer : answers_) work += answer.work;
+  const Energy energy = meter_.end(window_, &work);
+  window_ = nullptr;
+  totals_.seconds += energy.seconds;
+  totals_.energy = totals_.energy ? *totals_.energy + energy : energy;
+  totals_.work += work;
+  std::vector<double> seconds;
+  for (const Answer& answer : answers_) seconds.push_back(seconds_of(answer.phases));
+  const std::vector<Energy> parts = split(energy, seconds);
+  for (size_t i = 0; i < answers_.size(); ++i) {
+    write(rows_[i], answers_[i], parts[i]);
+    totals_.rows += 1;
+    totals_.truncated += answers_[i].truncated ? 1 : 0;
+    totals_.phases.tokenize += answers_[i].phases.tokenize;
+    totals_.phases.prefill += answers_[i].phases.prefill;
+    totals_.phases.decode += answers_[i].phases.decode;
+    totals_.phases.post += answers_[i].phases.post;
+  }
+  rows_.clear();
+  answers_.clear();
+}
+
+void RowWriter::write(const Row& row, const Answer& answer, const Energy& energy) {
+  nlohmann::ordered_json object;
+  object["id"] = row.id;
+  object.update(answer.fields);
+  if (answer.truncated) object["truncated"] = true;
+  object["energy_joules"] = energy.joules;
+  object["energy_low"] = energy.low;
+  object["energy_high"] = energy.high;
+  object["grade"] = name(energy.grade);
+  object["seconds"] = {{"tokenize", answer.phases.tokenize},
+                       {"prefill", answer.phases.prefill},
+                       {"decode", answer.phases.decode},
+                       {"post", answer.phases.post}};
+  const std::string line = object.dump() + "\n";
+  if (file_) {
+    file_->write(line);
+  } else {
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fflush(stdout);
+  }
+}
+
+RunTotals RowWriter::finish() {
+  end_window();
+  if (file_) file_->commit();
+  return totals_;
+}
+
+}  // namespace wattle

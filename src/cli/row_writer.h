@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <wattle/meter.h>
+
+#include "base/output_file.h"
+#include "base/stopwatch.h"
+#include "tasks/task.h"
+
+namespace wattle {
+
+/// What all rows together took.
+struct RunTotals {
+  int64_t rows = 0, truncated = 0;
+  Work work;
+  Phases phases;
+  double seconds = 0;  ///< on the clock, inside the energy windows
+  std::optional<Energy> energy;
+};
+
+/// Answers rows and writes one JSON object a row with its energy, to a file that appears whole at the end, or
+/// to standard output. Energy is measured in windows of about a second, so a counter has ticks enough.
+class RowWriter {
+ public:
+  /// `output` is a path, or empty for standard output.
+  RowWriter(Task& task, Meter& meter, const std::string& output);
+
+  void answer(std::span<const Row> rows);
+  /// Ends the last window and, with a path, puts the file in its place.
+  RunTotals finish();
+  const RunTotals& totals() const { return totals_; }
+
+ private:
+  void end_window();
+  void write(const Row& row, const Answer& answer, const Energy& energy);
+
+  Task& task_;
+  Meter& meter_;
+  std::optional<OutputFile> file_;
+  std::shared_ptr<const Meter::Moment> window_;
+  Stopwatch window_watch_;
+  std::vector<Row> rows_;  ///< of the open window
+  std::vector<Answer> answers_;
+  RunTotals totals_;
+};
+
+}  // namespace wattle

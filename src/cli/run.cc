@@ -1,0 +1,261 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <wattle/error.h>
+#include <wattle/meter.h>
+
+#include "base/interrupt.h"
+#include "cli/progress.h"
+#include "cli/row_writer.h"
+#include "cli/verbs.h"
+#include "tasks/rows.h"
+#include "tasks/task.h"
+
+namespace wattle {
+namespace {
+
+struct Arguments {
+  std::string model, prompt, input, output, field = "text", label = "label", examples, activations, cache;
+  std::vector<std::string> labels;
+  TaskOptions task;
+  LoadOptions load;
+  MeterOptions meter;
+  int64_t context = 0;
+  int batch = 1, shots = 8;
+  bool no_chat = false, json = false;
+};
+
+using Json = nlohmann::ordered_json;
+
+void complete(Arguments& arguments) {
+  TaskOptions& task = arguments.task;
+  task.chat = !arguments.no_chat;
+  task.labels = arguments.labels;
+  if (!arguments.activations.empty())
+    arguments.load.activations = activations_from_name(arguments.activations);
+  if (!arguments.cache.empty()) arguments.load.cache_format = format_from_name(arguments.cache);
+  if (arguments.context > 0) task.context = arguments.load.context = arguments.context;
+  if (arguments.examples.empty()) return;
+  const LabelledRows examples = read_labelled_rows(
+      arguments.examples,
+      {.text_field = arguments.field, .label_field = arguments.label, .label_names = arguments.labels});
+  for (size_t i = 0; i < examples.rows.size() && i < static_cast<size_t>(arguments.shots); ++i) {
+    task.examples.emplace_back(examples.rows[i].text,
+                               examples.label_names[static_cast<size_t>(examples.labels[i])]);
+  }
+}
+
+Rows rows_of(const Arguments& arguments) {
+  RowOptions options{.field = arguments.field};
+  const bool perplexity = arguments.task.task == "perplexity";
+  const std::string& input = arguments.input;
+  if (perplexity && (input.ends_with(".txt") || input.ends_with(".raw"))) options.format = RowFormat::kWhole;
+  Rows rows = read_rows(input, options);
+  if (perplexity) rows.rows = {joined(rows.rows)};
+  return rows;
+}
+
+Json energy_json(const Energy& energy) {
+  return {{"joules", energy.joules},     {"low", energy.low},
+          {"high", energy.high},         {"idle_joules", energy.idle_joules},
+          {"grade", name(energy.grade)}, {"source", energy.source},
+          {"scope", energy.scope}};
+}
+
+Json summary_json(const Arguments& arguments, const Task& task, const Rows& rows, const RunTotals& totals) {
+  Json summary = {{"task", arguments.task.task},
+                  {"model", task.description()},
+                  {"rows", totals.rows},
+                  {"truncated", totals.truncated},
+                  {"invalid_utf8", rows.repaired},
+                  {"seconds", totals.seconds},
+                  {"rows_per_second", static_cast<double>(totals.rows) / totals.seconds},
+                  {"tokens_in", totals.work.tokens_in},
+                  {"tokens_out", totals.work.tokens_out},
+                  {"energy", energy_json(*totals.energy)},
+                  {"wh_per_1000", totals.energy->joules / static_cast<double>(totals.rows) / 3.6}};
+  if (const Json own = task.summary(); !own.is_null()) summary["summary"] = own;
+  return summary;
+}
+
+std::string joules_text(const Energy& energy) {
+  return fmt::format("{:.3g} J ({}, {:.3g} to {:.3g})", energy.joules, name(energy.grade), energy.low,
+                     energy.high);
+}
+
+void print_notices(const Arguments& arguments, const Rows& rows, const RunTotals& totals) {
+  const auto rows_text = [](int64_t count) {
+    return fmt::format("{} row{}", count, count == 1 ? " was" : "s were");
+  };
+  if (rows.repaired > 0) {
+    fmt::print(stderr, "{} not valid UTF-8; the bad bytes were read as U+FFFD\n", rows_text(rows.repaired));
+  }
+  if (totals.truncated > 0) {
+    fmt::print(stderr, "{} longer than the model reads{} and cut\n", rows_text(totals.truncated),
+               arguments.task.task == "embed" || arguments.task.task == "classify"
+                   ? ""
+                   : " with room for the answer");
+  }
+  fmt::print(stderr, "{} rows in {:.3g} s, {}, {:.3g} Wh per 1,000\n", totals.rows, totals.seconds,
+             joules_text(*totals.energy), totals.energy->joules / static_cast<double>(totals.rows) / 3.6);
+}
+
+void run_rows(const Arguments& arguments, const GlobalOptions& options, Task& task, Meter& meter,
+              const Rows& rows) {
+  RunTotals totals;
+  RowWriter writer(task, meter, arguments.output);
+  try {
+    ProgressBar bar(options.quiet);
+    const auto batch = static_cast<size_t>(arguments.batch);
+    for (size_t begin = 0; begin < rows.rows.size(); begin += batch) {
+      throw_if_interrupted();
+      const size_t count = std::min(batch, rows.rows.size() - begin);
+      writer.answer(std::span(rows.rows).subspan(begin, count));
+      bar("rows", begin + count, rows.rows.size());
+    }
+    totals = writer.finish();
+  } catch (const Error& error) {
+    if (error.exit_status() != 130) throw;
+    throw Error(fmt::format("interrupted after {} of {} rows{}", writer.totals().rows, rows.rows.size(),
+                            arguments.output.empty() ? "" : "; " + arguments.output + " was not written"),
+                130);
+  }
+  if (arguments.json && !arguments.output.empty()) {
+    fmt::print("{}\n", summary_json(arguments, task, rows, totals).dump(2));
+  }
+  if (!options.quiet) print_notices(arguments, rows, totals);
+}
+
+/// A single text given on the command line: generated text streams; other answers are one JSON object.
+void run_prompt(const Arguments& arguments, const GlobalOptions& options, Task& task, Meter& meter) {
+  const auto window = meter.begin();
+  const Answer answer = task.answer(std::vector<Row>{{nullptr, arguments.prompt}}).front();
+  const Energy energy = meter.end(window, &answer.work);
+  if (!answer.fields.contains("tokens_out")) {
+    Json object = answer.fields;
+    object["energy"] = energy_json(energy);
+    fmt::print("{}\n", object.dump(2));
+    return;
+  }
+  fmt::print("\n");
+  if (options.quiet) return;
+  const Work& work = answer.work;
+  const auto rate = [](int64_t tokens, double seconds) {
+    return static_cast<double>(tokens) / std::max(seconds, 1e-9);
+  };
+  fmt::print(
+      stderr,
+      "prompt {} tokens, {:.1f} tokens/s; generated {} tokens, {:.1f} tokens/s; {}, {:.3g} J a token\n",
+      work.tokens_in, rate(work.tokens_in, answer.phases.prefill), work.tokens_out,
+      rate(work.tokens_out, answer.phases.decode), joules_text(energy),
+      energy.joules / static_cast<double>(std::max<int64_t>(1, work.tokens_out)));
+}
+
+void run(Arguments arguments, const GlobalOptions& options) {
+  if (arguments.prompt.empty() == arguments.input.empty()) {
+    fail("wattle run: give either a prompt after the model, or rows with --input");
+  }
+  complete(arguments);
+  Rows rows;
+  if (!arguments.input.empty()) rows = rows_of(arguments);
+  if (arguments.input.empty()) {
+    arguments.task.stream = [](std::string_view piece) {
+      std::fwrite(piece.data(), 1, piece.size(), stdout);
+      std::fflush(stdout);
+    };
+  }
+  std::unique_ptr<ProgressBar> windows;
+  if (arguments.task.task == "perplexity") {
+    windows = std::make_unique<ProgressBar>(options.quiet);
+    arguments.task.progress = [&](double part) {
+      (*windows)("perplexity", static_cast<size_t>(part * 1000), 1000);
+    };
+  }
+  const auto meter = Meter::open(arguments.meter);
+  const auto task = Task::create(arguments.model, arguments.task, arguments.load);
+  if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());
+  if (arguments.input.empty()) {
+    run_prompt(arguments, options, *task, *meter);
+  } else {
+    run_rows(arguments, options, *task, *meter, rows);
+  }
+}
+
+void add_model_flags(CLI::App& verb, Arguments& a) {
+  verb.add_option("MODEL", a.model, "model file or folder, or a file made by `wattle train`")->required();
+  verb.add_option("PROMPT", a.prompt, "a text to continue or answer; its answer streams to standard output");
+  verb.add_option("--task", a.task.task,
+                  "embed, classify, generate, tokenize, perplexity (default: what the model is for)");
+  verb.add_option("--base", a.task.base, "for a trained head: the base model to use, at any precision");
+  verb.add_option("--activations", a.activations, "how products read their inputs: q8, q8-row, bf16, f32");
+  verb.add_option("--cache", a.cache, "format of the key-value cache: F16, F32 or Q8_0");
+  verb.add_option("--context", a.context, "tokens of a window of perplexity (512), or that the cache holds")
+      ->check(CLI::PositiveNumber);
+}
+
+void add_row_flags(CLI::App& verb, Arguments& a) {
+  verb.add_option("--input,-i", a.input,
+                  "rows: .jsonl, .csv, .tsv or .txt, also gzipped, or - for standard input");
+  verb.add_option("--field", a.field, "the field that holds the text")->capture_default_str();
+  verb.add_option("--output,-o", a.output, "write one JSON object a row here (default: standard output)");
+  verb.add_option("--batch", a.batch, "rows that run together")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  verb.add_flag("--json", a.json, "with --output: print a summary as JSON");
+  verb.add_option("--meter", a.meter.source,
+                  "force a source of energy: rapl, model, file:PATH, exec:COMMAND");
+  verb.add_flag("--require-measured", a.meter.require_measured, "exit with 3 rather than model the energy");
+}
+
+void add_task_flags(CLI::App& verb, Arguments& a) {
+  verb.add_option("--labels", a.labels, "classify by likelihood: the labels' words, separated by commas")
+      ->delimiter(',');
+  verb.add_option("--prompt-template", a.task.prompt_template, "prompt with {text} (and {labels}) in it");
+  verb.add_option("--examples", a.examples, "labelled rows that are shown before each text (few-shot)");
+  verb.add_option("--shots", a.shots, "how many of them")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb.add_option("--label", a.label, "the examples' field that holds the label")->capture_default_str();
+  verb.add_flag("--normalise-length", a.task.normalise_length,
+                "compare labels by their mean likelihood a token");
+  verb.add_option("--max-tokens", a.task.max_tokens,
+                  "tokens to generate (128), or of the text for perplexity (all)")
+      ->check(CLI::PositiveNumber);
+  verb.add_option("--temperature", a.task.temperature, "0: always the likeliest token")
+      ->capture_default_str();
+  verb.add_option("--top-k", a.task.top_k, "draw from the k likeliest; 0: all")->capture_default_str();
+  verb.add_option("--top-p", a.task.top_p, "draw from the likeliest that reach this probability")
+      ->capture_default_str();
+  verb.add_option("--min-p", a.task.min_p, "draw from those at least so likely, compared to the likeliest")
+      ->capture_default_str();
+  verb.add_option("--seed", a.task.seed, "of the draws")->capture_default_str();
+  verb.add_flag("--no-chat", a.no_chat, "leave the model's chat template out");
+  verb.add_flag("--parse-special", a.task.parse_special,
+                "let texts such as <|im_end|> become special tokens");
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, const GlobalOptions& options) {
+  CLI::App* verb = app.add_subcommand("run", "Run a model on a prompt or on rows, with the energy of each");
+  auto arguments = std::make_shared<Arguments>();
+  add_model_flags(*verb, *arguments);
+  add_row_flags(*verb, *arguments);
+  add_task_flags(*verb, *arguments);
+  verb->footer(
+      "Examples:\n"
+      "  wattle run smollm2-135m-instruct.gguf \"What is a watt?\"\n"
+      "  wattle run all-MiniLM-L6-v2 --task embed --input rows.jsonl --output vectors.jsonl --batch 32\n"
+      "  wattle run head.gguf --input mine.csv --field message --base minilm.Q8_0.gguf\n"
+      "  wattle run smollm2.gguf --task classify --labels negative,neutral,positive --input rows.jsonl\n"
+      "  wattle run model.gguf --task perplexity --input wikitext2/eval.jsonl.gz --max-tokens 16384\n"
+      "  cat texts.txt | wattle run model.gguf --task tokenize --input -");
+  verb->callback([arguments, &options] { run(*arguments, options); });
+}
+
+}  // namespace wattle
