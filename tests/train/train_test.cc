@@ -225,17 +225,17 @@ TEST_F(TrainTest, DamagedHeadsAreRefused) {
   EXPECT_THROW(Forest(3, 2, Nodes{{-1, 0, -1}}, {0}, "x"), Error) << "trees that do not divide into outputs";
 
   Metadata metadata;
-  metadata.set("general.architecture", Value::of("wattle-head"));
+  metadata.set("general.architecture", Value::of(std::string("wattle-head")));
   const auto load = [&] {
     write_gguf(folder_ / "bad.gguf", metadata, {});
     return Head::load(ModelFile::open(folder_ / "bad.gguf"));
   };
   EXPECT_THROW(load(), Error) << "no kind";
-  metadata.set("wattle.head.kind", Value::of("linear"));
+  metadata.set("wattle.head.kind", Value::of(std::string("linear")));
   EXPECT_THROW(load(), Error) << "no tensors";
-  metadata.set("wattle.head.kind", Value::of("oracle"));
+  metadata.set("wattle.head.kind", Value::of(std::string("oracle")));
   EXPECT_THROW(load(), Error) << "an unknown kind";
-  metadata.set("general.architecture", Value::of("llama"));
+  metadata.set("general.architecture", Value::of(std::string("llama")));
   EXPECT_THROW(load(), Error) << "not a head";
 }
 
