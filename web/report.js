@@ -21,13 +21,16 @@ const colour = {scale: "colour", field: "rung"};
 
 function significant(value) { return value === 0 ? "0" : Number(value.toPrecision(3)).toLocaleString("en"); }
 
-function draw(id, make) {
-  const element = document.getElementById(id);
+const views = new Map();
+
+function draw(element, make) {
   const width = element.clientWidth;
   const spec = make(width);
   if (spec === null) { element.closest("figure").hidden = true; return; }
+  views.get(element)?.finalize();
   const view = new vega.View(vega.parse({$schema: "https://vega.github.io/schema/vega/v5.json", autosize: {type: "fit-x", contains: "padding"},
     width, padding: 4, config, ...spec}), {renderer: "svg", container: element, hover: false, logLevel: 1});
+  views.set(element, view);
   view.runAsync();
 }
 
@@ -54,17 +57,17 @@ function pareto(width) {
   const front = values.filter((v) => v.front).sort((a, b) => a.x - b.x);
   const y = {scale: "y", field: "y"}, x = {scale: "x", field: "x"};
   const marks = [
-    {type: "line", from: {data: "front"}, encode: {enter: {x, y, interpolate: {value: "step-after"}, stroke: {value: "var(--accent)"},
+    {name: "front", type: "line", from: {data: "front"}, encode: {enter: {x, y, interpolate: {value: "step-after"}, stroke: {value: "var(--accent)"},
       strokeWidth: {value: 1.5}, strokeOpacity: {value: 0.7}}}},
     {type: "rule", from: {data: "cells"}, encode: {enter: {x: {signal: "scale('x', max(datum.x0, domain('x')[0]))"}, x2: {scale: "x", field: "x1"}, y, stroke: colour, strokeOpacity: {value: 0.3}}}},
     {type: "rule", from: {data: "cells"}, encode: {enter: {x, y: {scale: "y", field: "y0"}, y2: {scale: "y", field: "y1"}, stroke: colour, strokeOpacity: {value: 0.3}}}},
     {name: "points", type: "symbol", from: {data: "cells"}, encode: {enter: {x, y, shape: {scale: "shape", field: "rung"},
-      size: {signal: "datum.front ? 95 : 60"}, fill: colour, stroke: {value: "var(--card)"}, strokeWidth: {value: 1},
+      size: {signal: "datum.front ? 120 : 80"}, fill: colour, stroke: {value: "var(--card)"}, strokeWidth: {value: 1},
       tooltip: {field: "tip"}}}},
     {type: "text", from: {data: "points"}, encode: {enter: {text: {field: "datum.short"}, fontSize: {value: 11}, fill: {value: "var(--ink)"},
       fontWeight: {signal: "datum.datum.front ? 700 : 400"}}},
       transform: [{type: "label", size: {signal: "[width, height]"}, offset: [5], sort: {field: "datum.datum.front", order: "descending"},
-        anchor: ["right", "top", "bottom", "left", "top-right", "bottom-right", "top-left", "bottom-left"], avoidBaseMark: true}]},
+        anchor: ["right", "top", "bottom", "left", "top-right", "bottom-right", "top-left", "bottom-left"], avoidBaseMark: true, avoidMarks: ["front"]}]},
   ];
   if (data.bar > 0) {
     marks.unshift({type: "rule", encode: {enter: {x: {value: 0}, x2: {signal: "width"}, y: {scale: "y", value: data.bar},
@@ -93,7 +96,7 @@ function rows(width, values, title, log) {
       {orient: "left", scale: "y", domain: false, ticks: false, labelLimit: width < 500 ? 140 : 220, labelColor: "var(--ink)"}],
     marks: [
       {type: "rule", from: {data: "cells"}, encode: {enter: {y, x: start, x2: {scale: "x", field: "high"}, stroke: colour, strokeWidth: {value: log ? 2 : 9}, strokeOpacity: {value: log ? 0.5 : 0.8}}}},
-      {type: "symbol", from: {data: "cells"}, encode: {enter: {y, x: {scale: "x", field: "value"}, fill: colour, size: {value: log ? 60 : 0}, shape: {scale: "shape", field: "rung"}, tooltip: {field: "tip"}}}},
+      {type: "symbol", from: {data: "cells"}, encode: {enter: {y, x: {scale: "x", field: "value"}, fill: colour, size: {value: log ? 80 : 0}, shape: {scale: "shape", field: "rung"}, tooltip: {field: "tip"}}}},
     ]};
 }
 
@@ -122,13 +125,12 @@ function legend() {
   });
 }
 
-function drawAll() {
-  for (const [id, make] of Object.entries({pareto, energy, latency, memory})) draw(id, make);
-}
 legend();
-drawAll();
-let drawnAt = innerWidth, waiting = 0;
-addEventListener("resize", () => {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => { if (innerWidth !== drawnAt) { drawnAt = innerWidth; drawAll(); } }, 150);
-});
+// Observing draws for the first time too, and again whenever the width changes: a turned phone, a printed page.
+for (const [id, make] of Object.entries({pareto, energy, latency, memory})) {
+  const element = document.getElementById(id);
+  let drawn = 0;
+  new ResizeObserver(() => {
+    if (element.clientWidth !== drawn && element.clientWidth > 0) { drawn = element.clientWidth; draw(element, make); }
+  }).observe(element);
+}

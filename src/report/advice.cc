@@ -255,7 +255,7 @@ std::string bar_in_words(const Results& results, const Requirements& wanted, con
 
 std::string figures(const CellResult& cell) {
   return fmt::format("{} at {} Wh per 1,000 queries", percent(cell.quality->value),
-                     significant(cell.wh_per_1000->value, 3));
+                     energy(cell.wh_per_1000->value, 3));
 }
 
 }  // namespace
@@ -289,7 +289,7 @@ std::vector<std::string> sentences(const Results& results, const Requirements& w
   }
   if (choice.train_wh > 0) {
     lines.push_back(fmt::format("Its preparation (training, conversion) took {} Wh, as much as {} queries.",
-                                significant(choice.train_wh, 3),
+                                energy(choice.train_wh, 3),
                                 whole(choice.train_wh / choice.wh_per_1000->value * 1000)));
   }
   for (const BreakEven& even : advice.break_even) {

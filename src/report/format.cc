@@ -12,6 +12,17 @@ std::string significant(double value, int digits) {
   return fmt::format("{:.{}f}", value, std::max(0, digits - 1 - magnitude));
 }
 
+std::string energy(double watt_hours, int digits) {
+  return std::abs(watt_hours) >= 1e-4 || watt_hours == 0 ? significant(watt_hours, digits)
+                                                         : fmt::format("{:.{}e}", watt_hours, digits - 1);
+}
+
+std::string count(int64_t n) {
+  std::string digits = std::to_string(n);
+  for (int place = static_cast<int>(digits.size()) - 3; place > 0; place -= 3) digits.insert(place, ",");
+  return digits;
+}
+
 std::string percent(double share) {
   return fmt::format("{:.1f} %", 100 * share);
 }
@@ -21,11 +32,9 @@ std::string bytes(int64_t count) {
   return megabytes < 1000 ? fmt::format("{:.0f} MB", megabytes) : fmt::format("{:.2f} GB", megabytes / 1000);
 }
 
-std::string whole(double count) {
-  const double scale = count < 1000 ? 1 : std::pow(10, std::floor(std::log10(count)) - 2);
-  std::string digits = fmt::format("{:.0f}", std::ceil(count / scale) * scale);
-  for (int place = static_cast<int>(digits.size()) - 3; place > 0; place -= 3) digits.insert(place, ",");
-  return digits;
+std::string whole(double value) {
+  const double scale = value < 1000 ? 1 : std::pow(10, std::floor(std::log10(value)) - 2);
+  return count(static_cast<int64_t>(std::ceil(value / scale) * scale));
 }
 
 std::string cell_name(const CellResult& cell) {

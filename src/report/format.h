@@ -9,10 +9,13 @@
 namespace wattle {
 
 std::string significant(double value, int digits);  ///< "0.0123", "1.20", "345", never an exponent
-std::string percent(double share);                  ///< 0.903 -> "90.3 %"
-std::string bytes(int64_t count);                   ///< "98 MB", decimal
-std::string whole(double count);                    ///< "12,300": three significant digits, thousands apart
-std::string cell_name(const CellResult& cell);      ///< "all-minilm-l6-v2 Q4_0", or "linear"
+std::string energy(double watt_hours,
+                   int digits);     ///< as significant(), below 0.0001 with an exponent: "2.76e-06"
+std::string count(int64_t n);       ///< "12,345"
+std::string percent(double share);  ///< 0.903 -> "90.3 %"
+std::string bytes(int64_t count);   ///< "98 MB", decimal
+std::string whole(double count);    ///< "12,300": three significant digits, thousands apart
+std::string cell_name(const CellResult& cell);  ///< "all-minilm-l6-v2 Q4_0", or "linear"
 
 /// The quality's name for people: "accuracy", "macro F1".
 std::string_view title(Metric metric);

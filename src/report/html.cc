@@ -59,38 +59,50 @@ std::string interval_text(const Interval& interval, const std::function<std::str
                      format(interval.high));
 }
 
+/// Energies span six orders of magnitude: 2.76 x 10^-6 reads better than its zeros.
+std::string energy_html(double watt_hours) {
+  const std::string text = energy(watt_hours, 3);
+  const size_t exponent = text.find('e');
+  if (exponent == std::string::npos) return text;
+  return fmt::format("{}×10<sup>−{}</sup>", text.substr(0, exponent),
+                     std::abs(std::stoi(text.substr(exponent + 1))));
+}
+
 std::string table_row(const CellResult& cell, bool on_front) {
-  std::string row = fmt::format("<tr{}><th scope=\"row\" title=\"{}\">{}</th><td>{}{}</td>",
-                                on_front ? " class=\"front\"" : "", escaped(cell.model), escaped(cell.rung),
-                                escaped(cell.precision),
-                                cell.note.empty() ? "" : "<small>" + escaped(cell.note) + "</small>");
-  row += fmt::format("<td>{}</td>", cell.bits_per_weight ? significant(*cell.bits_per_weight, 3) : "–");
-  if (!cell.error.empty())
-    return row +
-           fmt::format("<td class=\"failed\" colspan=\"8\">failed: {}</td></tr>\n", escaped(cell.error));
+  constexpr int kFigures = 9;  // columns after rung and precision
+  std::string row = fmt::format(
+      "<tr{}><th scope=\"row\" title=\"{}\">{}</th><td>{}{}</td>", on_front ? " class=\"front\"" : "",
+      escaped(cell.model), escaped(cell.rung), escaped(cell.precision),
+      cell.note.empty() ? "" : "<small class=\"note\">" + escaped(cell.note) + "</small>");
+  if (!cell.error.empty()) {
+    return row + fmt::format("<td class=\"failed\" colspan=\"{}\">failed: {}</td></tr>\n", kFigures,
+                             escaped(cell.error));
+  }
+  if (!cell.wh_per_1000)
+    return row + fmt::format("<td colspan=\"{}\">not measured yet</td></tr>\n", kFigures);
   const auto three = [](double value) { return significant(value, 3); };
   const auto share = [](double value) { return fmt::format("{:.1f}", 100 * value); };
-  row += fmt::format("<td>{}</td>", cell.quality ? interval_text(*cell.quality, share) : "–");
-  if (!cell.wh_per_1000) return row + "<td colspan=\"7\">not measured yet</td></tr>\n";
-  row += fmt::format("<td>{}</td><td>{}<small>{}</small></td>", interval_text(*cell.wh_per_1000, three),
-                     name(cell.grade), escaped(cell.source));
+  row += fmt::format("<td>{}</td><td>{}</td>", cell.quality ? interval_text(*cell.quality, share) : "–",
+                     interval_text(*cell.wh_per_1000, energy_html));
   row += fmt::format("<td>{}</td><td>{}</td><td>{}</td>", three(cell.p50_ms), three(cell.p95_ms),
                      bytes(cell.peak_memory_bytes));
-  row += fmt::format("<td>{}</td><td>{}</td></tr>\n", cell.load_wh ? three(cell.load_wh->value * 1000) : "–",
-                     cell.train_wh > 0 ? three(cell.train_wh * 1000) : "–");
-  return row;
+  row +=
+      fmt::format("<td>{}</td><td>{}</td><td>{}</td>", cell.load_wh ? three(cell.load_wh->value * 1000) : "–",
+                  cell.train_wh > 0 ? three(cell.train_wh * 1000) : "–",
+                  cell.bits_per_weight ? three(*cell.bits_per_weight) : "–");
+  return row + fmt::format("<td>{}<small>{}</small></td></tr>\n", name(cell.grade), escaped(cell.source));
 }
 
 std::string table_of(const Results& results, const std::vector<size_t>& front) {
-  std::string text = fmt::format(
-      "<table><thead><tr><th scope=\"col\">rung</th><th scope=\"col\" "
-      "style=\"text-align:left\">precision</th>"
-      "<th scope=\"col\">bits per<br>weight</th><th scope=\"col\">{}, %</th><th scope=\"col\">Wh per "
-      "1,000</th>"
-      "<th scope=\"col\">grade</th><th scope=\"col\">p50, ms</th><th scope=\"col\">p95, ms</th><th "
-      "scope=\"col\">memory</th>"
-      "<th scope=\"col\">load,<br>mWh</th><th scope=\"col\">preparation,<br>mWh</th></tr></thead>\n<tbody>\n",
-      title(results.plan.metric));
+  std::string text = "<table><thead><tr>";
+  for (const std::string& heading :
+       {std::string("rung"), std::string("precision"), std::string(title(results.plan.metric)) + ", %",
+        std::string("Wh per<br>1,000"), std::string("p50,<br>ms"), std::string("p95,<br>ms"),
+        std::string("memory"), std::string("load,<br>mWh"), std::string("prepare,<br>mWh"),
+        std::string("bits per<br>weight"), std::string("grade")}) {
+    text += "<th scope=\"col\">" + heading + "</th>";
+  }
+  text += "</tr></thead>\n<tbody>\n";
   for (size_t place = 0; place < results.cells.size(); ++place) {
     text += table_row(results.cells[place], std::count(front.begin(), front.end(), place) > 0);
   }
@@ -112,10 +124,14 @@ std::string advice_card(const Results& results) {
 /// Rows that one of two cells answers rightly and the other does not.
 struct Disagreement {
   int only_first = 0, only_second = 0;
-  /// McNemar's test (1947): beyond chance at 5 %.
+  /// McNemar's exact test (two-sided binomial) at 5 %.
   bool first_is_better() const {
-    const double sum = only_first + only_second;
-    return sum > 0 && only_first > only_second && (only_first - only_second) / std::sqrt(sum) > 1.96;
+    const int n = only_first + only_second;
+    double tail = 0;
+    for (int k = 0; k <= only_second; ++k) {
+      tail += std::exp(std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1) - n * std::log(2));
+    }
+    return only_first > only_second && 2 * tail < 0.05;
   }
 };
 
@@ -184,7 +200,8 @@ std::string method(const Results& results) {
   lines.insert(
       lines.begin(),
       {fmt::format("{} evaluation rows, {} training rows, labels {}; queries one at a time.",
-                   results.truth.size(), results.train_rows, fmt::join(results.labels, ", ")),
+                   count(static_cast<int64_t>(results.truth.size())), count(results.train_rows),
+                   fmt::join(results.labels, ", ")),
        fmt::format(
            "{} rounds of all cells, in an order drawn anew each round (seed {}), each cell in a process of "
            "its "
@@ -237,8 +254,9 @@ std::string html(const Results& results) {
       {"TITLE", escaped(results.plan.name)},
       {"SUBTITLE",
        escaped(fmt::format("{} evaluation rows · {} configurations · {} rounds · {} · {}{}",
-                           results.truth.size(), results.cells.size(), results.plan.rounds, processor,
-                           results.began.substr(0, 10), results.complete ? "" : " · unfinished"))},
+                           count(static_cast<int64_t>(results.truth.size())), results.cells.size(),
+                           results.plan.rounds, processor, results.began.substr(0, 10),
+                           results.complete ? "" : " · unfinished"))},
       {"STYLE", std::string(embedded_report_css())},
       {"ADVICE", advice_card(results)},
       {"TABLE", table_of(results, front)},

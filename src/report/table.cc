@@ -36,7 +36,7 @@ std::string interval_of(const Interval& interval) {
 std::string energy_of(const CellResult& cell) {
   const Interval& wh = *cell.wh_per_1000;
   const double half = wh.value > 0 ? 50 * (wh.high - wh.low) / wh.value : 0;
-  return fmt::format("{} ±{:.0f}%", significant(wh.value, 3), half);
+  return fmt::format("{} ±{:.0f}%", energy(wh.value, 3), half);
 }
 
 std::string row(const CellResult& cell, bool on_front, bool colour) {
@@ -64,7 +64,7 @@ std::string source_line(const Results& results) {
 std::string table(const Results& results, bool colour) {
   const std::vector<size_t> front = pareto_front(results);
   std::string text = fmt::format("{}: {} evaluation rows, {} rounds\n\n", printable(results.plan.name),
-                                 results.truth.size(), results.plan.rounds);
+                                 count(static_cast<int64_t>(results.truth.size())), results.plan.rounds);
   text += fmt::format("  {:<{}} {:<9} {:>9} {:>14} {:>8} {:>8}\n", "rung", kRungWidth, "precision",
                       results.plan.metric == Metric::kAccuracy ? "acc. %" : "mF1 %", "Wh/1,000", "p95 ms",
                       "memory");

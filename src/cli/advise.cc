@@ -1,0 +1,61 @@
+#include <memory>
+
+#include "cli/study_session.h"
+
+namespace wattle {
+namespace {
+
+struct Flags {
+  std::string path = ".", metric, p95, memory;
+  double quality = 0, drop = 0, margin = 0;
+  bool json = false;
+};
+
+}  // namespace
+
+void add_advise(CLI::App& app, const GlobalOptions& options) {
+  CLI::App* verb = app.add_subcommand("advise", "The cheapest configuration that is good enough");
+  const auto flags = std::make_shared<Flags>();
+  verb->add_option("study", flags->path, "directory of a study, or its study.db")->capture_default_str();
+  auto* quality = verb->add_option("--quality", flags->quality, "at least so much, for example 0.90")
+                      ->check(CLI::Range(0.0, 1.0));
+  auto* drop = verb->add_option("--drop", flags->drop, "at most so much below the best, for example 0.01")
+                   ->check(CLI::Range(0.0, 1.0));
+  auto* margin = verb->add_option("--margin", flags->margin,
+                                  "not inferior to the best by more than so much, with 97.5 % confidence")
+                     ->check(CLI::Range(0.0, 1.0));
+  quality->excludes(drop)->excludes(margin);
+  drop->excludes(margin);
+  verb->add_option("--metric", flags->metric, "accuracy or macro_f1 (default: the study's)");
+  verb->add_option("--p95", flags->p95, "latency that 95 of 100 queries must keep, for example 200ms");
+  verb->add_option("--memory", flags->memory, "memory at most, for example 2GB");
+  verb->add_flag("--json", flags->json, "as one JSON object");
+  verb->footer(
+      "Examples:\n"
+      "  wattle advise demo.study --quality 0.90\n"
+      "  wattle advise demo.study --drop 0.01 --p95 50ms --memory 500MB");
+  verb->callback([=, &options] {
+    Results results = results_of(flags->path, options);
+    if (!flags->metric.empty() && metric_from_name(flags->metric) != results.plan.metric) {
+      results.plan.metric = metric_from_name(flags->metric);
+      summarise(results);
+    }
+    Requirements wanted;
+    if (quality->count() > 0) wanted.quality = flags->quality;
+    if (drop->count() > 0) wanted.drop = flags->drop;
+    if (margin->count() > 0) wanted.margin = flags->margin;
+    if (!wanted.quality && !wanted.drop && !wanted.margin && results.plan.quality > 0)
+      wanted.quality = results.plan.quality;
+    if (!flags->p95.empty()) wanted.p95_ms = parse_milliseconds(flags->p95, "--p95");
+    if (!flags->memory.empty()) wanted.memory_bytes = parse_bytes(flags->memory, "--memory");
+    const Advice advice = advise(results, wanted);
+    if (flags->json) {
+      fmt::print("{}\n", to_json(results, wanted, advice)
+                             .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    } else {
+      print_lines(sentences(results, wanted, advice));
+    }
+  });
+}
+
+}  // namespace wattle

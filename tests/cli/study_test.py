@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Studies from end to end on tiny data: study, report, advise, compare, resuming after every kind of end."""
+import csv
+import json
+import pathlib
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+WATTLE = str(pathlib.Path(sys.argv.pop(1)).resolve())
+PLAN = """name: tiny
+data: {data}
+text: message
+label: kind
+rounds: 3
+window_seconds: 0.02
+warm_up_seconds: 0.02
+disturbance: 1
+threads: 1
+quality: 0.8
+rungs:
+  - kind: majority
+  - kind: keywords
+  - kind: linear
+"""
+
+
+def write_data(path, rows=240):
+    rng = random.Random(1)
+    words = {"good": "lovely great thanks fine happy".split(), "bad": "late lost broken rude never".split()}
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(["message", "kind"])
+        for i in range(rows):
+            kind = "bad" if rng.random() < 0.6 else "good"
+            text = rng.choices(words[kind], k=3) + rng.choices("the flight was a plane to seat".split(), k=rng.randint(3, 9))
+            out.writerow([f"{' '.join(text)}, \"row\" {i}", kind])
+
+
+class StudyTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.dir = pathlib.Path(self.folder.name)
+        write_data(self.dir / "data.csv")
+        self.plan = self.write_plan(PLAN)
+        self.out = self.dir / "out"
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def write_plan(self, text, name="plan.yaml"):
+        path = self.dir / name
+        path.write_text(text.replace("{data}", str(self.dir / "data.csv")), encoding="utf-8")
+        return path
+
+    def run_wattle(self, *arguments, status=0):
+        done = subprocess.run([WATTLE, *map(str, arguments)], capture_output=True, text=True, timeout=300, cwd=self.dir)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        if status == 2:
+            self.assertEqual(done.stderr.strip().count("\n"), 0, done.stderr)
+        return done
+
+    def study(self, status=0, plan=None):
+        return self.run_wattle("study", plan or self.plan, "--out", self.out, status=status)
+
+    def windows(self):
+        with sqlite3.connect(self.out / "study.db") as database:
+            return database.execute("SELECT cell, round FROM windows WHERE kind = 'queries' AND accepted").fetchall()
+
+    def assert_each_window_once(self, rounds=3):
+        windows = self.windows()
+        self.assertEqual(len(windows), len(set(windows)))
+        self.assertEqual(len(windows), 3 * rounds)
+
+    def test_study_report_advise(self):
+        done = self.study()
+        self.assertIn("linear", done.stdout)
+        self.assertIn("report.html", done.stdout)
+        self.assert_each_window_once()
+        cells = json.loads(self.run_wattle("report", self.out, "--json").stdout)
+        self.assertEqual([cell["rung"] for cell in cells], ["majority", "keywords", "linear"])
+        quality = [cell["quality"]["value"] for cell in cells]
+        self.assertLess(quality[0], 0.75)
+        self.assertGreater(quality[2], 0.95)
+        for cell in cells:
+            self.assertEqual(cell["n"], cells[0]["n"])
+            self.assertGreater(cell["wh_per_1000"]["low"], 0)
+            self.assertLessEqual(cell["wh_per_1000"]["low"], cell["wh_per_1000"]["value"])
+            self.assertGreaterEqual(cell["latency_ms"]["p95"], cell["latency_ms"]["p50"])
+            self.assertGreater(cell["load_wh"], 0)
+        self.assertIn("follow from their", self.run_wattle("report", self.out, "--verify").stdout)
+        self.assertEqual(len(list(csv.DictReader(self.run_wattle("report", self.out, "--csv").stdout.splitlines()))), 3)
+        self.run_wattle("report", self.out, "--html", self.dir / "page.html")
+        self.assertIn("<!DOCTYPE html>", (self.dir / "page.html").read_text(encoding="utf-8"))
+        advice = json.loads(self.run_wattle("advise", self.out, "--quality", "0.8", "--json").stdout)
+        self.assertIn(advice["choice"]["rung"], ("keywords", "linear"))
+        self.assertIn("No cell reaches", self.run_wattle("advise", self.out, "--quality", "1", "--p95", "0.000001ms").stdout)
+        self.run_wattle("advise", self.out, "--metric", "macro_f1", "--drop", "0.05")
+        self.run_wattle("advise", self.out, "--quality", "0.8", "--memory", "2", status=2)
+
+    def test_verify_finds_a_changed_sample(self):
+        self.study()
+        with sqlite3.connect(self.out / "study.db") as database:
+            database.execute("UPDATE windows SET joules = joules * 1.5 WHERE kind = 'queries'")
+        done = subprocess.run([WATTLE, "report", self.out, "--verify"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("wh_per_1000", done.stderr)
+
+    def end_half_way(self, end):
+        process = subprocess.Popen([WATTLE, "study", self.plan, "--out", self.out], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        for _ in range(6000):
+            time.sleep(0.005)
+            if (self.out / "study.db").exists():
+                try:
+                    if len(self.windows()) >= 2:
+                        break
+                except sqlite3.Error:
+                    pass
+        process.send_signal(end)
+        status = process.wait(timeout=60)
+        self.assertLess(len(self.windows()), 9, "the study was over before it could be ended")
+        return status
+
+    def test_resumes_after_kill(self):
+        self.end_half_way(signal.SIGKILL)
+        before = self.windows()
+        self.study()
+        self.assertEqual(self.windows()[:len(before)], before)
+        self.assert_each_window_once()
+        self.run_wattle("report", self.out, "--verify")
+
+    def test_resumes_after_interrupt(self):
+        self.assertEqual(self.end_half_way(signal.SIGINT), 130)
+        self.run_wattle("report", self.out)
+        self.study()
+        self.assert_each_window_once()
+        self.study()  # nothing left to do
+        self.assert_each_window_once()
+
+    def test_a_changed_plan_needs_a_new_start(self):
+        self.study()
+        changed = self.write_plan(PLAN.replace("rounds: 3", "rounds: 2"), "changed.yaml")
+        self.assertIn("another plan", self.study(status=2, plan=changed).stderr)
+        self.run_wattle("study", changed, "--out", self.out, "--restart")
+        self.assert_each_window_once(rounds=2)
+
+    def test_a_cell_that_fails_is_recorded_and_the_study_goes_on(self):
+        (self.dir / "cut.gguf").write_bytes(b"GGUF\3\0\0\0")
+        plan = self.write_plan(PLAN + f"  - {{kind: zero-shot, model: {self.dir}/cut.gguf, prompt: 'Kind? {{text}}'}}\n"
+                                      f"  - {{kind: head, model: {self.dir}/none, precisions: [F32, Q8_0]}}\n")
+        done = self.study(plan=plan)
+        self.assertIn("failed:", done.stdout)
+        self.assert_each_window_once()
+        cells = json.loads(self.run_wattle("report", self.out, "--json").stdout)
+        self.assertEqual([cell["wh_per_1000"] is None for cell in cells], [False] * 3 + [True] * 3)
+
+    def test_bad_input(self):
+        self.assertIn("plan.yaml:5: ", self.study(status=2, plan=self.write_plan(PLAN.replace("rounds: 3", "rounds: x"))).stderr)
+        self.assertIn("sort", self.study(status=2, plan=self.write_plan(PLAN.replace("label: kind", "label: sort"))).stderr)
+        self.run_wattle("study", self.dir / "none.yaml", status=2)
+        self.run_wattle("report", self.dir, status=2)
+        (self.dir / "study.db").write_text("no database")
+        self.run_wattle("report", self.dir, status=2)
+        self.run_wattle("study", self.write_plan(PLAN), "--out", "/proc/none", status=2)
+
+    def test_compare_writes_a_plan(self):
+        self.run_wattle("compare", "--data", self.dir / "data.csv", "--text", "message", "--label", "kind", "--plan-only",
+                        "--out", self.out)
+        plan = (self.out / "plan.yaml").read_text(encoding="utf-8")
+        for kind in ("majority", "keywords", "linear", "forest"):
+            self.assertIn(f"kind: {kind}", plan)
+
+
+if __name__ == "__main__":
+    unittest.main()
