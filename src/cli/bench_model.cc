@@ -15,6 +15,7 @@
 #include "base/interrupt.h"
 #include "base/stopwatch.h"
 #include "cli/bench.h"
+#include "cli/paths.h"
 #include "decode/sampler.h"
 #include "kernels/peaks.h"
 #include "models/model.h"
@@ -196,7 +197,7 @@ void print(const Json& result) {
 void bench_model(const ModelBenchOptions& options) {
   if (options.prompt < 1 || options.generate < 1) fail("--prompt and --generate: must be 1 or more tokens");
   const Stopwatch watch;
-  const auto model = Model::open(options.model);
+  const auto model = Model::open(model_path(options.model));
   Json result;
   result["model"] = options.model;
   result["shape"] = model->is_shape();

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
 #include "models/calibrate.h"
@@ -87,7 +88,7 @@ InputStatistics calibration(const Arguments& arguments, ProgressBar& bar) {
 
 void run(const Arguments& arguments, const GlobalOptions& options) {
   const Format wanted = format_from_name(arguments.to);
-  const ModelFile file = ModelFile::open(arguments.in);
+  const ModelFile file = ModelFile::open(model_path(arguments.in));
   Conversion conversion;
   {
     ProgressBar bar(options.quiet);

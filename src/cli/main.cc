@@ -15,19 +15,19 @@ namespace {
 
 using AddVerb = void (*)(CLI::App&, const wattle::GlobalOptions&);
 constexpr AddVerb kVerbs[] = {
-    wattle::add_bench,
+    wattle::add_run,
+    wattle::add_train,
     wattle::add_convert,
-    wattle::add_doctor,
-    wattle::add_compare,
+    wattle::add_inspect,
+    wattle::add_bench,
+    wattle::add_meter,
     wattle::add_study,
     wattle::add_report,
     wattle::add_advise,
+    wattle::add_compare,
     wattle::add_worker,
-    wattle::add_inspect,
-    wattle::add_meter,
     wattle::add_pull,
-    wattle::add_run,
-    wattle::add_train,
+    wattle::add_doctor,
 };
 
 int run(int argc, char** argv) {

@@ -4,6 +4,8 @@
 
 #include <wattle/error.h>
 
+#include "pull/catalogue.h"
+
 namespace wattle {
 
 std::filesystem::path cache_directory() {
@@ -14,6 +16,10 @@ std::filesystem::path cache_directory() {
     return std::filesystem::path(home) / ".cache" / "wattle";
   }
   fail("neither XDG_CACHE_HOME nor HOME is set; set one to say where models are kept");
+}
+
+std::string model_path(const std::string& name_or_path) {
+  return resolve_model(name_or_path, cache_directory()).string();
 }
 
 }  // namespace wattle

@@ -1,10 +1,15 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 namespace wattle {
 
 /// Where pulled models, converted precisions and prepared data lie: $XDG_CACHE_HOME/wattle, or ~/.cache/wattle.
 std::filesystem::path cache_directory();
+
+/// What every verb takes as MODEL: a path, `shape:NAME`, or a name of the catalogue that was pulled. Error as
+/// resolve_model of pull/catalogue.h.
+std::string model_path(const std::string& name_or_path);
 
 }  // namespace wattle

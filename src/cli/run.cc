@@ -10,6 +10,7 @@
 #include <wattle/meter.h>
 
 #include "base/interrupt.h"
+#include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/row_writer.h"
 #include "cli/verbs.h"
@@ -177,7 +178,7 @@ void run(Arguments arguments, const GlobalOptions& options) {
     };
   }
   const auto meter = Meter::open(arguments.meter);
-  const auto task = Task::create(arguments.model, arguments.task, arguments.load);
+  const auto task = Task::create(model_path(arguments.model), arguments.task, arguments.load);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());
   if (arguments.input.empty()) {
     run_prompt(arguments, options, *task, *meter);
@@ -187,7 +188,7 @@ void run(Arguments arguments, const GlobalOptions& options) {
 }
 
 void add_model_flags(CLI::App& verb, Arguments& a) {
-  verb.add_option("MODEL", a.model, "model file or folder, or a file made by `wattle train`")->required();
+  verb.add_option("MODEL", a.model, "file, folder, name of the catalogue, shape:NAME, or a file made by `wattle train`")->required();
   verb.add_option("PROMPT", a.prompt, "a text to continue or answer; its answer streams to standard output");
   verb.add_option("--task", a.task.task,
                   "embed, classify, generate, tokenize, perplexity (default: what the model is for)");

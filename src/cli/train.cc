@@ -9,6 +9,7 @@
 #include <wattle/error.h>
 #include <wattle/meter.h>
 
+#include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
 #include "tasks/rows.h"
@@ -29,7 +30,7 @@ struct Arguments {
 
 Head train_on_model(const Arguments& arguments, const LabelledRows& data, TrainOptions options,
                     ProgressBar& bar, Work& work) {
-  const std::unique_ptr<Model> model = Model::open(arguments.on);
+  const std::unique_ptr<Model> model = Model::open(model_path(arguments.on));
   Embedder embedder(*model);
   Matrix all(static_cast<int64_t>(data.rows.size()), embedder.width()), some;
   int64_t truncated = 0;
@@ -50,7 +51,7 @@ Head train_on_model(const Arguments& arguments, const LabelledRows& data, TrainO
     fmt::print(stderr, "{} rows were longer than {} tokens and were cut\n", truncated,
                model->encoder()->max_tokens());
   }
-  const BaseModel base{std::filesystem::weakly_canonical(arguments.on).string(), fingerprint(model->file()),
+  const BaseModel base{std::filesystem::weakly_canonical(model_path(arguments.on)).string(), fingerprint(model->file()),
                        embedder.width()};
   return train_on_embeddings(all.view(), base, data.labels, data.label_names, options);
 }
@@ -183,7 +184,7 @@ void add_train(CLI::App& app, const GlobalOptions& options) {
       "Examples:\n"
       "  wattle train --input train.jsonl --output linear.gguf --eval eval.jsonl\n"
       "  wattle train --kind forest --input mine.csv --field message --label kind --output forest.gguf\n"
-      "  wattle train --on all-MiniLM-L6-v2 --input train.jsonl --output head.gguf\n"
+      "  wattle train --on all-minilm-l6-v2 --input train.jsonl --output head.gguf\n"
       "Labels are names or, with a meta.json beside the rows, indices into its `labels`.");
   verb->callback([a, &options] { run(*a, options); });
 }
