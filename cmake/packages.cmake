@@ -14,7 +14,7 @@ pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 
-# LIBLINEAR has no CMake files in Debian; those of oneDNN ask for OpenCL headers that nothing here uses.
+# LIBLINEAR, XGBoost and cpp-httplib have no CMake files in Debian that serve here.
 function(wattle_plain_library name header)
   find_library(${name}_LIBRARY NAMES ${ARGN} REQUIRED)
   find_path(${name}_INCLUDE NAMES ${header} REQUIRED)
@@ -24,5 +24,4 @@ function(wattle_plain_library name header)
 endfunction()
 wattle_plain_library(liblinear linear.h linear)
 wattle_plain_library(xgboost xgboost/c_api.h xgboost)
-wattle_plain_library(dnnl dnnl.hpp dnnl)
 wattle_plain_library(cpp-httplib httplib.h cpp-httplib)
