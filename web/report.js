@@ -57,7 +57,7 @@ function pareto(width) {
   const front = values.filter((v) => v.front).sort((a, b) => a.x - b.x);
   const y = {scale: "y", field: "y"}, x = {scale: "x", field: "x"};
   const marks = [
-    {name: "front", type: "line", from: {data: "front"}, encode: {enter: {x, y, interpolate: {value: "step-after"}, stroke: {value: "var(--accent)"},
+    {name: "front_line", type: "line", from: {data: "front"}, encode: {enter: {x, y, interpolate: {value: "step-after"}, stroke: {value: "var(--accent)"},
       strokeWidth: {value: 1.5}, strokeOpacity: {value: 0.7}}}},
     {type: "rule", from: {data: "cells"}, encode: {enter: {x: {signal: "scale('x', max(datum.x0, domain('x')[0]))"}, x2: {scale: "x", field: "x1"}, y, stroke: colour, strokeOpacity: {value: 0.3}}}},
     {type: "rule", from: {data: "cells"}, encode: {enter: {x, y: {scale: "y", field: "y0"}, y2: {scale: "y", field: "y1"}, stroke: colour, strokeOpacity: {value: 0.3}}}},
@@ -67,7 +67,7 @@ function pareto(width) {
     {type: "text", from: {data: "points"}, encode: {enter: {text: {field: "datum.short"}, fontSize: {value: 11}, fill: {value: "var(--ink)"},
       fontWeight: {signal: "datum.datum.front ? 700 : 400"}}},
       transform: [{type: "label", size: {signal: "[width, height]"}, offset: [5], sort: {field: "datum.datum.front", order: "descending"},
-        anchor: ["right", "top", "bottom", "left", "top-right", "bottom-right", "top-left", "bottom-left"], avoidBaseMark: true, avoidMarks: ["front"]}]},
+        anchor: ["right", "top", "bottom", "left", "top-right", "bottom-right", "top-left", "bottom-left"], avoidBaseMark: true, avoidMarks: ["front_line"]}]},
   ];
   if (data.bar > 0) {
     marks.unshift({type: "rule", encode: {enter: {x: {value: 0}, x2: {signal: "width"}, y: {scale: "y", value: data.bar},
