@@ -1,5 +1,3 @@
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -19,6 +17,7 @@
 #include "decode/sampler.h"
 #include "kernels/peaks.h"
 #include "models/model.h"
+#include "study/conditions.h"
 #include "tasks/rows.h"
 
 namespace wattle {
@@ -212,9 +211,7 @@ void bench_model(const ModelBenchOptions& options) {
     bench_encoder(*model->encoder(), options, *meter, model->tokenizer().size(), phases);
   }
   // Before the peaks: their read loop walks through memory beyond the caches, which is not the model's.
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  result["peak_memory_bytes"] = int64_t{usage.ru_maxrss} * 1024;
+  result["peak_memory_bytes"] = peak_memory_bytes();
   const Peaks peaks = measure_peaks();
   result["peaks"] = {{"int8_gops", peaks.int8_gops},
                      {"bf16_gflops", peaks.bf16_gflops},
