@@ -1,5 +1,5 @@
-// The main() of every test program. WATTLE_TEST_ISA forces an instruction set by name, so that one binary is run under
-// each that the machine has (tools/test).
+// The main() of every test program. WATTLE_TEST_ISA forces an instruction set by name, so that one binary is
+// run under each that the machine has (tools/test).
 #include <cstdlib>
 
 #include <gtest/gtest.h>

@@ -28,6 +28,7 @@ constexpr AddVerb kVerbs[] = {
     wattle::add_worker,
     wattle::add_pull,
     wattle::add_doctor,
+    wattle::add_completion,
 };
 
 int run(int argc, char** argv) {

@@ -5,7 +5,8 @@
 
 namespace wattle {
 
-/// Where pulled models, converted precisions and prepared data lie: $XDG_CACHE_HOME/wattle, or ~/.cache/wattle.
+/// Where pulled models, converted precisions and prepared data lie: $XDG_CACHE_HOME/wattle, or
+/// ~/.cache/wattle.
 std::filesystem::path cache_directory();
 
 /// What every verb takes as MODEL: a path, `shape:NAME`, or a name of the catalogue that was pulled. Error as

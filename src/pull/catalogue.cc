@@ -44,7 +44,8 @@ CatalogueEntry read_entry(const std::string& name, const YAML::Node& node) {
   return entry;
 }
 
-std::filesystem::path resolve(const std::string& name_or_path, const std::filesystem::path& cache, bool data) {
+std::filesystem::path resolve(const std::string& name_or_path, const std::filesystem::path& cache,
+                              bool data) {
   if (std::filesystem::exists(name_or_path)) return name_or_path;
   std::vector<std::string> names;
   for (const CatalogueEntry& entry : catalogue()) {
@@ -53,7 +54,8 @@ std::filesystem::path resolve(const std::string& name_or_path, const std::filesy
     if (entry.name != name_or_path) continue;
     const std::filesystem::path path = cache / entry.path;
     if (std::filesystem::exists(path)) return path;
-    fail("{}: is in the catalogue but not on this machine yet; run `wattle pull {}`", name_or_path, name_or_path);
+    fail("{}: is in the catalogue but not on this machine yet; run `wattle pull {}`", name_or_path,
+         name_or_path);
   }
   fail("{}: there is no such file, nor a {} of that name in the catalogue ({})", name_or_path,
        data ? "data set" : "model", fmt::join(names, ", "));

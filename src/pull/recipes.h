@@ -6,8 +6,8 @@
 
 namespace wattle {
 
-/// Turns the table that was pulled into `folder` into train.jsonl, eval.jsonl (`id`, `text`, `label`, `label_name`) and
-/// meta.json (`labels`), the form of every labelled data set here, and removes the table.
+/// Turns the table that was pulled into `folder` into train.jsonl, eval.jsonl (`id`, `text`, `label`,
+/// `label_name`) and meta.json (`labels`), the form of every labelled data set here, and removes the table.
 void apply_recipe(const CatalogueEntry& entry, const std::filesystem::path& folder);
 
 }  // namespace wattle
