@@ -1,5 +1,5 @@
 # The front door. `make demo` answers a question from nothing; `make test` proves the parts.
-.PHONY: help demo test build check sanitize format completions clean
+.PHONY: help setup demo test build check sanitize format clean
 .DEFAULT_GOAL := help
 
 help:  ## these targets
@@ -21,8 +21,6 @@ demo: setup build/build.ninja  ## from nothing to a report that says which model
 	@cmake --build build --target wattle
 	@build/wattle pull all-minilm-l6-v2 smollm2-135m-instruct airline-messages
 	@build/wattle study examples/plans/demo.yaml --out out/demo
-	@build/wattle report out/demo --html out/demo/report.html
-	@build/wattle advise out/demo --quality 0.90 --metric accuracy
 
 sanitize: setup  ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/test --sanitize
