@@ -1,6 +1,9 @@
 #include "train/linear.h"
 
+#include <omp.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <memory>
 #include <numeric>
@@ -92,9 +95,12 @@ class Trainer {
   size_t outputs() const { return outputs_; }
 
   /// One weight vector for each output of each set of rows; `weights` is where to begin and the result.
+  /// `progress` is told the part that is done, 0..1.
   void train_sets(const std::vector<std::vector<size_t>>& sets, double cost,
-                  std::vector<std::vector<double>>& weights) const {
+                  std::vector<std::vector<double>>& weights,
+                  const std::function<void(double)>& progress) const {
     const auto jobs = static_cast<int64_t>(sets.size() * outputs_);
+    std::atomic<int64_t> done = 0;
 #pragma omp parallel for schedule(dynamic) num_threads(threads())
     for (int64_t job = 0; job < jobs; ++job) {
       if (interrupted()) continue;
@@ -102,6 +108,8 @@ class Trainer {
       std::vector<double>& result = weights[static_cast<size_t>(job)];
       result = train_binary(rows_, sets[set], labels_, outputs_ == 1 ? 1 : static_cast<int>(output), cost,
                             std::move(result));
+      ++done;
+      if (omp_get_thread_num() == 0) progress(static_cast<double>(done) / static_cast<double>(jobs));
     }
     throw_if_interrupted();
   }
@@ -125,7 +133,8 @@ class Trainer {
 };
 
 std::vector<CostScore> cross_validate(const Trainer& trainer, std::span<const int> labels, int n_labels,
-                                      const LinearOptions& options, const std::vector<double>& costs) {
+                                      const LinearOptions& options, const std::vector<double>& costs,
+                                      const std::function<void(double)>& progress) {
   const auto folds = static_cast<size_t>(options.folds);
   const std::vector<int> fold_of = stratified_folds(labels, n_labels, options.folds, options.seed);
   std::vector<std::vector<size_t>> train_rows(folds), test_rows(folds);
@@ -137,16 +146,15 @@ std::vector<CostScore> cross_validate(const Trainer& trainer, std::span<const in
   // Each cost begins at the solution of the one before: about half the iterations.
   std::vector<std::vector<double>> weights(folds * trainer.outputs());
   for (const double cost : costs) {
-    trainer.train_sets(train_rows, cost, weights);
+    trainer.train_sets(train_rows, cost, weights, [&](double part) {
+      progress((static_cast<double>(scores.size()) + part) / static_cast<double>(costs.size()));
+    });
     int64_t correct = 0;
     for (size_t f = 0; f < folds; ++f) {
       correct +=
           trainer.correct(test_rows[f], std::span(weights).subspan(f * trainer.outputs(), trainer.outputs()));
     }
     scores.push_back({cost, static_cast<double>(correct) / static_cast<double>(labels.size())});
-    if (options.progress) {
-      options.progress(static_cast<double>(scores.size()) / static_cast<double>(costs.size() + 1));
-    }
   }
   return scores;
 }
@@ -194,8 +202,14 @@ LinearFit train_linear(const SparseMatrix& x, std::span<const int> labels, int n
   std::vector<double> costs = options.costs;
   std::sort(costs.begin(), costs.end());
   fit.cost = costs.front();
+  // A fold trains on (folds - 1) / folds of the rows; the last fit on all of them, once.
+  const double search = costs.size() > 1 ? static_cast<double>(costs.size()) * (options.folds - 1) : 0;
+  const auto progress = [&](double fits) {
+    if (options.progress) options.progress(fits / (search + 1));
+  };
   if (costs.size() > 1) {
-    fit.scores = cross_validate(trainer, labels, n_labels, options, costs);
+    fit.scores = cross_validate(trainer, labels, n_labels, options, costs,
+                                [&](double part) { progress(part * search); });
     fit.cost =
         std::max_element(fit.scores.begin(), fit.scores.end(), [](const CostScore& a, const CostScore& b) {
           return a.accuracy < b.accuracy;
@@ -204,9 +218,8 @@ LinearFit train_linear(const SparseMatrix& x, std::span<const int> labels, int n
   std::vector<size_t> all(labels.size());
   std::iota(all.begin(), all.end(), size_t{0});
   std::vector<std::vector<double>> weights(trainer.outputs());
-  trainer.train_sets({all}, fit.cost, weights);
+  trainer.train_sets({all}, fit.cost, weights, [&](double part) { progress(search + part); });
   fit.model = to_model(weights, x.columns);
-  if (options.progress) options.progress(1);
   return fit;
 }
 
