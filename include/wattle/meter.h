@@ -41,9 +41,12 @@ std::vector<Energy> split(const Energy& whole, std::span<const double> weights);
 
 struct MeterOptions {
   std::string root = "/";  ///< where /sys and /proc are looked for: a simulated machine is a directory
-  std::string
-      source;  ///< empty: the best there is; else force by name ("rapl", "model", "file:PATH", "exec:CMD")
+  std::string source;   ///< empty: the best there is; else force by name ("rapl", "model", "model-package",
+                        ///< "file:PATH", "exec:CMD")
   std::string profile;  ///< processor profile for the modelled source; empty: recognised from the processor
+  std::string
+      server;  ///< facts of the server that the modelled source stands for: "tdp=360,chips=2,memory=768,
+               ///< threads=256,year=2024"; takes the place of the profile
   bool require_measured = false;  ///< Error with exit status 3 instead of falling back
   bool gpu = true;                ///< add the counters of graphics processors where there are any
 };

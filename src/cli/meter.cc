@@ -259,6 +259,16 @@ void add_validate(CLI::App& verb) {
   sub->callback([folder, json] { fmt::print("{}", validation_text(validate_power_laws(*folder), *json)); });
 }
 
+void add_fit(CLI::App& verb) {
+  auto folder = std::make_shared<std::string>();
+  auto output = std::make_shared<std::string>("server_power.yaml");
+  CLI::App* sub =
+      verb.add_subcommand("fit", "Fit the modelled source to published watts: data/server_power.yaml");
+  sub->add_option("DIR", *folder, "folder with specpower.csv, rapl_load.csv and tdp.csv")->required();
+  sub->add_option("--output,-o", *output, "file to write")->capture_default_str();
+  sub->callback([folder, output] { write_text(*output, to_yaml(fit_server_power(*folder))); });
+}
+
 }  // namespace
 
 void add_meter(CLI::App& app, const GlobalOptions& options) {
@@ -270,6 +280,9 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--root", flags->meter.root,
                    "look for /sys, /proc and /dev below this directory (a simulated machine)");
   verb->add_option("--profile", flags->meter.profile, "family or file of parameters for the modelled source");
+  verb->add_option(
+      "--server", flags->meter.server,
+      "facts of the server for the modelled source: tdp=360,chips=2,memory=768,threads=256,year=2024");
   verb->add_option("--require", flags->require, "\"measured\": exit with status 3 rather than model");
   verb->add_flag("--no-gpu", flags->no_gpu, "leave graphics processors out");
   verb->add_option("--warmup", flags->measure.warmup, "runs before the first that counts")
@@ -311,6 +324,7 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--host", flags->host, "address that --prometheus listens on");
   add_calibrate(*verb);
   add_validate(*verb);
+  add_fit(*verb);
   verb->footer(
       "Examples:\n  wattle meter -- make -j2\n  wattle meter --runs 10 'gzip -k f' 'zstd -k f'\n"
       "  wattle meter --until-ci 2% --json - -- ./program --flag\n  wattle meter --watch\n"

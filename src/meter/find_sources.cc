@@ -33,7 +33,13 @@ void add(Machine& machine, Sources& found, std::unique_ptr<Source> source) {
 
 void model_the_processor(Machine& machine, const MeterOptions& options, Sources& found) {
   const ProcessorId processor = describe_processor(machine);
-  found.profile = options.profile.empty() ? find_profile(processor) : load_profile(options.profile);
+  if (options.source == "model-package") {
+    found.profile = package_profile(processor);
+  } else if (!options.server.empty()) {
+    found.profile = server_profile(options.server, processor);
+  } else {
+    found.profile = options.profile.empty() ? find_profile(processor) : load_profile(options.profile);
+  }
   found.threads = processor.threads;
 }
 
@@ -58,12 +64,12 @@ std::span<const KnownSource> known_sources() {
 std::string source_names() {
   std::string names = "rapl";
   for (const KnownSource& known : kKnown) names += std::string(", ") + known.name;
-  return names + ", model, file:PATH[,UNIT], exec:COMMAND[,UNIT], shelly:HOST, tasmota:HOST";
+  return names + ", model, model-package, file:PATH[,UNIT], exec:COMMAND[,UNIT], shelly:HOST, tasmota:HOST";
 }
 
 Sources find_sources(Machine& machine, const MeterOptions& options) {
   Sources found;
-  if (options.source == "model") {
+  if (options.source == "model" || options.source == "model-package") {
     model_the_processor(machine, options, found);
     return found;
   }

@@ -224,7 +224,10 @@ std::string MachineMeter::scope() const {
   std::string joined;
   for (const auto& recorder : sources_.recorders)
     joined += (joined.empty() ? "" : "+") + scope_of(recorder->source());
-  if (sources_.profile) joined += joined.empty() ? "vcpu share of server" : "+vcpu share of server";
+  if (sources_.profile) {
+    joined += joined.empty() ? "" : "+";
+    joined += sources_.profile->package ? "package" : "vcpu share of server";
+  }
   return joined;
 }
 

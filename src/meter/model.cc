@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
+#include <map>
 #include <regex>
 #include <sstream>
 
@@ -14,6 +14,7 @@
 namespace wattle {
 
 std::string_view embedded_processors_yaml();
+std::string_view embedded_server_power_yaml();
 
 namespace {
 
@@ -38,21 +39,45 @@ void read_operations(const YAML::Node& node, const std::string& file, PowerProfi
   profile.byte_pj = read_range(node, file, "byte_pj");
 }
 
-PowerProfile read_family(const YAML::Node& family, const YAML::Node& operations, const std::string& file) {
-  PowerProfile profile;
-  profile.name = family["name"].as<std::string>("unnamed");
-  profile.source = family["source"].as<std::string>("");
-  profile.year = family["year"].as<int>(0);
-  profile.idle_watts_per_thread = read_range(family, file, "idle_watts_per_thread");
-  profile.full_watts_per_thread = read_range(family, file, "full_watts_per_thread");
-  read_operations(operations, file, profile);
-  profile.recognised = profile.name != "unknown";
-  return profile;
-}
-
 const YAML::Node& catalogue() {
   static const YAML::Node node = YAML::Load(std::string(embedded_processors_yaml()));
   return node;
+}
+
+const ServerPower& server_power() {
+  static const ServerPower power =
+      parse_server_power(std::string(embedded_server_power_yaml()), "data/server_power.yaml");
+  return power;
+}
+
+/// A family of data/processors.yaml with its row of data/server_power.yaml.
+PowerProfile family_profile(const std::string& name) {
+  const auto row = server_power().families.find(name);
+  if (row == server_power().families.end())
+    fail("data/server_power.yaml: has no row {}; write it anew with `wattle meter fit`", name);
+  PowerProfile profile;
+  profile.name = name;
+  profile.source = fmt::format("SPECpower_ssj2008, {}-{}, {} results", row->second.first_year,
+                               row->second.last_year, row->second.results);
+  profile.year = row->second.last_year;
+  profile.idle_watts_per_thread = row->second.idle_watts_per_thread;
+  profile.full_watts_per_thread = row->second.full_watts_per_thread;
+  read_operations(catalogue()["operations"], "data/processors.yaml", profile);
+  profile.recognised = name != "unknown";
+  return profile;
+}
+
+/// A profile that `wattle meter calibrate` wrote.
+PowerProfile read_profile(const YAML::Node& node, const std::string& file) {
+  PowerProfile profile;
+  profile.name = node["name"].as<std::string>("unnamed");
+  profile.source = node["source"].as<std::string>("");
+  profile.year = node["year"].as<int>(0);
+  profile.idle_watts_per_thread = read_range(node, file, "idle_watts_per_thread");
+  profile.full_watts_per_thread = read_range(node, file, "full_watts_per_thread");
+  read_operations(node, file, profile);
+  profile.recognised = true;
+  return profile;
 }
 
 /// "85" or "5-15" holds `number`.
@@ -76,38 +101,85 @@ bool matches(const std::string& cpuid, const ProcessorId& processor) {
 }  // namespace
 
 PowerProfile find_profile(const ProcessorId& processor) {
-  const std::string file = "data/processors.yaml";
-  const YAML::Node& operations = catalogue()["operations"];
   for (const YAML::Node& family : catalogue()["families"]) {
     for (const YAML::Node& cpuid : family["cpuid"]) {
-      if (matches(cpuid.as<std::string>(), processor)) return read_family(family, operations, file);
+      if (matches(cpuid.as<std::string>(), processor))
+        return family_profile(family["name"].as<std::string>());
     }
   }
-  for (const YAML::Node& family : catalogue()["families"]) {
-    const std::string pattern = family["pattern"].as<std::string>();
-    if (pattern.empty() || std::regex_search(processor.name, std::regex(pattern))) {
-      return read_family(family, operations, file);
-    }
+  for (const auto& [name, pattern] : family_patterns()) {
+    if (std::regex_search(processor.name, std::regex(pattern))) return family_profile(name);
   }
-  fail("data/processors.yaml: has no row for unknown processors");
+  return family_profile("unknown");
 }
 
 PowerProfile load_profile(const std::string& name_or_path) {
   std::string known;
-  for (const YAML::Node& family : catalogue()["families"]) {
-    const std::string name = family["name"].as<std::string>();
-    if (name == name_or_path) return read_family(family, catalogue()["operations"], "data/processors.yaml");
+  for (const auto& [name, row] : server_power().families) {
+    if (name == name_or_path) return family_profile(name);
     known += (known.empty() ? "" : ", ") + name;
   }
   if (!std::filesystem::is_regular_file(name_or_path)) {
     fail("--profile {}: is neither a file nor a family; known are {}", name_or_path, known);
   }
   try {
-    const YAML::Node node = YAML::LoadFile(name_or_path);
-    return read_family(node, node, name_or_path);
+    return read_profile(YAML::LoadFile(name_or_path), name_or_path);
   } catch (const YAML::Exception& error) {
     fail("{}: is not a profile ({}); write one with `wattle meter calibrate`", name_or_path, error.what());
   }
+}
+
+PowerProfile server_profile(const std::string& facts, const ProcessorId& processor) {
+  std::map<std::string, std::string> given;
+  std::istringstream parts(facts);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos) fail("--server: \"{}\" is not name=value", part);
+    given[part.substr(0, equals)] = part.substr(equals + 1);
+  }
+  const auto number = [&](const std::string& name) {
+    char* end = nullptr;
+    const double value = given.count(name) > 0 ? std::strtod(given[name].c_str(), &end) : 0;
+    if (!(value > 0 && std::isfinite(value)) || *end != '\0') {
+      fail(
+          "--server: {} is missing or not a positive number; write tdp=360,chips=2,memory=768,threads=256,"
+          "year=2024",
+          name);
+    }
+    return value;
+  };
+  const std::string vendor = given.count("vendor") > 0 ? given["vendor"] : processor.vendor;
+  const bool amd = vendor == "amd" || vendor == "AuthenticAMD";
+  if (!amd && vendor != "intel" && vendor != "GenuineIntel")
+    fail("--server: the law knows servers with AMD's and Intel's processors; add vendor=amd or vendor=intel");
+  const std::vector<double> features = server_features(number("tdp"), number("chips"), number("memory"),
+                                                       static_cast<int>(number("year")), amd);
+  const double threads = number("threads");
+  const auto range = [&](const PowerLaw& law) {
+    const double watts = std::exp(law.log_watts(features)) / threads;
+    return Range{watts * std::exp(-law.log_half_width), watts, watts * std::exp(law.log_half_width)};
+  };
+  PowerProfile profile = find_profile(processor);
+  profile.name = "server-law";
+  profile.source = "law of SPECpower_ssj2008 results for " + facts;
+  profile.idle_watts_per_thread = range(server_power().idle);
+  profile.full_watts_per_thread = range(server_power().full);
+  profile.recognised = true;
+  return profile;
+}
+
+PowerProfile package_profile(const ProcessorId& processor) {
+  if (processor.cores < 1 || !(processor.megahertz > 0)) {
+    fail("--source model-package: /proc/cpuinfo does not show cores and clock; use --source model");
+  }
+  constexpr int kDesignPower = 3;
+  const PowerLaw& law = server_power().package;
+  if (law.scale == kDesignPower)
+    fail("data/server_power.yaml: the package law needs design power; write it anew with `wattle meter fit`");
+  PowerProfile profile = find_profile(processor);
+  profile.name = "package-law";
+  profile.package = PackageModel{law, static_cast<double>(processor.cores), processor.megahertz};
+  return profile;
 }
 
 std::vector<std::pair<std::string, std::string>> family_patterns() {
@@ -130,7 +202,32 @@ std::string to_yaml(const PowerProfile& profile) {
          range("byte_pj", profile.byte_pj);
 }
 
+namespace {
+
+// The load curves begin at a load of 7 %; what a package draws below is not in them.
+constexpr double kLeastLoad = 0.07;
+
+Energy package_energy(const PowerProfile& profile, const Activity& activity) {
+  const PackageModel& model = *profile.package;
+  const double load = activity.busy_seconds / std::max(activity.threads * activity.seconds, 1e-9);
+  // The design power is not known here; package_profile has made sure that the law does not ask for it.
+  const std::vector<double> features =
+      package_features(1, model.cores, model.megahertz, std::clamp(load, kLeastLoad, 1.0));
+  Energy energy;
+  energy.grade = Grade::kModelled;
+  energy.source = "model:" + profile.name;
+  energy.scope = "package";
+  energy.seconds = activity.seconds;
+  energy.joules = activity.seconds * std::exp(model.law.log_watts(features));
+  energy.low = load < kLeastLoad ? 0 : energy.joules * std::exp(-model.law.log_half_width);
+  energy.high = energy.joules * std::exp(model.law.log_half_width);
+  return energy;
+}
+
+}  // namespace
+
 Energy modelled_energy(const PowerProfile& profile, const Activity& activity) {
+  if (profile.package) return package_energy(profile, activity);
   Energy energy;
   energy.grade = Grade::kModelled;
   energy.source = "model:" + profile.name;

@@ -10,7 +10,8 @@ namespace wattle {
 ProcessorId describe_processor(Machine& machine) {
   ProcessorId id;
   std::istringstream lines(machine.read("/proc/cpuinfo").value_or(""));
-  int threads = 0;
+  int threads = 0, cores_a_socket = 0;
+  double megahertz = 0;
   std::set<std::string> sockets;
   for (std::string line; std::getline(lines, line);) {
     const size_t colon = line.find(':');
@@ -23,6 +24,8 @@ ProcessorId describe_processor(Machine& machine) {
     if (key == "cpu family") id.family = std::atoi(value.c_str());
     if (key == "model") id.model = std::atoi(value.c_str());
     if (key == "stepping") id.stepping = std::atoi(value.c_str());
+    if (key == "cpu cores") cores_a_socket = std::atoi(value.c_str());
+    if (key == "cpu MHz") megahertz += std::atof(value.c_str());
     if (key == "physical id") sockets.insert(value);
     if (key == "flags") id.virtual_machine = value.find(" hypervisor") != std::string::npos;
     if (key == "CPU implementer" && std::strtol(value.c_str(), nullptr, 16) == 0x41) id.vendor = "ARM";
@@ -30,6 +33,8 @@ ProcessorId describe_processor(Machine& machine) {
   }
   id.threads = std::max(1, threads);
   id.sockets = std::max<int>(1, static_cast<int>(sockets.size()));
+  id.cores = cores_a_socket * id.sockets;
+  id.megahertz = megahertz / id.threads;
   if (id.vendor == "GenuineIntel" && id.family == 6) {
     // Lakefield and Lunar Lake.
     id.memory_on_package = id.model == 138 || id.model == 189;

@@ -13,6 +13,8 @@ struct ProcessorId {
   int family = 0, model = 0, stepping = 0;
   int threads = 1;  ///< hardware threads (vCPUs in a virtual machine) online
   int sockets = 1;
+  int cores = 0;         ///< physical cores of all sockets; 0: not shown
+  double megahertz = 0;  ///< mean of what cpuinfo shows now; 0: not shown
   bool virtual_machine = false;
   bool memory_on_package = false;  ///< memory soldered onto the package: the package counter holds it
   bool server = false;             ///< Intel Xeon Scalable or E5 line

@@ -10,7 +10,6 @@
 #include "meter/command.h"
 #include "meter/machine_meter.h"
 #include "meter/statistics.h"
-#include "meter/validate.h"
 #include "simulated_machine.h"
 
 namespace wattle {
@@ -230,19 +229,6 @@ TEST(Statistics, RatiosAreDistinguishableOnlyWhenTheirIntervalLeavesOne) {
   EXPECT_NEAR(clear.value, 1.34, 1e-9);
   EXPECT_FALSE(ratio_of(noisy, b).distinguishable());
   EXPECT_FALSE(ratio_of(std::vector<double>{20}, b).distinguishable());
-}
-
-TEST(Validation, PowerLawsHoldOnFamiliesThatTheyHaveNotSeen) {
-  const std::string folder = std::string(WATTLE_SOURCE_DIR) + "/../shared/power";
-  if (!std::ifstream(folder + "/specpower.csv")) GTEST_SKIP() << folder << " is absent";
-  for (const LawCheck& one : validate_power_laws(folder)) {
-    if (one.what != "all of these") continue;
-    EXPECT_GE(one.points, 1000);
-    EXPECT_GE(one.coverage, 0.90);
-    EXPECT_LT(one.median_error, 0.20);
-    return;
-  }
-  FAIL() << "no row for all points";
 }
 
 }  // namespace
