@@ -20,6 +20,11 @@ const KernelTable& kernels() {
       static const bool bf16 = __builtin_cpu_supports("avx512bf16") != 0;
       return bf16 ? kernels_avx512bf16() : kernels_avx512vnni();
     }
+#elif defined(__aarch64__)
+    case Isa::kNeon:
+      return kernels_neon();
+    case Isa::kNeonDot:
+      return kernels_neondot();
 #endif
     default:
       return kernels_portable();

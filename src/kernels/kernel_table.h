@@ -128,5 +128,7 @@ const KernelTable& kernels_avx2vnni();
 const KernelTable& kernels_avx512();
 const KernelTable& kernels_avx512vnni();
 const KernelTable& kernels_avx512bf16();
+const KernelTable& kernels_neon();
+const KernelTable& kernels_neondot();
 
 }  // namespace wattle

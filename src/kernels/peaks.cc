@@ -53,6 +53,11 @@ const PeakLoops& peak_loops() {
       return peak_loops_avx512();
     case Isa::kAvx512Vnni:
       return __builtin_cpu_supports("avx512bf16") ? peak_loops_avx512bf16() : peak_loops_avx512vnni();
+#elif defined(__aarch64__)
+    case Isa::kNeon:
+      return peak_loops_neon();
+    case Isa::kNeonDot:
+      return peak_loops_neondot();
 #endif
     default:
       return kPortable;

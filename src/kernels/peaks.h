@@ -27,5 +27,7 @@ const PeakLoops& peak_loops_avx2vnni();
 const PeakLoops& peak_loops_avx512();
 const PeakLoops& peak_loops_avx512vnni();
 const PeakLoops& peak_loops_avx512bf16();
+const PeakLoops& peak_loops_neon();
+const PeakLoops& peak_loops_neondot();
 
 }  // namespace wattle

@@ -17,19 +17,22 @@ namespace {
 constexpr int64_t kTileRows = 48;  // queries (48 x 128 floats) and scores stay in the second-level cache
 
 const AttentionKernels& kernels() {
-#if defined(__x86_64__)
   switch (active_isa()) {
+#if defined(__x86_64__)
     case Isa::kAvx512:
     case Isa::kAvx512Vnni:
       return kAttentionAvx512;
     case Isa::kAvx2:
     case Isa::kAvx2Vnni:
       return kAttentionAvx2;
-    default:
-      break;
-  }
+#elif defined(__aarch64__)
+    case Isa::kNeon:
+    case Isa::kNeonDot:
+      return kAttentionNeon;
 #endif
-  return kAttentionPortable;
+    default:
+      return kAttentionPortable;
+  }
 }
 
 // One query of one head: the keys from..to that it sees, and its bias, indexed by the key's position.

@@ -19,6 +19,6 @@ struct AttentionKernels {
   float (*softmax_step)(float* scores, int64_t n, float& maximum, float& sum);
 };
 
-extern const AttentionKernels kAttentionPortable, kAttentionAvx2, kAttentionAvx512;
+extern const AttentionKernels kAttentionPortable, kAttentionAvx2, kAttentionAvx512, kAttentionNeon;
 
 }  // namespace wattle
