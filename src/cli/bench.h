@@ -1,6 +1,6 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/verbs.h"
 
 namespace wattle {
 
@@ -8,6 +8,6 @@ namespace wattle {
 void add_bench_kernels(CLI::App& bench);
 
 /// `wattle bench MODEL`: tokens/s, joules per token and the share of the machine's limits.
-void add_bench_model(CLI::App& bench);
+void add_bench_model(CLI::App& bench, const GlobalOptions& options);
 
 }  // namespace wattle

@@ -14,8 +14,10 @@
 #include "base/stopwatch.h"
 #include "cli/bench.h"
 #include "cli/paths.h"
+#include "cli/precision.h"
 #include "decode/sampler.h"
 #include "kernels/peaks.h"
+#include "models/convert.h"
 #include "models/model.h"
 #include "study/conditions.h"
 #include "tasks/rows.h"
@@ -26,7 +28,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct ModelBenchOptions {
-  std::string model, input, field = "text";
+  std::string model, precision, input, field = "text";
   int64_t prompt = 512, generate = 64;
   int rounds = 3;
   bool json = false;
@@ -193,12 +195,14 @@ void print(const Json& result) {
   }
 }
 
-void bench_model(const ModelBenchOptions& options) {
+void bench_model(const ModelBenchOptions& options, bool quiet) {
   if (options.prompt < 1 || options.generate < 1) fail("--prompt and --generate: must be 1 or more tokens");
+  const ModelAtPrecision at(model_path(options.model), options.precision, quiet);
   const Stopwatch watch;
-  const auto model = Model::open(model_path(options.model));
+  const auto model = Model::open(at.path());
   Json result;
   result["model"] = options.model;
+  if (!options.precision.empty()) result["precision"] = precision_name(model->file());
   result["shape"] = model->is_shape();
   result["load_seconds"] = watch.seconds();
   const auto meter = Meter::open();
@@ -231,19 +235,20 @@ void bench_model(const ModelBenchOptions& options) {
 
 }  // namespace
 
-void add_bench_model(CLI::App& bench) {
+void add_bench_model(CLI::App& bench, const GlobalOptions& global) {
   auto options = std::make_shared<ModelBenchOptions>();
   bench.add_option("MODEL", options->model, "model file or folder, or shape:NAME[@FORMAT]");
+  bench.add_option("--precision", options->precision, "convert the weights to this format first, as Q4_K");
   bench.add_option("--prompt", options->prompt, "tokens that are read at once")->capture_default_str();
   bench.add_option("--generate", options->generate, "tokens that a decoder writes")->capture_default_str();
   bench.add_option("--input,-i", options->input, "rows to run one at a time instead: jsonl, csv, tsv");
   bench.add_option("--field", options->field, "the rows' field that holds the text")->capture_default_str();
   bench.add_option("--rounds", options->rounds, "repetitions; medians are told")->check(CLI::PositiveNumber);
   bench.add_flag("--json", options->json, "print the result as JSON");
-  bench.callback([&bench, options] {
+  bench.callback([&bench, &global, options] {
     if (!bench.get_subcommands().empty()) return;
     if (options->model.empty()) fail("bench: name a model, or `bench kernels`");
-    bench_model(*options);
+    bench_model(*options, global.quiet);
   });
 }
 

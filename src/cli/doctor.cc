@@ -34,7 +34,8 @@ Diagnosis diagnose(const DoctorFlags& flags) {
   found.sources = survey_sources(*machine, flags.seconds);
   for (SourceCheck& source : found.sources) {
     // No module brings a counter that the host does not pass on.
-    if (found.state.processor.virtual_machine && source.cure.find("modprobe") != std::string::npos) source.cure.clear();
+    if (found.state.processor.virtual_machine && source.cure.find("modprobe") != std::string::npos)
+      source.cure.clear();
   }
   found.profile = find_profile(found.state.processor);
   MeterOptions options;

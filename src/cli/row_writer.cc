@@ -17,6 +17,13 @@ double seconds_of(const Phases& phases) {
 
 }  // namespace
 
+std::string truncation_notice(int64_t rows, const Truncation& longest, const std::string& longest_row) {
+  return fmt::format(
+      "{} longer than the {} tokens that there is room for and {} cut; the longest, {}, has {}",
+      rows == 1 ? "1 row was" : fmt::format("{} rows were", rows), longest.limit, rows == 1 ? "was" : "were",
+      longest_row, longest.tokens);
+}
+
 RowWriter::RowWriter(Task& task, Meter& meter, const std::string& output) : task_(task), meter_(meter) {
   if (!output.empty()) file_.emplace(output);
 }
@@ -47,7 +54,7 @@ void RowWriter::end_window() {
   for (size_t i = 0; i < answers_.size(); ++i) {
     write(rows_[i], answers_[i], parts[i]);
     totals_.rows += 1;
-    totals_.truncated += answers_[i].truncated ? 1 : 0;
+    count_truncation(rows_[i], answers_[i].truncation);
     totals_.phases.tokenize += answers_[i].phases.tokenize;
     totals_.phases.prefill += answers_[i].phases.prefill;
     totals_.phases.decode += answers_[i].phases.decode;
@@ -57,11 +64,19 @@ void RowWriter::end_window() {
   answers_.clear();
 }
 
+void RowWriter::count_truncation(const Row& row, const Truncation& truncation) {
+  if (!truncation.happened()) return;
+  totals_.truncated += 1;
+  if (truncation.tokens <= totals_.longest.tokens) return;
+  totals_.longest = truncation;
+  totals_.longest_id = row.id;
+}
+
 void RowWriter::write(const Row& row, const Answer& answer, const Energy& energy) {
   nlohmann::ordered_json object;
   object["id"] = row.id;
   object.update(answer.fields);
-  if (answer.truncated) object["truncated"] = true;
+  if (answer.truncation.happened()) object["truncated"] = true;
   object["energy_joules"] = energy.joules;
   object["energy_low"] = energy.low;
   object["energy_high"] = energy.high;

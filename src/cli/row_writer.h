@@ -18,11 +18,16 @@ namespace wattle {
 /// What all rows together took.
 struct RunTotals {
   int64_t rows = 0, truncated = 0;
+  Truncation longest;         ///< of the row that lost most
+  nlohmann::json longest_id;  ///< its id
   Work work;
   Phases phases;
   double seconds = 0;  ///< on the clock, inside the energy windows
   std::optional<Energy> energy;
 };
+
+/// "3 rows were longer than the 256 tokens that there is room for and were cut; the longest, id 7, has 812".
+std::string truncation_notice(int64_t rows, const Truncation& longest, const std::string& longest_row);
 
 /// Answers rows and writes one JSON object a row with its energy, to a file that appears whole at the end, or
 /// to standard output. Energy is measured in windows of about a second, so a counter has ticks enough.
@@ -38,6 +43,7 @@ class RowWriter {
 
  private:
   void end_window();
+  void count_truncation(const Row& row, const Truncation& truncation);
   void write(const Row& row, const Answer& answer, const Energy& energy);
 
   Task& task_;

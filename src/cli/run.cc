@@ -11,6 +11,7 @@
 
 #include "base/interrupt.h"
 #include "cli/paths.h"
+#include "cli/precision.h"
 #include "cli/progress.h"
 #include "cli/row_writer.h"
 #include "cli/verbs.h"
@@ -21,7 +22,8 @@ namespace wattle {
 namespace {
 
 struct Arguments {
-  std::string model, prompt, input, output, field = "text", label = "label", examples, activations, cache;
+  std::string model, prompt, input, output, field = "text", label = "label", examples, activations, cache,
+                                            precision;
   std::vector<std::string> labels;
   TaskOptions task;
   LoadOptions load;
@@ -68,11 +70,24 @@ Json energy_json(const Energy& energy) {
           {"scope", energy.scope}};
 }
 
+Json longest_json(const RunTotals& totals) {
+  if (!totals.longest.happened()) return nullptr;
+  return {{"id", totals.longest_id}, {"tokens", totals.longest.tokens}, {"limit", totals.longest.limit}};
+}
+
+/// A model that was converted for this run is called by its own name, not by that of a file that is gone.
+Json described(const Arguments& arguments, const Task& task) {
+  Json description = task.description();
+  if (!arguments.precision.empty()) description["path"] = arguments.model;
+  return description;
+}
+
 Json summary_json(const Arguments& arguments, const Task& task, const Rows& rows, const RunTotals& totals) {
   Json summary = {{"task", arguments.task.task},
-                  {"model", task.description()},
+                  {"model", described(arguments, task)},
                   {"rows", totals.rows},
                   {"truncated", totals.truncated},
+                  {"longest_truncated", longest_json(totals)},
                   {"invalid_utf8", rows.repaired},
                   {"seconds", totals.seconds},
                   {"rows_per_second", static_cast<double>(totals.rows) / totals.seconds},
@@ -97,10 +112,8 @@ void print_notices(const Arguments& arguments, const Rows& rows, const RunTotals
     fmt::print(stderr, "{} not valid UTF-8; the bad bytes were read as U+FFFD\n", rows_text(rows.repaired));
   }
   if (totals.truncated > 0) {
-    fmt::print(stderr, "{} longer than the model reads{} and cut\n", rows_text(totals.truncated),
-               arguments.task.task == "embed" || arguments.task.task == "classify"
-                   ? ""
-                   : " with room for the answer");
+    fmt::print(stderr, "{}\n",
+               truncation_notice(totals.truncated, totals.longest, "id " + totals.longest_id.dump()));
   }
   fmt::print(stderr, "{} rows in {:.3g} s, {}, {:.3g} Wh per 1,000\n", totals.rows, totals.seconds,
              joules_text(*totals.energy), totals.energy->joules / static_cast<double>(totals.rows) / 3.6);
@@ -178,7 +191,14 @@ void run(Arguments arguments, const GlobalOptions& options) {
     };
   }
   const auto meter = Meter::open(arguments.meter);
-  const auto task = Task::create(model_path(arguments.model), arguments.task, arguments.load);
+  std::string model = model_path(arguments.model);
+  if (!arguments.task.base.empty()) arguments.task.base = model_path(arguments.task.base);
+  // A trained head stays as it is: its precision is that of the encoder it reads.
+  const std::string base =
+      arguments.precision.empty() ? std::string() : Task::base_of(model, arguments.task.base);
+  const ModelAtPrecision at(base.empty() ? model : base, arguments.precision, options.quiet);
+  (base.empty() ? model : arguments.task.base) = at.path();
+  const auto task = Task::create(model, arguments.task, arguments.load);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());
   if (arguments.input.empty()) {
     run_prompt(arguments, options, *task, *meter);
@@ -188,11 +208,14 @@ void run(Arguments arguments, const GlobalOptions& options) {
 }
 
 void add_model_flags(CLI::App& verb, Arguments& a) {
-  verb.add_option("MODEL", a.model, "file, folder, name of the catalogue, shape:NAME, or a file made by `wattle train`")->required();
+  verb.add_option("MODEL", a.model,
+                  "file, folder, name of the catalogue, shape:NAME, or a file made by `wattle train`")
+      ->required();
   verb.add_option("PROMPT", a.prompt, "a text to continue or answer; its answer streams to standard output");
   verb.add_option("--task", a.task.task,
                   "embed, classify, generate, tokenize, perplexity (default: what the model is for)");
   verb.add_option("--base", a.task.base, "for a trained head: the base model to use, at any precision");
+  verb.add_option("--precision", a.precision, "convert the weights to this format before running, as Q4_K");
   verb.add_option("--activations", a.activations, "how products read their inputs: q8, q8-row, bf16, f32");
   verb.add_option("--cache", a.cache, "format of the key-value cache: F16, F32 or Q8_0");
   verb.add_option("--context", a.context, "tokens of a window of perplexity (512), or that the cache holds")

@@ -11,6 +11,7 @@
 
 #include "cli/paths.h"
 #include "cli/progress.h"
+#include "cli/row_writer.h"
 #include "cli/verbs.h"
 #include "tasks/rows.h"
 #include "tasks/task.h"
@@ -34,25 +35,31 @@ Head train_on_model(const Arguments& arguments, const LabelledRows& data, TrainO
   Embedder embedder(*model);
   Matrix all(static_cast<int64_t>(data.rows.size()), embedder.width()), some;
   int64_t truncated = 0;
+  Truncation longest;
+  size_t longest_row = 0;
   const auto batch = static_cast<size_t>(arguments.batch);
   for (size_t begin = 0; begin < data.rows.size(); begin += batch) {
     std::vector<std::string_view> texts;
     for (size_t i = begin; i < std::min(begin + batch, data.rows.size()); ++i)
       texts.push_back(data.rows[i].text);
-    for (const EmbeddingRecord& record : embedder.embed(texts, some)) {
-      work += record.work;
-      truncated += record.truncated ? 1 : 0;
+    const std::vector<EmbeddingRecord> records = embedder.embed(texts, some);
+    for (size_t i = 0; i < records.size(); ++i) {
+      work += records[i].work;
+      const Truncation& truncation = records[i].truncation;
+      truncated += truncation.happened() ? 1 : 0;
+      if (truncation.tokens <= longest.tokens) continue;
+      longest = truncation;
+      longest_row = begin + i;
     }
     std::copy_n(some.data(), texts.size() * static_cast<size_t>(embedder.width()),
                 all.row(static_cast<int64_t>(begin)).data());
     bar("embedding", begin + texts.size(), data.rows.size());
   }
   if (truncated > 0) {
-    fmt::print(stderr, "{} rows were longer than {} tokens and were cut\n", truncated,
-               model->encoder()->max_tokens());
+    fmt::print(stderr, "{}\n", truncation_notice(truncated, longest, fmt::format("row {}", longest_row + 1)));
   }
-  const BaseModel base{std::filesystem::weakly_canonical(model_path(arguments.on)).string(), fingerprint(model->file()),
-                       embedder.width()};
+  const BaseModel base{std::filesystem::weakly_canonical(model_path(arguments.on)).string(),
+                       fingerprint(model->file()), embedder.width()};
   return train_on_embeddings(all.view(), base, data.labels, data.label_names, options);
 }
 

@@ -172,6 +172,7 @@ void read_modules(const fs::path& folder, ModelFile::Contents& contents) {
   }
   const nlohmann::json modules = read_json_file(path);
   if (!modules.is_array()) fail("{}: is not a list of modules; get the file again", path.string());
+  metadata.set("wattle.normalize_embeddings", Value::of(false));
   for (const nlohmann::json& entry : modules) {
     const JsonView module(&entry, path.string());
     const std::string type = module.text("type").value_or("");

@@ -24,7 +24,7 @@ class ClassifyByHead : public Task {
       if (embedder_) {
         answer.work = records[i].work;
         answer.phases = {records[i].tokenize, records[i].forward, 0, records[i].pool};
-        answer.truncated = records[i].truncated;
+        answer.truncation = records[i].truncation;
       }
       const Stopwatch watch;
       const Prediction prediction =

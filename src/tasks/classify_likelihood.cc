@@ -54,7 +54,7 @@ class ClassifyByLikelihood : public Task {
     for (size_t i = 0; i < rows.size(); ++i) {
       const Stopwatch watch;
       prompts.push_back(prompts_.make(rows[i].text, limit));
-      answers[i].truncated = prompts.back().truncated;
+      answers[i].truncation = prompts.back().truncation;
       answers[i].phases.tokenize = watch.seconds();
     }
     Work work;

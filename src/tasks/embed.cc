@@ -19,7 +19,7 @@ class Embed : public Task {
       answers[i].fields["tokens_in"] = records[i].work.tokens_in;
       answers[i].work = records[i].work;
       answers[i].phases = {records[i].tokenize, records[i].forward, 0, records[i].pool};
-      answers[i].truncated = records[i].truncated;
+      answers[i].truncation = records[i].truncation;
     }
     return answers;
   }

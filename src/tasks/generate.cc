@@ -46,7 +46,7 @@ class Generate : public Task {
     for (size_t i = 0; i < rows.size(); ++i) {
       const Stopwatch watch;
       prompts.push_back(prompts_.make(rows[i].text, caches_.capacity() - max_tokens_));
-      answers[i].truncated = prompts.back().truncated;
+      answers[i].truncation = prompts.back().truncation;
       answers[i].phases.tokenize = watch.seconds();
     }
     Work prefill_work, decode_work;

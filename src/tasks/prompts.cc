@@ -65,7 +65,8 @@ std::vector<TokenId> PromptMaker::encode(std::string_view text, const std::strin
 }
 
 Prompt PromptMaker::make(std::string_view text, int64_t limit) const {
-  Prompt prompt{encode(text), false};
+  Prompt prompt{encode(text), {}};
+  const auto tokens = static_cast<int64_t>(prompt.tokens.size());
   while (static_cast<int64_t>(prompt.tokens.size()) > limit) {
     if (text.empty()) {
       fail(
@@ -76,7 +77,7 @@ Prompt PromptMaker::make(std::string_view text, int64_t limit) const {
     }
     const double keep = 0.95 * static_cast<double>(limit) / static_cast<double>(prompt.tokens.size());
     text = whole_characters(text.substr(0, static_cast<size_t>(static_cast<double>(text.size()) * keep)));
-    prompt = {encode(text), true};
+    prompt = {encode(text), {tokens, limit}};
   }
   if (prompt.tokens.empty())
     fail("the prompt is empty and the model has no beginning-of-text token; write a prompt");

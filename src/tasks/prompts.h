@@ -14,7 +14,7 @@ namespace wattle {
 /// The tokens of a row's prompt.
 struct Prompt {
   std::vector<TokenId> tokens;
-  bool truncated = false;  ///< the row's text was cut at its end so that the prompt fits
+  Truncation truncation;  ///< of the row's text, at its end, so that the prompt fits
 };
 
 /// Makes prompts from a template, few-shot examples and, where the model has one and it is wanted, its chat

@@ -52,6 +52,11 @@ std::unique_ptr<Task> create_for_head(Head head, const std::string& path, const 
 
 }  // namespace
 
+std::string Task::base_of(const std::string& model_path, const std::string& wanted) {
+  const auto head = head_in(model_path);
+  return head && head->base() ? base_path(*head, model_path, wanted) : std::string();
+}
+
 std::unique_ptr<Task> Task::create(const std::string& model_path, const TaskOptions& options,
                                    const LoadOptions& load) {
   if (auto head = head_in(model_path)) return create_for_head(std::move(*head), model_path, options, load);

@@ -11,6 +11,7 @@
 #include "base/work.h"
 #include "models/model.h"
 #include "tasks/rows.h"
+#include "text/truncation.h"
 
 namespace wattle {
 
@@ -25,7 +26,7 @@ struct Answer {
   nlohmann::ordered_json fields;
   Work work;
   Phases phases;
-  bool truncated = false;  ///< the text was longer than the model reads
+  Truncation truncation;  ///< of the row's text
 };
 
 struct TaskOptions {
@@ -54,6 +55,10 @@ struct TaskOptions {
 /// A task bound to an opened model (or trained head, forest, keyword rule). Knows no joules.
 class Task {
  public:
+  /// Where the base model of the trained head at `model_path` lies: as `wanted` names it, else where it was
+  /// in training, else beside the head. Empty for everything else than a head on embeddings.
+  static std::string base_of(const std::string& model_path, const std::string& wanted);
+
   /// `model_path` is anything `wattle run` takes: a model file or folder, or a file made by `wattle train`.
   /// Error when the model cannot do the task, saying which tasks it can.
   static std::unique_ptr<Task> create(const std::string& model_path, const TaskOptions& options,

@@ -13,6 +13,8 @@ namespace wattle {
 namespace {
 
 constexpr int64_t kTokensPerPass = 4096;
+/// A beginning, one token, an end.
+constexpr int64_t kFewestTokens = 3;
 
 void normalise(std::span<float> vector) {
   double squares = 0;
@@ -35,6 +37,11 @@ Embedder::Embedder(Model& model) : model_(model) {
          model.architecture());
   }
   width_ = model.encoder()->width();
+  max_tokens_ = model.encoder()->max_tokens();
+  if (const auto stated = model.metadata().integer("tokenizer.wattle.max_length")) {
+    max_tokens_ = std::min(max_tokens_, std::max(*stated, kFewestTokens));
+  }
+  normalised_ = model.metadata().flag("wattle.normalize_embeddings").value_or(true);
 }
 
 std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> texts, Matrix& embeddings) {
@@ -53,7 +60,7 @@ std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> t
   };
   for (size_t i = 0; i < texts.size(); ++i) {
     const Stopwatch watch;
-    const std::vector<TokenId> ids = tokens_of(texts[i], records[i].truncated);
+    const std::vector<TokenId> ids = tokens_of(texts[i], records[i].truncation);
     records[i].tokenize = watch.seconds();
     if (static_cast<int64_t>(tokens.items.size() + ids.size()) > kTokensPerPass) flush(i);
     tokens.append(ids);
@@ -62,11 +69,11 @@ std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> t
   return records;
 }
 
-std::vector<TokenId> Embedder::tokens_of(std::string_view text, bool& truncated) const {
+std::vector<TokenId> Embedder::tokens_of(std::string_view text, Truncation& truncation) const {
   std::vector<TokenId> ids = model_.tokenizer().encode(text);
-  const auto limit = static_cast<size_t>(model_.encoder()->max_tokens());
-  truncated = ids.size() > limit;
-  if (truncated) {
+  const auto limit = static_cast<size_t>(max_tokens_);
+  if (ids.size() > limit) {
+    truncation = {static_cast<int64_t>(ids.size()), max_tokens_};
     const Tokenizer::Special& special = model_.tokenizer().special();
     const TokenId last = ids.back();
     ids.resize(limit);
@@ -111,7 +118,7 @@ void Embedder::pool(ConstMatrixView hidden, std::span<float> embedding) const {
     const auto row = hidden.row(model_.pooling() == Pooling::kCls ? 0 : hidden.rows - 1);
     std::copy(row.begin(), row.end(), embedding.begin());
   }
-  normalise(embedding);
+  if (normalised_) normalise(embedding);
 }
 
 std::string fingerprint(const ModelFile& file) {

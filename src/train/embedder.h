@@ -9,6 +9,7 @@
 #include "base/work.h"
 #include "models/model.h"
 #include "tensor/matrix.h"
+#include "text/truncation.h"
 
 namespace wattle {
 
@@ -16,27 +17,31 @@ namespace wattle {
 struct EmbeddingRecord {
   Work work;                                   ///< the text's share of its forward pass, by tokens
   double tokenize = 0, forward = 0, pool = 0;  ///< seconds; those of a pass are shared by tokens
-  bool truncated = false;                      ///< the text was longer than the model reads
+  Truncation truncation;
 };
 
-/// Texts to L2-normalised vectors by an encoder and its own pooling.
+/// Texts to vectors by an encoder and its own pooling, of length 1 unless the modules of the model's folder
+/// (Sentence Transformers' modules.json) leave that step out. Longer texts than the folder states, or than
+/// the encoder has positions for, are cut.
 class Embedder {
  public:
   /// Error when the model is no encoder or says nothing about pooling. The model must outlive the embedder.
   explicit Embedder(Model& model);
 
   int64_t width() const { return width_; }
+  int64_t max_tokens() const { return max_tokens_; }  ///< of a text, special tokens included
   /// embeddings [texts, width]. Texts run together in passes of at most about 4,096 tokens; a text's vector
   /// does not depend on its company. One record a text.
   std::vector<EmbeddingRecord> embed(std::span<const std::string_view> texts, Matrix& embeddings);
 
  private:
-  std::vector<TokenId> tokens_of(std::string_view text, bool& truncated) const;
+  std::vector<TokenId> tokens_of(std::string_view text, Truncation& truncation) const;
   void run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings, std::span<EmbeddingRecord> records);
   void pool(ConstMatrixView hidden, std::span<float> embedding) const;
 
   Model& model_;
-  int64_t width_;
+  int64_t width_, max_tokens_;
+  bool normalised_;
   Matrix hidden_;
 };
 

@@ -244,8 +244,9 @@ TEST_F(TaskTest, EmbeddingsAreUnitVectorsAndLongTextsAreCut) {
     for (const double value : answer.fields["embedding"]) squares += value * value;
     EXPECT_NEAR(squares, 1, 1e-5);
   }
-  EXPECT_FALSE(answers[0].truncated);
-  EXPECT_TRUE(answers.back().truncated);
+  EXPECT_FALSE(answers[0].truncation.happened());
+  EXPECT_GT(answers.back().truncation.tokens, answers.back().truncation.limit);
+  EXPECT_EQ(answers.back().fields["tokens_in"], answers.back().truncation.limit);
   EXPECT_EQ(answers[1].fields["embedding"], answers[3].fields["embedding"]);
 }
 
