@@ -4,7 +4,8 @@
 Usage: bench/check_decoders.py [--wattle build/wattle] [--data ../shared/data/wikitext2/eval.jsonl.gz] [--windows 8]
                                [--prompts 20] [--threads 2] MODEL.gguf...
 
-Perplexity: the first windows of 512 tokens of the data's articles, every position but a window's first, within 0.5 %.
+Perplexity: the first windows of 512 tokens of the data's articles in a row, every position but a window's first,
+within 0.5 %.
 Continuations: 64 tokens after the first 40 words of each article; the first 16 tokens (their text) the same for at least
 18 of 20. Needs numpy and xllamacpp (bench/llama_cpp.py). Exits with 1 when a bar is missed.
 """
@@ -34,7 +35,7 @@ def run(wattle, model, threads, rows, *flags):
 
 def perplexity(peer, text, windows):
     """Total of -ln p and the positions scored, as `wattle run --task perplexity` defines them."""
-    ids = peer.tokenize(text, add_special=True)[: windows * WINDOW]
+    ids = peer.tokenize(text)[: windows * WINDOW]
     total = count = 0
     for begin in range(0, len(ids) - WINDOW + 1, WINDOW):
         window = ids[begin:begin + WINDOW]
@@ -50,36 +51,33 @@ def perplexity(peer, text, windows):
 
 
 def check_perplexity(arguments, model, peer, articles):
-    total = count = 0
-    texts = []
-    for article in articles:
-        if count >= arguments.windows * (WINDOW - 1):
-            break
-        nats, scored = perplexity(peer, article, windows=2)
-        if scored == 0:
-            continue
-        total, count = total + nats, count + scored
-        texts.append(article)
-    theirs = np.exp(total / count)
-    rows = run(arguments.wattle, model, arguments.threads, texts, "--task", "perplexity", "--context", str(WINDOW),
-               "--max-tokens", str(2 * WINDOW))
-    ours = np.exp(sum(np.log(row["perplexity"]) * row["tokens"] for row in rows) / sum(row["tokens"] for row in rows))
+    text = "\n".join(articles)
+    nats, count = perplexity(peer, text, arguments.windows)
+    theirs = np.exp(nats / count)
+    row, = run(arguments.wattle, model, arguments.threads, [text], "--task", "perplexity", "--context", str(WINDOW),
+               "--max-tokens", str(arguments.windows * WINDOW))
+    ours = row["perplexity"]
+    if row["tokens"] != count:
+        raise SystemExit(f"{model.name}: wattle scored {row['tokens']} positions, llama.cpp {count}")
     print(f"{model.name}: perplexity over {count} positions: ours {ours:.4f}, llama.cpp {theirs:.4f} "
           f"({100 * (ours / theirs - 1):+.3f} %)", flush=True)
     return abs(ours / theirs - 1) <= 0.005
 
 
 def check_continuations(arguments, model, peer, articles):
+    """The same again for llama.cpp without flash attention: how far apart two orders of the same sums may be."""
     prompts = [" ".join(article.split()[:WORDS]) for article in articles[: arguments.prompts]]
     rows = run(arguments.wattle, model, arguments.threads, prompts, "--task", "generate", "--no-chat", "--max-tokens",
                str(TOKENS))
-    same = whole = 0
+    other = LlamaCpp(model, context=WINDOW + TOKENS, threads=arguments.threads, flash_attention=False)
+    same = whole = themselves = 0
     for prompt, row in zip(prompts, rows):
         ids = peer.greedy(peer.tokenize(prompt, add_special=True), TOKENS)
         same += row["text"].strip().startswith(peer.detokenize(ids[:SAME_TOKENS]).strip())
         whole += row["text"].strip() == peer.detokenize(ids).strip()
+        themselves += other.greedy(peer.tokenize(prompt, add_special=True), SAME_TOKENS) == ids[:SAME_TOKENS]
     print(f"{model.name}: {same} of {len(prompts)} continuations begin with the same {SAME_TOKENS} tokens, "
-          f"{whole} are the same to the end", flush=True)
+          f"{whole} are the same to the end; llama.cpp with and without flash attention: {themselves}", flush=True)
     return same >= 0.9 * len(prompts)
 
 
@@ -87,7 +85,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wattle", default="build/wattle")
     parser.add_argument("--data", default="../shared/data/wikitext2/eval.jsonl.gz")
-    parser.add_argument("--windows", type=int, default=8)
+    parser.add_argument("--windows", type=int, default=16)
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("model", nargs="+", type=pathlib.Path)

@@ -41,6 +41,7 @@ def _library():
         ("llama_vocab_n_tokens", ctypes.c_int32, [pointer]),
         ("llama_vocab_get_add_bos", ctypes.c_bool, [pointer]),
         ("llama_vocab_bos", ctypes.c_int32, [pointer]),
+        ("llama_vocab_is_eog", ctypes.c_bool, [pointer, ctypes.c_int32]),
         ("llama_tokenize", ctypes.c_int32, [pointer, text, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32),
                                             ctypes.c_int32, ctypes.c_bool, ctypes.c_bool]),
         ("llama_detokenize", ctypes.c_int32, [pointer, ctypes.POINTER(ctypes.c_int32), ctypes.c_int32, text,
@@ -57,10 +58,18 @@ def _library():
     return lib
 
 
-class LlamaCpp:
-    """A model with a context of `context` tokens, run by `threads` threads; key-value cache F16, its default."""
+def _set_flash_attention(params, on):
+    """Rope scaling, pooling, attention and flash attention are four neighbours with -1, "as the model says"."""
+    fields = (ctypes.c_int32 * 64).from_buffer(params)
+    first = next(i for i in range(60) if list(fields[i:i + 4]) == [-1] * 4)
+    fields[first + 3] = int(on)
 
-    def __init__(self, path, context=512, threads=2):
+
+class LlamaCpp:
+    """A model with a context of `context` tokens, run by `threads` threads; key-value cache F16, its default.
+    flash_attention None: as llama.cpp chooses."""
+
+    def __init__(self, path, context=512, threads=2, flash_attention=None):
         self.lib = lib = _library()
         self._quiet = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(lambda *_: None)
         lib.llama_log_set(ctypes.cast(self._quiet, ctypes.c_void_p), None)
@@ -72,6 +81,8 @@ class LlamaCpp:
         self.load_seconds = time.perf_counter() - started
         params = lib.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch = context, context, min(context, 512)
+        if flash_attention is not None:
+            _set_flash_attention(params, flash_attention)
         self.context = lib.llama_init_from_model(self.model, params)
         lib.llama_set_n_threads(self.context, threads, threads)
         vocab = lib.llama_model_get_vocab(self.model)
@@ -113,10 +124,14 @@ class LlamaCpp:
                          for i in rows])
 
     def greedy(self, prompt, count):
+        """Up to `count` tokens, without the one that ends the text."""
         self.clear()
         logits, out = self.run(prompt), []
-        for _ in range(count):
-            out.append(int(logits[0].argmax()))
+        while len(out) < count:
+            token = int(logits[0].argmax())
+            if self.lib.llama_vocab_is_eog(self.vocab, token):
+                break
+            out.append(token)
             if len(out) < count:
-                logits = self.run(out[-1:])
+                logits = self.run([token])
         return out

@@ -34,7 +34,22 @@ struct Case {
   Format format;
   Activations activations;
   int64_t m, n, k;
-  std::vector<double> seconds;  ///< of one product, a round
+  struct Round {
+    double seconds;  ///< of one product
+    Peaks peaks;     ///< measured just before
+  };
+  std::vector<Round> rounds;
+
+  double operations() const {
+    return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  }
+  double bytes() const {
+    return static_cast<double>(n) * static_cast<double>(row_bytes(format, static_cast<size_t>(k)));
+  }
+  double peak(const Peaks& peaks) const {
+    if (activations == Activations::kF32) return peaks.fp32_gflops;
+    return activations == Activations::kBF16 ? peaks.bf16_gflops : peaks.int8_gops;
+  }
 };
 
 double now() {
@@ -109,53 +124,60 @@ std::vector<Case> cases_of(const KernelBenchOptions& options) {
   return cases;
 }
 
-struct PeakRounds {
-  std::vector<double> int8, bf16, fp32, read;
-  void add(const Peaks& peaks) {
-    int8.push_back(peaks.int8_gops), bf16.push_back(peaks.bf16_gflops);
-    fp32.push_back(peaks.fp32_gflops), read.push_back(peaks.read_gbs);
-  }
-  Peaks medians() const { return {median(int8), median(bf16), median(fp32), median(read)}; }
-};
-
-/// Each case `rounds` times, the peaks measured before every case, so that both see the same machine.
-Peaks measure(std::vector<Case>& cases, int rounds) {
-  PeakRounds peaks;
-  for (Case& one : cases) {
-    throw_if_interrupted();
-    const PackedMatrix weights = weights_of(one.format, one.n, one.k);
-    Matrix x(one.m, one.k), out(one.m, one.n);
-    std::mt19937 random(2);
-    std::normal_distribution<float> normal;
-    for (int64_t i = 0; i < one.m * one.k; ++i) x.data()[i] = normal(random);
-    for (int round = 0; round < rounds; ++round) {
-      peaks.add(measure_peaks(0.005));
-      one.seconds.push_back(time_product(weights, x, one.activations, out, 0.01));
-    }
-  }
-  return peaks.medians();
+/// Median over the rounds of `figure(round)`.
+template <class Figure>
+double median_of(const std::vector<Case::Round>& rounds, Figure figure) {
+  std::vector<double> values;
+  for (const Case::Round& round : rounds) values.push_back(figure(round));
+  return median(values);
 }
 
-nlohmann::ordered_json row_of(const Case& one, const Peaks& peaks) {
-  const double seconds = median(one.seconds);
-  const double macs = static_cast<double>(one.m) * static_cast<double>(one.n) * static_cast<double>(one.k);
-  const double gops = 2 * macs / seconds / 1e9;
-  const double bytes =
-      static_cast<double>(one.n) * static_cast<double>(row_bytes(one.format, static_cast<size_t>(one.k)));
-  const double gbs = bytes / seconds / 1e9;
-  const double peak = one.activations == Activations::kF32    ? peaks.fp32_gflops
-                      : one.activations == Activations::kBF16 ? peaks.bf16_gflops
-                                                              : peaks.int8_gops;
+/// Each case `rounds` times, the peaks measured before every one, so that both see the same machine.
+void measure(Case& one, int rounds) {
+  const PackedMatrix weights = weights_of(one.format, one.n, one.k);
+  Matrix x(one.m, one.k), out(one.m, one.n);
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal;
+  for (int64_t i = 0; i < one.m * one.k; ++i) x.data()[i] = normal(random);
+  for (int round = 0; round < rounds; ++round) {
+    throw_if_interrupted();
+    const Peaks peaks = measure_peaks(0.005);
+    one.rounds.push_back({time_product(weights, x, one.activations, out, 0.01), peaks});
+  }
+}
+
+/// Shares are medians of each round's share of its own peaks: a shared machine's limits move from second to
+/// second.
+nlohmann::ordered_json row_of(const Case& one) {
+  const double seconds = median_of(one.rounds, [](const Case::Round& round) { return round.seconds; });
   return {{"format", info(one.format).name},
           {"isa", name(active_isa())},
           {"activations", name(one.activations)},
           {"m", one.m},
           {"n", one.n},
           {"k", one.k},
-          {"gops", gops},
-          {"percent_of_peak", 100 * gops / peak},
-          {"gbs", gbs},
-          {"percent_of_read_loop", 100 * gbs / peaks.read_gbs}};
+          {"gops", one.operations() / seconds / 1e9},
+          {"percent_of_peak", median_of(one.rounds,
+                                        [&](const Case::Round& round) {
+                                          return 100 * one.operations() / round.seconds / 1e9 /
+                                                 one.peak(round.peaks);
+                                        })},
+          {"gbs", one.bytes() / seconds / 1e9},
+          {"percent_of_read_loop", median_of(one.rounds, [&](const Case::Round& round) {
+             return 100 * one.bytes() / round.seconds / 1e9 / round.peaks.read_gbs;
+           })}};
+}
+
+nlohmann::ordered_json peaks_of(const std::vector<Case>& cases) {
+  std::vector<Case::Round> all;
+  for (const Case& one : cases) all.insert(all.end(), one.rounds.begin(), one.rounds.end());
+  const auto of = [&](double Peaks::*figure) {
+    return median_of(all, [&](const Case::Round& round) { return round.peaks.*figure; });
+  };
+  return {{"int8_gops", of(&Peaks::int8_gops)},
+          {"bf16_gflops", of(&Peaks::bf16_gflops)},
+          {"fp32_gflops", of(&Peaks::fp32_gflops)},
+          {"read_gbs", of(&Peaks::read_gbs)}};
 }
 
 void print_table(const nlohmann::ordered_json& result) {
@@ -179,14 +201,11 @@ void print_table(const nlohmann::ordered_json& result) {
 
 void bench_kernels(const KernelBenchOptions& options) {
   std::vector<Case> cases = cases_of(options);
-  const Peaks peaks = measure(cases, options.rounds);
+  for (Case& one : cases) measure(one, options.rounds);
   nlohmann::ordered_json result;
-  result["peaks"] = {{"int8_gops", peaks.int8_gops},
-                     {"bf16_gflops", peaks.bf16_gflops},
-                     {"fp32_gflops", peaks.fp32_gflops},
-                     {"read_gbs", peaks.read_gbs}};
+  result["peaks"] = peaks_of(cases);
   result["rows"] = nlohmann::ordered_json::array();
-  for (const Case& one : cases) result["rows"].push_back(row_of(one, peaks));
+  for (const Case& one : cases) result["rows"].push_back(row_of(one));
   if (options.json) {
     fmt::print("{}\n", result.dump(2));
   } else {

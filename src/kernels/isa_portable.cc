@@ -24,17 +24,18 @@ template <Kind kKind, int kZero>
 void multiply_block(const UnpackedBlock& w, const ActivationTile& x, int64_t block, int row, int rows,
                     float* acc) {
   const int64_t at = block * rows + row;
-  constexpr int kHalves = kKind == Kind::kTwoScales ? 2 : 1;
-  constexpr int kMinima = kKind == Kind::kScaleTwoMins ? 2 : kKind == Kind::kScaleMin ? 1 : 0;
+  constexpr int kHalves = has_two_scales(kKind) ? 2 : 1;
+  constexpr int kMinima = minima_of(kKind);
   for (int lane = 0; lane < 16; ++lane) {
-    float sum = acc[lane];
+    int32_t dot = 0;
     for (int half = 0; half < kHalves; ++half) {
       const int32_t minus_sum =
           kHalves == 2 ? x.minus_half_sum[(block * 2 + half) * rows + row] : x.minus_sum[at];
       const int groups = kGroups / kHalves;
-      const int32_t dot = dot_block(w, lane, x.q + at * 32, half * groups, groups) + kZero * minus_sum;
-      sum += static_cast<float>(dot) * w.scale[half][lane] * x.scale[at];
+      const int32_t part = dot_block(w, lane, x.q + at * 32, half * groups, groups) + kZero * minus_sum;
+      dot += kHalves == 2 ? part * w.factor[half][lane] : part;
     }
+    float sum = acc[lane] + static_cast<float>(dot) * w.scale[lane] * x.scale[at];
     for (int half = 0; half < kMinima; ++half) {
       const float scaled =
           kMinima == 2 ? x.scaled_half_sum[(block * 2 + half) * rows + row] : x.scaled_sum[at];
@@ -68,31 +69,36 @@ void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
       for (int j = 0; j < Recipe::kBlocks; ++j) {
         UnpackedBlock& to = out[block + j];
         for (int g = 0; g < kGroups; ++g) V::store(to.q[g] + lane * 4, Recipe::group(body, scales, j, g));
+        V::store_float(to.scale + lane, Recipe::scale(scales, j));
         for (int half = 0; half < 2; ++half) {
-          V::store_float(to.scale[half] + lane, Recipe::scale(scales, j, half));
-          V::store_float(to.minimum[half] + lane, Recipe::minimum(scales, j, half));
+          if constexpr (has_two_scales(Recipe::kKind)) {
+            V::store(to.factor[half] + lane, (typename V::Word)Recipe::factor(scales, j, half));
+          }
+          if constexpr (minima_of(Recipe::kKind) > 0) {
+            V::store_float(to.minimum[half] + lane, Recipe::minimum(scales, j, half));
+          }
         }
       }
     }
   }
 }
 
-template <class V, class Recipe, int S>
+template <class V, class Recipe, class Unpacking, int S>
 void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc) {
   UnpackedBlock left[8], right[8];
   for (int64_t block = 0; block < blocks; block += 8) {
     const int64_t count = blocks - block < 8 ? blocks - block : 8;
-    unpack<V, Recipe>(a, block, count, left);
-    unpack<V, Recipe>(b, block, count, right);
-    unpacked_tile<V, Recipe::kKind, Recipe::kZero, S>(left, right, x.from_block(block, S), count, acc,
-                                                      block == 0);
+    unpack<V, Unpacking>(a, block, count, left);
+    unpack<V, Unpacking>(b, block, count, right);
+    unpacked_tile<V, Unpacking::kKind, Unpacking::kZero, S>(left, right, x.from_block(block, S), count, acc,
+                                                            block == 0);
   }
 }
 
 template <class V, class Recipe>
 void vector_tile(Panel panel, const ActivationTile& x, int64_t blocks, float* acc) {
   float both[kTileColumns];
-  direct_tile<V, Recipe, 1>(panel, panel, x, blocks, both);
+  direct_tile<V, Recipe, Recipe, 1>(panel, panel, x, blocks, both);
   __builtin_memcpy(acc, both, 16 * sizeof(float));
 }
 

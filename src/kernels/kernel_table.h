@@ -25,11 +25,13 @@ struct Panel {
   const std::byte* bodies = nullptr;
 };
 
-/// 16 rows x 32 weights unpacked: weight = scale * (q - zero point) - minimum. Index 0 and 1 of scale and
-/// minimum are the halves of the block where a format has two.
+/// 16 rows x 32 weights unpacked: weight = scale * factor * (q - zero point) - minimum. Index 0 and 1 of
+/// factor and minimum are the halves of the block where a format has two; a format without factors leaves
+/// them unset.
 struct UnpackedBlock {
   alignas(64) uint8_t q[kGroups][64];
-  alignas(64) float scale[2][16];
+  alignas(64) float scale[16];
+  alignas(64) int32_t factor[2][16];
   alignas(64) float minimum[2][16];
 };
 

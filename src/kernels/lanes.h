@@ -11,7 +11,8 @@ struct Lanes {
   typedef uint16_t Shorts __attribute__((vector_size(kLaneCount * 4)));
   typedef uint8_t Bytes __attribute__((vector_size(kLaneCount * 4)));
 
-  static constexpr bool kPrefetch = false;
+  /// Whether dot() takes full bytes for signed numbers.
+  static constexpr bool kSignedBytes = false;
 
   static Word load(const void* from) {
     Word w;

@@ -2,27 +2,15 @@
 
 struct Lanes256 : Lanes {
   static constexpr int kTileRowsAtOnce = 3;
-  static constexpr bool kPrefetch = true;
 
-  template <int64_t kBytes>
-  static void prefetch(const std::byte* body) {
-#pragma GCC unroll 64
-    for (int64_t at = 0; at < kBytes; at += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(body + 4096 + at), _MM_HINT_T0);
-    }
-  }
   static Float fma(Float a, Float b, Float c) {
     return (Float)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
   }
   static Float fnma(Float a, Float b, Float c) {
     return (Float)_mm256_fnmadd_ps((__m256)a, (__m256)b, (__m256)c);
   }
-  static Float broadcast(const float* from) {
-    return (Float)_mm256_broadcast_ss(from);
-  }
-  static Int broadcast(const int32_t* from) {
-    return (Int)_mm256_set1_epi32(*from);
-  }
+  static Float broadcast(const float* from) { return (Float)_mm256_broadcast_ss(from); }
+  static Int broadcast(const int32_t* from) { return (Int)_mm256_set1_epi32(*from); }
   static Float low_halves(Word w) {
     const __m256i low = _mm256_and_si256((__m256i)w, _mm256_set1_epi32(0xFFFF));
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);

@@ -2,43 +2,24 @@
 
 struct Lanes512 : Lanes {
   static constexpr int kTileRowsAtOnce = 6;
-  static constexpr bool kPrefetch = true;
 
-  /// Asks for the body about 4 KB ahead of this one, a cache line at a time.
-  template <int64_t kBytes>
-  static void prefetch(const std::byte* body) {
-#pragma GCC unroll 64
-    for (int64_t at = 0; at < kBytes; at += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(body + 4096 + at), _MM_HINT_T0);
-    }
-  }
   static Float fma(Float a, Float b, Float c) {
     return (Float)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
   }
   static Float fnma(Float a, Float b, Float c) {
     return (Float)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c);
   }
-  static Float broadcast(const float* from) {
-    return (Float)_mm512_set1_ps(*from);
-  }
-  static Int broadcast(const int32_t* from) {
-    return (Int)_mm512_set1_epi32(*from);
-  }
-  static Float low_halves(Word w) {
-    return (Float)_mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)w));
-  }
+  static Float broadcast(const float* from) { return (Float)_mm512_set1_ps(*from); }
+  static Int broadcast(const int32_t* from) { return (Int)_mm512_set1_epi32(*from); }
+  static Float low_halves(Word w) { return (Float)_mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)w)); }
   static Float halves(const void* from) {
     return (Float)_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
   }
   static void store_int8(int8_t* to, Int codes) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)codes));
   }
-  static int32_t max_int(Int v) {
-    return _mm512_reduce_max_epi32((__m512i)v);
-  }
-  static int32_t add_int(Int v) {
-    return _mm512_reduce_add_epi32((__m512i)v);
-  }
+  static int32_t max_int(Int v) { return _mm512_reduce_max_epi32((__m512i)v); }
+  static int32_t add_int(Int v) { return _mm512_reduce_add_epi32((__m512i)v); }
   static Word lookup_iq4(Word indices) {
     const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4));
     return (Word)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), (__m512i)indices);

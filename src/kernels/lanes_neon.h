@@ -2,45 +2,27 @@
 
 struct LanesNeon : Lanes {
   static constexpr int kTileRowsAtOnce = 6;  // 12 integer and 12 float accumulators of 32 registers
-  static constexpr bool kPrefetch = true;
   static constexpr bool kSignedBytes = true;
   static constexpr bool kDirect = false;
 
-  template <int64_t kBytes>
-  static void prefetch(const std::byte* body) {
-#pragma GCC unroll 64
-    for (int64_t at = 0; at < kBytes; at += 64) __builtin_prefetch(body + 4096 + at);
-  }
   static Float fma(Float a, Float b, Float c) {
     return (Float)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
   }
   static Float fnma(Float a, Float b, Float c) {
     return (Float)vfmsq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
   }
-  static Float broadcast(const float* from) {
-    return (Float)vld1q_dup_f32(from);
-  }
-  static Int broadcast(const int32_t* from) {
-    return (Int)vld1q_dup_s32(from);
-  }
+  static Float broadcast(const float* from) { return (Float)vld1q_dup_f32(from); }
+  static Int broadcast(const int32_t* from) { return (Int)vld1q_dup_s32(from); }
   static Float low_halves(Word w) {
     return (Float)vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32((uint32x4_t)w)));
   }
   static Float halves(const void* from) {
     return (Float)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(static_cast<const uint8_t*>(from))));
   }
-  static Int round(Float x) {
-    return (Int)vcvtnq_s32_f32((float32x4_t)x);
-  }
-  static int32_t max_int(Int v) {
-    return vmaxvq_s32((int32x4_t)v);
-  }
-  static int32_t add_int(Int v) {
-    return vaddvq_s32((int32x4_t)v);
-  }
-  static Word lookup_iq4(Word indices) {
-    return (Word)vqtbl1q_u8(vld1q_u8(kIq4), (uint8x16_t)indices);
-  }
+  static Int round(Float x) { return (Int)vcvtnq_s32_f32((float32x4_t)x); }
+  static int32_t max_int(Int v) { return vmaxvq_s32((int32x4_t)v); }
+  static int32_t add_int(Int v) { return vaddvq_s32((int32x4_t)v); }
+  static Word lookup_iq4(Word indices) { return (Word)vqtbl1q_u8(vld1q_u8(kIq4), (uint8x16_t)indices); }
   static Float dot_bf16(Float acc, Word w, const float* pair) {
     const Word x = (Word)broadcast(pair);
     acc = fma((Float)(w << 16), (Float)(x << 16), acc);

@@ -16,13 +16,11 @@ namespace wattle {
 namespace {
 
 constexpr int64_t kPanel = PanelLayout::kRows;
-/// Rows up to which a tile unpacks the weights for itself rather than once for all tiles. Measured on a Zen 4:
-/// 32-blocks unpack in so few instructions that reading unpacked ones costs more (IQ4_NL at 32 rows 71 % of
-/// the peak against 60 %); Q6_K gains from sharing as soon as there is a whole tile (43 % against 31 %).
+/// Rows up to which a tile unpacks the weights for itself rather than once for all tiles. Measured on a Zen
+/// 4: 32-blocks unpack in so few instructions that reading unpacked ones costs more (IQ4_NL at 32 rows 71 %
+/// of the peak against 60 %); K-quants gain from sharing beyond one tile (Q3_K at 12 rows 51 % against 47 %).
 int64_t rows_unpacked_by_tiles(const PanelLayout& layout) {
-  const bool dear =
-      layout.format == Format::kQ2_K || layout.format == Format::kQ3_K || layout.format == Format::kQ6_K;
-  return layout.block_weights == 32 ? INT64_MAX : dear ? 2 : 12;
+  return layout.block_weights == 32 ? INT64_MAX : 6;
 }
 
 /// Rows of a chunk of activations, so that they stay in a second-level cache beside the weights.
@@ -150,8 +148,9 @@ void multiply_unpacked(const Product& p, Range tiles, Range pairs) {
 
 float unpacked_weight(const UnpackedBlock& block, int lane, int i, int zero, bool two_scales, int minima) {
   const int half = i / 16;
-  const float q = static_cast<float>(block.q[i / 4][lane * 4 + i % 4] - zero);
-  const float value = block.scale[two_scales ? half : 0][lane] * q;
+  const int factor = two_scales ? block.factor[half][lane] : 1;
+  const float value =
+      block.scale[lane] * static_cast<float>(factor * (block.q[i / 4][lane * 4 + i % 4] - zero));
   return minima == 0 ? value : value - block.minimum[minima == 2 ? half : 0][lane];
 }
 

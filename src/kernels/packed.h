@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "kernels/kernel_table.h"
 #include "kernels/matmul.h"
 #include "tensor/panels.h"
@@ -9,12 +11,13 @@ namespace wattle {
 struct PackedMatrix::Data {
   PanelLayout layout;
   int64_t n = 0, k = 0;
-  AlignedBuffer<std::byte> panels;
+  std::shared_ptr<std::byte> panels;
+  size_t bytes = 0;
 
   int64_t panel_count() const { return (n + PanelLayout::kRows - 1) / PanelLayout::kRows; }
   int64_t blocks32() const { return k / 32; }
   Panel panel(int64_t index) const {
-    const std::byte* heads = panels.data() + index * layout.panel_bytes(k);
+    const std::byte* heads = panels.get() + index * layout.panel_bytes(k);
     return {heads, heads + layout.heads_bytes(k)};
   }
 };

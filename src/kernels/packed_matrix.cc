@@ -4,6 +4,7 @@
 
 #include <wattle/error.h>
 
+#include "base/huge_pages.h"
 #include "base/threads.h"
 #include "kernels/packed.h"
 
@@ -20,7 +21,7 @@ void pack_rows(PackedMatrix::Data& data, int64_t first_row, int64_t rows, const 
   for (int64_t panel = 0; panel < panels; ++panel) {
     const int64_t row = panel * PanelLayout::kRows;
     pack_panel(data.layout, data.k, bytes + row * stride, std::min(PanelLayout::kRows, rows - row),
-               data.panels.data() + (first_panel + panel) * panel_bytes);
+               data.panels.get() + (first_panel + panel) * panel_bytes);
   }
 }
 
@@ -33,7 +34,8 @@ std::unique_ptr<PackedMatrix::Data> new_matrix(Format format, int64_t n, int64_t
   const int64_t panel_bytes = data->layout.panel_bytes(k);
   if (data->panel_count() > INT64_MAX / panel_bytes)
     fail("a matrix of {} x {} is larger than any memory", n, k);
-  data->panels = AlignedBuffer<std::byte>(static_cast<size_t>(data->panel_count() * panel_bytes));
+  data->bytes = static_cast<size_t>(data->panel_count() * panel_bytes);
+  data->panels = allocate_in_huge_pages(data->bytes);
   return data;
 }
 
@@ -107,7 +109,7 @@ Format PackedMatrix::format() const {
   return data_->layout.format;
 }
 size_t PackedMatrix::bytes() const {
-  return data_->panels.size();
+  return data_->bytes;
 }
 
 }  // namespace wattle

@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <memory>
 
 #include "base/cpu.h"
+#include "base/huge_pages.h"
 #include "base/threads.h"
-#include "tensor/matrix.h"
 
 namespace wattle {
 namespace {
@@ -80,18 +81,19 @@ double rate(double (*loop)(int64_t), double seconds) {
 /// Bytes a second that all threads read from a buffer beyond the caches, each its own part in one stream.
 double read_rate(double seconds) {
   constexpr int64_t kWords = int64_t{256} << 17;  // 256 MiB
-  static AlignedBuffer<uint64_t> buffer;
-  if (buffer.size() == 0) {
-    buffer.reserve(kWords);
-    std::memset(buffer.data(), 1, kWords * sizeof(uint64_t));
+  static std::shared_ptr<std::byte> memory;
+  if (!memory) {
+    memory = allocate_in_huge_pages(kWords * sizeof(uint64_t));
+    std::memset(memory.get(), 1, kWords * sizeof(uint64_t));
   }
+  const auto* buffer = reinterpret_cast<const uint64_t*>(memory.get());
   double bytes = 0;
   const double start = now();
   do {
 #pragma omp parallel for schedule(static) num_threads(threads())
     for (int64_t part = 0; part < threads(); ++part) {
-      const uint64_t* at = buffer.data() + kWords * part / threads();
-      const uint64_t* end = buffer.data() + kWords * (part + 1) / threads();
+      const uint64_t* at = buffer + kWords * part / threads();
+      const uint64_t* end = buffer + kWords * (part + 1) / threads();
       uint64_t sums[8] = {};
       for (; at + 8 <= end; at += 8) {
         __builtin_prefetch(at + 512);

@@ -8,15 +8,25 @@
 //   kZero             zero point of the unsigned bytes
 //   Scales, prepare() the scales of a body, from the head and the body
 //   group(j, g)       the bytes of weights 4g..4g+3 of block j: 4 for each lane
-//   scale(j, half), minimum(j, half)
-// `head` and `body` point at the first lane; cells are kCell bytes apart whatever V::kLanes is.
+//   scale(j), factor(j, half), minimum(j, half)
+// A weight is scale * factor * (byte - zero) - minimum. Q2_K and Q3_K have a second recipe, for many rows:
+// the factor multiplied into the bytes, which costs more to unpack and less to multiply with. Both give the
+// same bits. `head` and `body` point at the first lane; cells are kCell bytes apart whatever V::kLanes is.
 
 enum class Kind {
   kScale,         // d
   kScaleMin,      // d and a minimum
-  kTwoScales,     // one d for each half of the block
-  kScaleTwoMins,  // d and a minimum for each half
+  kScaleTwoMins,  // d and a minimum for each half of the block
+  kTwoScales,     // d and an integer factor for each half
+  kTwoScalesTwoMins,
 };
+constexpr bool has_two_scales(Kind kind) {
+  return kind == Kind::kTwoScales || kind == Kind::kTwoScalesTwoMins;
+}
+constexpr int minima_of(Kind kind) {
+  if (kind == Kind::kScaleTwoMins || kind == Kind::kTwoScalesTwoMins) return 2;
+  return kind == Kind::kScaleMin ? 1 : 0;
+}
 
 constexpr int kCell = 64;
 
@@ -38,7 +48,7 @@ struct SmallBlock {
   struct Scales {
     Float d = {}, m = {};
   };
-  static Float scale(const Scales& s, int, int) { return s.d; }
+  static Float scale(const Scales& s, int) { return s.d; }
   static Float minimum(const Scales& s, int, int) { return s.m; }
 };
 
@@ -125,7 +135,7 @@ inline typename V::Float float_of(typename V::Word words) {
 }
 
 /// What Q4_K and Q5_K share: eight 6-bit pairs of scale and minimum in three cells after d and dmin.
-template <class V, int kCellCount>
+template <class V, int kCellCount, bool kOddSixteenfold>
 struct ScaleMinPairs {
   using Word = typename V::Word;
   using Float = typename V::Float;
@@ -145,11 +155,12 @@ struct ScaleMinPairs {
     const Word minima[2] = {b & 0x3F3F3F3Fu, ((c >> 4) & 0x0F0F0F0Fu) | ((b >> 2) & 0x30303030u)};
 #pragma GCC unroll 8
     for (int j = 0; j < 8; ++j) {
-      s.d[j] = d * float_of<V>(byte_of<V>(scales[j / 4], j % 4));
+      const Float unit = kOddSixteenfold && j % 2 == 1 ? d * 0.0625f : d;
+      s.d[j] = unit * float_of<V>(byte_of<V>(scales[j / 4], j % 4));
       s.m[j] = dmin * float_of<V>(byte_of<V>(minima[j / 4], j % 4));
     }
   }
-  static Float scale(const Scales& s, int j, int) {
+  static Float scale(const Scales& s, int j) {
     return s.d[j];
   }
   static Float minimum(const Scales& s, int j, int) {
@@ -157,141 +168,145 @@ struct ScaleMinPairs {
   }
 };
 
+/// Odd blocks are high nibbles: left where they are, sixteen times too large, and their scale sixteen times
+/// too small, which is exact; where full bytes would be taken for signed, they are shifted down.
 template <class V>
-struct RecipeQ4_K : ScaleMinPairs<V, 36> {
-  using typename ScaleMinPairs<V, 36>::Scales;
+struct RecipeQ4_K : ScaleMinPairs<V, 36, !V::kSignedBytes> {
+  using typename ScaleMinPairs<V, 36, !V::kSignedBytes>::Scales;
   static typename V::Word group(const std::byte* body, const Scales&, int j, int g) {
-    return (cell<V>(body, 4 + j / 2 * 8 + g) >> (j % 2 * 4)) & 0x0F0F0F0Fu;
+    const typename V::Word both = cell<V>(body, 4 + j / 2 * 8 + g);
+    if (!V::kSignedBytes && j % 2 == 1) return both & 0xF0F0F0F0u;
+    return (both >> (j % 2 * 4)) & 0x0F0F0F0Fu;
   }
 };
 
+/// The low cells' place where those of high bits lie between the first eight (tensor/panels.cc).
+constexpr int interleaved(int low) {
+  return low < 8 ? 2 * low + 1 : low + 8;
+}
+
 template <class V>
-struct RecipeQ5_K : ScaleMinPairs<V, 44> {
-  using typename ScaleMinPairs<V, 44>::Scales;
+struct RecipeQ5_K : ScaleMinPairs<V, 44, false> {
+  using typename ScaleMinPairs<V, 44, false>::Scales;
   static typename V::Word group(const std::byte* body, const Scales&, int j, int g) {
-    const typename V::Word low = (cell<V>(body, 12 + j / 2 * 8 + g) >> (j % 2 * 4)) & 0x0F0F0F0Fu;
-    return low | high_bit<V>(body, 4 + g, j);
+    const typename V::Word low = (cell<V>(body, 4 + interleaved(j / 2 * 8 + g)) >> (j % 2 * 4)) & 0x0F0F0F0Fu;
+    return low | high_bit<V>(body, 4 + 2 * g, j);
   }
 };
 
-template <class V>
-struct RecipeQ6_K {
+/// What Q2_K, Q3_K and Q6_K share: d and an integer factor for every 16 weights.
+template <class V, Kind kKindOf, int kZeroOf, int64_t kHeadBytes, int kCellCount>
+struct FactorBlock {
   using Word = typename V::Word;
+  using Int = typename V::Int;
   using Float = typename V::Float;
   static constexpr int kBlocks = 8;
-  static constexpr Kind kKind = Kind::kTwoScales;
-  static constexpr int kZero = 32;
-  static constexpr int64_t kHead = 32;
-  static constexpr int64_t kBody = 52 * kCell;
+  static constexpr Kind kKind = kKindOf;
+  static constexpr int kZero = kZeroOf;
+  static constexpr int64_t kHead = kHeadBytes;
+  static constexpr int64_t kBody = kCellCount * kCell;
   struct Scales {
-    Float d[16];
+    Float d;
+    Int factor[16];
+    Float m[16];  // not set where there is no minimum
   };
+  static Float scale(const Scales& s, int) { return s.d; }
+  static Int factor(const Scales& s, int j, int half) { return s.factor[2 * j + half]; }
+  static Float minimum(const Scales& s, int j, int half) { return s.m[2 * j + half]; }
+};
+
+template <class V>
+struct RecipeQ6_K : FactorBlock<V, Kind::kTwoScales, 32, 32, 52> {
+  using Base = FactorBlock<V, Kind::kTwoScales, 32, 32, 52>;
+  using typename Base::Scales;
+  using typename Base::Word;
   static void prepare(const std::byte* head, const std::byte* body, Scales& s) {
-    const Float d = V::halves(head);
+    s.d = V::halves(head);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       // Signed bytes: to the top of the lane and down again with the sign.
-      const typename V::Int code = (typename V::Int)(cell<V>(body, 48 + i / 4) << (24 - i % 4 * 8)) >> 24;
-      s.d[i] = d * V::to_float(code);
+      s.factor[i] = (typename Base::Int)(cell<V>(body, i / 4) << (24 - i % 4 * 8)) >> 24;
     }
   }
   static Word group(const std::byte* body, const Scales&, int j, int g) {
-    const int n = j / 4, part = j % 4;
-    const Word low = (cell<V>(body, n * 16 + part % 2 * 8 + g) >> (part / 2 * 4)) & 0x0F0F0F0Fu;
-    const Word high = cell<V>(body, 32 + n * 8 + g);
+    const int first = 4 + j / 4 * 24, part = j % 4;
+    const Word low = (cell<V>(body, first + interleaved(part % 2 * 8 + g)) >> (part / 2 * 4)) & 0x0F0F0F0Fu;
+    const Word high = cell<V>(body, first + 2 * g);
     return low | ((part < 2 ? high << (4 - 2 * part) : high >> (2 * part - 4)) & 0x30303030u);
   }
-  static Float scale(const Scales& s, int j, int half) {
-    return s.d[2 * j + half];
-  }
-  static Float minimum(const Scales&, int, int) {
-    return Float{};
-  }
 };
 
-/// Q2_K: 4-bit scale times 2-bit weight is at most 45, so scale * q is a byte and only d remains for the
-/// float side.
 template <class V>
-struct RecipeQ2_K {
-  using Word = typename V::Word;
-  using Float = typename V::Float;
-  static constexpr int kBlocks = 8;
-  static constexpr Kind kKind = Kind::kScaleTwoMins;
-  static constexpr int kZero = 0;
-  static constexpr int64_t kHead = 0;
-  static constexpr int64_t kBody = 21 * kCell;
-  struct Scales {
-    Float d, m[16];
-    Word factor[16];  // the scale in either 16-bit half of a lane
-  };
+struct RecipeQ2_K : FactorBlock<V, Kind::kTwoScalesTwoMins, 0, 0, 21> {
+  using Base = FactorBlock<V, Kind::kTwoScalesTwoMins, 0, 0, 21>;
+  using typename Base::Scales;
+  using typename Base::Word;
   static void prepare(const std::byte*, const std::byte* body, Scales& s) {
-    const Word d_dmin = cell<V>(body, 20);
+    const Word d_dmin = cell<V>(body, 0);
     s.d = V::low_halves(d_dmin);
-    const Float dmin = V::low_halves(d_dmin >> 16);
+    const typename Base::Float dmin = V::low_halves(d_dmin >> 16);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
-      const Word code = byte_of<V>(cell<V>(body, i / 4), i % 4);
+      const Word code = byte_of<V>(cell<V>(body, 1 + i / 4), i % 4);
       s.m[i] = dmin * float_of<V>(code >> 4);
-      const Word factor = code & 15u;
-      s.factor[i] = factor | (factor << 16);
+      s.factor[i] = (typename Base::Int)(code & 15u);
     }
   }
-  static Word group(const std::byte* body, const Scales& s, int j, int g) {
-    const Word q = (cell<V>(body, 4 + j / 4 * 8 + g) >> (j % 4 * 2)) & 0x03030303u;
-    return V::multiply16(q, s.factor[2 * j + g / 4]);
-  }
-  static Float scale(const Scales& s, int, int) {
-    return s.d;
-  }
-  static Float minimum(const Scales& s, int j, int half) {
-    return s.m[2 * j + half];
+  static Word group(const std::byte* body, const Scales&, int j, int g) {
+    return (cell<V>(body, 5 + j / 4 * 8 + g) >> (j % 4 * 2)) & 0x03030303u;
   }
 };
 
-/// Q3_K: (scale - 32) * (q - 4) lies in -124 .. 128, so with 127 added it is a byte, computed modulo 256.
+/// 4-bit factor times 2-bit weight is at most 45: still a byte.
 template <class V>
-struct RecipeQ3_K {
-  using Word = typename V::Word;
-  using Float = typename V::Float;
-  static constexpr int kBlocks = 8;
-  static constexpr Kind kKind = Kind::kScale;
-  static constexpr int kZero = 127;
-  static constexpr int64_t kHead = 32;
-  static constexpr int64_t kBody = 27 * kCell;
-  struct Scales {
-    Float d;
-    Word factor[16];  // scale - 32 in either 16-bit half of a lane
-    Word offset[16];  // 127 - 4 * (scale - 32) in every byte
-  };
+struct FoldedQ2_K : RecipeQ2_K<V> {
+  using Base = RecipeQ2_K<V>;
+  using typename Base::Scales;
+  static constexpr Kind kKind = Kind::kScaleTwoMins;
+  static typename V::Word group(const std::byte* body, const Scales& s, int j, int g) {
+    const auto factor = (typename V::Word)s.factor[2 * j + g / 4];
+    return V::multiply16(Base::group(body, s, j, g), factor | (factor << 16));
+  }
+};
+
+template <class V>
+struct RecipeQ3_K : FactorBlock<V, Kind::kTwoScales, 4, 32, 27> {
+  using Base = FactorBlock<V, Kind::kTwoScales, 4, 32, 27>;
+  using typename Base::Scales;
+  using typename Base::Word;
   static void prepare(const std::byte* head, const std::byte* body, Scales& s) {
     s.d = V::halves(head);
-    const Word a = cell<V>(body, 24), b = cell<V>(body, 25), c = cell<V>(body, 26);
+    const Word a = cell<V>(body, 0), b = cell<V>(body, 1), c = cell<V>(body, 2);
     const Word codes[4] = {
         (a & 0x0F0F0F0Fu) | ((c << 4) & 0x30303030u), (b & 0x0F0F0F0Fu) | ((c << 2) & 0x30303030u),
         ((a >> 4) & 0x0F0F0F0Fu) | (c & 0x30303030u), ((b >> 4) & 0x0F0F0F0Fu) | ((c >> 2) & 0x30303030u)};
 #pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) {
-      const Word factor = byte_of<V>(codes[i / 4], i % 4) - 32u;
-      s.factor[i] = (factor & 0xFFFFu) | (factor << 16);
-      const Word offset = (127u - (factor << 2)) & 0xFFu;
-      const Word pair = offset | (offset << 8);
-      s.offset[i] = pair | (pair << 16);
-    }
+    for (int i = 0; i < 16; ++i) s.factor[i] = (typename Base::Int)(byte_of<V>(codes[i / 4], i % 4) - 32u);
   }
+  static Word group(const std::byte* body, const Scales&, int j, int g) {
+    const Word low = (cell<V>(body, 3 + interleaved(j / 4 * 8 + g)) >> (j % 4 * 2)) & 0x03030303u;
+    const Word bits = cell<V>(body, 3 + 2 * g);
+    return low | ((j < 2 ? bits << (2 - j) : bits >> (j - 2)) & 0x04040404u);
+  }
+};
+
+/// Factor * (q - 4) lies in -124 .. 128, so with 127 added it is a byte, computed modulo 256.
+template <class V>
+struct FoldedQ3_K : RecipeQ3_K<V> {
+  using Base = RecipeQ3_K<V>;
+  using Word = typename V::Word;
+  using typename Base::Scales;
+  static constexpr Kind kKind = Kind::kScale;
+  static constexpr int kZero = 127;
   static Word group(const std::byte* body, const Scales& s, int j, int g) {
-    const Word low = (cell<V>(body, 8 + j / 4 * 8 + g) >> (j % 4 * 2)) & 0x03030303u;
-    const Word bits = cell<V>(body, g);
-    const Word q = low | ((j < 2 ? bits << (2 - j) : bits >> (j - 2)) & 0x04040404u);
-    const Word factor = s.factor[2 * j + g / 4];
+    const Word q = Base::group(body, s, j, g);
+    const auto code = (Word)s.factor[2 * j + g / 4];
+    const Word factor = (code & 0xFFFFu) | (code << 16);
     const Word even = V::multiply16(q & 0x00FF00FFu, factor) & 0x00FF00FFu;
     const Word odd = V::multiply16(q & 0xFF00FF00u, factor);  // the low byte of each product is zero
-    return V::add8(even | odd, s.offset[2 * j + g / 4]);
-  }
-  static Float scale(const Scales& s, int, int) {
-    return s.d;
-  }
-  static Float minimum(const Scales&, int, int) {
-    return Float{};
+    const Word offset = (127u - (code << 2)) & 0xFFu;
+    const Word pair = offset | (offset << 8);
+    return V::add8(even | odd, pair | (pair << 16));
   }
 };
 
@@ -319,7 +334,7 @@ struct RecipeIQ4_XS {
   static Word group(const std::byte* body, const Scales&, int j, int g) {
     return V::lookup_iq4(nibbles<V>(body, 2 + j * 4, g));
   }
-  static Float scale(const Scales& s, int j, int) {
+  static Float scale(const Scales& s, int j) {
     return s.d[j];
   }
   static Float minimum(const Scales&, int, int) {
@@ -342,10 +357,11 @@ struct RecipeUnpacked {
   };
   static void prepare(const std::byte*, const std::byte* body, Scales& s) { s.body = body; }
   static Word group(const std::byte* body, const Scales&, int, int g) { return cell<V>(body, g); }
-  static Float scale(const Scales& s, int, int half) {
-    return V::load_float(s.body + kGroups * kCell + half * kCell);
+  static Float scale(const Scales& s, int) { return V::load_float(s.body + offsetof(UnpackedBlock, scale)); }
+  static typename V::Int factor(const Scales& s, int, int half) {
+    return (typename V::Int)V::load(s.body + offsetof(UnpackedBlock, factor) + half * kCell);
   }
   static Float minimum(const Scales& s, int, int half) {
-    return V::load_float(s.body + kGroups * kCell + (2 + half) * kCell);
+    return V::load_float(s.body + offsetof(UnpackedBlock, minimum) + half * kCell);
   }
 };

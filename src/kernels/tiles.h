@@ -14,15 +14,16 @@ inline typename V::Int start_of(const int32_t* minus_sum) {
 }
 
 /// One block of 32 of R rows (of S in the tile) times P vectors of outputs, added to sums.
-/// Floats: sums = fma(float(dot) * scale, activation scale, sums), then the minima; halves in order.
+/// sums = fma(float(dot) * scale, activation scale, sums), then the minima, halves in order; where the halves
+/// have integer factors, dot is the exact sum of both times theirs.
 template <class V, class Recipe, int R, int S, int P>
 inline __attribute__((always_inline)) void multiply_block(const std::byte* const (&bodies)[P],
                                                           const typename Recipe::Scales (&scales)[P], int j,
                                                           const ActivationTile& x, int64_t block,
                                                           typename V::Float (&sums)[R][P]) {
-  constexpr bool kHalves = Recipe::kKind == Kind::kTwoScales;
+  constexpr bool kHalves = has_two_scales(Recipe::kKind);
   constexpr bool kFullBytes = Recipe::kZero >= 127;
-  typename V::Int dot[R][P];
+  typename V::Int dot[R][P], whole[R][P];
   const int8_t* q = x.q + block * S * 32;
 #pragma GCC unroll 8
   for (int g = 0; g < kGroups; ++g) {
@@ -45,20 +46,29 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* const
         dot[r][p] = V::template dot<kFullBytes>(dot[r][p], weights[p], q + r * 32 + g * 4);
       }
     }
-    if (g == 7 || (kHalves && g == 3)) {
+    if constexpr (kHalves) {
+      if (g % 4 != 3) continue;
 #pragma GCC unroll 4
       for (int p = 0; p < P; ++p) {
-        const typename V::Float scale = Recipe::scale(scales[p], j, g / 4 % 2 * kHalves);
+        const typename V::Int factor = Recipe::factor(scales[p], j, g / 4);
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r) {
-          sums[r][p] =
-              V::fma(V::to_float(dot[r][p]) * scale, V::broadcast(x.scale + block * S + r), sums[r][p]);
+          whole[r][p] = g == 3 ? dot[r][p] * factor : whole[r][p] + dot[r][p] * factor;
         }
       }
     }
   }
-  if constexpr (Recipe::kKind == Kind::kScaleMin || Recipe::kKind == Kind::kScaleTwoMins) {
-    constexpr int kMinima = Recipe::kKind == Kind::kScaleTwoMins ? 2 : 1;
+#pragma GCC unroll 4
+  for (int p = 0; p < P; ++p) {
+    const typename V::Float scale = Recipe::scale(scales[p], j);
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r) {
+      const typename V::Float product = V::to_float(kHalves ? whole[r][p] : dot[r][p]) * scale;
+      sums[r][p] = V::fma(product, V::broadcast(x.scale + block * S + r), sums[r][p]);
+    }
+  }
+  constexpr int kMinima = minima_of(Recipe::kKind);
+  if constexpr (kMinima > 0) {
     const float* scaled = kMinima == 2 ? x.scaled_half_sum + block * 2 * S : x.scaled_sum + block * S;
 #pragma GCC unroll 2
     for (int half = 0; half < kMinima; ++half) {
@@ -74,6 +84,13 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* const
   }
 }
 
+/// Asks for kBytes at `from` and after, a cache line at a time.
+template <int64_t kBytes>
+inline __attribute__((always_inline)) void prefetch(const std::byte* from) {
+#pragma GCC unroll 64
+  for (int64_t at = 0; at < kBytes; at += 64) __builtin_prefetch(from + at);
+}
+
 /// R rows (of S in the tile) times P vectors of outputs over all blocks; sums go to acc [R][kTileColumns].
 template <class V, class Recipe, int R, int S, int P>
 inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P],
@@ -87,13 +104,17 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
       sums[r][p] = first ? typename V::Float{} : V::load_float(acc + r * kTileColumns + p * V::kLanes);
     }
   }
+  // A single row of 32-blocks reads the panels in one stream, heads and bodies and the next panel: asking for
+  // them in that order, further ahead than the heads are long, leaves no part of the panel out. The bodies of
+  // K-quants are long enough for the processor to see the stream, and are read slower when asked for.
+  constexpr bool kAsks = R == 1 && Recipe::kBlocks == 1;
+  constexpr int64_t kAhead = 4096, kStep = Recipe::kHead + Recipe::kBody;
+  const std::byte* ahead = bodies[0] + kAhead;
   for (int64_t block = 0; block < blocks; block += Recipe::kBlocks) {
+    if constexpr (kAsks) prefetch<kStep>(ahead), ahead += kStep;
     typename Recipe::Scales scales[P];
 #pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) {
-      if constexpr (V::kPrefetch && R == 1) V::template prefetch<Recipe::kBody>(bodies[p]);
-      Recipe::prepare(heads[p], bodies[p], scales[p]);
-    }
+    for (int p = 0; p < P; ++p) Recipe::prepare(heads[p], bodies[p], scales[p]);
 #pragma GCC unroll 8
     for (int j = 0; j < Recipe::kBlocks; ++j) {
       multiply_block<V, Recipe, R, S, P>(bodies, scales, j, x, block + j, sums);
@@ -173,17 +194,16 @@ void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
         UnpackedBlock& to = out[block + j];
 #pragma GCC unroll 8
         for (int g = 0; g < kGroups; ++g) V::store(to.q[g] + lane * 4, Recipe::group(body, scales, j, g));
-        constexpr int kScales = Recipe::kKind == Kind::kTwoScales ? 2 : 1;
-        constexpr int kMinima = Recipe::kKind == Kind::kScaleTwoMins ? 2
-                                : Recipe::kKind == Kind::kScaleMin   ? 1
-                                                                     : 0;
-#pragma GCC unroll 2
-        for (int half = 0; half < kScales; ++half) {
-          V::store_float(to.scale[half] + lane, Recipe::scale(scales, j, half));
+        V::store_float(to.scale + lane, Recipe::scale(scales, j));
+        if constexpr (has_two_scales(Recipe::kKind)) {
+          V::store(to.factor[0] + lane, (typename V::Word)Recipe::factor(scales, j, 0));
+          V::store(to.factor[1] + lane, (typename V::Word)Recipe::factor(scales, j, 1));
         }
+        if constexpr (minima_of(Recipe::kKind) > 0) {
 #pragma GCC unroll 2
-        for (int half = 0; half < kMinima; ++half) {
-          V::store_float(to.minimum[half] + lane, Recipe::minimum(scales, j, half));
+          for (int half = 0; half < minima_of(Recipe::kKind); ++half) {
+            V::store_float(to.minimum[half] + lane, Recipe::minimum(scales, j, half));
+          }
         }
       }
       head += Recipe::kHead, body += Recipe::kBody;
@@ -193,7 +213,7 @@ void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
 
 /// Few rows: straight from the panels where the instruction set is worth the code (V::kDirect), else by way
 /// of eight unpacked blocks at a time on the stack.
-template <class V, class Recipe, int S>
+template <class V, class Recipe, class Unpacking, int S>
 void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc) {
   if constexpr (V::kDirect) {
     tile<V, Recipe, S>(a, b, x, blocks, acc, true);
@@ -201,10 +221,10 @@ void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, floa
     UnpackedBlock left[8], right[8];
     for (int64_t block = 0; block < blocks; block += 8) {
       const int64_t count = blocks - block < 8 ? blocks - block : 8;
-      unpack<V, Recipe>(a, block, count, left);
-      unpack<V, Recipe>(b, block, count, right);
-      unpacked_tile<V, Recipe::kKind, Recipe::kZero, S>(left, right, x.from_block(block, S), count, acc,
-                                                        block == 0);
+      unpack<V, Unpacking>(a, block, count, left);
+      unpack<V, Unpacking>(b, block, count, right);
+      unpacked_tile<V, Unpacking::kKind, Unpacking::kZero, S>(left, right, x.from_block(block, S), count, acc,
+                                                              block == 0);
     }
   }
 }

@@ -1,15 +1,17 @@
 // One entry of the table for each format; included last in each instruction set's file.
 
-template <class V, template <class> class Recipe>
+/// Direct: the recipe of tiles that read the panels themselves; Unpacking: of those that unpack them first.
+template <class V, template <class> class Direct, template <class> class Unpacking = Direct>
 constexpr FormatKernels format_kernels() {
-  using R = Recipe<V>;
-  return {unpack<V, R>,
-          vector_tile<V, R>,
-          {nullptr, direct_tile<V, R, 1>, direct_tile<V, R, 2>, direct_tile<V, R, 3>, direct_tile<V, R, 4>,
-           direct_tile<V, R, 5>, direct_tile<V, R, 6>},
-          {nullptr, unpacked_tile<V, R::kKind, R::kZero, 1>, unpacked_tile<V, R::kKind, R::kZero, 2>,
-           unpacked_tile<V, R::kKind, R::kZero, 3>, unpacked_tile<V, R::kKind, R::kZero, 4>,
-           unpacked_tile<V, R::kKind, R::kZero, 5>, unpacked_tile<V, R::kKind, R::kZero, 6>}};
+  using D = Direct<V>;
+  using U = Unpacking<V>;
+  return {unpack<V, U>,
+          vector_tile<V, D>,
+          {nullptr, direct_tile<V, D, U, 1>, direct_tile<V, D, U, 2>, direct_tile<V, D, U, 3>,
+           direct_tile<V, D, U, 4>, direct_tile<V, D, U, 5>, direct_tile<V, D, U, 6>},
+          {nullptr, unpacked_tile<V, U::kKind, U::kZero, 1>, unpacked_tile<V, U::kKind, U::kZero, 2>,
+           unpacked_tile<V, U::kKind, U::kZero, 3>, unpacked_tile<V, U::kKind, U::kZero, 4>,
+           unpacked_tile<V, U::kKind, U::kZero, 5>, unpacked_tile<V, U::kKind, U::kZero, 6>}};
 }
 
 template <class V>
@@ -23,8 +25,8 @@ constexpr KernelTable kernel_table() {
   at(Format::kQ5_0) = format_kernels<V, RecipeQ5_0>();
   at(Format::kQ5_1) = format_kernels<V, RecipeQ5_1>();
   at(Format::kQ8_0) = format_kernels<V, RecipeQ8_0>();
-  at(Format::kQ2_K) = format_kernels<V, RecipeQ2_K>();
-  at(Format::kQ3_K) = format_kernels<V, RecipeQ3_K>();
+  at(Format::kQ2_K) = format_kernels<V, RecipeQ2_K, FoldedQ2_K>();
+  at(Format::kQ3_K) = format_kernels<V, RecipeQ3_K, FoldedQ3_K>();
   at(Format::kQ4_K) = format_kernels<V, RecipeQ4_K>();
   at(Format::kQ5_K) = format_kernels<V, RecipeQ5_K>();
   at(Format::kQ6_K) = format_kernels<V, RecipeQ6_K>();

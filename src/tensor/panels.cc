@@ -40,6 +40,36 @@ uint32_t flip_of(Format format) {
   return format == Format::kQ8_0 ? 0x80808080u : 0u;
 }
 
+/// Cells of high bits lie between the first eight low cells that they complete: h0 l0 h1 l1 .. h7 l7, then l8
+/// ...
+int64_t interleaved(int64_t low) {
+  return low < 8 ? 2 * low + 1 : low + 8;
+}
+
+/// Where the panel keeps a block's cell: in the order in which products first read them, scales before
+/// weights, so that a single row reads memory in one direction, as the processor's own prefetching wants it
+/// (Q6_K beyond the caches on a Zen 4: 7 GB/s a core in the file's order).
+int64_t place_of(Format format, int64_t cell) {
+  switch (format) {
+    case Format::kQ2_K:  // scales, weights, d
+      return (cell + 1) % 21;
+    case Format::kQ3_K:  // high bits, low bits, scales
+      if (cell >= 24) return cell - 24;
+      return 3 + (cell < 8 ? 2 * cell : interleaved(cell - 8));
+    case Format::kQ5_K:  // scales, high bits, low bits
+      if (cell < 4) return cell;
+      return 4 + (cell < 12 ? 2 * (cell - 4) : interleaved(cell - 12));
+    case Format::kQ6_K: {  // low bits, high bits, scales; low and high in two halves
+      if (cell >= 48) return cell - 48;
+      const bool high = cell >= 32;
+      const int64_t half = high ? (cell - 32) / 8 : cell / 16;
+      return 4 + half * 24 + (high ? 2 * (cell % 8) : interleaved(cell % 16));
+    }
+    default:
+      return cell;
+  }
+}
+
 /// Bytes that row `block` has left in the file: less than a block only for an odd last F16 or BF16 weight.
 int64_t bytes_of_block(const PanelLayout& layout, int64_t k, int64_t block) {
   if (layout.block_weights > 2) return layout.block_bytes;
@@ -100,7 +130,7 @@ void pack_panel(const PanelLayout& layout, int64_t k, const std::byte* first_row
         uint32_t bits = 0;
         std::memcpy(&bits, source + cells_at + cell * 4, std::min<size_t>(4, size));
         bits = cell == high_bits ? spread_high_bits(bits) : bits ^ flip;
-        std::memcpy(body + (cell * kRows + row) * 4, &bits, 4);
+        std::memcpy(body + (place_of(layout.format, cell) * kRows + row) * 4, &bits, 4);
       }
     }
   }
@@ -123,7 +153,7 @@ void unpack_panel(const PanelLayout& layout, int64_t k, const std::byte* panel, 
       }
       for (int64_t cell = 0; cell < layout.cells; ++cell) {
         uint32_t bits;
-        std::memcpy(&bits, body + (cell * kRows + row) * 4, 4);
+        std::memcpy(&bits, body + (place_of(layout.format, cell) * kRows + row) * 4, 4);
         bits = cell == high_bits ? gather_high_bits(bits) : bits ^ flip;
         std::memcpy(target + cells_at + cell * 4, &bits, std::min<size_t>(4, size));
       }
