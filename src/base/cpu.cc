@@ -9,7 +9,6 @@
 #include <array>
 #include <fstream>
 #include <set>
-#include <vector>
 
 #include <wattle/error.h>
 
@@ -92,6 +91,21 @@ std::span<const Isa> runnable_isas() {
     return found;
   }();
   return isas;
+}
+
+std::vector<Isa> untested_isas() {
+#if defined(__x86_64__)
+  constexpr Isa kCompiled[] = {Isa::kAvx2, Isa::kAvx2Vnni, Isa::kAvx512, Isa::kAvx512Vnni};
+#elif defined(__aarch64__)
+  constexpr Isa kCompiled[] = {Isa::kNeon, Isa::kNeonDot};
+#else
+  constexpr Isa kCompiled[] = {Isa::kPortable};
+#endif
+  std::vector<Isa> found;
+  for (const Isa isa : kCompiled) {
+    if (!runs(isa)) found.push_back(isa);
+  }
+  return found;
 }
 
 Isa active_isa() { return forced(); }

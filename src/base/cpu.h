@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace wattle {
 
@@ -20,6 +21,9 @@ bool runs(Isa isa);
 
 /// Every instruction set that this machine runs, weakest first.
 std::span<const Isa> runnable_isas();
+
+/// Those that kernels are compiled for here but this machine does not run, so that no test of it runs them.
+std::vector<Isa> untested_isas();
 
 /// The one that kernels use: the best that runs unless forced.
 Isa active_isa();

@@ -95,6 +95,8 @@ void print_diagnosis(const Diagnosis& found, bool own_machine) {
     fmt::print("threads used      {}\n", threads());
     for (const Isa isa : runnable_isas())
       fmt::print("instruction set   {}{}\n", name(isa), isa == active_isa() ? " (used)" : "");
+    for (const Isa isa : untested_isas())
+      fmt::print("instruction set   {} (compiled, untested on this machine)\n", name(isa));
   }
   fmt::print("governor          {}\n", state.governor.empty() ? "not shown" : state.governor);
   fmt::print("turbo             {}\n", yes_no(state.turbo));
@@ -120,6 +122,10 @@ nlohmann::ordered_json diagnosis_json(const Diagnosis& found, bool own_machine) 
   json["instruction_sets"] = nlohmann::ordered_json::array();
   if (own_machine) {
     for (const Isa isa : runnable_isas()) json["instruction_sets"].push_back(name(isa));
+  }
+  json["untested_instruction_sets"] = nlohmann::ordered_json::array();
+  if (own_machine) {
+    for (const Isa isa : untested_isas()) json["untested_instruction_sets"].push_back(name(isa));
   }
   json["state"] = {{"governor", state.governor},
                    {"turbo", optional(state.turbo)},

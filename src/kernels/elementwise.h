@@ -9,8 +9,12 @@
 namespace wattle {
 
 // Operations on one row of floats, by the active instruction set and one thread: call them for many rows
-// inside a parallel loop. The result depends on the row alone. e^x has a relative error under 2e-7, tanh and
-// erf an absolute error under 3e-7; NaN stays NaN.
+// inside a parallel loop. The result depends on the row alone. NaN stays NaN.
+
+/// Largest errors of the functions against double precision: absolute where the truth is below one, relative
+/// above. Those of softmax are relative, for scores exactly as far below the largest as they are rounded to.
+inline constexpr double kTanhError = 3e-7, kSiluError = 2e-7, kGeluError = 3e-7, kGeluTanhError = 4e-7;
+inline constexpr double kSoftmaxError = 1e-6;
 
 /// values = f(values).
 void apply_inplace(ActivationFunction function, std::span<float> values);

@@ -10,22 +10,18 @@ namespace wattle {
 namespace {
 
 constexpr int kLaneCount = 8;
+
+inline __m256i dpbusd(__m256i sums, __m256i weights, __m256i values) {
+  return _mm256_dpbusd_avx_epi32(sums, weights, values);
+}
+
 #include "kernels/lanes.h"
 #include "kernels/lanes_avx2.h"
+#include "kernels/lanes_avx2vnni.h"
 #include "kernels/recipes.h"
 #include "kernels/rows.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"
-
-struct Avx2Vnni : Lanes256 {
-  static constexpr bool kSignedBytes = false;
-  static constexpr bool kDirect = false;
-
-  template <bool kFullBytes>
-  static Int dot(Int acc, Word w, const int8_t* a) {
-    return (Int)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)w, broadcast4(a));
-  }
-};
 
 constexpr KernelTable kTable = kernel_table<Avx2Vnni>();
 

@@ -123,6 +123,9 @@ struct KernelTable {
 /// The table of the active instruction set (base/cpu.h).
 const KernelTable& kernels();
 
+/// For tests: `table` in place of the active instruction set's, until null is given.
+void replace_kernels(const KernelTable* table);
+
 // One for each instruction set; defined in isa_*.cc and called only where the processor runs it.
 const KernelTable& kernels_portable();
 const KernelTable& kernels_avx2();

@@ -14,18 +14,11 @@ double int8(int64_t iterations) {
   return operations(iterations, 32);
 }
 
-double fp32(int64_t iterations) {
-  const __m256 w = _mm256_set1_ps(0.5f);
-  run_loop(iterations, w, [&](__m256 sum) { return _mm256_fmadd_ps(w, w, sum); });
-  return operations(iterations, 8);
-}
-
-constexpr PeakLoops kLoops{int8, fp32, fp32};
-
 }  // namespace
 
 const PeakLoops& peak_loops_avx2vnni() {
-  return kLoops;
+  static const PeakLoops loops{int8, peak_loops_avx2().bf16, peak_loops_avx2().fp32};
+  return loops;
 }
 
 }  // namespace wattle

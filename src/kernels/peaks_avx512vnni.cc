@@ -14,28 +14,21 @@ double int8(int64_t iterations) {
   return operations(iterations, 64);
 }
 
-double fp32(int64_t iterations) {
-  const __m512 w = _mm512_set1_ps(0.5f);
-  run_loop(iterations, w, [&](__m512 sum) { return _mm512_fmadd_ps(w, w, sum); });
-  return operations(iterations, 16);
-}
-
 double bf16(int64_t iterations) {
   const __m512bh w = (__m512bh)_mm512_set1_epi32(0x3F003F00);
   run_loop(iterations, _mm512_set1_ps(0.5f), [&](__m512 sum) { return _mm512_dpbf16_ps(sum, w, w); });
   return operations(iterations, 32);
 }
 
-constexpr PeakLoops kLoops{int8, fp32, fp32};
-constexpr PeakLoops kLoopsBf16{int8, bf16, fp32};
-
 }  // namespace
 
 const PeakLoops& peak_loops_avx512vnni() {
-  return kLoops;
+  static const PeakLoops loops{int8, peak_loops_avx512().bf16, peak_loops_avx512().fp32};
+  return loops;
 }
 const PeakLoops& peak_loops_avx512bf16() {
-  return kLoopsBf16;
+  static const PeakLoops loops{int8, bf16, peak_loops_avx512().fp32};
+  return loops;
 }
 
 }  // namespace wattle

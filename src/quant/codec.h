@@ -25,8 +25,8 @@ Encode encode_q2_k, encode_q3_k, encode_q4_k, encode_q5_k, encode_q6_k;
 
 /// Put before an encoder that searches: everything it calls is compiled into it once plainly and once for
 /// AVX2, and the loader picks. The arithmetic is the same (no fused multiply-add, see CMakeLists.txt), so the
-/// bytes are too.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+/// bytes are too. Clang cannot flatten a function that it clones.
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #define WATTLE_ENCODER [[gnu::flatten, gnu::target_clones("default", "avx2")]]
 #else
 #define WATTLE_ENCODER
