@@ -143,6 +143,10 @@ void ModelFile::release(const Tensor& tensor) const {
   }
 }
 
+void ModelFile::release() const {
+  for (const MappedFile& mapping : mappings_) mapping.release(mapping.bytes());
+}
+
 double bits_per_weight(const ModelFile& file) {
   double bytes = 0;
   double weights = 0;

@@ -56,6 +56,8 @@ class ModelFile {
 
   /// Gives the pages of a tensor back after it has been packed or decoded.
   void release(const Tensor& tensor) const;
+  /// The same for all of the file: what is read again is mapped again.
+  void release() const;
 
   // Readers fill these (src/file only).
   struct Contents {

@@ -1,5 +1,7 @@
 #include "models/model.h"
 
+#include <malloc.h>
+
 #include <string_view>
 
 #include <wattle/error.h>
@@ -29,6 +31,14 @@ std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& o
   model->file_ = std::make_unique<ModelFile>(model->is_shape_ ? shape_file(path) : ModelFile::open(path));
   const std::string architecture = model->architecture();
   const Family& family = family_of(architecture, model->metadata().origin());
+  if (model->is_shape_) {
+    model->tokenizer_ = shape_tokenizer(*model->file_, options.shape_tokenizer);
+  } else if (model->metadata().find("tokenizer.ggml.model") != nullptr) {
+    model->tokenizer_ = Tokenizer::create(model->metadata());
+  }
+  // What making the tokenizer took is given back before the weights come: it would stand beside them in the peak.
+  model->file_->release();
+  malloc_trim(0);
   Weights weights(*model->file_, options.activations,
                   model->is_shape_ ? Weights::Generate(shape_bytes) : Weights::Generate());
   weights.observe_inputs(options.observe_input);
@@ -37,11 +47,7 @@ std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& o
   model->pooling_ = pooling_of(model->metadata(), architecture);
   model->weight_bytes_ = weights.bytes();
   model->generated_tables_ = weights.take_generated_tables();
-  if (model->is_shape_) {
-    model->tokenizer_ = shape_tokenizer(*model->file_, options.shape_tokenizer);
-  } else if (model->metadata().find("tokenizer.ggml.model") != nullptr) {
-    model->tokenizer_ = Tokenizer::create(model->metadata());
-  }
+  model->file_->release();
   return model;
 }
 
