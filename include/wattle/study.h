@@ -106,7 +106,8 @@ struct Output {
 
 /// What was published of a cell, and the raw samples that it was computed from.
 struct CellResult {
-  std::string key, rung, kind, model, precision;
+  std::string key, rung, kind, model;
+  std::string precision;  ///< empty for rungs without a neural model, as are their bits
   std::optional<double> bits_per_weight;
   std::string note;  ///< of the precision: mixtures, "from Q4_1", fallbacks
   int64_t n = 0;     ///< rows with an answer

@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/threads.h"
 #include "cli/bench.h"
+#include "cli/help.h"
 #include "kernels/matmul.h"
 #include "kernels/peaks.h"
 
@@ -220,16 +221,19 @@ void add_bench_kernels(CLI::App& bench) {
   options->rows = {1, 2, 3, 4, 5, 6, 32, 128, 512};
   CLI::App* verb =
       bench.add_subcommand("kernels", "Products of every format against the limits of the machine");
-  verb->add_option("--format,-f", options->formats, "formats (default: all)")->delimiter(',');
+  verb->add_option("--format,-f", options->formats, "formats (default: all)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   verb->add_option("--m,-m", options->rows, "rows of activations (default: 1 to 6, 32, 128, 512)")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->allow_extra_args(false)
+      ->check(at_least_one());
   verb->add_option("--shape", options->shapes, "outputs x inputs (default: 2048x2048, 2048x5632)")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   verb->add_option("--activations", options->activations,
                    "q8, q8-row, bf16 or f32 (default: what the format takes)");
-  verb->add_option("--rounds", options->rounds, "repetitions that the medians are of")
-      ->check(CLI::PositiveNumber);
+  verb->add_option("--rounds", options->rounds, "repetitions that the medians are of")->check(at_least_one());
   verb->add_flag("--json", options->json, "the result as JSON");
   verb->footer(
       "Examples:\n"

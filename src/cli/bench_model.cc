@@ -13,6 +13,7 @@
 #include "base/interrupt.h"
 #include "base/stopwatch.h"
 #include "cli/bench.h"
+#include "cli/help.h"
 #include "cli/paths.h"
 #include "cli/precision.h"
 #include "decode/sampler.h"
@@ -243,7 +244,7 @@ void add_bench_model(CLI::App& bench, const GlobalOptions& global) {
   bench.add_option("--generate", options->generate, "tokens that a decoder writes")->capture_default_str();
   bench.add_option("--input,-i", options->input, "rows to run one at a time instead: jsonl, csv, tsv");
   bench.add_option("--field", options->field, "the rows' field that holds the text")->capture_default_str();
-  bench.add_option("--rounds", options->rounds, "repetitions; medians are told")->check(CLI::PositiveNumber);
+  bench.add_option("--rounds", options->rounds, "repetitions; medians are told")->check(at_least_one());
   bench.add_flag("--json", options->json, "print the result as JSON");
   bench.callback([&bench, &global, options] {
     if (!bench.get_subcommands().empty()) return;

@@ -63,6 +63,7 @@ Plan plan_for(const Flags& flags) {
   LabelledOptions options;
   options.text_field = flags.text;
   options.label_field = flags.label;
+  options.text_flag = "--text";
   const fs::path path = resolve_data(flags.data, cache_directory());
   Plan plan;
   plan.name = fs::path(flags.data).stem().string();

@@ -7,13 +7,16 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <wattle/error.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/help.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
 #include "models/calibrate.h"
 #include "tasks/rows.h"
+#include "train/head.h"
 
 namespace wattle {
 namespace {
@@ -89,6 +92,12 @@ InputStatistics calibration(const Arguments& arguments, ProgressBar& bar) {
 void run(const Arguments& arguments, const GlobalOptions& options) {
   const Format wanted = format_from_name(arguments.to);
   const ModelFile file = ModelFile::open(model_path(arguments.in));
+  if (file.metadata().text("general.architecture") == std::string(Head::kArchitecture)) {
+    fail(
+        "{}: is a trained head and has no precision; convert the encoder that it reads and give that with "
+        "`wattle run --base`",
+        arguments.in);
+  }
   Conversion conversion;
   {
     ProgressBar bar(options.quiet);
@@ -132,7 +141,7 @@ void add_convert(CLI::App& app, const GlobalOptions& options) {
       ->capture_default_str();
   verb->add_option("--calibration-tokens", arguments->calibration_tokens, "tokens of it to read at most")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
   verb->add_flag("--json", arguments->json, "print what became of every tensor as JSON");
   verb->footer(
       "Examples:\n"

@@ -1,10 +1,13 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <new>
+#include <string>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -13,6 +16,7 @@
 #include "base/cpu.h"
 #include "base/interrupt.h"
 #include "base/threads.h"
+#include "cli/help.h"
 #include "cli/verbs.h"
 
 namespace {
@@ -24,15 +28,32 @@ constexpr AddVerb kVerbs[] = {
     wattle::add_worker, wattle::add_pull,  wattle::add_doctor,  wattle::add_completion,
 };
 
+/// Help and versions go where CLI11 prints them; a mistake is one sentence as every other error.
+int end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0 || dynamic_cast<const CLI::RuntimeError*>(&error) != nullptr) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  std::string sentence = error.what();
+  const auto verbs = app.get_subcommands();
+  if (const auto rest = app.remaining(); verbs.empty() && !rest.empty() && !rest.front().starts_with('-')) {
+    sentence = fmt::format("{}: is no verb", rest.front());
+  }
+  std::replace(sentence.begin(), sentence.end(), '\n', ' ');
+  fmt::print(stderr, "wattle: {}; `wattle {}--help` shows how it is used\n", sentence,
+             verbs.empty() ? "" : verbs.front()->get_name() + " ");
+  return 2;
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Wattle: which model, at which precision, does the job well enough for the fewest joules"};
   app.name("wattle");
+  app.formatter(std::make_shared<wattle::NarrowHelp>());
   app.set_version_flag("--version", "wattle " WATTLE_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
   wattle::GlobalOptions options;
   app.add_option("--threads", options.threads, "threads (default: one a physical core)")
-      ->check(CLI::PositiveNumber);
+      ->check(wattle::at_least_one());
   app.add_option("--isa", options.isa,
                  "force an instruction set: portable, avx2, avx2-vnni, avx512, avx512-vnni");
   app.add_flag("--quiet,-q", options.quiet, "no progress bars and no notices");
@@ -45,7 +66,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return end_of_parsing(app, error);
   }
   return 0;
 }
@@ -74,7 +95,11 @@ int main(int argc, char** argv) {
   std::setlocale(LC_CTYPE, "C.UTF-8");
   wattle::watch_for_interrupt();
   try {
-    return run(argc, argv);
+    const int status = run(argc, argv);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      wattle::fail("standard output: writing failed; free some space or write elsewhere");
+    }
+    return status;
   } catch (const wattle::Error& error) {
     fmt::print(stderr, "wattle: {}\n", error.what());
     return error.exit_status();

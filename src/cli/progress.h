@@ -16,12 +16,14 @@ class ProgressBar {
   ~ProgressBar();
 
   /// `step` says what is being done, `done` of `total` how far it is (any unit).
-  void operator()(const std::string& step, size_t done, size_t total);
+  /// The seconds that remain follow from the speed of the step so far; without `estimate` none are shown.
+  void operator()(const std::string& step, size_t done, size_t total, bool estimate = true);
 
  private:
   bool shown_;
   bool drawn_ = false;
-  std::chrono::steady_clock::time_point last_{};
+  std::chrono::steady_clock::time_point last_{}, began_{};
+  std::string step_;  ///< what began then
 };
 
 }  // namespace wattle

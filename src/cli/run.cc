@@ -10,6 +10,7 @@
 #include <wattle/meter.h>
 
 #include "base/interrupt.h"
+#include "cli/help.h"
 #include "cli/paths.h"
 #include "cli/precision.h"
 #include "cli/progress.h"
@@ -219,7 +220,7 @@ void add_model_flags(CLI::App& verb, Arguments& a) {
   verb.add_option("--activations", a.activations, "how products read their inputs: q8, q8-row, bf16, f32");
   verb.add_option("--cache", a.cache, "format of the key-value cache: F16, F32 or Q8_0");
   verb.add_option("--context", a.context, "tokens of a window of perplexity (512), or that the cache holds")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
 }
 
 void add_row_flags(CLI::App& verb, Arguments& a) {
@@ -238,7 +239,8 @@ void add_row_flags(CLI::App& verb, Arguments& a) {
 
 void add_task_flags(CLI::App& verb, Arguments& a) {
   verb.add_option("--labels", a.labels, "classify by likelihood: the labels' words, separated by commas")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   verb.add_option("--prompt-template", a.task.prompt_template, "prompt with {text} (and {labels}) in it");
   verb.add_option("--examples", a.examples, "labelled rows that are shown before each text (few-shot)");
   verb.add_option("--shots", a.shots, "how many of them")
@@ -249,7 +251,7 @@ void add_task_flags(CLI::App& verb, Arguments& a) {
                 "compare labels by their mean likelihood a token");
   verb.add_option("--max-tokens", a.task.max_tokens,
                   "tokens to generate (128), or of the text for perplexity (all)")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
   verb.add_option("--temperature", a.task.temperature, "0: always the likeliest token")
       ->capture_default_str();
   verb.add_option("--top-k", a.task.top_k, "draw from the k likeliest; 0: all")->capture_default_str();

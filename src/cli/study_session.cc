@@ -29,7 +29,8 @@ class Progress {
     const std::string left =
         progress.seconds_left < 0 ? "" : ", " + duration(progress.seconds_left) + " left";
     if (lines_) fmt::print(stderr, "[{}/{}] {}{}\n", progress.done, progress.total, progress.what, left);
-    bar_(progress.what + left, static_cast<size_t>(progress.done), static_cast<size_t>(progress.total));
+    bar_(progress.what + left, static_cast<size_t>(progress.done), static_cast<size_t>(progress.total),
+         false);
   }
 
  private:

@@ -9,6 +9,8 @@
 #include <wattle/error.h>
 #include <wattle/meter.h>
 
+#include "base/output_file.h"
+#include "cli/help.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/row_writer.h"
@@ -66,6 +68,7 @@ Head train_on_model(const Arguments& arguments, const LabelledRows& data, TrainO
 Head train_head(const Arguments& arguments, const LabelledRows& data, const GlobalOptions& options,
                 Work& work) {
   TrainOptions train = arguments.train;
+  train.origin = arguments.input;
   ProgressBar bar(options.quiet);
   train.progress = [&](double part) { bar("training", static_cast<size_t>(1000 * part), 1000); };
   const std::vector<std::string> texts = data.texts();
@@ -73,16 +76,13 @@ Head train_head(const Arguments& arguments, const LabelledRows& data, const Glob
   return train_on_model(arguments, data, train, bar, work);
 }
 
-/// Share of the rows of a labelled file that the saved head answers rightly.
-double accuracy(const Arguments& arguments, const std::vector<std::string>& label_names) {
-  const LabelledRows rows = read_labelled_rows(
-      arguments.eval,
-      {.text_field = arguments.field, .label_field = arguments.label, .label_names = label_names});
+/// Share of the rows that the saved head answers rightly.
+double accuracy(const Arguments& arguments, const LabelledRows& rows) {
   const auto task = Task::create(arguments.output, {.task = "classify"});
   const std::vector<Answer> answers = task->answer(rows.rows);
   int64_t correct = 0;
   for (size_t i = 0; i < answers.size(); ++i) {
-    correct += answers[i].fields["label"] == label_names[static_cast<size_t>(rows.labels[i])] ? 1 : 0;
+    correct += answers[i].fields["label"] == rows.label_names[static_cast<size_t>(rows.labels[i])] ? 1 : 0;
   }
   return static_cast<double>(correct) / static_cast<double>(answers.size());
 }
@@ -130,8 +130,17 @@ void run(Arguments arguments, const GlobalOptions& options) {
   const LabelledRows data =
       read_labelled_rows(arguments.input, {.text_field = arguments.field, .label_field = arguments.label});
   if (data.repaired > 0) {
-    fmt::print(stderr, "{} rows were not valid UTF-8; the bad bytes were read as U+FFFD\n", data.repaired);
+    fmt::print(stderr, "{} not valid UTF-8; the bad bytes were read as U+FFFD\n",
+               data.repaired == 1 ? "1 row was" : fmt::format("{} rows were", data.repaired));
   }
+  // Read before the training: a mistake in these rows should not cost it.
+  LabelledRows eval;
+  if (!arguments.eval.empty()) {
+    eval = read_labelled_rows(
+        arguments.eval,
+        {.text_field = arguments.field, .label_field = arguments.label, .label_names = data.label_names});
+  }
+  OutputFile::check(arguments.output);
   const auto meter = Meter::open(arguments.meter);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());
   Work work;
@@ -146,7 +155,7 @@ void run(Arguments arguments, const GlobalOptions& options) {
   record.grade = name(energy.grade);
   head.save(arguments.output);
   auto summary = summary_of(arguments, head, energy);
-  if (!arguments.eval.empty()) summary["accuracy"] = accuracy(arguments, data.label_names);
+  if (!arguments.eval.empty()) summary["accuracy"] = accuracy(arguments, eval);
   if (arguments.json) {
     fmt::print("{}\n", summary.dump(2));
   } else {
@@ -172,6 +181,7 @@ void add_train(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--seed", a->train.seed, "of folds and trees")->capture_default_str();
   verb->add_option("--cost", a->train.costs, "costs to choose from by cross-validation, separated by commas")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   verb->add_option("--trees", a->train.trees, "of the forest")

@@ -319,9 +319,10 @@ nlohmann::ordered_json to_json(const Results& results, const Requirements& wante
   json["break_even"] = Json::array();
   for (const BreakEven& even : advice.break_even) {
     const CellResult& other = results.cells[even.other];
-    json["break_even"].push_back({{"rung", other.rung},
-                                  {"precision", other.precision},
-                                  {"queries", even.queries ? Json(*even.queries) : Json(nullptr)}});
+    json["break_even"].push_back(
+        {{"rung", other.rung},
+         {"precision", other.precision.empty() ? Json(nullptr) : Json(other.precision)},
+         {"queries", even.queries ? Json(*even.queries) : Json(nullptr)}});
   }
   json["sentences"] = sentences(results, wanted, advice);
   return json;

@@ -48,7 +48,8 @@ std::string_view title(Metric metric) {
 
 nlohmann::ordered_json cell_json(const CellResult& cell, Metric metric) {
   using Json = nlohmann::ordered_json;
-  Json json{{"rung", cell.rung}, {"model", cell.model}, {"precision", cell.precision}};
+  Json json{{"rung", cell.rung}, {"model", cell.model}, {"precision", nullptr}};
+  if (!cell.precision.empty()) json["precision"] = cell.precision;
   json["bits_per_weight"] = cell.bits_per_weight ? Json(*cell.bits_per_weight) : Json(nullptr);
   json["n"] = cell.n;
   json["quality"] = nullptr;

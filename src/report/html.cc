@@ -72,7 +72,7 @@ std::string table_row(const CellResult& cell, bool on_front) {
   constexpr int kFigures = 9;  // columns after rung and precision
   std::string row = fmt::format(
       "<tr{}><th scope=\"row\" title=\"{}\">{}</th><td>{}{}</td>", on_front ? " class=\"front\"" : "",
-      escaped(cell.model), escaped(cell.rung), escaped(cell.precision),
+      escaped(cell.model), escaped(cell.rung), cell.precision.empty() ? "–" : escaped(cell.precision),
       cell.note.empty() ? "" : "<small class=\"note\">" + escaped(cell.note) + "</small>");
   if (!cell.error.empty()) {
     return row + fmt::format("<td class=\"failed\" colspan=\"{}\">failed: {}</td></tr>\n", kFigures,

@@ -41,7 +41,7 @@ std::string energy_of(const CellResult& cell) {
 
 std::string row(const CellResult& cell, bool on_front, bool colour) {
   const std::string rung = cut(printable(cell.rung), kRungWidth),
-                    precision = cut(printable(cell.precision), 9);
+                    precision = cell.precision.empty() ? "-" : cut(printable(cell.precision), 9);
   const std::string quality = cell.quality ? interval_of(*cell.quality) : "-";
   const std::string energy = cell.wh_per_1000 ? energy_of(cell) : "-";
   const std::string p95 = cell.wh_per_1000 ? significant(cell.p95_ms, 3) : "-";

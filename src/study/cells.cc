@@ -85,7 +85,7 @@ class Planner {
     result.rung = rung.name;
     result.kind = name(rung.kind);
     result.model = rung.model.empty() ? std::string(model_of_ngrams(rung.kind)) : rung.model;
-    result.precision = precision.empty() ? "F32" : precision;
+    result.precision = precision;
     const Json identity{{"kind", result.kind},   {"model", hash},       {"precision", precision},
                         {"prompt", rung.prompt}, {"words", rung.words}, {"examples", rung.examples},
                         {"data", data_.sha256},  {"rung", rung.name},   {"seed", plan_.seed}};
@@ -203,9 +203,9 @@ void describe_weights(Cell& cell) {
     weights[tensor.format] += static_cast<double>(tensor.elements());
     matrices += static_cast<double>(tensor.elements());
   }
-  cell.result.bits_per_weight = bits_per_weight(file);
   cell.result.note.clear();
   if (cell.rung->model.empty()) return;
+  cell.result.bits_per_weight = bits_per_weight(file);
   if (cell.result.precision == kAsPublished) {
     cell.result.precision = precision_name(file);
     cell.result.note = "as published";

@@ -129,6 +129,7 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   const Files files = find_files(plan, resolve);
   LabelledOptions options;
   options.text_field = plan.text;
+  options.text_flag = "`text` in the plan", options.label_flag = "`label` in the plan";
   options.label_field = plan.label;
   StudyData data;
   read_both(files, options, data);

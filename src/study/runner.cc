@@ -20,6 +20,10 @@
 namespace wattle {
 namespace {
 
+std::string label_of(const CellResult& cell) {
+  return cell.precision.empty() ? cell.rung : cell.rung + " " + cell.precision;
+}
+
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
@@ -207,7 +211,7 @@ void Runner::prepare_all() {
 void Runner::give_up(Cell& cell, const std::string& sentence) {
   cell.result.error = sentence;
   store_.set_description(cell.result);
-  notice(fmt::format("{} {}: {}", cell.result.rung, cell.result.precision, sentence));
+  notice(fmt::format("{}: {}", label_of(cell.result), sentence));
 }
 
 std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cell& cell, int round,
@@ -230,7 +234,7 @@ std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cel
     if (!window.accepted) {
       window.remark = fmt::format("others took {:.0f} % of the processors' time", 100 * window.disturbance);
       notice(fmt::format(
-          "{} {}, round {}: {}; {}", cell.result.rung, cell.result.precision, round + 1, window.remark,
+          "{}, round {}: {}; {}", label_of(cell.result), round + 1, window.remark,
           attempt + 1 < plan_.attempts ? "measured again" : "the quietest window is kept and marked"));
     }
     windows.push_back(std::move(window));
@@ -243,7 +247,7 @@ std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cel
 }
 
 void Runner::run_window(Cell& cell, int round) {
-  report(fmt::format("round {}, {} {}", round + 1, cell.result.rung, cell.result.precision));
+  report(fmt::format("round {}, {}", round + 1, label_of(cell.result)));
   const auto begin = Clock::now();
   const auto worker = new_worker();
   Window load = window_from_json(worker->ask(cell.open, plan_.time_limit_seconds).at("window"));

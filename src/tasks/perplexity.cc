@@ -59,8 +59,7 @@ class Perplexity : public Task {
       if (options_.max_tokens > 0 && static_cast<int64_t>(tokens.size()) > options_.max_tokens) {
         tokens.resize(static_cast<size_t>(options_.max_tokens));
       }
-      if (tokens.size() < 2)
-        fail("perplexity: row {} has fewer than two tokens; give a longer text", rows[i].id.dump());
+      if (tokens.size() < 2) fail("--task perplexity: the text has fewer than two tokens; give a longer one");
       answers[i].phases.tokenize = watch.lap();
       const Score score =
           score_text(tokens, static_cast<double>(i), static_cast<double>(rows.size()), answers[i].work);

@@ -161,12 +161,12 @@ Row take_row(RawRow& raw, const std::string& field, std::string_view flag, size_
 }
 
 /// A label as the file has it: its name, or the decimal digits of a number.
-std::string label_text(RawRow& raw, const std::string& field) {
-  const auto& label = need_field(raw, field, "--label");
+std::string label_text(RawRow& raw, const std::string& field, std::string_view flag) {
+  const auto& label = need_field(raw, field, flag);
   if (label.is_string()) return label.get<std::string>();
   if (label.is_number_integer() || label.is_boolean()) return label.dump();
-  fail("{}: label field '{}' is neither a text nor a whole number; choose another with --label", raw.place,
-       field);
+  fail("{}: label field '{}' is neither a text nor a whole number; choose another with {}", raw.place, field,
+       flag);
 }
 
 std::vector<std::string> names_of_meta(const std::filesystem::path& path) {
@@ -228,8 +228,8 @@ LabelledRows read_labelled_rows(const std::filesystem::path& path, const Labelle
   data.repaired = raw.repaired;
   std::vector<std::string> labels;
   for (RawRow& row : raw.rows) {
-    labels.push_back(label_text(row, options.label_field));
-    data.rows.push_back(take_row(row, options.text_field, "--field", data.rows.size()));
+    labels.push_back(label_text(row, options.label_field, options.label_flag));
+    data.rows.push_back(take_row(row, options.text_field, options.text_flag, data.rows.size()));
   }
   data.label_names = options.label_names;
   if (data.label_names.empty()) data.label_names = names_of_meta(path);

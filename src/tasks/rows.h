@@ -52,6 +52,8 @@ struct LabelledOptions {
   /// one, else the distinct labels of the file in sorted order.
   std::vector<std::string> label_names = {};
   RowFormat format = RowFormat::kByName;
+  std::string text_flag = "--field",
+              label_flag = "--label";  ///< what chooses the fields, for error sentences
 };
 
 struct LabelledRows {

@@ -39,6 +39,7 @@ std::unique_ptr<Task> create_for_head(Head head, const std::string& path, const 
   if (!options.task.empty() && options.task != "classify") {
     fail("{}: is a trained head and can do --task classify only, not {}", path, options.task);
   }
+  if (!head.base() && !options.base.empty()) fail("{}: reads no model; leave --base out", path);
   std::unique_ptr<Model> base;
   if (head.base()) {
     base = Model::open(base_path(head, path, options.base), load);

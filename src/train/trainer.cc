@@ -18,16 +18,17 @@ constexpr int kForestMinDocuments = 3;
 /// lie further apart than what more folds would tell (banking77: 3 of them choose as 5 do, in half the time).
 constexpr int kFolds = 5, kFoldsOfMany = 3, kManyLabels = 10;
 
-void check_labels(size_t rows, std::span<const int> labels, const std::vector<std::string>& label_names) {
+void check_labels(size_t rows, std::span<const int> labels, const std::vector<std::string>& label_names,
+                  const std::string& origin) {
   if (labels.size() != rows)
-    fail("training: {} rows but {} labels; give one label a row", rows, labels.size());
+    fail("{}: {} rows but {} labels; give one label a row", origin, rows, labels.size());
   const auto n_labels = static_cast<int>(label_names.size());
   for (const int label : labels) {
     if (label < 0 || label >= n_labels)
-      fail("training: label {} is not among the {} labels", label, n_labels);
+      fail("{}: label {} is not among the {} labels", origin, label, n_labels);
   }
   if (std::set<int>(labels.begin(), labels.end()).size() < 2) {
-    fail("training: all rows have one label; a classifier needs rows of at least two");
+    fail("{}: all rows have one label; a classifier needs rows of at least two", origin);
   }
 }
 
@@ -97,12 +98,13 @@ std::map<std::string, int> choose_keywords(const Ngrams& words, const SparseMatr
 
 /// Each keyword counts 1 for its label; the labels' shares, all below 1, decide between equals.
 std::pair<Ngrams, LinearModel> keyword_rule(std::span<const std::string> texts, std::span<const int> labels,
-                                            size_t n_labels, int keywords) {
+                                            size_t n_labels, const TrainOptions& options) {
   constexpr int kMinDocuments = 3;
   const Ngrams words = Ngrams::fit(texts, NgramWeights::kPresence, 1, kMinDocuments);
   const std::map<std::string, int> chosen =
-      choose_keywords(words, words.features(texts), labels, n_labels, keywords);
-  if (chosen.empty()) fail("training: no word speaks for any label; use --kind majority or give more rows");
+      choose_keywords(words, words.features(texts), labels, n_labels, options.keywords);
+  if (chosen.empty())
+    fail("{}: no word speaks for any label; use --kind majority or give more rows", options.origin);
   LinearModel model;
   model.features = static_cast<int64_t>(chosen.size());
   std::vector<std::string> terms;
@@ -146,20 +148,20 @@ Head::Parts begin_parts(size_t rows, std::vector<std::string> label_names, const
 
 Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> labels,
                      std::vector<std::string> label_names, const TrainOptions& options) {
-  check_labels(texts.size(), labels, label_names);
+  check_labels(texts.size(), labels, label_names, options.origin);
   Head::Parts parts = begin_parts(texts.size(), std::move(label_names), options);
   if (options.kind == HeadKind::kMajority) {
     parts.classifier = majority(labels, parts.labels.size());
   } else if (options.kind == HeadKind::kKeywords) {
-    auto [words, model] = keyword_rule(texts, labels, parts.labels.size(), options.keywords);
+    auto [words, model] = keyword_rule(texts, labels, parts.labels.size(), options);
     parts.ngrams = std::move(words);
     parts.classifier = std::move(model);
   } else {
     const int min_documents = options.kind == HeadKind::kForest ? kForestMinDocuments : 1;
     parts.ngrams = Ngrams::fit(texts, NgramWeights::kTfIdf, 2, min_documents);
     if (parts.ngrams->terms().empty()) {
-      fail("training: the texts hold no word of at least two letters that occurs {} times; give more rows",
-           min_documents);
+      fail("{}: no word of at least two letters occurs in {} of the texts; give more rows", options.origin,
+           min_documents == 1 ? "any" : std::to_string(min_documents));
     }
     fit_classifier(parts.ngrams->features(texts), labels, options, parts);
   }
@@ -171,7 +173,7 @@ Head train_on_embeddings(ConstMatrixView embeddings, BaseModel base, std::span<c
   if (options.kind != HeadKind::kLinear && options.kind != HeadKind::kForest) {
     fail("--kind {}: is trained on ngrams only; leave --on out", name(options.kind));
   }
-  check_labels(static_cast<size_t>(embeddings.rows), labels, label_names);
+  check_labels(static_cast<size_t>(embeddings.rows), labels, label_names, options.origin);
   Head::Parts parts = begin_parts(static_cast<size_t>(embeddings.rows), std::move(label_names), options);
   parts.base = std::move(base);
   fit_classifier(SparseMatrix::of(embeddings), labels, options, parts);

@@ -18,6 +18,7 @@ struct TrainOptions {
   int trees = 200;         ///< of the forest
   int keywords = 20;       ///< of the keyword rule: at most so many for each label
   uint64_t seed = 0;
+  std::string origin = "training";  ///< of the rows, for error sentences
   std::function<void(double)> progress = {};
 };
 
