@@ -10,6 +10,7 @@ constexpr int kLaneCount = 4;
 #include "kernels/lanes.h"
 #include "kernels/lanes_neon.h"
 #include "kernels/recipes.h"
+#include "kernels/dense.h"
 #include "kernels/rows.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"

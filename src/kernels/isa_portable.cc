@@ -9,6 +9,7 @@ namespace {
 constexpr int kLaneCount = 4;
 #include "kernels/lanes.h"
 #include "kernels/recipes.h"
+#include "kernels/dense.h"
 #include "kernels/rows.h"
 
 int32_t dot_block(const UnpackedBlock& block, int lane, const int8_t* a, int first_group, int groups) {

@@ -83,6 +83,10 @@ using DirectTile = void (*)(Panel a, Panel b, const ActivationTile& x, int64_t b
 using VectorTile = void (*)(Panel panel, const ActivationTile& x, int64_t blocks, float* acc);
 /// Unpacks `count` blocks of 32 from block `first` on; for K-quants both are multiples of 8.
 using Unpack = void (*)(Panel panel, int64_t first, int64_t count, UnpackedBlock* out);
+/// `count` (even) weights from weight `begin` (even) of unpacked blocks on as cells [.][16] that dense tiles
+/// read: floats, or pairs of bfloat16.
+using DenseOfBlocks = void (*)(const UnpackedBlock* blocks, int64_t begin, int64_t count, bool pairs,
+                               std::byte* out);
 using UnpackedTile = void (*)(const UnpackedBlock* a, const UnpackedBlock* b, const ActivationTile& x,
                               int64_t blocks, float* acc, bool first);
 /// Dense weights a, b [count][16] and x [count][rows]: floats, or pairs of bfloat16 in 32 bits.
@@ -92,6 +96,7 @@ using DenseTile = void (*)(const void* a, const void* b, const void* x, int64_t 
 /// The kernels of a quantised format. Tiles are indexed by rows (0 is unused).
 struct FormatKernels {
   Unpack unpack = nullptr;
+  DenseOfBlocks dense = nullptr;
   VectorTile vector = nullptr;
   DirectTile direct[kTileRows + 1] = {};
   UnpackedTile unpacked[kTileRows + 1] = {};
@@ -111,6 +116,8 @@ struct KernelTable {
   FormatKernels formats[32];  ///< by the value of Format; entries of other formats stay empty
   DenseTile f32[kTileRows + 1];
   DenseTile bf16[kTileRows + 1];
+  /// The same as DenseOfBlocks for `count` weights of F32, F16 or BF16 from `cells` on.
+  void (*widen)(Format format, const std::byte* cells, int64_t count, bool pairs, std::byte* out);
   /// Rows x [rows, k] of a tile to 8 bits, one scale a block of 32 or one a row.
   void (*quantize)(const float* x, int64_t stride, int64_t k, int rows, bool one_scale_a_row,
                    const ActivationStore& out);

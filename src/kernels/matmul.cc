@@ -10,7 +10,6 @@
 
 #include "base/threads.h"
 #include "kernels/packed.h"
-#include "quant/half.h"
 
 namespace wattle {
 namespace {
@@ -146,101 +145,22 @@ void multiply_unpacked(const Product& p, Range tiles, Range pairs) {
   }
 }
 
-float unpacked_weight(const UnpackedBlock& block, int lane, int i, int zero, bool two_scales, int minima) {
-  const int half = i / 16;
-  const int factor = two_scales ? block.factor[half][lane] : 1;
-  const float value =
-      block.scale[lane] * static_cast<float>(factor * (block.q[i / 4][lane * 4 + i % 4] - zero));
-  return minima == 0 ? value : value - block.minimum[minima == 2 ? half : 0][lane];
-}
-
-int zero_point(Format format) {
-  switch (format) {
-    case Format::kQ4_0:
-      return 8;
-    case Format::kQ5_0:
-      return 16;
-    case Format::kQ6_K:
-      return 32;
-    case Format::kQ3_K:
-      return 127;
-    case Format::kQ8_0:
-    case Format::kIQ4_NL:
-    case Format::kIQ4_XS:
-      return 128;
-    default:
-      return 0;
-  }
-}
-
-int minima(Format format) {
-  if (format == Format::kQ2_K) return 2;
-  const bool one = format == Format::kQ4_1 || format == Format::kQ5_1 || format == Format::kQ4_K ||
-                   format == Format::kQ5_K;
-  return one ? 1 : 0;
-}
-
-/// Pairs of halves to floats without a branch, so that the compiler makes vectors of it: exponent and
-/// mantissa moved to their places are 2^-112 times the value, for subnormals too.
-void widen_halves(const uint32_t* cells, int64_t count, uint32_t* out) {
-  for (int64_t i = 0; i < count; ++i, out += kPanel) {
-    const uint32_t* from = cells + i / 2 * kPanel;
-    const int shift = i % 2 == 0 ? 0 : 16;
-    for (int64_t lane = 0; lane < kPanel; ++lane) {
-      const uint32_t code = from[lane] >> shift;
-      const uint32_t size = (code & 0x7FFFu) << 13;
-      const auto finite = std::bit_cast<uint32_t>(std::bit_cast<float>(size) * 0x1p112f);
-      const uint32_t special = 0u - static_cast<uint32_t>(size >= 0x0F800000u);
-      out[lane] = (finite & ~special) | ((size | 0x7F800000u) & special) | (code & 0x8000u) << 16;
-    }
-  }
-}
-
 /// Weights [begin, begin + count) of a panel as cells of a dense tile: floats, or pairs of bfloat16.
 void decode_cells(const Product& p, Panel panel, int64_t begin, int64_t count, UnpackedBlock* blocks,
-                  uint32_t* out) {
-  const Format format = p.w.layout.format;
+                  std::byte* out) {
   const bool pairs = p.x.kind == Activations::kBF16;
-  const auto put = [&](int64_t i, int64_t lane, float value) {
-    if (!pairs) {
-      out[i * kPanel + lane] = std::bit_cast<uint32_t>(value);
-    } else {
-      uint32_t& cell = out[i / 2 * kPanel + lane];
-      const uint32_t code = bfloat16_from_float(value);
-      cell = i % 2 == 0 ? code : cell | code << 16;
-    }
-  };
-  if (p.w.layout.block_weights <= 2) {
-    const auto* cells = reinterpret_cast<const uint32_t*>(panel.bodies);
-    if (format == Format::kF16 && !pairs && begin % 2 == 0)
-      return widen_halves(cells + begin / 2 * kPanel, count, out);
-    for (int64_t i = 0; i < count; ++i) {
-      for (int64_t lane = 0; lane < kPanel; ++lane) {
-        const int64_t at = begin + i;
-        if (format == Format::kF32) {
-          put(i, lane, std::bit_cast<float>(cells[at * kPanel + lane]));
-        } else {
-          const auto code = static_cast<uint16_t>(cells[at / 2 * kPanel + lane] >> (at % 2 * 16));
-          put(i, lane, format == Format::kF16 ? float_from_half(code) : float_from_bfloat16(code));
-        }
-      }
-    }
-    return;
+  const PanelLayout& layout = p.w.layout;
+  if (layout.block_weights <= 2) {
+    const std::byte* cells = panel.bodies + begin / layout.block_weights * 4 * kPanel;
+    return p.table.widen(layout.format, cells, count, pairs, out);
   }
   // A body of 256 is unpacked whole; chunks of dense weights are 128.
-  const int64_t step = p.w.layout.block_weights / 32;
+  const int64_t step = layout.block_weights / 32;
   const int64_t first = begin / 32 / step * step;
   const int64_t blocks_needed = (begin + count - first * 32 + 31) / 32;
-  p.table.of(format).unpack(panel, first, (blocks_needed + step - 1) / step * step, blocks);
-  const bool two_scales = format == Format::kQ6_K;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t at = begin + i - first * 32;
-    for (int64_t lane = 0; lane < kPanel; ++lane) {
-      put(i, lane,
-          unpacked_weight(blocks[at / 32], static_cast<int>(lane), static_cast<int>(at % 32),
-                          zero_point(format), two_scales, minima(format)));
-    }
-  }
+  const FormatKernels& format = p.table.of(layout.format);
+  format.unpack(panel, first, (blocks_needed + step - 1) / step * step, blocks);
+  format.dense(blocks, begin - first * 32, count, pairs, out);
 }
 
 /// Whether panels are already what the dense tile reads.
@@ -269,7 +189,7 @@ void multiply_dense(const Product& p, Range tiles, Range pairs) {
         uint32_t* cells = mine.dense.data() + side * kChunkDense * kPanel;
         const int64_t first = begin * cell_weights;
         decode_cells(p, panels[side], first, std::min(count * cell_weights, p.w.k - first),
-                     mine.blocks.data(), cells);
+                     mine.blocks.data(), reinterpret_cast<std::byte*>(cells));
         weights[side] = cells;
       }
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {

@@ -200,7 +200,6 @@ void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
           V::store(to.factor[1] + lane, (typename V::Word)Recipe::factor(scales, j, 1));
         }
         if constexpr (minima_of(Recipe::kKind) > 0) {
-#pragma GCC unroll 2
           for (int half = 0; half < minima_of(Recipe::kKind); ++half) {
             V::store_float(to.minimum[half] + lane, Recipe::minimum(scales, j, half));
           }

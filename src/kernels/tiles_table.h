@@ -6,6 +6,7 @@ constexpr FormatKernels format_kernels() {
   using D = Direct<V>;
   using U = Unpacking<V>;
   return {unpack<V, U>,
+          dense_of_blocks<V, U>,
           vector_tile<V, D>,
           {nullptr, direct_tile<V, D, U, 1>, direct_tile<V, D, U, 2>, direct_tile<V, D, U, 3>,
            direct_tile<V, D, U, 4>, direct_tile<V, D, U, 5>, direct_tile<V, D, U, 6>},
@@ -39,6 +40,7 @@ constexpr KernelTable kernel_table() {
   table.f32[5] = dense_tile<V, false, 5>, table.bf16[5] = dense_tile<V, true, 5>;
   table.f32[6] = dense_tile<V, false, 6>, table.bf16[6] = dense_tile<V, true, 6>;
   table.quantize = quantize<V>;
+  table.widen = widen<V>;
   table.store = store<V>;
   table.rows = {apply<V>, softmax<V>, rms_norm<V>, layer_norm<V>};
   return table;
