@@ -73,10 +73,11 @@ int run(int argc, char** argv) {
 
 /// A thread that waits for its team turns about 3 ms in libgomp before it sleeps. Where another program has
 /// the core that the others need, all of that is lost at every barrier: embedding SST-2 sentences one at a
-/// time beside two busy programs took 24 s, with 1,000 turns (10 us) 4 s. libgomp reads its setting only when
-/// a program starts, so this one starts again with it; what the user chose stays.
+/// time beside two busy programs took 24 s, with 1,000 turns (10 us) 4 s; 10,000 outlast the pauses between
+/// the products of a token. libgomp reads its setting only when a program starts, so this one starts again
+/// with it; what the user chose stays.
 void limit_waiting(char** argv) {
-  constexpr const char *kVariable = "GOMP_SPINCOUNT", *kTurns = "1000";
+  constexpr const char *kVariable = "GOMP_SPINCOUNT", *kTurns = "10000";
   if (const char* turns = std::getenv(kVariable); turns != nullptr) {
     // Programs started from here (`wattle meter -- CMD`) have their own way of waiting.
     if (std::string_view(turns) == kTurns) ::unsetenv(kVariable);
