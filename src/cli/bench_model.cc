@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/interrupt.h"
+#include "base/operation_times.h"
 #include "base/stopwatch.h"
 #include "cli/bench.h"
 #include "cli/help.h"
@@ -44,7 +46,8 @@ double median(std::vector<double> values) {
 // What was run once: tokens, the engine's record, seconds, joules.
 struct Phase {
   std::vector<double> seconds, joules;
-  Work work;  ///< of one round; the same in all
+  Work work;                  ///< of one round; the same in all
+  OperationTimes operations;  ///< sums of all rounds
   int64_t tokens = 0;
   Json extra = Json::object();  ///< more fields of its result
 };
@@ -52,12 +55,27 @@ struct Phase {
 template <typename Run>
 void measure_phase(Meter& meter, Phase& phase, Run run) {
   Work work;
+  const RecordOperations recording(phase.operations);
   const auto begin = meter.begin();
   const Stopwatch watch;
   run(work);
   phase.seconds.push_back(watch.seconds());
   phase.joules.push_back(meter.end(begin, &work).joules);
   phase.work = work;
+}
+
+// Seconds of a round in each operation, means over the rounds; `other` is what no operation claims.
+Json operations_json(const Phase& phase) {
+  const auto rounds = static_cast<double>(phase.seconds.size());
+  double rest = std::accumulate(phase.seconds.begin(), phase.seconds.end(), 0.0);
+  Json json;
+  for (size_t i = 0; i < kOperations; ++i) {
+    const double seconds = phase.operations.seconds[i];
+    rest -= seconds;
+    if (seconds > 0) json[kOperationNames[i]] = seconds / rounds;
+  }
+  json["other"] = rest / rounds;
+  return json;
 }
 
 // percent_of_peak: the seconds that the multiply-adds would take at the peaks of their types, of the seconds
@@ -76,6 +94,7 @@ Json phase_json(const Phase& phase, const Peaks& peaks) {
   json["read_gbs"] = read_gbs;
   json["percent_of_read_loop"] = 100 * read_gbs / peaks.read_gbs;
   json["joules_per_token"] = median(phase.joules) / tokens;
+  json["seconds_by_operation"] = operations_json(phase);
   json.update(phase.extra);
   return json;
 }
@@ -176,6 +195,15 @@ void bench_rows(Model& model, const ModelBenchOptions& options, Meter& meter,
   phases["rows"] = std::move(phase);
 }
 
+void print_operations(const Json& seconds) {
+  double all = 0;
+  for (const auto& [name, value] : seconds.items()) all += value.get<double>();
+  std::string line;
+  for (const auto& [name, value] : seconds.items())
+    line += fmt::format("{}{} {:.1f} %", line.empty() ? "" : ", ", name, 100 * value.get<double>() / all);
+  fmt::print("{:9} {}\n", "", line);
+}
+
 void print(const Json& result) {
   fmt::print("{} loaded in {:.2f} s, peak memory {:.0f} MB, energy {} ({})\n",
              result["model"].get<std::string>(), result["load_seconds"].get<double>(),
@@ -190,6 +218,7 @@ void print(const Json& result) {
         phase, p["tokens_per_s"].get<double>(), p["work_gops"].get<double>(),
         p["percent_of_peak"].get<double>(), p["read_gbs"].get<double>(),
         p["percent_of_read_loop"].get<double>(), p["joules_per_token"].get<double>());
+    print_operations(p["seconds_by_operation"]);
     if (!p.contains("rows_per_s")) continue;
     fmt::print("{:9} {:9.1f} rows/s, p50 {:.2f} ms, p95 {:.2f} ms\n", "", p["rows_per_s"].get<double>(),
                p["latency_ms"]["p50"].get<double>(), p["latency_ms"]["p95"].get<double>());

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/cpu.h"
+#include "base/operation_times.h"
 #include "base/threads.h"
 #include "layers/attention_kernels.h"
 #include "quant/half.h"
@@ -182,6 +183,7 @@ void transpose_keys(ConstMatrixView keys, float* blocks) {
 
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
                    std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work) {
+  const TimedOperation timed(Operation::kAttention);
   const AttentionKernels& kernel = kernels();
   const int64_t n = shape.head_dim;
   const int64_t group = shape.heads / shape.kv_heads;
@@ -248,6 +250,7 @@ std::vector<CachedItem> cached_items(const AttentionShape& shape, std::span<cons
 
 void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
                    int64_t layer, int64_t window, MatrixView out, Work& work) {
+  const TimedOperation timed(Operation::kAttention);
   const AttentionKernels& kernel = kernels();
   const int64_t n = shape.head_dim;
   const int64_t group = shape.heads / shape.kv_heads;

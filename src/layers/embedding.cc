@@ -2,12 +2,14 @@
 
 #include <wattle/error.h>
 
+#include "base/operation_times.h"
 #include "kernels/matmul.h"
 
 namespace wattle {
 
 void embed_tokens(const Tensor& table, std::span<const int32_t> tokens, float scale, MatrixView out,
                   Work& work) {
+  const TimedOperation timed(Operation::kEmbedding);
   for (const int32_t token : tokens) {
     if (token < 0 || token >= table.rows()) {
       fail("token {}: the model's vocabulary has {}; the tokenizer belongs to another model", token,

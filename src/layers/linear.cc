@@ -2,9 +2,19 @@
 
 #include <algorithm>
 
+#include "base/operation_times.h"
 #include "base/threads.h"
 
 namespace wattle {
+namespace {
+
+void multiply(const PackedActivations& x, const PackedMatrix& matrix, MatrixView out,
+              const Epilogue& epilogue, Work& work) {
+  const TimedOperation timed(Operation::kProducts);
+  matmul(x, matrix, out, epilogue, work);
+}
+
+}  // namespace
 
 void LayerInput::set(ConstMatrixView x) {
   x_ = x;
@@ -13,8 +23,11 @@ void LayerInput::set(ConstMatrixView x) {
 
 const PackedActivations& LayerInput::as(Activations kind) {
   const auto index = static_cast<size_t>(kind);
-  if (!ready_[index]) packed_[index].pack(x_, kind);
-  ready_[index] = true;
+  if (!ready_[index]) {
+    const TimedOperation timed(Operation::kPacking);
+    packed_[index].pack(x_, kind);
+    ready_[index] = true;
+  }
   return packed_[index];
 }
 
@@ -52,7 +65,7 @@ void Linear::operator()(LayerInput& x, MatrixView out, Work& work, ActivationFun
     epilogue.bias = bias_.empty() ? nullptr : bias_.data() + block.first;
     epilogue.function = function;
     if (residual.data != nullptr) epilogue.residual = residual.columns_from(block.first, n);
-    matmul(x.as(block.activations), block.matrix, out.columns_from(block.first, n), epilogue, work);
+    multiply(x.as(block.activations), block.matrix, out.columns_from(block.first, n), epilogue, work);
   }
 }
 
@@ -63,7 +76,7 @@ void Linear::gated(LayerInput& x, ActivationFunction function, MatrixView out, W
     epilogue.bias = bias_.empty() ? nullptr : bias_.data();
     epilogue.function = function;
     epilogue.gated = true;
-    matmul(x.as(blocks_[0].activations), blocks_[0].matrix, out, epilogue, work);
+    multiply(x.as(blocks_[0].activations), blocks_[0].matrix, out, epilogue, work);
     return;
   }
   // Gate and up of different formats: rare mixtures, so a product of its own for up and one more pass.
@@ -72,10 +85,10 @@ void Linear::gated(LayerInput& x, ActivationFunction function, MatrixView out, W
   const Block& up_block = blocks_[1];
   Epilogue epilogue;
   epilogue.bias = bias_.empty() ? nullptr : bias_.data() + up_block.first;
-  matmul(x.as(up_block.activations), up_block.matrix, up.view(), epilogue, work);
+  multiply(x.as(up_block.activations), up_block.matrix, up.view(), epilogue, work);
   epilogue.bias = bias_.empty() ? nullptr : bias_.data();
   epilogue.function = function;
-  matmul(x.as(gate_block.activations), gate_block.matrix, out, epilogue, work);
+  multiply(x.as(gate_block.activations), gate_block.matrix, out, epilogue, work);
 #pragma omp parallel for num_threads(threads())
   for (int64_t row = 0; row < out.rows; ++row) {
     float* values = out.row(row).data();

@@ -1,5 +1,6 @@
 #include "layers/norm.h"
 
+#include "base/operation_times.h"
 #include "base/threads.h"
 #include "kernels/elementwise.h"
 
@@ -14,6 +15,7 @@ void count(ConstMatrixView x, Work& work) {
 
 void layer_norm(ConstMatrixView x, std::span<const float> weight, std::span<const float> bias, float epsilon,
                 MatrixView out, Work& work) {
+  const TimedOperation timed(Operation::kNorm);
 #pragma omp parallel for num_threads(threads()) if (x.rows > 1)
   for (int64_t r = 0; r < x.rows; ++r)
     layer_norm(x.row(r), weight.data(), bias.data(), epsilon, out.row(r).data());
@@ -21,12 +23,14 @@ void layer_norm(ConstMatrixView x, std::span<const float> weight, std::span<cons
 }
 
 void rms_norm(ConstMatrixView x, std::span<const float> weight, float epsilon, MatrixView out, Work& work) {
+  const TimedOperation timed(Operation::kNorm);
 #pragma omp parallel for num_threads(threads()) if (x.rows > 1)
   for (int64_t r = 0; r < x.rows; ++r) rms_norm(x.row(r), weight.data(), epsilon, out.row(r).data());
   count(x, work);
 }
 
 void add_rms_norm(MatrixView x, std::span<const float> weight, float epsilon, MatrixView sum, Work& work) {
+  const TimedOperation timed(Operation::kNorm);
 #pragma omp parallel for num_threads(threads()) if (x.rows > 1)
   for (int64_t r = 0; r < x.rows; ++r) {
     float* row = x.row(r).data();

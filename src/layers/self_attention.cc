@@ -1,5 +1,6 @@
 #include "layers/self_attention.h"
 
+#include "base/operation_times.h"
 #include "base/threads.h"
 #include "kernels/elementwise.h"
 
@@ -36,6 +37,7 @@ void SelfAttention::normalise_queries_and_keys(Weights& weights, const std::stri
 
 void SelfAttention::rotate_and_store(const DecoderBatch& batch, const Rope& rope, int64_t layer,
                                      MatrixView qkv, Work& work) const {
+  const TimedOperation timed(Operation::kRotary);
   const int64_t n = shape_.head_dim, rotated = shape_.heads + shape_.kv_heads;
   const size_t pieces = batch.sequences.size();
 #pragma omp parallel num_threads(threads())

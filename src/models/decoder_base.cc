@@ -5,6 +5,7 @@
 
 #include <wattle/error.h>
 
+#include "base/operation_times.h"
 #include "layers/embedding.h"
 
 namespace wattle {
@@ -109,6 +110,7 @@ void DecoderBase::run_slab(Work& work) {
 }
 
 void DecoderBase::write_logits(ConstMatrixView hidden, MatrixView logits, Work& work) {
+  const TimedOperation timed(Operation::kLogits);
   normed_.resize(hidden.rows, width_);
   rms_norm(hidden, norm_, epsilon_, normed_.view(), work);
   input_.set(normed_.view());
