@@ -11,7 +11,7 @@
 namespace wattle {
 namespace {
 
-constexpr int64_t kSlab = 512;  // tokens run at once: enough for full speed of the products
+constexpr int64_t kSlab = 256;  // tokens run at once: enough for full speed of the products
 constexpr int64_t kDefaultContext = 4096;
 
 }  // namespace
