@@ -14,7 +14,7 @@ pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 
-# LIBLINEAR, XGBoost and cpp-httplib have no CMake files in Debian that serve here.
+# LIBLINEAR, cpp-httplib and XGBoost have no CMake files in Debian that serve here.
 function(wattle_plain_library name header)
   find_library(${name}_LIBRARY NAMES ${ARGN} REQUIRED)
   find_path(${name}_INCLUDE NAMES ${header} REQUIRED)
@@ -23,5 +23,6 @@ function(wattle_plain_library name header)
   target_include_directories(${name} INTERFACE ${${name}_INCLUDE})
 endfunction()
 wattle_plain_library(liblinear linear.h linear)
-wattle_plain_library(xgboost xgboost/c_api.h xgboost)
+find_library(xgboost_LIBRARY xgboost REQUIRED)
+find_path(xgboost_INCLUDE xgboost/c_api.h REQUIRED)
 wattle_plain_library(cpp-httplib httplib.h cpp-httplib)

@@ -14,38 +14,41 @@
 namespace wattle {
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) fail("{}: cannot be opened ({}); check the path", path.string(), std::strerror(errno));
-  struct stat status{};
-  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
-    ::close(descriptor);
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor_ < 0) fail("{}: cannot be opened ({}); check the path", path.string(), std::strerror(errno));
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(descriptor_);
     fail("{}: is not a regular file; give the path of a file", path.string());
   }
   size_ = static_cast<size_t>(status.st_size);
   if (size_ > 0) {
-    void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor_, 0);
     if (address == MAP_FAILED) {
       const int code = errno;
-      ::close(descriptor);
+      ::close(descriptor_);
       fail("{}: cannot be mapped into memory ({}); free some memory and try again", path.string(),
            std::strerror(code));
     }
     data_ = static_cast<const std::byte*>(address);
   }
-  ::close(descriptor);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(descriptor_, other.descriptor_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void MappedFile::release(std::span<const std::byte> range) const {
@@ -53,6 +56,20 @@ void MappedFile::release(std::span<const std::byte> range) const {
   const auto begin = (reinterpret_cast<uintptr_t>(range.data()) + page - 1) & ~(page - 1);
   const auto end = (reinterpret_cast<uintptr_t>(range.data()) + range.size()) & ~(page - 1);
   if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+void MappedFile::read(std::span<const std::byte> range, std::span<std::byte> into) const {
+  auto offset = range.data() - data_;
+  while (!into.empty()) {
+    const ssize_t got = ::pread(descriptor_, into.data(), into.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      fail("a model file cannot be read at byte {} any more ({}); leave files alone while they are in use",
+           offset, got == 0 ? "it has become shorter" : std::strerror(errno));
+    }
+    into = into.subspan(static_cast<size_t>(got));
+    offset += got;
+  }
 }
 
 }  // namespace wattle

@@ -18,12 +18,19 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
-  /// Tells the kernel that these pages will not be read again, so that peak memory stays the model plus little.
+  /// Tells the kernel that these pages will not be read again, so that peak memory stays the model plus
+  /// little.
   void release(std::span<const std::byte> range) const;
+
+  /// Copies a part of bytes() from the file itself, so that none of its pages becomes resident: for few rows
+  /// here and there of a large table, where each touched page brings its neighbours into memory. Error when
+  /// the file has become shorter.
+  void read(std::span<const std::byte> range, std::span<std::byte> into) const;
 
  private:
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  int descriptor_ = -1;
 };
 
 }  // namespace wattle

@@ -132,15 +132,28 @@ std::vector<float> ModelFile::decoded(const Tensor& tensor) const {
   return values;
 }
 
-void ModelFile::release(const Tensor& tensor) const {
+const MappedFile* ModelFile::mapping_of(std::span<const std::byte> bytes) const {
   for (const MappedFile& mapping : mappings_) {
     const auto whole = mapping.bytes();
-    const auto* begin = tensor.bytes.data();
-    if (std::less_equal<>()(whole.data(), begin) && std::less<>()(begin, whole.data() + whole.size())) {
-      mapping.release(tensor.bytes);
-      return;
-    }
+    if (std::less_equal<>()(whole.data(), bytes.data()) &&
+        std::less<>()(bytes.data(), whole.data() + whole.size()))
+      return &mapping;
   }
+  return nullptr;
+}
+
+std::span<const std::byte> ModelFile::read(const Tensor& tensor, size_t offset, size_t size,
+                                           std::vector<std::byte>& buffer) const {
+  const auto bytes = tensor.bytes.subspan(offset, size);
+  const MappedFile* mapping = mapping_of(bytes);
+  if (mapping == nullptr) return bytes;
+  buffer.resize(size);
+  mapping->read(bytes, buffer);
+  return buffer;
+}
+
+void ModelFile::release(std::span<const std::byte> bytes) const {
+  if (const MappedFile* mapping = mapping_of(bytes)) mapping->release(bytes);
 }
 
 void ModelFile::release() const {

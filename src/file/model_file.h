@@ -40,6 +40,8 @@ class ModelFile {
   const std::filesystem::path& path() const { return path_; }
   std::string_view kind() const { return kind_; }  ///< "gguf", "safetensors", "pickle", "folder"
   const Metadata& metadata() const { return metadata_; }
+  /// Forgets an entry that nobody will ask for again, with its memory.
+  void forget(std::string_view key) { metadata_.erase(key); }
   const std::vector<Tensor>& tensors() const { return tensors_; }
   /// What a reader left out or lacked, one sentence each ("the tensors ... are not used by bert").
   const std::vector<std::string>& notes() const { return notes_; }
@@ -51,11 +53,17 @@ class ModelFile {
 
   std::string architecture() const { return metadata_.need_text("general.architecture"); }
 
+  /// The bytes [offset, offset + size) of a tensor without making pages of the mapping resident: read into
+  /// `buffer` (and resized for it), or a view of memory where the tensor is not mapped. Threads may read at
+  /// once.
+  std::span<const std::byte> read(const Tensor& tensor, size_t offset, size_t size,
+                                  std::vector<std::byte>& buffer) const;
+
   /// The values of a tensor as float32, decoded by the scalar code of quant.
   std::vector<float> decoded(const Tensor& tensor) const;
 
-  /// Gives the pages of a tensor back after it has been packed or decoded.
-  void release(const Tensor& tensor) const;
+  /// Gives the pages of a tensor, or of a part of one, back after they have been packed or decoded.
+  void release(std::span<const std::byte> bytes) const;
   /// The same for all of the file: what is read again is mapped again.
   void release() const;
 
@@ -72,6 +80,9 @@ class ModelFile {
   explicit ModelFile(Contents contents);
 
  private:
+  /// The mapping that holds `bytes`; null for memory.
+  const MappedFile* mapping_of(std::span<const std::byte> bytes) const;
+
   std::filesystem::path path_;
   std::string kind_;
   Metadata metadata_;

@@ -93,8 +93,4 @@ Activations default_activations(Format format);
 void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView out, const Epilogue& epilogue,
             Work& work);
 
-/// out [rows.size(), k]: rows of a matrix decoded to float, for embeddings: `tensor` stays as the file stores
-/// it.
-void gather_rows(const Tensor& tensor, std::span<const int32_t> rows, MatrixView out, Work& work);
-
 }  // namespace wattle

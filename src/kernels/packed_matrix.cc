@@ -25,6 +25,21 @@ void pack_rows(PackedMatrix::Data& data, int64_t first_row, int64_t rows, const 
   }
 }
 
+/// In parts, so that the mapping's pages and the panels are never both in memory as a whole.
+void pack_and_release(PackedMatrix::Data& data, int64_t first_row, const Tensor& tensor,
+                      const ModelFile& file) {
+  constexpr size_t kPart = size_t{4} << 20;
+  const size_t stride = row_bytes(data.layout.format, static_cast<size_t>(data.k));
+  const auto panels = static_cast<int64_t>(std::max<size_t>(1, kPart / stride / PanelLayout::kRows));
+  for (int64_t row = 0; row < tensor.rows(); row += panels * PanelLayout::kRows) {
+    const int64_t rows = std::min(panels * PanelLayout::kRows, tensor.rows() - row);
+    const auto part =
+        tensor.bytes.subspan(static_cast<size_t>(row) * stride, static_cast<size_t>(rows) * stride);
+    pack_rows(data, first_row + row, rows, part.data());
+    file.release(part);
+  }
+}
+
 std::unique_ptr<PackedMatrix::Data> new_matrix(Format format, int64_t n, int64_t k) {
   if (n <= 0 || k <= 0) fail("a matrix of {} x {} has no weights to multiply with", n, k);
   auto data = std::make_unique<PackedMatrix::Data>();
@@ -86,8 +101,7 @@ PackedMatrix PackedMatrix::pack_together(const ModelFile& file, std::span<const 
   if (whole_panels) {
     int64_t row = 0;
     for (const Tensor* tensor : tensors) {
-      pack_rows(*matrix.data_, row, tensor->rows(), tensor->bytes.data());
-      file.release(*tensor);
+      pack_and_release(*matrix.data_, row, *tensor, file);
       row += tensor->rows();
     }
     return matrix;
@@ -95,7 +109,7 @@ PackedMatrix PackedMatrix::pack_together(const ModelFile& file, std::span<const 
   std::vector<std::byte> rows;
   for (const Tensor* tensor : tensors) rows.insert(rows.end(), tensor->bytes.begin(), tensor->bytes.end());
   pack_rows(*matrix.data_, 0, n, rows.data());
-  for (const Tensor* tensor : tensors) file.release(*tensor);
+  for (const Tensor* tensor : tensors) file.release(tensor->bytes);
   return matrix;
 }
 

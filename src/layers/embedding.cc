@@ -3,24 +3,38 @@
 #include <wattle/error.h>
 
 #include "base/operation_times.h"
-#include "kernels/matmul.h"
+#include "base/threads.h"
 
 namespace wattle {
 
-void embed_tokens(const Tensor& table, std::span<const int32_t> tokens, float scale, MatrixView out,
-                  Work& work) {
+TokenEmbedding::TokenEmbedding(Weights& weights, const std::string& name, int64_t width)
+    : file_(&weights.file()), table_(weights.table(name, weights.file().need(name).rows(), width)) {}
+
+void TokenEmbedding::operator()(std::span<const int32_t> ids, float scale, MatrixView out, Work& work) const {
   const TimedOperation timed(Operation::kEmbedding);
-  for (const int32_t token : tokens) {
-    if (token < 0 || token >= table.rows()) {
-      fail("token {}: the model's vocabulary has {}; the tokenizer belongs to another model", token,
-           table.rows());
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= tokens())
+      fail("token {}: the model's vocabulary has {}; the tokenizer belongs to another model", id, tokens());
+  }
+  const size_t stride = row_bytes(table_.format, static_cast<size_t>(table_.row_length()));
+  std::string error;
+#pragma omp parallel for num_threads(threads()) if (ids.size() > 16)
+  for (size_t i = 0; i < ids.size(); ++i) {
+    thread_local std::vector<std::byte> buffer;
+    const auto values = out.row(static_cast<int64_t>(i));
+    try {
+      decode(table_.format, file_->read(table_, static_cast<size_t>(ids[i]) * stride, stride, buffer),
+             values);
+    } catch (const Error& failure) {
+#pragma omp critical
+      error = failure.what();
     }
+    if (scale == 1) continue;
+    for (float& value : values) value *= scale;
   }
-  gather_rows(table, tokens, out, work);
-  if (scale == 1) return;
-  for (int64_t row = 0; row < out.rows; ++row) {
-    for (float& value : out.row(row)) value *= scale;
-  }
+  if (!error.empty()) throw Error(error);
+  work.weight_bytes += static_cast<double>(stride * ids.size());
+  work.activation_bytes += static_cast<double>(ids.size()) * static_cast<double>(out.columns) * sizeof(float);
 }
 
 void add_positions(std::span<const int64_t> offsets, const Matrix& positions, int64_t first, MatrixView out) {

@@ -40,7 +40,7 @@ void Weights::decode_into(const Tensor& tensor, std::span<float> values) {
     decode(tensor.format, generate_(tensor), values);
   } else {
     decode(tensor.format, tensor.bytes, values);
-    file_.release(tensor);
+    file_.release(tensor.bytes);
   }
   count(tensor, values.size_bytes());
 }

@@ -39,8 +39,7 @@ class Weights {
   std::vector<float> vector(const std::string& name, int64_t length);
   /// A small matrix [rows, columns] as floats (position embeddings).
   Matrix values(const std::string& name, int64_t rows, int64_t columns);
-  /// An embedding table [rows, columns], kept as it is stored: rows are decoded as they are needed. The
-  /// mapping's pages are clean and only those of rows that are read stay in memory.
+  /// An embedding table [rows, columns], kept as it is stored: rows are decoded as they are needed.
   Tensor table(const std::string& name, int64_t rows, int64_t columns);
 
   /// What products with weights of a format read: what the user asked for where 8-bit is the default, else

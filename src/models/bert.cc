@@ -20,7 +20,7 @@ class Bert : public Encoder {
     const int64_t layers = hyper.layers(), inner_width = hyper.inner_width();
     const AttentionShape shape = hyper.attention();
 
-    words_ = weights.table("token_embd.weight", weights.file().need("token_embd.weight").rows(), width_);
+    words_ = TokenEmbedding(weights, "token_embd.weight", width_);
     positions_ = weights.values("position_embd.weight", hyper.context_length(), width_);
     const Matrix types =
         weights.values("token_types.weight", weights.file().need("token_types.weight").rows(), width_);
@@ -36,7 +36,7 @@ class Bert : public Encoder {
 
   void hidden_states(const Ragged<TokenId>& tokens, MatrixView out, Work& work) override {
     check_lengths(tokens, max_tokens());
-    embed_tokens(words_, tokens.items, 1, out, work);
+    words_(tokens.items, 1, out, work);
     add_positions(tokens.offsets, positions_, 0, out);
     layer_norm(out, norm_, norm_bias_, epsilon_, out, work);
     for (const PostNormBlock& block : blocks_) block(out, tokens.offsets, nullptr, work);
@@ -49,7 +49,7 @@ class Bert : public Encoder {
  private:
   int64_t width_ = 0;
   float epsilon_ = 0;
-  Tensor words_;
+  TokenEmbedding words_;
   Matrix positions_;  ///< with the embedding of type 0 added
   std::vector<float> norm_, norm_bias_;
   std::vector<PostNormBlock> blocks_;

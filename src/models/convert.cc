@@ -98,7 +98,7 @@ std::vector<std::byte> encoded(const ModelFile& file, const Tensor& tensor, Form
                                const ConvertOptions& options) {
   if (to == tensor.format) {
     std::vector<std::byte> copy(tensor.bytes.begin(), tensor.bytes.end());
-    file.release(tensor);
+    file.release(tensor.bytes);
     return copy;
   }
   const auto row = static_cast<size_t>(tensor.row_length());
@@ -126,7 +126,7 @@ std::vector<std::byte> encoded(const ModelFile& file, const Tensor& tensor, Form
         "again",
         file.path().string(), tensor.name, info(to).name);
   }
-  file.release(tensor);
+  file.release(tensor.bytes);
   return bytes;
 }
 

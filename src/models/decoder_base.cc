@@ -6,7 +6,6 @@
 #include <wattle/error.h>
 
 #include "base/operation_times.h"
-#include "layers/embedding.h"
 
 namespace wattle {
 namespace {
@@ -24,10 +23,8 @@ DecoderBase::DecoderBase(Weights& weights, const LoadOptions& options) : options
   context_length_ = hyper.context_length();
   shape_ = hyper.attention();
   epsilon_ = static_cast<float>(hyper.positive("attention.layer_norm_rms_epsilon"));
-  words_ = weights.table("token_embd.weight", weights.file().need("token_embd.weight").rows(), width_);
+  words_ = TokenEmbedding(weights, "token_embd.weight", width_);
   norm_ = weights.vector("output_norm.weight", width_);
-  // The mapped table stays for single rows even where it is also the output matrix: of its clean pages only
-  // those of the rows that are read take memory.
   output_ = Linear(weights, {weights.has("output.weight") ? "output" : "token_embd", vocabulary()}, width_);
 }
 
@@ -103,7 +100,7 @@ void DecoderBase::forward(std::span<const DecoderInput> inputs, LogitsWanted wan
 void DecoderBase::run_slab(Work& work) {
   const auto tokens = static_cast<int64_t>(batch_.tokens.size());
   hidden_.resize(tokens, width_);
-  embed_tokens(words_, batch_.tokens, embedding_scale_, hidden_.view(), work);
+  words_(batch_.tokens, embedding_scale_, hidden_.view(), work);
   run_layers(batch_, hidden_.view(), work);
   for (const CachedSequence& sequence : batch_.sequences) sequence.cache->advance(sequence.count);
   work.tokens_in += tokens;

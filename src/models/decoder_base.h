@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "layers/embedding.h"
 #include "layers/feed_forward.h"
 #include "layers/linear.h"
 #include "layers/norm.h"
@@ -22,7 +23,7 @@ class DecoderBase : public Decoder {
   std::unique_ptr<KeyValueCache> new_cache(int64_t capacity) const override;
   void forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits,
                Work& work) override;
-  int64_t vocabulary() const override { return words_.rows(); }
+  int64_t vocabulary() const override { return words_.tokens(); }
   int64_t context_length() const override { return context_length_; }
 
  protected:
@@ -44,7 +45,7 @@ class DecoderBase : public Decoder {
   void write_logits(ConstMatrixView hidden, MatrixView logits, Work& work);
 
   LoadOptions options_;
-  Tensor words_;
+  TokenEmbedding words_;
   std::vector<float> norm_;
   Linear output_;
   // Of the slab that runs.

@@ -39,7 +39,7 @@ class MpNet : public Encoder {
     const int64_t layers = hyper.layers(), inner_width = hyper.inner_width();
     const AttentionShape shape = hyper.attention();
 
-    words_ = weights.table("token_embd.weight", weights.file().need("token_embd.weight").rows(), width_);
+    words_ = TokenEmbedding(weights, "token_embd.weight", width_);
     positions_ =
         weights.values("position_embd.weight", weights.file().need("position_embd.weight").rows(), width_);
     if (positions_.rows() <= kFirstPosition) {
@@ -56,7 +56,7 @@ class MpNet : public Encoder {
 
   void hidden_states(const Ragged<TokenId>& tokens, MatrixView out, Work& work) override {
     check_lengths(tokens, max_tokens());
-    embed_tokens(words_, tokens.items, 1, out, work);
+    words_(tokens.items, 1, out, work);
     add_positions(tokens.offsets, positions_, kFirstPosition, out);
     layer_norm(out, norm_, norm_bias_, epsilon_, out, work);
     for (const PostNormBlock& block : blocks_) block(out, tokens.offsets, &bias_, work);
@@ -81,7 +81,7 @@ class MpNet : public Encoder {
 
   int64_t width_ = 0;
   float epsilon_ = 0;
-  Tensor words_;
+  TokenEmbedding words_;
   Matrix positions_;
   std::vector<float> norm_, norm_bias_;
   DistanceBias bias_;

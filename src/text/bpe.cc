@@ -44,11 +44,11 @@ std::string to_bytes(std::string_view text) {
   return bytes;
 }
 
-/// Pair of tokens -> rank and token of its merge. Open addressing, at most half full.
+/// Pair of tokens -> rank and token of its merge. Open addressing, at most three quarters full.
 class MergeTable {
  public:
   explicit MergeTable(size_t expected)
-      : slots_(std::bit_ceil(std::max<size_t>(16, expected * 2))), mask_(slots_.size() - 1) {}
+      : slots_(std::bit_ceil(std::max<size_t>(16, expected + expected / 3 + 1))), mask_(slots_.size() - 1) {}
 
   /// An earlier merge of the same pair has the lower rank and stays.
   void insert(TokenId left, TokenId right, Joined<uint32_t> joined) {

@@ -27,23 +27,23 @@ std::optional<TokenId> special_id(const Metadata& metadata, std::string_view key
 }  // namespace
 
 TokenTable::TokenTable(size_t expected) {
-  slots_.resize(std::bit_ceil(std::max<size_t>(16, expected * 2)));
+  slots_.resize(std::bit_ceil(std::max<size_t>(16, expected + expected / 3 + 1)));
   mask_ = slots_.size() - 1;
 }
 
 bool TokenTable::insert(std::string_view text, TokenId id) {
-  if ((used_ + 1) * 2 > slots_.size()) {
-    TokenTable larger(slots_.size());
+  if ((used_ + 1) * 4 > slots_.size() * 3) {
+    TokenTable larger(slots_.size());  // room for as many tokens as there are slots now
     for (const Slot& slot : slots_) {
-      if (slot.id >= 0) larger.insert(slot.text, slot.id);
+      if (slot.id >= 0) larger.insert(slot.text(), slot.id);
     }
     *this = std::move(larger);
   }
   size_t slot = std::hash<std::string_view>{}(text)&mask_;
   for (; slots_[slot].id >= 0; slot = (slot + 1) & mask_) {
-    if (slots_[slot].text == text) return false;
+    if (slots_[slot].text() == text) return false;
   }
-  slots_[slot] = {text, id};
+  slots_[slot] = {text.data(), static_cast<uint32_t>(text.size()), id};
   ++used_;
   longest_ = std::max(longest_, text.size());
   return true;
