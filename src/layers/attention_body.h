@@ -31,6 +31,16 @@ inline float scalar(uint16_t value) {
   return float_from_half(value);
 }
 
+/// One value of all lanes, by halves: `op` of lanes i and i + kWidth / 2, then of i and i + kWidth / 4 ...
+template <typename Op>
+inline float reduce(Vector value, const Op& op) {
+  static constexpr int kLanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  Integers lanes;
+  __builtin_memcpy(&lanes, kLanes, sizeof lanes);
+  for (int half = kWidth / 2; half > 0; half /= 2) value = op(value, __builtin_shuffle(value, lanes ^ half));
+  return value[0];
+}
+
 /// exp(x) for x <= 0 after Cephes: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]. Zero below the smallest
 /// normal number, NaN for NaN.
 inline Vector exp_negative(Vector x) {
@@ -113,8 +123,8 @@ void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64
   for (; column + kWidth <= columns; column += kWidth) {
     product_panel<1>(rows, depth, a, a_stride, b + column, b_stride, c + column, c_stride, add);
   }
-  // Heads of no whole vectors: explicit multiply-adds, because what the compiler makes of a scalar loop depends on its
-  // length, and with it the last bit.
+  // Heads of no whole vectors: explicit multiply-adds, because what the compiler makes of a scalar loop
+  // depends on its length, and with it the last bit.
   for (; column < columns; ++column) {
     for (int64_t r = 0; r < rows; ++r) {
       Vector sum = broadcast(add ? c[r * c_stride + column] : 0);
@@ -132,8 +142,8 @@ float softmax_step(float* scores, int64_t n, float& maximum, float& sum) {
     const Vector value = load(scores + i);
     largest = value > largest ? value : largest;
   }
-  float next = maximum;
-  for (int i = 0; i < kWidth; ++i) next = largest[i] > next ? largest[i] : next;
+  const float block_maximum = reduce(largest, [](Vector a, Vector b) { return b > a ? b : a; });
+  const float next = block_maximum > maximum ? block_maximum : maximum;
   if (next == -__builtin_inff()) {  // nothing here is visible
     for (int64_t i = 0; i < n; ++i) scores[i] = 0;
     return 1;
@@ -144,8 +154,7 @@ float softmax_step(float* scores, int64_t n, float& maximum, float& sum) {
     store(scores + i, power);
     total += power;
   }
-  float added = 0;
-  for (int i = 0; i < kWidth; ++i) added += total[i];
+  const float added = reduce(total, [](Vector a, Vector b) { return a + b; });
   const float factor = maximum == next ? 1 : exp_negative(broadcast(maximum - next))[0];
   sum = sum * factor + added;
   maximum = next;
