@@ -9,6 +9,7 @@
 namespace wattle {
 
 struct Work;
+struct Stretch;
 
 /// How a figure came about. A sum takes the worst (the greatest) grade of its parts.
 enum class Grade { kMeasured, kAttributed, kModelled };
@@ -68,6 +69,10 @@ class Meter {
   /// The same by source: processor, graphics processors. end() is their sum.
   virtual std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin,
                                         const Work* work = nullptr) = 0;
+  /// Joules of each stretch of an ended window (base/phases.h): by the counters where it is long enough for
+  /// them, else its part of the rest by what the model says of such work. They stand for the stretches'
+  /// proportions; divide_window() makes them add up.
+  virtual std::vector<double> stretch_joules(const Energy& window, std::span<const Stretch> stretches) = 0;
   /// Measures `seconds` of the machine as it is now and takes that as idle in later windows. Call with the
   /// model loaded and the threads parked, before the windows and after them; the two figures tell the drift.
   virtual Energy measure_idle(double seconds) = 0;

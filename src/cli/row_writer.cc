@@ -10,10 +10,8 @@ namespace wattle {
 namespace {
 
 constexpr double kWindowSeconds = 1;
-
-double seconds_of(const Phases& phases) {
-  return phases.tokenize + phases.prefill + phases.decode + phases.post;
-}
+constexpr std::array kPhaseNames = {"tokenise", "prefill", "decode", "post"};
+static_assert(kPhaseNames.size() == kPhases.size());
 
 }  // namespace
 
@@ -22,6 +20,12 @@ std::string truncation_notice(int64_t rows, const Truncation& longest, const std
       "{} longer than the {} tokens that there is room for and {} cut; the longest, {}, has {}",
       rows == 1 ? "1 row was" : fmt::format("{} rows were", rows), longest.limit, rows == 1 ? "was" : "were",
       longest_row, longest.tokens);
+}
+
+nlohmann::ordered_json phases_json(const RowEnergy& energy) {
+  nlohmann::ordered_json json;
+  for (size_t i = 0; i < kPhaseNames.size(); ++i) json[kPhaseNames[i]] = energy.phase_joules[i];
+  return json;
 }
 
 RowWriter::RowWriter(Task& task, Meter& meter, const std::string& output) : task_(task), meter_(meter) {
@@ -34,6 +38,9 @@ void RowWriter::answer(std::span<const Row> rows) {
     window_watch_.lap();
   }
   std::vector<Answer> answers = task_.answer(rows);
+  BatchRecord& batch = batches_.emplace_back();
+  batch.stretches.assign(task_.stretches().begin(), task_.stretches().end());
+  for (const Answer& answer : answers) batch.rows.push_back(answer.phases);
   rows_.insert(rows_.end(), rows.begin(), rows.end());
   std::move(answers.begin(), answers.end(), std::back_inserter(answers_));
   if (window_watch_.seconds() >= kWindowSeconds) end_window();
@@ -48,9 +55,7 @@ void RowWriter::end_window() {
   totals_.seconds += energy.seconds;
   totals_.energy = totals_.energy ? *totals_.energy + energy : energy;
   totals_.work += work;
-  std::vector<double> seconds;
-  for (const Answer& answer : answers_) seconds.push_back(seconds_of(answer.phases));
-  const std::vector<Energy> parts = split(energy, seconds);
+  const std::vector<RowEnergy> parts = divide_window(meter_, energy, batches_);
   for (size_t i = 0; i < answers_.size(); ++i) {
     write(rows_[i], answers_[i], parts[i]);
     totals_.rows += 1;
@@ -62,6 +67,7 @@ void RowWriter::end_window() {
   }
   rows_.clear();
   answers_.clear();
+  batches_.clear();
 }
 
 void RowWriter::count_truncation(const Row& row, const Truncation& truncation) {
@@ -72,7 +78,8 @@ void RowWriter::count_truncation(const Row& row, const Truncation& truncation) {
   totals_.longest_id = row.id;
 }
 
-void RowWriter::write(const Row& row, const Answer& answer, const Energy& energy) {
+void RowWriter::write(const Row& row, const Answer& answer, const RowEnergy& part) {
+  const Energy& energy = part.energy;
   nlohmann::ordered_json object;
   object["id"] = row.id;
   object.update(answer.fields);
@@ -81,6 +88,7 @@ void RowWriter::write(const Row& row, const Answer& answer, const Energy& energy
   object["energy_low"] = energy.low;
   object["energy_high"] = energy.high;
   object["grade"] = name(energy.grade);
+  object["energy_phases"] = phases_json(part);
   object["seconds"] = {{"tokenize", answer.phases.tokenize},
                        {"prefill", answer.phases.prefill},
                        {"decode", answer.phases.decode},

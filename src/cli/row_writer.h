@@ -11,6 +11,7 @@
 
 #include "base/output_file.h"
 #include "base/stopwatch.h"
+#include "meter/row_energy.h"
 #include "tasks/task.h"
 
 namespace wattle {
@@ -29,6 +30,9 @@ struct RunTotals {
 /// "3 rows were longer than the 256 tokens that there is room for and were cut; the longest, id 7, has 812".
 std::string truncation_notice(int64_t rows, const Truncation& longest, const std::string& longest_row);
 
+/// {"tokenise", "prefill", "decode", "post"}: joules that add up to the row's exactly.
+nlohmann::ordered_json phases_json(const RowEnergy& energy);
+
 /// Answers rows and writes one JSON object a row with its energy, to a file that appears whole at the end, or
 /// to standard output. Energy is measured in windows of about a second, so a counter has ticks enough.
 class RowWriter {
@@ -44,7 +48,7 @@ class RowWriter {
  private:
   void end_window();
   void count_truncation(const Row& row, const Truncation& truncation);
-  void write(const Row& row, const Answer& answer, const Energy& energy);
+  void write(const Row& row, const Answer& answer, const RowEnergy& energy);
 
   Task& task_;
   Meter& meter_;
@@ -53,6 +57,7 @@ class RowWriter {
   Stopwatch window_watch_;
   std::vector<Row> rows_;  ///< of the open window
   std::vector<Answer> answers_;
+  std::vector<BatchRecord> batches_;
   RunTotals totals_;
 };
 

@@ -68,7 +68,7 @@ Json energy_json(const Energy& energy) {
   return {{"joules", energy.joules},     {"low", energy.low},
           {"high", energy.high},         {"idle_joules", energy.idle_joules},
           {"grade", name(energy.grade)}, {"source", energy.source},
-          {"scope", energy.scope}};
+          {"scope", energy.scope},       {"windows", energy.windows}};
 }
 
 Json longest_json(const RunTotals& totals) {
@@ -154,6 +154,8 @@ void run_prompt(const Arguments& arguments, const GlobalOptions& options, Task& 
   if (!answer.fields.contains("tokens_out")) {
     Json object = answer.fields;
     object["energy"] = energy_json(energy);
+    const BatchRecord batch{{task.stretches().begin(), task.stretches().end()}, {answer.phases}};
+    object["energy_phases"] = phases_json(divide_window(meter, energy, {&batch, 1}).front());
     fmt::print("{}\n", object.dump(2));
     return;
   }

@@ -87,6 +87,31 @@ Energy share_of(const Energy& whole, double share) {
   return part;
 }
 
+namespace {
+
+/// Changes part `last`, and where that is not enough those before it in turn, by units in the last place
+/// until the parts, added in order, are `whole`. Zeros alone follow `last`. The last part alone can fail:
+/// where the sum of the others ends in half a unit of `whole`, both neighbours round to the even one.
+void give_rounding_to(std::vector<Energy>& parts, size_t last, double whole) {
+  const size_t attempts = 8 + 100 * last;
+  for (size_t attempt = 0; attempt < attempts; ++attempt) {
+    double others = 0;
+    for (size_t i = 0; i < last; ++i) others += parts[i].joules;
+    const double rest = whole - others;
+    for (const double candidate : {rest, std::nextafter(rest, 0), std::nextafter(rest, INFINITY)}) {
+      if (!(candidate >= 0) || others + candidate != whole) continue;
+      parts[last].joules = candidate;
+      return;
+    }
+    if (last == 0) break;
+    double& nudged = parts[attempt % last].joules;
+    if (nudged > 0) nudged = std::nextafter(nudged, rest < 0 ? 0 : INFINITY);
+  }
+  fail("a window of {} J could not be split into {} parts that add up to it", whole, parts.size());
+}
+
+}  // namespace
+
 std::vector<Energy> split(const Energy& whole, std::span<const double> weights) {
   double total = 0;
   for (const double weight : weights) {
@@ -101,16 +126,7 @@ std::vector<Energy> split(const Energy& whole, std::span<const double> weights) 
     parts.push_back(share_of(whole, std::min(1.0, weights[i] / total)));
     if (weights[i] > 0) last = i;
   }
-  // Rounding is given to the last part that has a weight; what follows it is zero.
-  const auto sum = [&] {
-    double joules = 0;
-    for (const Energy& part : parts) joules += part.joules;
-    return joules;
-  };
-  for (int i = 0; i < 8 && sum() != whole.joules; ++i) parts[last].joules += whole.joules - sum();
-  for (int i = 0; i < 8 && sum() != whole.joules; ++i) {
-    parts[last].joules = std::nextafter(parts[last].joules, sum() < whole.joules ? INFINITY : 0);
-  }
+  give_rounding_to(parts, last, whole.joules);
   return parts;
 }
 

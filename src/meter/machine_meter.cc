@@ -176,6 +176,64 @@ Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin, dou
   return sum;
 }
 
+namespace {
+
+/// Expected joules of a piece of work on this machine.
+double expected_joules(const PowerProfile& profile, int threads, double seconds, double busy_seconds,
+                       const Work& work) {
+  return modelled_energy(profile, {seconds, busy_seconds, threads, work}).joules;
+}
+
+}  // namespace
+
+bool MachineMeter::long_enough(double seconds) const {
+  double step = period();
+  for (const auto& recorder : sources_.recorders) {
+    for (size_t i = 0; i < recorder->source().channels().size(); ++i) {
+      if (recorder->source().channels()[i].left_out.empty())
+        step = std::max(step, recorder->refresh_seconds(i));
+    }
+  }
+  return !sources_.recorders.empty() && seconds >= kTicks * step;
+}
+
+double MachineMeter::counted_joules(const Stretch& stretch, const PowerProfile& profile) const {
+  double joules = 0;
+  for (const auto& recorder : sources_.recorders)
+    joules += recorder->between(stretch.begin, stretch.begin + stretch.seconds).joules;
+  if (!sources_.profile) return joules;
+  return joules +
+         expected_joules(profile, sources_.threads, stretch.seconds, stretch.busy_seconds, stretch.work);
+}
+
+std::vector<double> MachineMeter::stretch_joules(const Energy& window, std::span<const Stretch> stretches) {
+  if (!sources_.profile && !proportions_) proportions_ = find_profile(describe_processor(*machine_));
+  const PowerProfile& profile = sources_.profile ? *sources_.profile : *proportions_;
+  const int threads = sources_.profile ? sources_.threads : describe_processor(*machine_).threads;
+  std::vector<double> joules;
+  double counted = 0, expected = 0, outside = window.seconds;
+  for (const Stretch& stretch : stretches) {
+    outside -= stretch.seconds;
+    if (long_enough(stretch.seconds)) {
+      joules.push_back(counted_joules(stretch, profile));
+      counted += joules.back();
+    } else {
+      joules.push_back(
+          expected_joules(profile, threads, stretch.seconds, stretch.busy_seconds, stretch.work));
+      expected += joules.back();
+    }
+  }
+  // The window's time between the stretches draws its part of what the counters leave: one thread at work.
+  outside = std::max(0.0, outside);
+  const double rest = std::max(0.0, window.joules - counted);
+  const double share =
+      rest / std::max(1e-30, expected + expected_joules(profile, threads, outside, outside, {}));
+  for (size_t i = 0; i < stretches.size(); ++i) {
+    if (!long_enough(stretches[i].seconds)) joules[i] *= share;
+  }
+  return joules;
+}
+
 Energy MachineMeter::measure_idle(double seconds) {
   const auto moment = begin();
   const double until = machine_->now() + seconds;

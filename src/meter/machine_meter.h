@@ -11,6 +11,7 @@
 
 #include <wattle/meter.h>
 
+#include "base/phases.h"
 #include "meter/machine.h"
 #include "meter/model.h"
 #include "meter/recorder.h"
@@ -47,6 +48,7 @@ class MachineMeter : public Meter {
   std::shared_ptr<const Moment> begin() override;
   Energy end(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) override;
+  std::vector<double> stretch_joules(const Energy& window, std::span<const Stretch> stretches) override;
   /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own.
   Energy end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds);
   Energy measure_idle(double seconds) override;
@@ -69,11 +71,14 @@ class MachineMeter : public Meter {
  private:
   std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work);
   Energy measured(size_t recorder, const WindowEnergy& window) const;
+  double counted_joules(const Stretch& stretch, const PowerProfile& profile) const;
+  bool long_enough(double seconds) const;
   void run();
 
   std::unique_ptr<Machine> machine_;
   Sources sources_;
   std::vector<std::optional<Energy>> idle_;  ///< measured idle of each recorder
+  std::optional<PowerProfile> proportions_;  ///< where counters are: the model that divides what they show
   std::mutex moments_mutex_;
   std::list<std::weak_ptr<const Moment>> moments_;
   std::atomic<double> own_cpu_seconds_ = 0;

@@ -1,7 +1,6 @@
 #include <optional>
 #include <utility>
 
-#include "base/stopwatch.h"
 #include "tasks/kinds.h"
 #include "train/embedder.h"
 
@@ -18,7 +17,11 @@ class ClassifyByHead : public Task {
   std::vector<Answer> answer(std::span<const Row> rows) override {
     std::vector<Answer> answers(rows.size());
     std::vector<EmbeddingRecord> records;
-    if (embedder_) records = embedder_->embed(texts_of(rows), embeddings_);
+    if (embedder_) {
+      records = embedder_->embed(texts_of(rows), embeddings_, log_);
+    } else {
+      log_.restart();
+    }
     for (size_t i = 0; i < rows.size(); ++i) {
       Answer& answer = answers[i];
       if (embedder_) {
@@ -26,12 +29,13 @@ class ClassifyByHead : public Task {
         answer.phases = {records[i].tokenize, records[i].forward, 0, records[i].pool};
         answer.truncation = records[i].truncation;
       }
-      const Stopwatch watch;
+      Work work;
       const Prediction prediction =
-          embedder_ ? head_.predict(std::as_const(embeddings_).row(static_cast<int64_t>(i)), answer.work)
-                    : head_.predict(rows[i].text, answer.work);
+          embedder_ ? head_.predict(std::as_const(embeddings_).row(static_cast<int64_t>(i)), work)
+                    : head_.predict(rows[i].text, work);
+      answer.work += work;
       answer.fields = classified(head_.labels(), prediction.label, prediction.scores);
-      answer.phases.post += watch.seconds();
+      answer.phases.post += log_.end(Phase::kPost, work);
     }
     return answers;
   }

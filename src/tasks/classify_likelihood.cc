@@ -7,7 +7,6 @@
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
-#include "base/stopwatch.h"
 #include "tasks/kinds.h"
 #include "tasks/prompts.h"
 
@@ -51,19 +50,19 @@ class ClassifyByLikelihood : public Task {
     std::vector<Answer> answers(rows.size());
     std::vector<Prompt> prompts;
     const int64_t limit = caches_.capacity() - static_cast<int64_t>(longest_label_);
+    log_.restart();
     for (size_t i = 0; i < rows.size(); ++i) {
-      const Stopwatch watch;
       prompts.push_back(prompts_.make(rows[i].text, limit));
       answers[i].truncation = prompts.back().truncation;
-      answers[i].phases.tokenize = watch.seconds();
+      answers[i].phases.tokenize = log_.end(Phase::kTokenize);
     }
-    Work work;
-    Stopwatch watch;
+    Work work, label_work;
     const std::vector<int64_t> computed = caches_.run(prompts, logits_, work);
-    const double prefill = watch.lap();
+    const double prefill = log_.end(Phase::kPrefill, work);
     std::vector<std::vector<double>> likelihoods(rows.size());
-    score_labels(rows.size(), likelihoods, work);
-    const double decode = watch.lap();
+    score_labels(rows.size(), likelihoods, label_work);
+    const double decode = log_.end(Phase::kDecode, label_work);
+    work += label_work;
 
     const auto total = static_cast<double>(std::accumulate(computed.begin(), computed.end(), int64_t{0}));
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -74,6 +73,7 @@ class ClassifyByLikelihood : public Task {
       answers[i].phases.decode = decode / static_cast<double>(rows.size());
       answers[i].fields = fields_of(likelihoods[i]);
       answers[i].fields["tokens_in"] = prompts[i].tokens.size();
+      answers[i].phases.post = log_.end(Phase::kPost);
     }
     return answers;
   }

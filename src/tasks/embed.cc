@@ -11,15 +11,16 @@ class Embed : public Task {
   explicit Embed(std::unique_ptr<Model> model) : model_(std::move(model)), embedder_(*model_) {}
 
   std::vector<Answer> answer(std::span<const Row> rows) override {
-    const std::vector<EmbeddingRecord> records = embedder_.embed(texts_of(rows), embeddings_);
+    const std::vector<EmbeddingRecord> records = embedder_.embed(texts_of(rows), embeddings_, log_);
     std::vector<Answer> answers(rows.size());
     for (size_t i = 0; i < rows.size(); ++i) {
       const auto row = std::as_const(embeddings_).row(static_cast<int64_t>(i));
       answers[i].fields["embedding"] = std::vector<float>(row.begin(), row.end());
       answers[i].fields["tokens_in"] = records[i].work.tokens_in;
       answers[i].work = records[i].work;
-      answers[i].phases = {records[i].tokenize, records[i].forward, 0, records[i].pool};
       answers[i].truncation = records[i].truncation;
+      answers[i].phases = {records[i].tokenize, records[i].forward, 0,
+                           records[i].pool + log_.end(Phase::kPost)};
     }
     return answers;
   }

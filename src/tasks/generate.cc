@@ -5,7 +5,6 @@
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
-#include "base/stopwatch.h"
 #include "base/utf8.h"
 #include "decode/sampler.h"
 #include "tasks/kinds.h"
@@ -43,18 +42,17 @@ class Generate : public Task {
   std::vector<Answer> answer(std::span<const Row> rows) override {
     std::vector<Answer> answers(rows.size());
     std::vector<Prompt> prompts;
+    log_.restart();
     for (size_t i = 0; i < rows.size(); ++i) {
-      const Stopwatch watch;
       prompts.push_back(prompts_.make(rows[i].text, caches_.capacity() - max_tokens_));
       answers[i].truncation = prompts.back().truncation;
-      answers[i].phases.tokenize = watch.seconds();
+      answers[i].phases.tokenize = log_.end(Phase::kTokenize);
     }
     Work prefill_work, decode_work;
-    Stopwatch watch;
     const std::vector<int64_t> computed = caches_.run(prompts, logits_, prefill_work);
-    const double prefill = watch.lap();
+    const double prefill = log_.end(Phase::kPrefill, prefill_work);
     const std::vector<Sequence> sequences = decode(rows.size(), decode_work);
-    const double decode_seconds = watch.lap();
+    const double decode_seconds = log_.end(Phase::kDecode, decode_work);
 
     const auto prompt_total =
         static_cast<double>(std::accumulate(computed.begin(), computed.end(), int64_t{0}));
@@ -74,6 +72,7 @@ class Generate : public Task {
       answer.fields["tokens_in"] = prompts[i].tokens.size();
       answer.fields["tokens_out"] = sequences[i].ids.size();
       answer.fields["stop"] = sequences[i].ended ? "end" : "length";
+      answer.phases.post = log_.end(Phase::kPost);
     }
     return answers;
   }

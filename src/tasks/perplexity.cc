@@ -10,7 +10,6 @@
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
-#include "base/stopwatch.h"
 #include "base/threads.h"
 #include "tasks/kinds.h"
 #include "tasks/prompts.h"
@@ -53,17 +52,17 @@ class Perplexity : public Task {
 
   std::vector<Answer> answer(std::span<const Row> rows) override {
     std::vector<Answer> answers(rows.size());
+    log_.restart();
     for (size_t i = 0; i < rows.size(); ++i) {
-      Stopwatch watch;
       std::vector<TokenId> tokens = model_->tokenizer().encode(rows[i].text);
       if (options_.max_tokens > 0 && static_cast<int64_t>(tokens.size()) > options_.max_tokens) {
         tokens.resize(static_cast<size_t>(options_.max_tokens));
       }
       if (tokens.size() < 2) fail("--task perplexity: the text has fewer than two tokens; give a longer one");
-      answers[i].phases.tokenize = watch.lap();
+      answers[i].phases.tokenize = log_.end(Phase::kTokenize);
       const Score score =
           score_text(tokens, static_cast<double>(i), static_cast<double>(rows.size()), answers[i].work);
-      answers[i].phases.prefill = watch.lap();
+      answers[i].phases.prefill = log_.end(Phase::kPrefill, answers[i].work);
       answers[i].fields = score.fields();
       total_ += score;
     }

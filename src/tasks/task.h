@@ -8,17 +8,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/phases.h"
 #include "base/work.h"
 #include "models/model.h"
 #include "tasks/rows.h"
 #include "text/truncation.h"
 
 namespace wattle {
-
-/// Seconds by phase of one row or batch.
-struct Phases {
-  double tokenize = 0, prefill = 0, decode = 0, post = 0;
-};
 
 /// One typed answer with its work record. `fields` holds the task's own part of the JSON object (`embedding`;
 /// `label` and `scores`; `text` and token counts; `ids`).
@@ -67,11 +63,16 @@ class Task {
 
   /// Answers in the order of the rows. The answer to a row does not depend on what it was batched with.
   virtual std::vector<Answer> answer(std::span<const Row> rows) = 0;
+  /// When each phase of the last batch ran and what it did, in the order of time.
+  std::span<const Stretch> stretches() const { return log_.stretches(); }
   /// After the last row: the task's summary (perplexity), or null.
   virtual nlohmann::ordered_json summary() const { return nullptr; }
 
   /// Architecture, formats of the tensors, true bits per weight, where the weights come from.
   virtual nlohmann::ordered_json description() const = 0;
+
+ protected:
+  StretchLog log_;
 };
 
 }  // namespace wattle

@@ -1,6 +1,5 @@
 #include <utility>
 
-#include "base/stopwatch.h"
 #include "tasks/kinds.h"
 
 namespace wattle {
@@ -15,12 +14,13 @@ class Tokenize : public Task {
 
   std::vector<Answer> answer(std::span<const Row> rows) override {
     std::vector<Answer> answers(rows.size());
+    log_.restart();
     for (size_t i = 0; i < rows.size(); ++i) {
-      const Stopwatch watch;
       const std::vector<TokenId> ids = tokenizer_->encode(rows[i].text, options_);
-      answers[i].phases.tokenize = watch.seconds();
+      answers[i].phases.tokenize = log_.end(Phase::kTokenize);
       answers[i].work.tokens_in = static_cast<int64_t>(ids.size());
       answers[i].fields["ids"] = ids;
+      answers[i].phases.post = log_.end(Phase::kPost);
     }
     return answers;
   }

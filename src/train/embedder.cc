@@ -7,7 +7,6 @@
 
 #include "base/interrupt.h"
 #include "base/sha256.h"
-#include "base/stopwatch.h"
 
 namespace wattle {
 namespace {
@@ -45,6 +44,12 @@ Embedder::Embedder(Model& model) : model_(model) {
 }
 
 std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> texts, Matrix& embeddings) {
+  StretchLog log;
+  return embed(texts, embeddings, log);
+}
+
+std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> texts, Matrix& embeddings,
+                                             StretchLog& log) {
   std::vector<EmbeddingRecord> records(texts.size());
   embeddings.resize(static_cast<int64_t>(texts.size()), width_);
   Ragged<TokenId> tokens;
@@ -54,14 +59,14 @@ std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> t
     throw_if_interrupted();
     run_pass(tokens,
              embeddings.view().rows_from(static_cast<int64_t>(first), static_cast<int64_t>(end - first)),
-             std::span(records).subspan(first, end - first));
+             std::span(records).subspan(first, end - first), log);
     tokens = {};
     first = end;
   };
+  log.restart();
   for (size_t i = 0; i < texts.size(); ++i) {
-    const Stopwatch watch;
     const std::vector<TokenId> ids = tokens_of(texts[i], records[i].truncation);
-    records[i].tokenize = watch.seconds();
+    records[i].tokenize = log.end(Phase::kTokenize);
     if (static_cast<int64_t>(tokens.items.size() + ids.size()) > kTokensPerPass) flush(i);
     tokens.append(ids);
   }
@@ -84,17 +89,16 @@ std::vector<TokenId> Embedder::tokens_of(std::string_view text, Truncation& trun
 }
 
 void Embedder::run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings,
-                        std::span<EmbeddingRecord> records) {
+                        std::span<EmbeddingRecord> records, StretchLog& log) {
   Work work;
-  Stopwatch watch;
   hidden_.resize(static_cast<int64_t>(tokens.items.size()), width_);
   if (!tokens.items.empty()) model_.encoder()->hidden_states(tokens, hidden_.view(), work);
-  const double forward = watch.lap();
+  const double forward = log.end(Phase::kPrefill, work);
   for (int64_t i = 0; i < tokens.sequences(); ++i) {
     pool(hidden_.view().rows_from(tokens.offsets[static_cast<size_t>(i)], tokens.length(i)),
          embeddings.row(i));
   }
-  const double pooling = watch.lap();
+  const double pooling = log.end(Phase::kPost);
   const double total = std::max<double>(1, static_cast<double>(tokens.items.size()));
   for (size_t i = 0; i < records.size(); ++i) {
     const int64_t length = tokens.length(static_cast<int64_t>(i));

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/phases.h"
 #include "base/work.h"
 #include "models/model.h"
 #include "tensor/matrix.h"
@@ -33,10 +34,15 @@ class Embedder {
   /// embeddings [texts, width]. Texts run together in passes of at most about 4,096 tokens; a text's vector
   /// does not depend on its company. One record a text.
   std::vector<EmbeddingRecord> embed(std::span<const std::string_view> texts, Matrix& embeddings);
+  /// The same, with its phases in `log`, which it restarts: kTokenize, kPrefill for the forward pass, kPost
+  /// for the pooling.
+  std::vector<EmbeddingRecord> embed(std::span<const std::string_view> texts, Matrix& embeddings,
+                                     StretchLog& log);
 
  private:
   std::vector<TokenId> tokens_of(std::string_view text, Truncation& truncation) const;
-  void run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings, std::span<EmbeddingRecord> records);
+  void run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings, std::span<EmbeddingRecord> records,
+                StretchLog& log);
   void pool(ConstMatrixView hidden, std::span<float> embedding) const;
 
   Model& model_;
