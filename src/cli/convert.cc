@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -24,7 +25,7 @@ namespace {
 struct Arguments {
   std::string in, out, to, calibrate, field = "text";
   int64_t calibration_tokens = 32768;
-  bool json = false;
+  bool packed = false, json = false;
 };
 
 using Json = nlohmann::ordered_json;
@@ -40,7 +41,8 @@ Json as_json(const Arguments& arguments, const Conversion& conversion) {
   }
   Json result = {{"in", arguments.in},
                  {"out", arguments.out},
-                 {"to", info(format_from_name(arguments.to)).name},
+                 {"to", arguments.to.empty() ? Json() : Json(info(format_from_name(arguments.to)).name)},
+                 {"packed", arguments.packed},
                  {"bits_per_weight", conversion.bits_per_weight},
                  {"tensor_bytes", conversion.tensor_bytes}};
   result["converted_from"] = conversion.converted_from.empty() ? Json() : Json(conversion.converted_from);
@@ -65,13 +67,12 @@ void print_report(const Arguments& arguments, const Conversion& conversion) {
   }
   fmt::print("{}: {:.1f} MB of weights, {:.3f} bits per weight\n", arguments.out,
              static_cast<double>(conversion.tensor_bytes) / 1e6, conversion.bits_per_weight);
-  const std::string_view wanted = info(format_from_name(arguments.to)).name;
   for (const auto& [format, sum] : sums) {
     fmt::print("  {:<7} {:>4} tensors {:>6.2f} % of the weights{}\n", info(format).name, sum.tensors,
                100.0 * static_cast<double>(sum.weights) / static_cast<double>(all),
-               sum.fell_back
-                   ? fmt::format("  (in place of {}, whose blocks do not divide these rows)", wanted)
-                   : "");
+               sum.fell_back ? fmt::format("  (in place of {}, whose blocks do not divide these rows)",
+                                           info(format_from_name(arguments.to)).name)
+                             : "");
   }
   if (!conversion.converted_from.empty()) {
     fmt::print("The weights were quantised before ({}): results say nothing about the original model.\n",
@@ -90,7 +91,10 @@ InputStatistics calibration(const Arguments& arguments, ProgressBar& bar) {
 }
 
 void run(const Arguments& arguments, const GlobalOptions& options) {
-  const Format wanted = format_from_name(arguments.to);
+  if (arguments.to.empty() && !arguments.packed)
+    fail("convert: name a precision with --to, or --packed to keep it; `wattle convert --help` lists them");
+  std::optional<Format> wanted;
+  if (!arguments.to.empty()) wanted = format_from_name(arguments.to);
   const ModelFile file = ModelFile::open(model_path(arguments.in));
   if (file.metadata().text("general.architecture") == std::string(Head::kArchitecture)) {
     fail(
@@ -108,6 +112,7 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
       convert_options.importance = [&](const Tensor& tensor) { return statistics.of(tensor); };
       convert_options.calibration = std::filesystem::path(arguments.calibrate).filename().string();
     }
+    convert_options.packed = arguments.packed;
     convert_options.progress = [&](size_t done, size_t total) {
       bar("writing " + arguments.out, done, total);
     };
@@ -134,7 +139,11 @@ void add_convert(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("IN", arguments->in, "GGUF, safetensors or PyTorch file, or a Hugging Face folder")
       ->required();
   verb->add_option("OUT", arguments->out, "the GGUF file to write")->required();
-  verb->add_option("--to", arguments->to, "format of the weights: " + format_names())->required();
+  verb->add_option("--to", arguments->to, "format of the weights: " + format_names());
+  verb->add_flag("--packed", arguments->packed,
+                 "matrices as the kernels stream them: opens at once, runs from the file, by this program "
+                 "alone; without "
+                 "--to every tensor keeps its format");
   verb->add_option("--calibrate", arguments->calibrate,
                    "text (plain lines, JSON Lines, csv, tsv) whose inputs weigh the errors of the weights");
   verb->add_option("--field", arguments->field, "field of the calibration rows that holds the text")
@@ -148,6 +157,7 @@ void add_convert(CLI::App& app, const GlobalOptions& options) {
       "  wattle convert all-MiniLM-L6-v2 minilm.Q8_0.gguf --to Q8_0\n"
       "  wattle convert model.gguf model.Q4_K.gguf --to Q4_K --json\n"
       "  wattle convert model.gguf model.Q2_K.gguf --to Q2_K --calibrate pages.txt\n"
+      "  wattle convert model.gguf model.packed.gguf --packed\n"
       "Vectors and norms stay F32. Rows that blocks of 256 weights do not divide take the nearest format "
       "with blocks\n"
       "of 32: Q2_K and Q3_K become IQ4_NL, Q4_K Q4_1, Q5_K Q5_1, Q6_K Q8_0.");

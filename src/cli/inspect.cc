@@ -13,6 +13,7 @@
 #include "cli/paths.h"
 #include "cli/verbs.h"
 #include "file/model_file.h"
+#include "file/packed_file.h"
 #include "file/statistics.h"
 
 namespace wattle {
@@ -210,7 +211,9 @@ std::string value_text(const Value& value) {
 }
 
 void print_file(const ModelFile& file, const Arguments& arguments) {
-  print_line("file", fmt::format("{} ({})", arguments.file, file.kind()));
+  const bool packed = file.metadata().find(kPackedTensors) != nullptr;
+  print_line("file",
+             fmt::format("{} ({}{})", arguments.file, file.kind(), packed ? ", packed for running" : ""));
   print_architecture(file);
   const TypeSum all = all_types(file);
   print_line("parameters", fmt::format("{} in {} tensors", count_text(all.weights), all.tensors));

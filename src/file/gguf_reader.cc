@@ -1,7 +1,10 @@
+#include <algorithm>
 #include <limits>
 #include <type_traits>
 
+#include "base/utf8.h"
 #include "file/byte_reader.h"
+#include "file/packed_file.h"
 #include "file/readers.h"
 
 namespace wattle {
@@ -149,6 +152,21 @@ TensorInfo read_tensor_info(ByteReader& reader) {
   return found;
 }
 
+/// What packed_file.h says.
+void mark_packed(ModelFile::Contents& contents) {
+  Metadata& metadata = contents.metadata;
+  for (const std::string& name : metadata.strings(kPackedTensors)) {
+    const auto tensor = std::find_if(contents.tensors.begin(), contents.tensors.end(),
+                                     [&](const Tensor& candidate) { return candidate.name == name; });
+    if (tensor == contents.tensors.end() || tensor->shape.size() != 2) {
+      fail("{}: says that a matrix {} is packed and has none; convert the model again", metadata.origin(),
+           repaired_utf8(name));
+    }
+    tensor->packed = true;
+  }
+  metadata.set("general.architecture", Value::of(metadata.need_text(kPackedTrueArchitecture)));
+}
+
 int64_t read_alignment(const Metadata& metadata) {
   const int64_t alignment = metadata.integer("general.alignment").value_or(kDefaultAlignment);
   if (alignment <= 0 || (alignment & (alignment - 1)) != 0 || alignment > (int64_t{1} << 30)) {
@@ -215,6 +233,8 @@ ModelFile::Contents read_gguf(std::span<const std::byte> bytes, const std::strin
     contents.tensors.push_back(std::move(found.tensor));
   }
   check_tensors(contents.tensors, origin);
+  if (contents.metadata.text("general.architecture") == std::string(kPackedArchitecture))
+    mark_packed(contents);
   return contents;
 }
 

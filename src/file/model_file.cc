@@ -127,6 +127,10 @@ const Tensor& ModelFile::need(std::string_view name, std::span<const int64_t> sh
 }
 
 std::vector<float> ModelFile::decoded(const Tensor& tensor) const {
+  if (tensor.packed) {
+    fail("{}: tensor {} is packed for running; read it from the file that this one was converted from",
+         path_.string(), tensor.name);
+  }
   std::vector<float> values(static_cast<size_t>(tensor.elements()));
   decode(tensor.format, tensor.bytes, values);
   return values;

@@ -23,6 +23,7 @@ struct Tensor {
   Format format = Format::kF32;
   std::vector<int64_t> shape;  ///< outermost first, as PyTorch prints it: [out, in]; GGUF stores the reverse
   std::span<const std::byte> bytes;  ///< contiguous, last dimension fastest; may be unaligned
+  bool packed = false;               ///< bytes are panels instead, see file/packed_file.h
 
   int64_t elements() const;
   int64_t row_length() const { return shape.empty() ? 1 : shape.back(); }
@@ -59,7 +60,7 @@ class ModelFile {
   std::span<const std::byte> read(const Tensor& tensor, size_t offset, size_t size,
                                   std::vector<std::byte>& buffer) const;
 
-  /// The values of a tensor as float32, decoded by the scalar code of quant.
+  /// The values of a tensor as float32, decoded by the scalar code of quant. Error for a packed one.
   std::vector<float> decoded(const Tensor& tensor) const;
 
   /// Gives the pages of a tensor, or of a part of one, back after they have been packed or decoded.

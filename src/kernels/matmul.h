@@ -38,6 +38,12 @@ class PackedMatrix {
   /// and up).
   static PackedMatrix pack_together(const ModelFile& file, std::span<const Tensor* const> tensors);
 
+  /// A matrix from memory that holds panels already, one run of whole panels a tensor, in their order. Runs
+  /// that lie next to each other on a 64-byte boundary are used where they are, and must outlive the matrix;
+  /// others are copied.
+  static PackedMatrix map(Format format, int64_t n, int64_t k,
+                          std::span<const std::span<const std::byte>> panels);
+
   int64_t n() const;
   int64_t k() const;
   Format format() const;

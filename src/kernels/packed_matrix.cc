@@ -40,7 +40,7 @@ void pack_and_release(PackedMatrix::Data& data, int64_t first_row, const Tensor&
   }
 }
 
-std::unique_ptr<PackedMatrix::Data> new_matrix(Format format, int64_t n, int64_t k) {
+std::unique_ptr<PackedMatrix::Data> sized_matrix(Format format, int64_t n, int64_t k) {
   if (n <= 0 || k <= 0) fail("a matrix of {} x {} has no weights to multiply with", n, k);
   auto data = std::make_unique<PackedMatrix::Data>();
   data->layout = panel_layout(format);
@@ -50,6 +50,11 @@ std::unique_ptr<PackedMatrix::Data> new_matrix(Format format, int64_t n, int64_t
   if (data->panel_count() > INT64_MAX / panel_bytes)
     fail("a matrix of {} x {} is larger than any memory", n, k);
   data->bytes = static_cast<size_t>(data->panel_count() * panel_bytes);
+  return data;
+}
+
+std::unique_ptr<PackedMatrix::Data> new_matrix(Format format, int64_t n, int64_t k) {
+  auto data = sized_matrix(format, n, k);
   data->panels = allocate_in_huge_pages(data->bytes);
   return data;
 }
@@ -110,6 +115,31 @@ PackedMatrix PackedMatrix::pack_together(const ModelFile& file, std::span<const 
   for (const Tensor* tensor : tensors) rows.insert(rows.end(), tensor->bytes.begin(), tensor->bytes.end());
   pack_rows(*matrix.data_, 0, n, rows.data());
   for (const Tensor* tensor : tensors) file.release(tensor->bytes);
+  return matrix;
+}
+
+PackedMatrix PackedMatrix::map(Format format, int64_t n, int64_t k,
+                               std::span<const std::span<const std::byte>> panels) {
+  PackedMatrix matrix;
+  matrix.data_ = sized_matrix(format, n, k);
+  size_t bytes = 0;
+  bool in_place = !panels.empty() && reinterpret_cast<uintptr_t>(panels.front().data()) % 64 == 0;
+  for (const auto& run : panels) {
+    in_place = in_place && run.data() == panels.front().data() + bytes;
+    bytes += run.size();
+  }
+  if (bytes != matrix.data_->bytes) {
+    fail("panels of {} bytes cannot be {} x {} weights of {}, which take {}; the file is damaged", bytes, n,
+         k, info(format).name, matrix.data_->bytes);
+  }
+  if (in_place) {
+    // Kernels only read panels; the pointer is to mutable bytes for the sake of packing.
+    matrix.data_->panels = {std::shared_ptr<void>(), const_cast<std::byte*>(panels.front().data())};
+    return matrix;
+  }
+  matrix.data_->panels = allocate_in_huge_pages(bytes);
+  std::byte* to = matrix.data_->panels.get();
+  for (const auto& run : panels) to = std::ranges::copy(run, to).out;
   return matrix;
 }
 

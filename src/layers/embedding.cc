@@ -4,11 +4,29 @@
 
 #include "base/operation_times.h"
 #include "base/threads.h"
+#include "tensor/panels.h"
 
 namespace wattle {
 
 TokenEmbedding::TokenEmbedding(Weights& weights, const std::string& name, int64_t width)
     : file_(&weights.file()), table_(weights.table(name, weights.file().need(name).rows(), width)) {}
+
+void TokenEmbedding::read_row(int32_t id, std::span<float> values) const {
+  thread_local std::vector<std::byte> read, rows;
+  const size_t stride = row_bytes(table_.format, values.size());
+  if (!table_.packed) {
+    decode(table_.format, file_->read(table_, static_cast<size_t>(id) * stride, stride, read), values);
+    return;
+  }
+  const auto in_panel = static_cast<size_t>(id % PanelLayout::kRows);
+  const size_t panel_bytes = stride * PanelLayout::kRows;
+  const auto panel =
+      file_->read(table_, static_cast<size_t>(id / PanelLayout::kRows) * panel_bytes, panel_bytes, read);
+  rows.resize(panel_bytes);
+  unpack_panel(panel_layout(table_.format), table_.row_length(), panel.data(), PanelLayout::kRows,
+               rows.data());
+  decode(table_.format, std::span(rows).subspan(in_panel * stride, stride), values);
+}
 
 void TokenEmbedding::operator()(std::span<const int32_t> ids, float scale, MatrixView out, Work& work) const {
   const TimedOperation timed(Operation::kEmbedding);
@@ -16,15 +34,12 @@ void TokenEmbedding::operator()(std::span<const int32_t> ids, float scale, Matri
     if (id < 0 || id >= tokens())
       fail("token {}: the model's vocabulary has {}; the tokenizer belongs to another model", id, tokens());
   }
-  const size_t stride = row_bytes(table_.format, static_cast<size_t>(table_.row_length()));
   std::string error;
 #pragma omp parallel for num_threads(threads()) if (ids.size() > 16)
   for (size_t i = 0; i < ids.size(); ++i) {
-    thread_local std::vector<std::byte> buffer;
     const auto values = out.row(static_cast<int64_t>(i));
     try {
-      decode(table_.format, file_->read(table_, static_cast<size_t>(ids[i]) * stride, stride, buffer),
-             values);
+      read_row(ids[i], values);
     } catch (const Error& failure) {
 #pragma omp critical
       error = failure.what();
@@ -33,7 +48,8 @@ void TokenEmbedding::operator()(std::span<const int32_t> ids, float scale, Matri
     for (float& value : values) value *= scale;
   }
   if (!error.empty()) throw Error(error);
-  work.weight_bytes += static_cast<double>(stride * ids.size());
+  work.weight_bytes +=
+      static_cast<double>(ids.size() * row_bytes(table_.format, static_cast<size_t>(table_.row_length())));
   work.activation_bytes += static_cast<double>(ids.size()) * static_cast<double>(out.columns) * sizeof(float);
 }
 

@@ -27,6 +27,8 @@ class TokenEmbedding {
   void operator()(std::span<const int32_t> ids, float scale, MatrixView out, Work& work) const;
 
  private:
+  void read_row(int32_t id, std::span<float> values) const;
+
   const ModelFile* file_ = nullptr;
   Tensor table_;
 };

@@ -42,7 +42,8 @@ Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inpu
   };
   for (const LinearPart& part : parts) {
     const Tensor& tensor = weights.need(part.name + ".weight", {part.outputs, inputs});
-    if (!run.empty() && run.back()->format != tensor.format) pack_run();
+    if (!run.empty() && (run.back()->format != tensor.format || run.back()->packed != tensor.packed))
+      pack_run();
     run.push_back(&tensor);
     names_.push_back(tensor.name);
     if (weights.has(part.name + ".bias")) {

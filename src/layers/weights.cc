@@ -2,6 +2,9 @@
 
 #include <wattle/error.h>
 
+#include "file/packed_file.h"
+#include "tensor/panels.h"
+
 namespace wattle {
 
 const Tensor& Weights::need(const std::string& name, std::initializer_list<int64_t> shape) const {
@@ -23,6 +26,8 @@ PackedMatrix Weights::pack(std::span<const Tensor* const> tensors) {
       rows += tensor->rows();
     }
     packed = PackedMatrix::pack(tensors.front()->format, rows, tensors.front()->row_length(), bytes);
+  } else if (tensors.front()->packed) {
+    packed = map(tensors);
   } else if (tensors.size() == 1) {
     packed = PackedMatrix::pack(file_, *tensors.front());
   } else {
@@ -35,9 +40,38 @@ PackedMatrix Weights::pack(std::span<const Tensor* const> tensors) {
   return packed;
 }
 
+void Weights::check_panels(const Tensor& tensor) const {
+  const auto version = file_.metadata().integer(kPackedVersion);
+  if (version != kPanelVersion ||
+      !packs_in_place(panel_layout(tensor.format), tensor.rows(), tensor.row_length())) {
+    fail("{}: was packed by another version of this program; pack it again with `wattle convert --packed`",
+         file_.path().string());
+  }
+}
+
+PackedMatrix Weights::map(std::span<const Tensor* const> tensors) {
+  std::vector<std::span<const std::byte>> panels;
+  int64_t rows = 0;
+  for (const Tensor* tensor : tensors) {
+    check_panels(*tensor);
+    panels.push_back(tensor->bytes);
+    rows += tensor->rows();
+  }
+  return PackedMatrix::map(tensors.front()->format, rows, tensors.front()->row_length(), panels);
+}
+
 void Weights::decode_into(const Tensor& tensor, std::span<float> values) {
   if (generate_) {
     decode(tensor.format, generate_(tensor), values);
+  } else if (tensor.packed) {
+    check_panels(tensor);
+    std::vector<std::byte> rows(tensor.bytes.size());
+    const PanelLayout layout = panel_layout(tensor.format);
+    const auto panel = static_cast<size_t>(layout.panel_bytes(tensor.row_length()));
+    for (size_t at = 0; at < rows.size(); at += panel)
+      unpack_panel(layout, tensor.row_length(), tensor.bytes.data() + at, PanelLayout::kRows,
+                   rows.data() + at);
+    decode(tensor.format, rows, values);
   } else {
     decode(tensor.format, tensor.bytes, values);
     file_.release(tensor.bytes);
@@ -61,6 +95,7 @@ Matrix Weights::values(const std::string& name, int64_t rows, int64_t columns) {
 
 Tensor Weights::table(const std::string& name, int64_t rows, int64_t columns) {
   Tensor tensor = need(name, {rows, columns});
+  if (tensor.packed) check_panels(tensor);
   if (generate_) {
     tables_.push_back(generate_(tensor));
     tensor.bytes = tables_.back();

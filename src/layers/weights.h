@@ -33,7 +33,8 @@ class Weights {
   bool has(std::string_view name) const { return file_.find(name) != nullptr; }
   const Tensor& need(const std::string& name, std::initializer_list<int64_t> shape) const;
 
-  /// Tensors [n, k] of one k and one format as one matrix.
+  /// Tensors [n, k] of one k and one format, all packed in the file or none, as one matrix. What is packed
+  /// stays in the mapping.
   PackedMatrix pack(std::span<const Tensor* const> tensors);
   /// A vector (norm, bias) as floats.
   std::vector<float> vector(const std::string& name, int64_t length);
@@ -60,6 +61,8 @@ class Weights {
   std::optional<Activations> activations_;
   void decode_into(const Tensor& tensor, std::span<float> values);
   void count(const Tensor& tensor, size_t bytes);
+  void check_panels(const Tensor& packed) const;
+  PackedMatrix map(std::span<const Tensor* const> packed);
 
   Generate generate_;
   ObserveInput observe_;

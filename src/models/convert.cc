@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include <fmt/ranges.h>
@@ -13,6 +14,8 @@
 
 #include "base/threads.h"
 #include "file/gguf_writer.h"
+#include "file/packed_file.h"
+#include "tensor/panels.h"
 
 namespace wattle {
 namespace {
@@ -75,9 +78,7 @@ std::string history(const ModelFile& file) {
   return before.empty() ? precision_name(file) : before + ", " + precision_name(file);
 }
 
-Metadata metadata_for(const ModelFile& file, Format wanted, const Conversion& conversion,
-                      const ConvertOptions& options) {
-  Metadata metadata = file.metadata();
+void set_format(Metadata& metadata, Format wanted) {
   const auto type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes),
                                  [&](const FileType& known) { return known.format == wanted; });
   metadata.set(std::string(kFileTypeKey), Value::of(type->id));
@@ -86,6 +87,12 @@ Metadata metadata_for(const ModelFile& file, Format wanted, const Conversion& co
   } else {
     metadata.erase("general.quantization_version");
   }
+}
+
+Metadata metadata_for(const ModelFile& file, std::optional<Format> wanted, const Conversion& conversion,
+                      const ConvertOptions& options) {
+  Metadata metadata = file.metadata();
+  if (wanted) set_format(metadata, *wanted);
   if (!conversion.converted_from.empty()) {
     metadata.set(std::string(kConvertedFromKey), Value::of(conversion.converted_from));
   }
@@ -130,11 +137,58 @@ std::vector<std::byte> encoded(const ModelFile& file, const Tensor& tensor, Form
   return bytes;
 }
 
-void check_target(const ModelFile& file, const std::filesystem::path& path, Format wanted) {
-  if (std::find(kWritten.begin(), kWritten.end(), wanted) == kWritten.end()) {
+/// The order in which a family packs the matrices of a layer together, so that those lie next to each other
+/// in a packed file; others stay where they are.
+void order_for_packing(std::vector<const Tensor*>& tensors) {
+  constexpr std::string_view kTogether[] = {".attn_q.weight", ".attn_k.weight", ".attn_v.weight",
+                                            ".ffn_gate.weight", ".ffn_up.weight"};
+  std::vector<size_t> places;
+  std::vector<std::tuple<std::string, size_t, const Tensor*>> found;  // layer, rank, tensor
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    for (size_t rank = 0; rank < std::size(kTogether); ++rank) {
+      const std::string& name = tensors[i]->name;
+      if (!name.ends_with(kTogether[rank])) continue;
+      places.push_back(i);
+      found.emplace_back(name.substr(0, name.size() - kTogether[rank].size()), rank, tensors[i]);
+    }
+  }
+  std::ranges::sort(found);
+  const std::vector<const Tensor*> all = tensors;
+  tensors.clear();
+  for (const auto& [layer, rank, tensor] : found) tensors.push_back(tensor);
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!std::ranges::binary_search(places, i)) tensors.push_back(all[i]);
+  }
+}
+
+/// [rows, k] of `format`, as panels.
+std::vector<std::byte> panels_of(const std::vector<std::byte>& rows, Format format, int64_t k) {
+  const PanelLayout layout = panel_layout(format);
+  const auto panel_bytes = static_cast<size_t>(layout.panel_bytes(k));
+  std::vector<std::byte> panels(rows.size());
+#pragma omp parallel for num_threads(threads())
+  for (size_t at = 0; at < rows.size(); at += panel_bytes)
+    pack_panel(layout, k, rows.data() + at, PanelLayout::kRows, panels.data() + at);
+  return panels;
+}
+
+void mark_packed(Metadata& metadata, std::vector<std::string> names) {
+  metadata.set(std::string(kPackedTrueArchitecture), Value::of(metadata.need_text("general.architecture")));
+  metadata.set("general.architecture", Value::of(std::string(kPackedArchitecture)));
+  metadata.set("general.alignment", Value::of(int64_t{64}));
+  metadata.set(std::string(kPackedVersion), Value::of(int64_t{kPanelVersion}));
+  metadata.set(std::string(kPackedTensors), Value::of(std::move(names)));
+}
+
+void check_target(const ModelFile& file, const std::filesystem::path& path, std::optional<Format> wanted) {
+  if (file.metadata().find(kPackedTensors) != nullptr) {
+    fail("{}: is packed for running and cannot be converted; convert the file that it was made from",
+         file.path().string());
+  }
+  if (wanted && std::find(kWritten.begin(), kWritten.end(), *wanted) == kWritten.end()) {
     std::vector<std::string_view> names;
     for (const Format format : kWritten) names.push_back(info(format).name);
-    fail("{}: is not a format to convert to; choose one of {}", info(wanted).name, fmt::join(names, ", "));
+    fail("{}: is not a format to convert to; choose one of {}", info(*wanted).name, fmt::join(names, ", "));
   }
   std::error_code ignored;
   if (std::filesystem::equivalent(file.path(), path, ignored)) {
@@ -165,26 +219,37 @@ std::string precision_name(const ModelFile& file) {
   return std::string(info(main_format(file)).name);
 }
 
-Conversion convert(const ModelFile& file, const std::filesystem::path& path, Format wanted,
+Conversion convert(const ModelFile& file, const std::filesystem::path& path, std::optional<Format> wanted,
                    const ConvertOptions& options) {
   check_target(file, path, wanted);
   Conversion conversion;
-  conversion.converted_from = history(file);
+  conversion.converted_from = wanted ? history(file) : file.metadata().text(kConvertedFromKey).value_or("");
+  std::vector<const Tensor*> order;
+  for (const Tensor& tensor : file.tensors()) order.push_back(&tensor);
+  if (options.packed) order_for_packing(order);
   std::vector<TensorToWrite> tensors;
+  std::vector<std::string> packed;
   int64_t weights = 0;
-  for (const Tensor& tensor : file.tensors()) {
-    const Format to = format_for(tensor, wanted);
-    const auto row = static_cast<size_t>(tensor.row_length());
-    conversion.tensors.push_back(
-        {tensor.name, tensor.format, to, tensor.elements(), takes_wanted(tensor) && to != wanted});
-    conversion.tensor_bytes += static_cast<size_t>(tensor.rows()) * row_bytes(to, row);
-    weights += tensor.elements();
-    tensors.push_back({tensor.name, to, tensor.shape,
-                       [&file, &tensor, to, &options] { return encoded(file, tensor, to, options); }});
+  for (const Tensor* tensor : order) {
+    const Format to = wanted ? format_for(*tensor, *wanted) : tensor->format;
+    const int64_t row = tensor->row_length();
+    const bool in_panels =
+        options.packed && takes_wanted(*tensor) && packs_in_place(panel_layout(to), tensor->rows(), row);
+    if (in_panels) packed.push_back(tensor->name);
+    conversion.tensors.push_back({tensor->name, tensor->format, to, tensor->elements(),
+                                  wanted && takes_wanted(*tensor) && to != *wanted});
+    conversion.tensor_bytes += static_cast<size_t>(tensor->rows()) * row_bytes(to, static_cast<size_t>(row));
+    weights += tensor->elements();
+    tensors.push_back({tensor->name, to, tensor->shape, [&file, tensor, to, row, in_panels, &options] {
+                         auto bytes = encoded(file, *tensor, to, options);
+                         return in_panels ? panels_of(bytes, to, row) : bytes;
+                       }});
   }
   conversion.bits_per_weight =
       weights == 0 ? 0 : 8.0 * static_cast<double>(conversion.tensor_bytes) / static_cast<double>(weights);
-  write_gguf(path, metadata_for(file, wanted, conversion, options), tensors, options.progress);
+  Metadata metadata = metadata_for(file, wanted, conversion, options);
+  if (options.packed) mark_packed(metadata, std::move(packed));
+  write_gguf(path, metadata, tensors, options.progress);
   return conversion;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ using ImportanceOf = std::function<std::span<const float>(const Tensor&)>;
 
 struct ConvertOptions {
   ImportanceOf importance;  ///< from a calibration text; empty: every weight counts alike
+  bool packed = false;      ///< matrices as the kernels stream them (file/packed_file.h)
   std::string calibration;  ///< name of that text, kept in the file as wattle.calibration
   std::function<void(size_t done, size_t total)> progress;  ///< bytes written
 };
@@ -54,9 +56,10 @@ std::string precision_name(const ModelFile& file);
 /// Writes `file` as GGUF at `path`, tensor by tensor by all threads, giving the source's pages back. A tensor
 /// that has its format already is copied, not encoded again. Sets general.file_type,
 /// general.quantization_version and, where the source was quantised, wattle.converted_from. The same bytes
-/// for any number of threads. Throws Error for a format that is not written, a NaN or infinite weight (naming
-/// the tensor), or when `path` is the source itself or cannot be written.
-Conversion convert(const ModelFile& file, const std::filesystem::path& path, Format wanted,
+/// for any number of threads. Without `wanted` every tensor keeps its format. Throws Error for a format that
+/// is not written, a NaN or infinite weight (naming the tensor), a packed source, or when `path` is the
+/// source itself or cannot be written.
+Conversion convert(const ModelFile& file, const std::filesystem::path& path, std::optional<Format> wanted,
                    const ConvertOptions& options = {});
 
 }  // namespace wattle

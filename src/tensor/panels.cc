@@ -136,6 +136,12 @@ void pack_panel(const PanelLayout& layout, int64_t k, const std::byte* first_row
   }
 }
 
+bool packs_in_place(const PanelLayout& layout, int64_t rows, int64_t k) {
+  return rows % PanelLayout::kRows == 0 &&
+         layout.panel_bytes(k) ==
+             PanelLayout::kRows * static_cast<int64_t>(row_bytes(layout.format, static_cast<size_t>(k)));
+}
+
 void unpack_panel(const PanelLayout& layout, int64_t k, const std::byte* panel, int64_t rows,
                   std::byte* first_row) {
   const int64_t blocks = layout.blocks(k);

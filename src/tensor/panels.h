@@ -35,6 +35,14 @@ struct PanelLayout {
   int64_t panel_bytes(int64_t k) const { return heads_bytes(k) + blocks(k) * body_bytes(); }
 };
 
+/// The order of bytes within panels. Packed files carry it (file/packed_file.h): raise it with every change
+/// of the order.
+inline constexpr int kPanelVersion = 1;
+
+/// Whether [rows, k] takes as many bytes in panels as in rows, so that a file can hold the one in place of
+/// the other.
+bool packs_in_place(const PanelLayout& layout, int64_t rows, int64_t k);
+
 /// Throws Error for formats that are no weights (integers, F64).
 PanelLayout panel_layout(Format format);
 
