@@ -62,8 +62,8 @@ void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
                       data.minus_half_sum.data() + at * 2});
 }
 
-/// Values under which a team costs more than it gives (about 10 microseconds of one core).
-constexpr int64_t kSmall = 32768;
+/// Values under which a team costs more than it gives (about a microsecond of one core).
+constexpr int64_t kSmall = 2048;
 
 }  // namespace
 
