@@ -28,6 +28,13 @@ int8_t quantise(float value, float inverse) {
   return static_cast<int8_t>(std::clamp(std::nearbyintf(value * inverse), -127.0f, 127.0f));
 }
 
+constexpr int64_t kStep = 64;  ///< values of a key that are converted at once
+
+void halves_from_floats(const float* from, int64_t count, uint16_t* to) {
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) to[i] = half_from_float(from[i]);
+}
+
 void store_key_q8(const float* key, int64_t head_dim, int64_t column, std::byte* block) {
   auto* quants = reinterpret_cast<int8_t*>(block);
   auto* scales = reinterpret_cast<uint16_t*>(block + head_dim * kKeyBlock);
@@ -109,8 +116,13 @@ void KeyValueCache::store(int64_t layer, int64_t head, int64_t position, const f
   } else if (shape_.format == Format::kF16) {
     auto* key_column = reinterpret_cast<uint16_t*>(block) + column;
     auto* value_row = reinterpret_cast<uint16_t*>(row);
-    for (int64_t i = 0; i < n; ++i) key_column[i * kKeyBlock] = half_from_float(key[i]);
-    for (int64_t i = 0; i < n; ++i) value_row[i] = half_from_float(value[i]);
+    halves_from_floats(value, n, value_row);
+    uint16_t halves[kStep];
+    for (int64_t begin = 0; begin < n; begin += kStep) {
+      const int64_t count = std::min(kStep, n - begin);
+      halves_from_floats(key + begin, count, halves);
+      for (int64_t i = 0; i < count; ++i) key_column[(begin + i) * kKeyBlock] = halves[i];
+    }
   } else {
     auto* key_column = reinterpret_cast<float*>(block) + column;
     for (int64_t i = 0; i < n; ++i) key_column[i * kKeyBlock] = key[i];

@@ -34,12 +34,22 @@ void Rope::rotate(int64_t row, float* head) const {
   const int64_t half = dimensions_ / 2;
   const float* cosine = cosines_.data() + row * half;
   const float* sine = sines_.data() + row * half;
-  const int64_t step = pairs_ == RopePairs::kHalves ? 1 : 2;
-  const int64_t partner = pairs_ == RopePairs::kHalves ? half : 1;
-  for (int64_t i = 0; i < half; ++i) {
-    const float x = head[i * step], y = head[i * step + partner];
-    head[i * step] = x * cosine[i] - y * sine[i];
-    head[i * step + partner] = y * cosine[i] + x * sine[i];
+  // The two are written out because only fixed steps become vectors.
+  if (pairs_ == RopePairs::kHalves) {
+    float* second = head + half;
+#pragma omp simd
+    for (int64_t i = 0; i < half; ++i) {
+      const float x = head[i], y = second[i];
+      head[i] = x * cosine[i] - y * sine[i];
+      second[i] = y * cosine[i] + x * sine[i];
+    }
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < half; ++i) {
+      const float x = head[2 * i], y = head[2 * i + 1];
+      head[2 * i] = x * cosine[i] - y * sine[i];
+      head[2 * i + 1] = y * cosine[i] + x * sine[i];
+    }
   }
 }
 

@@ -22,19 +22,19 @@ constexpr float float_from_half(uint16_t half) {
 constexpr uint16_t half_from_float(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t sign = bits >> 16 & 0x8000u;
-  const uint32_t magnitude = bits & 0x7FFFFFFFu;
-  uint32_t half = 0;
-  if (magnitude > 0x7F800000u) {
-    half = 0x7E00u;
-  } else if (magnitude >= 0x477FF000u) {  // 65520 and above round to infinity
-    half = 0x7C00u;
-  } else if (magnitude < 0x38800000u) {
-    // Below 2^-14 the result is subnormal: adding 0.5 puts its last bit at float's last bit, which rounds to
-    // even.
-    half = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3F000000u;
-  } else {
-    half = (magnitude - 0x38000000u + 0xFFFu + (magnitude >> 13 & 1u)) >> 13;
-  }
+  const auto magnitude = static_cast<int32_t>(bits & 0x7FFFFFFFu);
+  // All cases are computed and one is chosen, by masks, so that loops over it become vectors. Below 2^-14 the
+  // result is subnormal: adding 0.5 puts its last bit at float's last bit, which rounds to even.
+  const uint32_t subnormal = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3F000000u;
+  const uint32_t normal = (static_cast<uint32_t>(magnitude) - 0x38000000u + 0xFFFu +
+                           (static_cast<uint32_t>(magnitude) >> 13 & 1u)) >>
+                          13;
+  const uint32_t is_small = -static_cast<uint32_t>(magnitude < 0x38800000);
+  uint32_t half = (subnormal & is_small) | (normal & ~is_small);
+  const uint32_t is_large =
+      -static_cast<uint32_t>(magnitude >= 0x477FF000);  // 65520 and above round to infinity
+  const uint32_t is_nan = -static_cast<uint32_t>(magnitude > 0x7F800000);
+  half = (half & ~is_large) | (0x7C00u & is_large) | (0x200u & is_nan);
   return static_cast<uint16_t>(sign | half);
 }
 
