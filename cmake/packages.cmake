@@ -26,3 +26,5 @@ wattle_plain_library(liblinear linear.h linear)
 find_library(xgboost_LIBRARY xgboost REQUIRED)
 find_path(xgboost_INCLUDE xgboost/c_api.h REQUIRED)
 wattle_plain_library(cpp-httplib httplib.h cpp-httplib)
+# The library is built with TLS, which changes the layout of the header's classes.
+target_compile_definitions(cpp-httplib INTERFACE CPPHTTPLIB_OPENSSL_SUPPORT)

@@ -9,6 +9,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 #include <wattle/error.h>
@@ -44,6 +45,17 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {
   return 2;
 }
 
+/// Arguments for CLI11, last one first. It takes a "--" for the end of `--json [FILE]` and would read what
+/// follows it as options of `wattle meter`; a second one keeps the measured program's arguments apart.
+std::vector<std::string> arguments_of(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto mark = std::find(arguments.begin(), arguments.end(), "--");
+  if (mark != arguments.end() && std::find(arguments.begin(), mark, "meter") != mark)
+    arguments.insert(mark, "--");
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Wattle: which model, at which precision, does the job well enough for the fewest joules"};
   app.name("wattle");
@@ -64,7 +76,7 @@ int run(int argc, char** argv) {
   });
   for (const AddVerb add : kVerbs) add(app, options);
   try {
-    app.parse(argc, argv);
+    app.parse(arguments_of(argc, argv));
   } catch (const CLI::ParseError& error) {
     return end_of_parsing(app, error);
   }

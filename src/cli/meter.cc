@@ -153,6 +153,18 @@ void measure_idle(MachineMeter& meter, const MeasureOptions& options, Energy& id
     idle = meter.measure_idle(options.idle_seconds);
 }
 
+/// An invalid window is no measurement. Its figures are written all the same, marked as they are.
+void refuse_invalid(const MeterReport& report) {
+  for (const Measurement& measurement : report.measurements) {
+    for (const CommandRun& run : measurement.runs) {
+      if (!run.energy.invalid.empty())
+        throw Error(fmt::format("--require measured: {}: invalid window: {}", measurement.command.text(),
+                                run.energy.invalid),
+                    3);
+    }
+  }
+}
+
 void measure_all(MachineMeter& meter, const MeterFlags& flags, std::vector<Command> commands, bool quiet) {
   MeterReport report;
   report.notice = meter.notice();
@@ -170,6 +182,9 @@ void measure_all(MachineMeter& meter, const MeterFlags& flags, std::vector<Comma
       report.measurements.push_back(measure_command(meter, command, options));
   }
   measure_idle(meter, options, report.idle_after);
+  for (const Energy* idle : {&report.idle_before, &report.idle_after}) {
+    if (!idle->invalid.empty()) report.warnings.push_back("idle could not be measured: " + idle->invalid);
+  }
   if (report.idle_before.seconds > 0 && report.idle_after.seconds > 0) {
     const double before = report.idle_before.joules / report.idle_before.seconds;
     const double after = report.idle_after.joules / report.idle_after.seconds;
@@ -195,6 +210,7 @@ void measure_all(MachineMeter& meter, const MeterFlags& flags, std::vector<Comma
   if (!quiet) {
     for (const std::string& warning : report.warnings) fmt::print(stderr, "wattle: warning: {}\n", warning);
   }
+  if (flags.meter.require_measured) refuse_invalid(report);
 }
 
 void run_meter(MeterFlags flags, bool quiet) {

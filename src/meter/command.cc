@@ -14,6 +14,7 @@
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
+#include "meter/helper_process.h"
 #include "meter/statistics.h"
 
 namespace wattle {
@@ -79,19 +80,12 @@ Ended wait_for(pid_t child) {
   return {status, busy_of(usage)};
 }
 
-/// Grandchildren whose parent ended come to this process when it is their reaper; those that ended are taken
-/// in.
-int processes_left_behind(double& busy_seconds) {
-  int left = 0;
+/// Grandchildren whose parent ended come to this process, which is their reaper; those that ended are taken
+/// in. Returns whether some still run.
+bool processes_left_behind(double& busy_seconds) {
   while (true) {
-    rusage usage{};
-    const pid_t ended = ::wait4(-1, nullptr, WNOHANG, &usage);
-    if (ended > 0) {
-      busy_seconds += busy_of(usage);
-      continue;
-    }
-    left = ended == 0 ? 1 : 0;
-    return left;
+    const Reaped reaped = reap_other_child(busy_seconds);
+    if (reaped != Reaped::kOne) return reaped == Reaped::kRunning;
   }
 }
 
@@ -135,7 +129,7 @@ CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, 
     run.repetitions = i + 1;
     run.problem = describe(ended.status, false);
   }
-  left_behind = processes_left_behind(run.busy_seconds) > 0;
+  left_behind = processes_left_behind(run.busy_seconds);
   run.energy = divided(meter.end_foreign(begin, run.busy_seconds), run.repetitions);
   run.busy_seconds /= run.repetitions;
   if (run.problem.empty()) run.problem = describe(run.status, left_behind);

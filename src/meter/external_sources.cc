@@ -1,12 +1,7 @@
 // Meters outside the machine: a file or a command that tells a number with its unit, and smart plugs over
 // HTTP.
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <cctype>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <map>
@@ -16,14 +11,16 @@
 #include <wattle/error.h>
 #include <nlohmann/json.hpp>
 
+#include "meter/helper_process.h"
 #include "meter/source.h"
 
 namespace wattle {
 namespace {
 
 constexpr double kExternalAccuracy = 0.02;  // class 2 of IEC 62053-21; plugs state 1-2 %
-constexpr int kTimeoutMilliseconds = 2000;
-constexpr size_t kLongestAnswer = 4096;
+constexpr double kTimeoutSeconds = 2;
+constexpr size_t kLongestPage = 65536;
+constexpr double kMostJoules = 1e13;  // fits the 64 bits of a microjoule counter
 
 struct Unit {
   bool energy;
@@ -57,6 +54,19 @@ Figure parse_figure(const std::string& text) {
   return figure;
 }
 
+/// What a meter outside said, or why it said nothing: "gives no answer".
+struct Said {
+  std::optional<std::string> text;
+  std::string problem;
+};
+
+/// "<html>\n<bo..." on one line, short.
+std::string excerpt(const std::string& text) {
+  std::string line;
+  for (const char c : text.substr(0, 40)) line += std::isprint(static_cast<unsigned char>(c)) ? c : ' ';
+  return line;
+}
+
 /// A source of one channel whose figure comes as text from somewhere.
 class TextSource : public Source {
  public:
@@ -64,20 +74,29 @@ class TextSource : public Source {
   std::string name() const override { return name_; }
   const std::vector<Channel>& channels() const override { return channels_; }
   std::vector<Reading> read() override {
-    const std::optional<std::string> text = fetch();
-    if (!text) return {Reading{}};
-    const Figure figure = parse_figure(*text);
-    if (!std::isfinite(figure.number) || figure.number < 0) return {Reading{}};
-    if (!unit_.energy) return {Reading{true, 0, figure.number * unit_.factor}};
-    return {Reading{true, static_cast<uint64_t>(figure.number * unit_.factor * 1e6), 0}};
+    Said said = fetch();
+    if (!said.text) return {{false, 0, 0, std::move(said.problem)}};
+    const auto refused = [&](const char* why) {
+      return std::vector<Reading>{{false, 0, 0, fmt::format("says \"{}\", {}", excerpt(*said.text), why)}};
+    };
+    const Figure figure = parse_figure(*said.text);
+    if (!std::isfinite(figure.number)) return refused("which is no number");
+    if (figure.number < 0) return refused("which is below zero");
+    const auto stated = unit_name_.empty() ? kUnits.find(figure.unit) : kUnits.find(unit_name_);
+    if (stated == kUnits.end() || stated->second.energy != unit_.energy)
+      return refused("which is in another unit");
+    const double number = figure.number * stated->second.factor;
+    if (!unit_.energy) return {{true, 0, number}};
+    if (number > kMostJoules) return refused("which is more than any counter holds");
+    return {{true, static_cast<uint64_t>(number * 1e6), 0}};
   }
   /// Learns the unit from a first answer; Error when there is none.
   void settle() {
-    const std::optional<std::string> text = fetch();
-    if (!text) fail("--source {}: gives no answer; check that it can be read or run", name_);
-    const Figure figure = parse_figure(*text);
+    const Said said = fetch();
+    if (!said.text) fail("--source {}: {}; check it by hand", name_, said.problem);
+    const Figure figure = parse_figure(*said.text);
     if (!std::isfinite(figure.number))
-      fail("--source {}: says \"{}\", which is no number", name_, text->substr(0, 40));
+      fail("--source {}: says \"{}\", which is no number", name_, excerpt(*said.text));
     const std::string unit = unit_name_.empty() ? figure.unit : unit_name_;
     const auto known = kUnits.find(unit);
     if (known == kUnits.end()) {
@@ -96,7 +115,7 @@ class TextSource : public Source {
   }
 
  protected:
-  virtual std::optional<std::string> fetch() = 0;
+  virtual Said fetch() = 0;
 
  private:
   std::string name_, unit_name_;
@@ -110,49 +129,12 @@ class FileSource : public TextSource {
       : TextSource("file:" + path, unit), machine_(machine), path_(path) {}
 
  protected:
-  std::optional<std::string> fetch() override { return machine_.read(path_); }
+  Said fetch() override { return {machine_.read(path_), "could not be read"}; }
 
  private:
   Machine& machine_;
   std::string path_;
 };
-
-/// Output of a shell command; nullopt when it fails, hangs over two seconds or cannot be started.
-std::optional<std::string> output_of(const std::string& command) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::setpgid(0, 0);
-    ::dup2(ends[1], STDOUT_FILENO);
-    ::execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
-    ::_exit(127);
-  }
-  ::close(ends[1]);
-  std::string text;
-  bool whole = false;
-  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kTimeoutMilliseconds);
-  while (child > 0 && text.size() < kLongestAnswer) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    pollfd waiting{ends[0], POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) <= 0) break;
-    char block[512];
-    const ssize_t size = ::read(ends[0], block, sizeof block);
-    if (size <= 0) {
-      whole = size == 0;
-      break;
-    }
-    text.append(block, static_cast<size_t>(size));
-  }
-  ::close(ends[0]);
-  if (child <= 0) return std::nullopt;
-  if (!whole) ::kill(-child, SIGKILL);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (!whole || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
-  return text;
-}
 
 class ExecSource : public TextSource {
  public:
@@ -161,7 +143,10 @@ class ExecSource : public TextSource {
   double shortest_period() const override { return 0.5; }
 
  protected:
-  std::optional<std::string> fetch() override { return output_of(command_); }
+  Said fetch() override {
+    HelperOutput output = run_helper(command_, kTimeoutSeconds);
+    return {std::move(output.text), std::move(output.problem)};
+  }
 
  private:
   std::string command_;
@@ -175,35 +160,46 @@ class PlugSource : public TextSource {
       : TextSource(kind + ":" + url, "W"),
         kind_(kind),
         client_(url.find("://") == std::string::npos ? "http://" + url : url) {
-    client_.set_connection_timeout(2);
-    client_.set_read_timeout(2);
+    client_.set_connection_timeout(static_cast<time_t>(kTimeoutSeconds));
+    client_.set_read_timeout(static_cast<time_t>(kTimeoutSeconds));
   }
   double shortest_period() const override { return 0.5; }
 
  protected:
-  std::optional<std::string> fetch() override {
-    if (kind_ == "tasmota") {
+  Said fetch() override {
+    if (kind_ == "tasmota")
       return power(get("/cm?cmnd=Status%208"), {"/StatusSNS/ENERGY/Power", "/StatusSNS/ENERGY/Power/0"});
-    }
-    const nlohmann::json answer = get("/rpc/Switch.GetStatus?id=0");
-    return power(answer.is_null() ? get("/meter/0") : answer, {"/apower", "/power"});
+    const Said answer = get("/rpc/Switch.GetStatus?id=0");
+    return power(answer.problem == "answered HTTP 404" ? get("/meter/0") : answer, {"/apower", "/power"});
   }
 
  private:
-  nlohmann::json get(const std::string& path) {
-    const auto answer = client_.Get(path);
-    if (!answer || answer->status != 200) return nullptr;
-    return nlohmann::json::parse(answer->body, nullptr, false);
+  /// The page, read for at most two seconds in all.
+  Said get(const std::string& path) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(kTimeoutSeconds);
+    std::string page;
+    bool late = false, large = false;
+    const auto result = client_.Get(path, [&](const char* data, size_t size) {
+      page.append(data, size);
+      late = std::chrono::steady_clock::now() > until;
+      large = page.size() > kLongestPage;
+      return !late && !large;
+    });
+    if (large) return {{}, fmt::format("answered more than {} bytes", kLongestPage)};
+    if (late) return {{}, fmt::format("took longer than {:.3g} s to answer", kTimeoutSeconds)};
+    if (!result) return {{}, fmt::format("gave no whole answer ({})", httplib::to_string(result.error()))};
+    if (result->status != 200) return {{}, fmt::format("answered HTTP {}", result->status)};
+    return {page, ""};
   }
-  static std::optional<std::string> power(const nlohmann::json& answer,
-                                          const std::vector<std::string>& places) {
-    if (!answer.is_object()) return std::nullopt;
+  static Said power(const Said& page, const std::vector<std::string>& places) {
+    if (!page.text) return page;
+    const nlohmann::json answer = nlohmann::json::parse(*page.text, nullptr, false);
     for (const std::string& place : places) {
       const nlohmann::json::json_pointer pointer(place);
-      if (answer.contains(pointer) && answer[pointer].is_number())
-        return fmt::format("{}", answer[pointer].get<double>());
+      if (answer.is_object() && answer.contains(pointer) && answer[pointer].is_number())
+        return {fmt::format("{}", answer[pointer].get<double>()), ""};
     }
-    return std::nullopt;
+    return {{}, fmt::format("says \"{}\", which holds no power", excerpt(*page.text))};
   }
 
   std::string kind_;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -95,6 +96,14 @@ class RootedMachine : public Machine {
 
   double now() override {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+  double suspended_seconds() override {
+    const auto seconds = [](clockid_t clock) {
+      timespec time{};
+      ::clock_gettime(clock, &time);
+      return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+    };
+    return seconds(CLOCK_BOOTTIME) - seconds(CLOCK_MONOTONIC);
   }
   void sleep(double seconds) override { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
   bool simulated() const override { return !root_.empty(); }

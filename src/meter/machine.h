@@ -37,6 +37,8 @@ class Machine {
   virtual std::vector<std::string> library_paths(const std::string& name) = 0;
 
   virtual double now() = 0;  ///< seconds of a clock that never goes back
+  /// Seconds that the machine has been suspended since its start, in which that clock stood still.
+  virtual double suspended_seconds() = 0;
   virtual void sleep(double seconds) = 0;
   virtual bool simulated() const = 0;  ///< processor time of this process says nothing about it
 

@@ -10,6 +10,9 @@ namespace {
 
 constexpr double kDefaultPeriod = 0.1;  // 10 Hz
 constexpr double kShortestPeriod = 0.01;
+/// A power reading may be held for so long without another; beyond, the power may have been anything.
+constexpr double kLongestHold = 5;
+constexpr double kSuspended = 0.01;
 constexpr size_t kChangesForRefresh = 12;
 
 double median(std::vector<double> values) {
@@ -20,7 +23,10 @@ double median(std::vector<double> values) {
 }  // namespace
 
 Recorder::Recorder(Machine& machine, std::unique_ptr<Source> source)
-    : machine_(machine), source_(std::move(source)), tracks_(source_->channels().size()) {
+    : machine_(machine),
+      source_(std::move(source)),
+      tracks_(source_->channels().size()),
+      suspended_(machine.suspended_seconds()) {
   poll();
 }
 
@@ -30,7 +36,36 @@ void Recorder::poll() {
   const std::vector<Reading> readings = source_->read();
   // Half-way between asking and answering: a plug over HTTP may take its time.
   const double now = (before + machine_.now()) / 2;
+  note_silence(now);
   for (size_t i = 0; i < tracks_.size(); ++i) take(tracks_[i], source_->channels()[i], readings[i], now);
+}
+
+void Recorder::note_gap(double begin, double end, const std::string& reason) {
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    if (tracks_[i].last_read >= 0)
+      tracks_[i].gaps.push_back({begin, end, fmt::format("{} {}", source_->channels()[i].name, reason)});
+  }
+}
+
+/// What happened between two rounds of readings that none of them can show: the machine slept, and its
+/// counters may have done so too or begun anew; or no round came for so long that no power may be held.
+void Recorder::note_silence(double now) {
+  double previous = -1;
+  bool power = false;
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    previous = std::max(previous, tracks_[i].last_read);
+    power |= source_->channels()[i].kind == Channel::Kind::kPower;
+  }
+  const double suspended = machine_.suspended_seconds();
+  if (suspended > suspended_ + kSuspended) {
+    note_gap(
+        previous, now,
+        fmt::format("was not read while the machine was suspended for {:.1f} s", suspended - suspended_));
+  } else if (power && previous >= 0 && now - previous > kLongestHold) {
+    note_gap(previous, now,
+             fmt::format("was not read for {:.1f} s, in which its power is not known", now - previous));
+  }
+  suspended_ = suspended;
 }
 
 double Recorder::mark() {
@@ -43,9 +78,16 @@ double Recorder::mark() {
 
 void Recorder::take(Track& track, const Channel& channel, const Reading& reading, double now) {
   const double previous = track.last_read;
-  if (!reading.ok) {
+  std::string problem = reading.problem.empty() ? "could not be read" : reading.problem;
+  bool ok = reading.ok;
+  if (ok && channel.kind == Channel::Kind::kPower &&
+      !(reading.watts >= 0 && reading.watts <= channel.max_watts)) {
+    ok = false;
+    problem = fmt::format("reads {:.6g} W, which cannot be", reading.watts);
+  }
+  if (!ok) {
     if (track.gaps.empty() || track.gaps.back().end < previous || previous < 0) {
-      track.gaps.push_back({previous < 0 ? now : previous, now, channel.name + " could not be read"});
+      track.gaps.push_back({previous < 0 ? now : previous, now, fmt::format("{} {}", channel.name, problem)});
     }
     track.gaps.back().end = now;
     track.alive = false;
@@ -64,9 +106,6 @@ void Recorder::take(Track& track, const Channel& channel, const Reading& reading
   }
   if (channel.kind == Channel::Kind::kEnergy) {
     count(track, channel, reading, now);
-  } else if (!(reading.watts >= 0) || reading.watts > channel.max_watts) {
-    track.gaps.push_back(
-        {previous, now, fmt::format("{} reads {:.6g} W, which cannot be", channel.name, reading.watts)});
   } else if (reading.watts != track.changes.back().value) {
     track.changes.push_back({now, reading.watts, previous});
     learn_refresh(track);

@@ -70,6 +70,8 @@ class Recorder {
     bool alive = false;
   };
 
+  void note_gap(double begin, double end, const std::string& reason);
+  void note_silence(double now);
   void take(Track& track, const Channel& channel, const Reading& reading, double now);
   void count(Track& track, const Channel& channel, const Reading& reading, double now);
   void learn_refresh(Track& track);
@@ -80,6 +82,7 @@ class Recorder {
   Machine& machine_;
   std::unique_ptr<Source> source_;
   std::vector<Track> tracks_;
+  double suspended_;  ///< what the machine told last
   mutable std::mutex mutex_;
 };
 

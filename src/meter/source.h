@@ -29,6 +29,7 @@ struct Reading {
   bool ok = false;
   uint64_t counts = 0;
   double watts = 0;
+  std::string problem = {};  ///< of a reading that is not ok: "answered HTTP 500"; empty: "could not be read"
 };
 
 /// One kind of meter: opened, described by its channels, read.

@@ -47,6 +47,7 @@ class SimulatedMachine : public Machine {
   bool events_forbidden = false;
   std::map<std::string, std::string> libraries;
   double time = 100;
+  double suspended = 0;
 
   void put(const std::string& path, const std::string& text) {
     files[path] = [text] { return text; };
@@ -100,6 +101,7 @@ class SimulatedMachine : public Machine {
                                       : std::vector<std::string>{library->second};
   }
   double now() override { return time; }
+  double suspended_seconds() override { return suspended; }
   void sleep(double seconds) override { time += seconds; }
   bool simulated() const override { return true; }
 

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""`wattle meter` with programs and meters that go wrong: what is said, the exit status, the figure that remains."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+WATTLE = str(pathlib.Path(sys.argv.pop(1)).resolve())
+
+
+class MeterTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.dir = pathlib.Path(self.folder.name)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def wattle(self, *arguments):
+        return subprocess.run([WATTLE, "meter", "--idle", "0", *arguments], cwd=self.dir, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120, check=False)
+
+    def assert_refused(self, done, status, *holds):
+        lines = [line for line in done.stderr.splitlines() if "modelled" not in line]
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(len(lines), 1, done.stderr)
+        for text in holds:
+            self.assertIn(text, lines[0])
+
+    def test_programs_that_end_badly(self):
+        self.assert_refused(self.wattle("--", "no-such-program"), 2, "no-such-program", "cannot be started",
+                            "No such file or directory")
+        self.assert_refused(self.wattle("--", "sh", "-c", "kill -9 $$"), 2, "killed by signal 9", " J;")
+        self.assert_refused(self.wattle("--", "sh", "-c", "exit 7"), 2, "exit status 7", " J;")
+        done = self.wattle("--ignore-failure", "--json", "-", "--", "sh", "-c", "kill -9 $$")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("killed by signal 9", done.stderr)
+        self.assertGreater(json.loads(done.stdout)["commands"][0]["energy"]["joules"], 0)
+
+    def test_daemons_are_said(self):
+        done = self.wattle("--", "sh", "-c", "(setsid sleep 1 &)")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("left processes running in the background", done.stderr)
+
+    def test_a_meter_that_breaks_in_the_window(self):
+        meter = self.dir / "meter.sh"
+        for breaks, said in (("sleep 1000", "did not end within 2 s"), ("exit 3", "exit status 3"),
+                             ("echo what", "no number")):
+            meter.write_text("echo 25 W\n")
+            command = ["--json", "-", "--source", f"exec:sh {meter}", "--", "sh", "-c",
+                       f"sleep 0.8; echo '{breaks}' > {meter}; sleep 0.8; sleep 2"]
+            done = self.wattle(*command)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("invalid window: exec:", done.stderr)
+            self.assertIn(said, done.stderr)
+            energy = json.loads(done.stdout)["commands"][0]["energy"]
+            self.assertIn(said, energy["invalid"])
+            self.assertGreater(energy["joules"], 0)
+            self.assertEqual(subprocess.run(["pgrep", "-f", str(meter)], check=False, capture_output=True).stdout, b"")
+            meter.write_text("echo 25 W\n")
+            done = self.wattle("--require", "measured", *command)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("--require measured", done.stderr)
+
+    def test_require_measured_without_a_meter(self):
+        tree = self.dir / "bare"
+        (tree / "proc").mkdir(parents=True)
+        (tree / "sys").mkdir()
+        done = self.wattle("--root", str(tree), "--require", "measured", "--", "true")
+        self.assert_refused_measured(done)
+        done = self.wattle("--source", "file:" + str(self.dir / "none"), "--", "true")
+        self.assert_refused(done, 2, "file:", "could not be read")
+
+    def assert_refused_measured(self, done):
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertEqual(done.stderr.strip().count("\n"), 0, done.stderr)
+        self.assertIn("no energy counter", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
