@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -12,11 +14,13 @@
 
 #include "base/cpu.h"
 #include "base/interrupt.h"
+#include "base/output_file.h"
 #include "base/threads.h"
 #include "cli/bench.h"
 #include "cli/help.h"
 #include "kernels/matmul.h"
 #include "kernels/peaks.h"
+#include "report/roofline.h"
 
 namespace wattle {
 namespace {
@@ -27,6 +31,7 @@ struct KernelBenchOptions {
   std::vector<std::string> shapes{"2048x2048", "2048x5632"};
   std::string activations;
   int rounds = 5;
+  std::string html;
   bool json = false;
 };
 
@@ -169,16 +174,32 @@ nlohmann::ordered_json row_of(const Case& one) {
            })}};
 }
 
-nlohmann::ordered_json peaks_of(const std::vector<Case>& cases) {
+Peaks peaks_of(const std::vector<Case>& cases) {
   std::vector<Case::Round> all;
   for (const Case& one : cases) all.insert(all.end(), one.rounds.begin(), one.rounds.end());
   const auto of = [&](double Peaks::*figure) {
     return median_of(all, [&](const Case::Round& round) { return round.peaks.*figure; });
   };
-  return {{"int8_gops", of(&Peaks::int8_gops)},
-          {"bf16_gflops", of(&Peaks::bf16_gflops)},
-          {"fp32_gflops", of(&Peaks::fp32_gflops)},
-          {"read_gbs", of(&Peaks::read_gbs)}};
+  return {of(&Peaks::int8_gops), of(&Peaks::bf16_gflops), of(&Peaks::fp32_gflops), of(&Peaks::read_gbs)};
+}
+
+void write_html(const std::string& path, const Peaks& peaks, const std::vector<Case>& cases) {
+  const std::string today = fmt::format("{:%F}", fmt::gmtime(std::time(nullptr)));
+  Roofline roofline{
+      fmt::format("{} · {} threads · {} · {}", cpu_name(), threads(), name(active_isa()), today), peaks, {}};
+  for (const Case& one : cases) {
+    const double seconds = median_of(one.rounds, [](const Case::Round& round) { return round.seconds; });
+    RooflinePoint point{
+        std::string(info(one.format).name), std::string(name(one.activations)), one.m, one.n, one.k,
+        one.operations() / one.bytes(),     one.operations() / seconds / 1e9};
+    point.share = median_of(one.rounds, [&](const Case::Round& round) {
+      return one.operations() / round.seconds / 1e9 / roof(round.peaks, point);
+    });
+    roofline.points.push_back(std::move(point));
+  }
+  OutputFile file(path);
+  file.write(html(roofline));
+  file.commit();
 }
 
 void print_table(const nlohmann::ordered_json& result) {
@@ -204,9 +225,14 @@ void bench_kernels(const KernelBenchOptions& options) {
   std::vector<Case> cases = cases_of(options);
   for (Case& one : cases) measure(one, options.rounds);
   nlohmann::ordered_json result;
-  result["peaks"] = peaks_of(cases);
+  const Peaks peaks = peaks_of(cases);
+  result["peaks"] = {{"int8_gops", peaks.int8_gops},
+                     {"bf16_gflops", peaks.bf16_gflops},
+                     {"fp32_gflops", peaks.fp32_gflops},
+                     {"read_gbs", peaks.read_gbs}};
   result["rows"] = nlohmann::ordered_json::array();
   for (const Case& one : cases) result["rows"].push_back(row_of(one));
+  if (!options.html.empty()) write_html(options.html, peaks, cases);
   if (options.json) {
     fmt::print("{}\n", result.dump(2));
   } else {
@@ -234,11 +260,13 @@ void add_bench_kernels(CLI::App& bench) {
   verb->add_option("--activations", options->activations,
                    "q8, q8-row, bf16 or f32 (default: what the format takes)");
   verb->add_option("--rounds", options->rounds, "repetitions that the medians are of")->check(at_least_one());
+  verb->add_option("--html", options->html, "write one self-contained page with a roofline chart");
   verb->add_flag("--json", options->json, "the result as JSON");
   verb->footer(
       "Examples:\n"
       "  wattle bench kernels --threads 2\n"
       "  wattle bench kernels --format Q4_0,Q8_0 --m 6,128 --json\n"
+      "  wattle bench kernels --shape 2048x2048 --html kernels.html\n"
       "  wattle --isa avx2 bench kernels --format Q4_0 --m 6\n"
       "One row (m = 1) reads weights beyond the caches: outputs are repeated until they take 128 MiB.");
   verb->callback([options] { bench_kernels(*options); });

@@ -32,7 +32,7 @@ using Json = nlohmann::ordered_json;
 
 struct ModelBenchOptions {
   std::string model, precision, input, field = "text";
-  int64_t prompt = 512, generate = 64;
+  int64_t prompt = 512, generate = 64, batch = 1;
   int rounds = 3;
   bool json = false;
 };
@@ -132,11 +132,23 @@ void bench_decoder(Decoder& decoder, const ModelBenchOptions& options, Meter& me
   phases["generate"] = std::move(writing);
 }
 
-void run_encoder(Encoder& encoder, std::span<const TokenId> ids, Work& work) {
+using Sequences = std::span<const std::vector<TokenId>>;
+
+void run_encoder(Encoder& encoder, Sequences sequences, Work& work) {
   Ragged<TokenId> tokens;
-  tokens.append(ids);
-  Matrix hidden(static_cast<int64_t>(ids.size()), encoder.width());
+  for (const auto& ids : sequences) tokens.append(ids);
+  Matrix hidden(tokens.offsets.back(), encoder.width());
   encoder.hidden_states(tokens, hidden.view(), work);
+}
+
+void run_decoder(Decoder& decoder, Sequences sequences, Matrix& logits, Work& work) {
+  std::vector<std::unique_ptr<KeyValueCache>> caches;
+  std::vector<DecoderInput> inputs;
+  for (const auto& ids : sequences) {
+    caches.push_back(decoder.new_cache(static_cast<int64_t>(ids.size())));
+    inputs.push_back({caches.back().get(), ids});
+  }
+  decoder.forward(inputs, LogitsWanted::kLast, logits, work);
 }
 
 void bench_encoder(Encoder& encoder, const ModelBenchOptions& options, Meter& meter, int vocabulary,
@@ -146,14 +158,13 @@ void bench_encoder(Encoder& encoder, const ModelBenchOptions& options, Meter& me
   reading.tokens = static_cast<int64_t>(ids.size());
   for (int round = 0; round < options.rounds; ++round) {
     throw_if_interrupted();
-    measure_phase(meter, reading, [&](Work& work) { run_encoder(encoder, ids, work); });
+    measure_phase(meter, reading, [&](Work& work) { run_encoder(encoder, {&ids, 1}, work); });
   }
   phases["prompt"] = std::move(reading);
 }
 
-// Rows one at a time, tokenised outside the clock: rows/s and percentiles of a row's seconds.
-void bench_rows(Model& model, const ModelBenchOptions& options, Meter& meter,
-                std::map<std::string, Phase>& phases) {
+/// The token ids of every row with text, cut at what the model reads.
+std::vector<std::vector<TokenId>> tokens_of_rows(Model& model, const ModelBenchOptions& options) {
   std::vector<std::vector<TokenId>> rows;
   for (const Row& row : read_rows(options.input, {.field = options.field}).rows) {
     rows.push_back(model.tokenizer().encode(row.text));
@@ -163,32 +174,41 @@ void bench_rows(Model& model, const ModelBenchOptions& options, Meter& meter,
     if (rows.back().empty()) rows.pop_back();
   }
   if (rows.empty()) fail("{}: has no rows to run; give a file with texts", options.input);
+  return rows;
+}
+
+// Batches of the rows in the file's order, tokenised outside the clock: rows/s and percentiles of a batch's
+// seconds, which are what each of its rows waits.
+void bench_rows(Model& model, const ModelBenchOptions& options, Meter& meter,
+                std::map<std::string, Phase>& phases) {
+  const std::vector<std::vector<TokenId>> rows = tokens_of_rows(model, options);
   std::vector<double> seconds;
   Phase phase;
   for (const auto& ids : rows) phase.tokens += static_cast<int64_t>(ids.size());
   Matrix logits;
-  for (int round = 0; round < options.rounds; ++round) {
-    measure_phase(meter, phase, [&](Work& work) {
-      for (const auto& ids : rows) {
-        throw_if_interrupted();
-        const Stopwatch watch;
-        if (model.encoder() != nullptr) {
-          run_encoder(*model.encoder(), ids, work);
-        } else {
-          const auto cache = model.decoder()->new_cache(static_cast<int64_t>(ids.size()));
-          const DecoderInput input{cache.get(), ids};
-          model.decoder()->forward({&input, 1}, LogitsWanted::kLast, logits, work);
-        }
-        seconds.push_back(watch.seconds());
+  const auto run = [&](Work& work) {
+    for (size_t begin = 0; begin < rows.size(); begin += static_cast<size_t>(options.batch)) {
+      throw_if_interrupted();
+      const Sequences batch =
+          Sequences(rows).subspan(begin, std::min(rows.size() - begin, static_cast<size_t>(options.batch)));
+      const Stopwatch watch;
+      if (model.encoder() != nullptr) {
+        run_encoder(*model.encoder(), batch, work);
+      } else {
+        run_decoder(*model.decoder(), batch, logits, work);
       }
-    });
-  }
+      seconds.push_back(watch.seconds());
+    }
+  };
+  for (int round = 0; round < options.rounds; ++round) measure_phase(meter, phase, run);
   std::ranges::sort(seconds);
   const auto percentile = [&](double share) {
     return 1e3 * seconds[static_cast<size_t>(share * static_cast<double>(seconds.size() - 1))];
   };
   Json json;
   json["rows"] = rows.size();
+  json["batch"] = options.batch;
+  json["tokens"] = phase.tokens;
   json["rows_per_s"] = static_cast<double>(rows.size()) / median(phase.seconds);
   json["latency_ms"] = {{"p50", percentile(0.5)}, {"p95", percentile(0.95)}};
   phase.extra = std::move(json);
@@ -271,7 +291,12 @@ void add_bench_model(CLI::App& bench, const GlobalOptions& global) {
   bench.add_option("--precision", options->precision, "convert the weights to this format first, as Q4_K");
   bench.add_option("--prompt", options->prompt, "tokens that are read at once")->capture_default_str();
   bench.add_option("--generate", options->generate, "tokens that a decoder writes")->capture_default_str();
-  bench.add_option("--input,-i", options->input, "rows to run one at a time instead: jsonl, csv, tsv");
+  bench.add_option("--input,-i", options->input, "rows to run instead: jsonl, csv, tsv");
+  bench
+      .add_option("--batch", options->batch,
+                  "rows of --input that are run together, concatenated, not padded")
+      ->capture_default_str()
+      ->check(at_least_one());
   bench.add_option("--field", options->field, "the rows' field that holds the text")->capture_default_str();
   bench.add_option("--rounds", options->rounds, "repetitions; medians are told")->check(at_least_one());
   bench.add_flag("--json", options->json, "print the result as JSON");

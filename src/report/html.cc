@@ -7,52 +7,17 @@
 
 #include "report/advice.h"
 #include "report/format.h"
+#include "report/page.h"
 #include "report/report.h"
 
 namespace wattle {
 
 std::string_view embedded_report_html();
-std::string_view embedded_report_css();
 std::string_view embedded_report_js();
-std::string_view embedded_vega_bundle_js();
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' ? ' ' : c;
-    }
-  }
-  return out;
-}
-
-/// JSON inside a script element: "<" would let "</script" end it.
-std::string script_safe(const Json& json) {
-  std::string out;
-  for (const char c : json.dump(-1, ' ', true, Json::error_handler_t::replace))
-    out += c == '<' ? std::string("\\u003c") : std::string(1, c);
-  return out;
-}
 
 std::string interval_text(const Interval& interval, const std::function<std::string(double)>& format) {
   return fmt::format("{}<small>{} – {}</small>", format(interval.value), format(interval.low),
@@ -250,37 +215,20 @@ std::string html(const Results& results) {
   const std::vector<size_t> front = pareto_front(results);
   const Json machine = Json::parse(results.machine, nullptr, false);
   const std::string processor = machine.is_object() ? machine.value("processor", "") : "";
-  const std::map<std::string_view, std::string> parts{
-      {"TITLE", escaped(results.plan.name)},
-      {"SUBTITLE",
-       escaped(fmt::format("{} evaluation rows · {} configurations · {} rounds · {} · {}{}",
-                           count(static_cast<int64_t>(results.truth.size())), results.cells.size(),
-                           results.plan.rounds, processor, results.began.substr(0, 10),
-                           results.complete ? "" : " · unfinished"))},
-      {"STYLE", std::string(embedded_report_css())},
-      {"ADVICE", advice_card(results)},
-      {"TABLE", table_of(results, front)},
-      {"FINDINGS", findings_section(results)},
-      {"METHOD", method(results)},
-      {"PLAN", escaped(to_yaml(results.plan))},
-      {"DATA", script_safe(chart_data(results, front))},
-      {"VEGA", std::string(embedded_vega_bundle_js())},
-      {"SCRIPT", std::string(embedded_report_js())}};
-  // One pass over the template, so that text of the study that looks like a place is left alone.
-  const std::string_view page = embedded_report_html();
-  std::string out;
-  for (size_t at = 0; at < page.size();) {
-    const size_t end = page[at] == '@' ? page.find('@', at + 1) : std::string_view::npos;
-    const auto part =
-        end == std::string_view::npos ? parts.end() : parts.find(page.substr(at + 1, end - at - 1));
-    if (part == parts.end()) {
-      out += page[at++];
-    } else {
-      out += part->second;
-      at = end + 1;
-    }
-  }
-  return out;
+  return page_of(embedded_report_html(),
+                 {{"TITLE", escaped(results.plan.name)},
+                  {"SUBTITLE", escaped(fmt::format(
+                                   "{} evaluation rows · {} configurations · {} rounds · {} · {}{}",
+                                   count(static_cast<int64_t>(results.truth.size())), results.cells.size(),
+                                   results.plan.rounds, processor, results.began.substr(0, 10),
+                                   results.complete ? "" : " · unfinished"))},
+                  {"ADVICE", advice_card(results)},
+                  {"TABLE", table_of(results, front)},
+                  {"FINDINGS", findings_section(results)},
+                  {"METHOD", method(results)},
+                  {"PLAN", escaped(to_yaml(results.plan))},
+                  {"DATA", script_safe(chart_data(results, front))},
+                  {"SCRIPT", std::string(embedded_report_js())}});
 }
 
 }  // namespace wattle

@@ -1,4 +1,5 @@
 #include "report/report.h"
+#include "report/roofline.h"
 
 #include <set>
 
@@ -115,6 +116,44 @@ TEST(Html, StatesCostsAndBreaks) {
   EXPECT_NE(page.find("model Q8_0 costs 2.0"), std::string::npos);
   EXPECT_NE(page.find("model Q2_K is worse than F32: 100 rows lost, 0 won"), std::string::npos);
   EXPECT_EQ(page.find("model Q8_0 is worse"), std::string::npos);
+}
+
+Roofline two_products() {
+  Roofline roofline{"processor <b> · 2 threads",
+                    {.int8_gops = 900, .bf16_gflops = 450, .fp32_gflops = 225, .read_gbs = 30},
+                    {}};
+  // 4.5 and 32 bits a weight.
+  roofline.points = {{"Q4_0", "q8", 1, 1000, 2048, 2 / 0.5625, 96, 0.9},
+                     {"F32", "f32", 512, 1000, 2048, 256, 180, 0.8}};
+  return roofline;
+}
+
+TEST(Roofline, RoofIsTheLesserOfMemoryAndArithmetic) {
+  const Roofline roofline = two_products();
+  EXPECT_DOUBLE_EQ(roof(roofline.peaks, roofline.points[0]), 30 * 2 / 0.5625);
+  EXPECT_DOUBLE_EQ(roof(roofline.peaks, roofline.points[1]), 225);
+  RooflinePoint wide = roofline.points[0];
+  wide.operations_per_byte = 100;
+  EXPECT_DOUBLE_EQ(roof(roofline.peaks, wide), 900);
+  wide.activations = "bf16";
+  EXPECT_DOUBLE_EQ(roof(roofline.peaks, wide), 450);
+}
+
+TEST(Roofline, PageHoldsShareOfEveryProduct) {
+  const std::string page = html(two_products());
+  EXPECT_NE(page.find("<td>90 %<small>96 GOP/s</small></td>"), std::string::npos);
+  EXPECT_NE(page.find("<td>80 %<small>180 GOP/s</small></td>"), std::string::npos);
+  EXPECT_NE(page.find("processor &lt;b&gt;"), std::string::npos);
+  EXPECT_NE(page.find(R"({"name":"bf16","gops":450.0})"), std::string::npos);
+  for (const char* place : {"@STYLE@", "@VEGA@", "@CHARTS@", "@SCRIPT@", "@DATA@", "@TABLE@"}) {
+    EXPECT_EQ(page.substr(0, page.find("<script>\n")).find(place), std::string::npos) << place;
+  }
+}
+
+TEST(Roofline, BFloat16WithoutInstructionsIsNoRoofOfItsOwn) {
+  Roofline roofline = two_products();
+  roofline.peaks.bf16_gflops = roofline.peaks.fp32_gflops;
+  EXPECT_EQ(html(roofline).find(R"("name":"bf16")"), std::string::npos);
 }
 
 TEST(Verify, FindsAFigureThatDoesNotFollow) {
