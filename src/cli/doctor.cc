@@ -6,6 +6,7 @@
 #include "base/cpu.h"
 #include "base/threads.h"
 #include "cli/verbs.h"
+#include "kernels/peaks.h"
 #include "meter/machine_meter.h"
 #include "meter/machine_state.h"
 #include "meter/survey.h"
@@ -24,8 +25,47 @@ struct Diagnosis {
   std::vector<SourceCheck> sources;
   PowerProfile profile;
   std::string chosen, notice;
+  std::string scope;
   Grade grade;
+  std::optional<Peaks> peaks;  ///< of the machine that this program runs on
 };
+
+/// What figures from this machine can and cannot mean.
+struct Knowledge {
+  std::vector<std::string> can, cannot;
+};
+
+Knowledge knowledge_of(const Diagnosis& found) {
+  Knowledge known;
+  const MachineState& state = found.state;
+  if (found.grade == Grade::kMeasured) {
+    known.can.push_back(fmt::format("measure the joules of {} by {}", found.scope, found.chosen));
+    if (found.scope != "wall")
+      known.cannot.push_back(
+          "see what lies outside that scope: disks, network, fans, losses of the power supply");
+    if (found.scope.find("dram") == std::string::npos && found.scope.find("package") != std::string::npos)
+      known.cannot.push_back("tell whether the memory is in the package's counter");
+  } else {
+    known.can.push_back(
+        fmt::format("model joules from processor time and the engine's own work: a busy thread draws {:.2g} "
+                    "to {:.2g} W at the wall",
+                    found.profile.full_watts_per_thread.low, found.profile.full_watts_per_thread.high));
+    known.can.push_back("compare two programs here: the model's error is the same for both");
+    known.cannot.push_back(
+        "measure a joule: no counter and no meter is shown; a smart plug, `file:` or `exec:` would be one");
+    if (state.processor.virtual_machine)
+      known.cannot.push_back(
+          "see the server: its other guests, its memory, idle states, fans and power supply");
+  }
+  if (!state.megahertz)
+    known.cannot.push_back("see the clock: a slower one would look like a slower program");
+  if (state.governor.empty()) known.cannot.push_back("see the governor");
+  if (!state.turbo) known.cannot.push_back("see whether turbo is on");
+  if (!state.degrees && !state.throttle_events) known.cannot.push_back("see heat or throttling");
+  if (state.processor.virtual_machine && state.stolen_seconds == 0)
+    known.cannot.push_back("tell a quiet host from one that does not report stolen time: it says 0 s");
+  return known;
+}
 
 Diagnosis diagnose(const DoctorFlags& flags) {
   Diagnosis found;
@@ -44,6 +84,8 @@ Diagnosis diagnose(const DoctorFlags& flags) {
   found.chosen = meter.source();
   found.notice = meter.notice();
   found.grade = meter.grade();
+  found.scope = meter.scope();
+  if (flags.root == "/") found.peaks = measure_peaks();
   return found;
 }
 
@@ -85,6 +127,13 @@ void print_sources(const Diagnosis& found) {
   if (!found.notice.empty()) fmt::print("                  {}\n", found.notice);
 }
 
+void print_knowledge(const Knowledge& known) {
+  fmt::print("\nthis machine can\n");
+  for (const std::string& line : known.can) fmt::print("  {}\n", line);
+  fmt::print("this machine cannot\n");
+  for (const std::string& line : known.cannot) fmt::print("  {}\n", line);
+}
+
 void print_diagnosis(const Diagnosis& found, bool own_machine) {
   const MachineState& state = found.state;
   fmt::print(
@@ -107,7 +156,13 @@ void print_diagnosis(const Diagnosis& found, bool own_machine) {
   fmt::print("stolen time       {:.2f} s of {:.0f} s busy since the start\n", state.stolen_seconds,
              state.busy_seconds);
   fmt::print("load              {}\n", shown(state.load, ""));
+  if (found.peaks) {
+    fmt::print(
+        "peaks             {:.0f} GOP/s int8, {:.0f} GFLOP/s bf16, {:.0f} GFLOP/s fp32, {:.1f} GB/s read\n",
+        found.peaks->int8_gops, found.peaks->bf16_gflops, found.peaks->fp32_gflops, found.peaks->read_gbs);
+  }
   print_sources(found);
+  print_knowledge(knowledge_of(found));
 }
 
 nlohmann::ordered_json diagnosis_json(const Diagnosis& found, bool own_machine) {
@@ -134,7 +189,15 @@ nlohmann::ordered_json diagnosis_json(const Diagnosis& found, bool own_machine) 
                    {"degrees", optional(state.degrees)},
                    {"throttle_events", optional(state.throttle_events)},
                    {"stolen_seconds", state.stolen_seconds},
+                   {"busy_seconds", state.busy_seconds},
                    {"load", optional(state.load)}};
+  if (found.peaks) {
+    json["peaks"] = {{"int8_gops", found.peaks->int8_gops},
+                     {"bf16_gflops", found.peaks->bf16_gflops},
+                     {"fp32_gflops", found.peaks->fp32_gflops},
+                     {"read_gbs", found.peaks->read_gbs},
+                     {"threads", threads()}};
+  }
   json["sources"] = nlohmann::ordered_json::array();
   for (const SourceCheck& source : found.sources) {
     nlohmann::ordered_json entry = {{"name", source.name},
@@ -155,7 +218,11 @@ nlohmann::ordered_json diagnosis_json(const Diagnosis& found, bool own_machine) 
   }
   json["used"] = found.chosen;
   json["grade"] = name(found.grade);
+  json["scope"] = found.scope;
   json["notice"] = found.notice;
+  const Knowledge known = knowledge_of(found);
+  json["can"] = known.can;
+  json["cannot"] = known.cannot;
   return json;
 }
 

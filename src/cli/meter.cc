@@ -5,6 +5,7 @@
 #include <ctime>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -13,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/output_file.h"
 #include "cli/meter_output.h"
+#include "cli/meter_samples.h"
 #include "cli/meter_watch.h"
 #include "cli/verbs.h"
 #include "meter/attribution.h"
@@ -30,7 +32,7 @@ struct MeterFlags {
   std::vector<std::string> words;
   MeterOptions meter;
   MeasureOptions measure;
-  std::string require, until_ci, zone, hourly, json, csv, emissions;
+  std::string require, until_ci, zone, hourly, json, csv, emissions, samples;
   double pue = 1, wue = -1, price = -1, lifetime = 4, interval = 1;
   std::vector<double> embodied;
   bool watch = false, live = false, no_gpu = false;
@@ -172,8 +174,13 @@ void measure_all(MachineMeter& meter, const MeterFlags& flags, std::vector<Comma
   MeasureOptions options = flags.measure;
   if (!flags.until_ci.empty()) options.until_ci = parse_share(flags.until_ci);
   if (options.runs == 0) options.runs = commands.size() > 1 ? 5 : 1;
-  const bool to_stdout = flags.json == "-" || flags.csv == "-" || flags.emissions == "-";
+  const bool to_stdout =
+      flags.json == "-" || flags.csv == "-" || flags.emissions == "-" || flags.samples == "-";
   options.quiet = commands.size() > 1 || options.runs > 1 || options.until_ci > 0 || to_stdout;
+  std::optional<Samples> samples;
+  if (!flags.samples.empty()) samples.emplace(meter);
+  if (samples && meter.sources().recorders.empty())
+    report.warnings.push_back("--samples: there is nothing to sample, because energy is modelled");
   const double start_time = meter.machine().now();
   measure_idle(meter, options, report.idle_before);
   {
@@ -206,6 +213,7 @@ void measure_all(MachineMeter& meter, const MeterFlags& flags, std::vector<Comma
                report_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   if (!flags.csv.empty()) write_text(flags.csv, report_csv(report));
   if (!flags.emissions.empty()) write_text(flags.emissions, emissions_csv(report));
+  if (samples) write_text(flags.samples, samples->csv());
   if (!to_stdout) print_report(report);
   if (!quiet) {
     for (const std::string& warning : report.warnings) fmt::print(stderr, "wattle: warning: {}\n", warning);
@@ -318,6 +326,8 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
       ->default_str("-");
   verb->add_option("--csv", flags->csv, "write a row a run to a file, or -");
   verb->add_option("--emissions", flags->emissions, "write CodeCarbon's emissions.csv to a file, or -");
+  verb->add_option("--samples", flags->samples,
+                   "write every reading of every zone as CSV, to compute the figures again");
   verb->add_option("--zone", flags->zone,
                    "where the electricity comes from: FRA, aws:eu-west-3; never guessed");
   verb->add_option("--hourly", flags->hourly,

@@ -15,13 +15,6 @@
 namespace wattle {
 namespace {
 
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string inside;
-  for (const char c : text) inside += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return '"' + inside + '"';
-}
-
 std::vector<double> joules_of(const Measurement& measurement) {
   std::vector<double> joules;
   for (const CommandRun& run : measurement.runs) joules.push_back(run.energy.joules);
@@ -84,6 +77,13 @@ void print_measurement(const MeterReport& report, const Measurement& measurement
 }
 
 }  // namespace
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string inside;
+  for (const char c : text) inside += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return '"' + inside + '"';
+}
 
 nlohmann::ordered_json to_json(const Energy& energy) {
   nlohmann::ordered_json json = {{"joules", energy.joules}, {"low", energy.low}, {"high", energy.high}};
@@ -156,6 +156,8 @@ nlohmann::ordered_json report_json(const MeterReport& report) {
     for (const CommandRun& run : measurement.runs) {
       nlohmann::ordered_json one = to_json(run.energy);
       one["busy_seconds"] = run.busy_seconds;
+      one["begin"] = run.begin;
+      one["end"] = run.end;
       one["repetitions"] = run.repetitions;
       one["exit_status"] = run.status;
       entry["runs"].push_back(one);

@@ -121,6 +121,7 @@ CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, 
   CommandRun run;
   run.repetitions = repetitions;
   bool left_behind = false;
+  run.begin = meter.machine().now();
   const auto begin = meter.begin();
   for (int i = 0; i < repetitions && run.problem.empty(); ++i) {
     const Ended ended = wait_for(start(command, quiet));
@@ -130,7 +131,8 @@ CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, 
     run.problem = describe(ended.status, false);
   }
   left_behind = processes_left_behind(run.busy_seconds);
-  run.energy = divided(meter.end_foreign(begin, run.busy_seconds), run.repetitions);
+  run.end = meter.machine().now();
+  run.energy = divided(meter.end_foreign(begin, run.busy_seconds, true), run.repetitions);
   run.busy_seconds /= run.repetitions;
   if (run.problem.empty()) run.problem = describe(run.status, left_behind);
   return run;

@@ -17,9 +17,10 @@ struct Command {
 
 /// What became of one run.
 struct CommandRun {
-  Energy energy;            ///< of one execution (a window over several is divided)
-  double busy_seconds = 0;  ///< processor time of the command and its children
-  int repetitions = 1;      ///< executions in the window
+  Energy energy;              ///< of one execution (a window over several is divided)
+  double busy_seconds = 0;    ///< processor time of the command and its children
+  double begin = 0, end = 0;  ///< of the window, on the machine's clock
+  int repetitions = 1;        ///< executions in the window
   int status = 0;
   std::string problem;  ///< empty, or one line: exit status, signal, processes left behind
 };

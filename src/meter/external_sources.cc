@@ -71,6 +71,7 @@ std::string excerpt(const std::string& text) {
 class TextSource : public Source {
  public:
   TextSource(std::string name, std::string unit) : name_(std::move(name)), unit_name_(std::move(unit)) {}
+  void set_averaged(bool averaged) { averaged_ = averaged; }
   std::string name() const override { return name_; }
   const std::vector<Channel>& channels() const override { return channels_; }
   std::vector<Reading> read() override {
@@ -110,6 +111,7 @@ class TextSource : public Source {
     channel.kind = unit_.energy ? Channel::Kind::kEnergy : Channel::Kind::kPower;
     channel.unit = unit_.energy ? 1e-6 : 1e-3;
     channel.accuracy = kExternalAccuracy;
+    channel.averaged = averaged_;
     channel.max_watts = 1e5;
     channels_ = {channel};
   }
@@ -120,6 +122,7 @@ class TextSource : public Source {
  private:
   std::string name_, unit_name_;
   Unit unit_{};
+  bool averaged_ = false;
   std::vector<Channel> channels_;
 };
 
@@ -213,6 +216,9 @@ std::unique_ptr<Source> open_external(Machine& machine, const std::string& name)
   if (colon == std::string::npos) return nullptr;
   const std::string kind = name.substr(0, colon);
   std::string where = name.substr(colon + 1), unit;
+  constexpr std::string_view kAverage = ",average";
+  const bool averaged = where.ends_with(kAverage);
+  if (averaged) where.resize(where.size() - kAverage.size());
   const size_t comma = where.rfind(',');
   if (comma != std::string::npos && kUnits.count(where.substr(comma + 1)) > 0) {
     unit = where.substr(comma + 1);
@@ -222,7 +228,10 @@ std::unique_ptr<Source> open_external(Machine& machine, const std::string& name)
   if (kind == "file") source = std::make_unique<FileSource>(machine, where, unit);
   if (kind == "exec") source = std::make_unique<ExecSource>(where, unit);
   if (kind == "shelly" || kind == "tasmota") source = std::make_unique<PlugSource>(kind, where);
-  if (source) source->settle();
+  if (source) {
+    source->set_averaged(averaged);
+    source->settle();
+  }
   return source;
 }
 

@@ -90,6 +90,10 @@ void MachineMeter::run() {
   }
 }
 
+void MachineMeter::set_listener(const Recorder::Listener& listener) {
+  for (const auto& recorder : sources_.recorders) recorder->set_listener(listener);
+}
+
 void MachineMeter::poll() {
   double oldest = machine_->now() - 60;
   {
@@ -138,11 +142,27 @@ Energy MachineMeter::measured(size_t index, const WindowEnergy& window) const {
   return energy;
 }
 
-std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds, const Work* work) {
+void MachineMeter::wait(double seconds) {
+  const double until = machine_->now() + seconds;
+  while (machine_->now() < until) {
+    machine_->sleep(std::min(period(), std::max(0.0, until - machine_->now())));
+    if (!thread_.joinable()) poll();
+  }
+}
+
+std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds, const Work* work,
+                                        bool settle) {
   std::vector<Energy> parts;
+  const double end = machine_->now();
+  std::vector<double> marks;
+  double late = 0;
+  for (const auto& recorder : sources_.recorders) {
+    marks.push_back(recorder->mark());
+    late = std::max(late, recorder->seconds_to_settle());
+  }
+  if (settle) wait(late);
   for (size_t i = 0; i < sources_.recorders.size(); ++i) {
-    const double mark = sources_.recorders[i]->mark();
-    Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], mark));
+    Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], marks[i]));
     if (idle_[i]) {
       part.idle_known = true;
       part.idle_joules = idle_[i]->joules / idle_[i]->seconds * part.seconds;
@@ -151,7 +171,7 @@ std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds
   }
   if (sources_.profile) {
     Activity activity;
-    activity.seconds = machine_->now() - begin.time;
+    activity.seconds = end - begin.time;
     activity.busy_seconds = busy_seconds;
     activity.threads = sources_.threads;
     if (work != nullptr) activity.work = *work;
@@ -170,9 +190,10 @@ Energy MachineMeter::end(const std::shared_ptr<const Moment>& begin, const Work*
   return sum;
 }
 
-Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds) {
+Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds,
+                                 bool settle) {
   Energy sum;
-  for (const Energy& part : close(*begin, busy_seconds, nullptr)) sum = sum + part;
+  for (const Energy& part : close(*begin, busy_seconds, nullptr, settle)) sum = sum + part;
   return sum;
 }
 
@@ -236,11 +257,7 @@ std::vector<double> MachineMeter::stretch_joules(const Energy& window, std::span
 
 Energy MachineMeter::measure_idle(double seconds) {
   const auto moment = begin();
-  const double until = machine_->now() + seconds;
-  while (machine_->now() < until) {
-    machine_->sleep(std::min(period(), std::max(0.0, until - machine_->now())));
-    if (!thread_.joinable()) poll();
-  }
+  wait(seconds);
   Energy sum;
   const std::vector<Energy> parts = close(*moment, 0, nullptr);
   for (size_t i = 0; i < parts.size(); ++i) {

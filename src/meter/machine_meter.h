@@ -49,8 +49,10 @@ class MachineMeter : public Meter {
   Energy end(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<double> stretch_joules(const Energy& window, std::span<const Stretch> stretches) override;
-  /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own.
-  Energy end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds);
+  /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own. With
+  /// `settle` it waits, after the window's end, for the power readings that still speak of it: two refreshes
+  /// where they are means, one where they are not, and never over three seconds.
+  Energy end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds, bool settle = false);
   Energy measure_idle(double seconds) override;
   int repetitions(double seconds) const override;
 
@@ -60,6 +62,8 @@ class MachineMeter : public Meter {
   std::string notice() const override { return sources_.notice; }
 
   void poll();
+  /// Hears every reading of every source from now on.
+  void set_listener(const Recorder::Listener& listener);
   double period() const;
   const Sources& sources() const { return sources_; }
   Machine& machine() { return *machine_; }
@@ -69,7 +73,8 @@ class MachineMeter : public Meter {
   double own_cpu_seconds() const { return own_cpu_seconds_; }
 
  private:
-  std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work);
+  std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work, bool settle = false);
+  void wait(double seconds);
   Energy measured(size_t recorder, const WindowEnergy& window) const;
   double counted_joules(const Stretch& stretch, const PowerProfile& profile) const;
   bool long_enough(double seconds) const;

@@ -12,6 +12,9 @@ constexpr double kDefaultPeriod = 0.1;  // 10 Hz
 constexpr double kShortestPeriod = 0.01;
 /// A power reading may be held for so long without another; beyond, the power may have been anything.
 constexpr double kLongestHold = 5;
+/// New readings of a slow power source are dated by polling it more often than it is renewed.
+constexpr double kPollsPerRefresh = 50, kDatingPeriod = 0.02;
+constexpr double kLongestSettle = 3;
 constexpr double kSuspended = 0.01;
 constexpr size_t kChangesForRefresh = 12;
 
@@ -38,6 +41,7 @@ void Recorder::poll() {
   const double now = (before + machine_.now()) / 2;
   note_silence(now);
   for (size_t i = 0; i < tracks_.size(); ++i) take(tracks_[i], source_->channels()[i], readings[i], now);
+  if (listener_) listener_(*source_, now, readings);
 }
 
 void Recorder::note_gap(double begin, double end, const std::string& reason) {
@@ -66,6 +70,11 @@ void Recorder::note_silence(double now) {
              fmt::format("was not read for {:.1f} s, in which its power is not known", now - previous));
   }
   suspended_ = suspended;
+}
+
+void Recorder::set_listener(Listener listener) {
+  const std::lock_guard lock(mutex_);
+  listener_ = std::move(listener);
 }
 
 double Recorder::mark() {
@@ -172,11 +181,24 @@ double Recorder::period() const {
     const Channel& channel = source_->channels()[i];
     if (!channel.left_out.empty()) continue;
     if (channel.kind == Channel::Kind::kPower && tracks_[i].refresh > 0)
-      period = std::min(period, tracks_[i].refresh / 2);
+      period = std::min(period, std::min(tracks_[i].refresh / 2,
+                                         std::max(tracks_[i].refresh / kPollsPerRefresh, kDatingPeriod)));
     if (channel.wrap_counts > 0)
       period = std::min(period, channel.wrap_counts * channel.unit / channel.max_watts / 4);
   }
   return std::max({period, kShortestPeriod, source_->shortest_period()});
+}
+
+double Recorder::seconds_to_settle() const {
+  const std::lock_guard lock(mutex_);
+  double seconds = 0;
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    const Channel& channel = source_->channels()[i];
+    if (!channel.left_out.empty() || channel.kind != Channel::Kind::kPower) continue;
+    const double refresh = std::max(tracks_[i].refresh, kShortestPeriod);
+    seconds = std::max(seconds, (channel.averaged ? 2 : 1) * refresh + kDefaultPeriod);
+  }
+  return std::min(seconds, kLongestSettle);
 }
 
 WindowEnergy Recorder::counter_window(const Track& track, const Channel& channel, double begin,
@@ -260,6 +282,64 @@ WindowEnergy Recorder::power_window(const Track& track, const Channel& channel, 
   return window;
 }
 
+WindowEnergy Recorder::averaged_power_window(const Track& track, const Channel& channel, double begin,
+                                             double end) const {
+  const std::vector<Point>& changes = track.changes;
+  // A reading is the mean of the refresh period that ended when it appeared; one that repeats is not seen, so
+  // a value holds until the period of the next other one begins.
+  const double refresh = track.refresh;
+  const auto appeared = [&](size_t i) { return (changes[i].time + changes[i].since) / 2; };
+  const auto from = [&](size_t i) { return i == 0 ? -INFINITY : appeared(i) - refresh; };
+  const auto until = [&](size_t i) { return i + 1 == changes.size() ? INFINITY : from(i + 1); };
+  WindowEnergy window;
+  window.seconds = end - begin;
+  double variance = 0, steepest = 0, edges = 0;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const double value = changes[i].value;
+    const double held = std::min(end, until(i)) - std::max(begin, from(i));
+    if (held > 0) window.joules += value * held;
+    if (i == 0) continue;
+    const double step = std::abs(value - changes[i - 1].value);
+    const bool near = changes[i].time > begin - refresh && changes[i].time < end + 2 * refresh;
+    if (near) {
+      variance += std::pow(step * (changes[i].time - changes[i].since), 2) / 4;
+      steepest = std::max(steepest, step);
+    }
+    // An edge within the period in which the power changed: the level outside the window goes on up to the
+    // edge, and what is left of the period's energy belongs to the window. Right where the load begins and
+    // ends with the window, or did not change at the edge; how wrong otherwise, the other ways tell.
+    const auto edge = [&](double inside, double outside_level, double inside_level) {
+      const double uniform = value * inside;
+      const double ours =
+          std::clamp(value * refresh - outside_level * (refresh - inside), 0.0, value * refresh);
+      const double other = std::clamp(inside_level * inside, 0.0, value * refresh);
+      window.joules += ours - uniform;
+      edges += std::max(std::abs(ours - uniform), std::abs(ours - other));
+    };
+    const double first_end = appeared(i), second_end = first_end + refresh;
+    const auto value_after = [&](double moment) {
+      return until(i) < moment + refresh / 2 && i + 1 < changes.size() ? changes[i + 1].value : value;
+    };
+    if (begin > from(i) && begin < first_end && end > first_end)
+      edge(first_end - begin, changes[i - 1].value, value_after(first_end));
+    if (begin >= from(i)) continue;
+    if (end > from(i) && end < first_end && track.last_read >= second_end) {
+      edge(end - from(i), value_after(first_end), changes[i - 1].value);
+    } else if (end >= first_end && end < second_end && std::abs(until(i) - second_end) < refresh / 2) {
+      // A value that came twice and no more: the change may lie in either period.
+      edge(end - first_end, value_after(second_end), value);
+    }
+  }
+  window.joules = std::max(0.0, window.joules);
+  // Readings of the last period may still be on their way.
+  const double unknown = std::clamp(end - track.last_read + refresh, 0.0, 2 * refresh);
+  window.random = 1.96 * std::sqrt(variance) + edges + steepest * unknown + channel.unit * window.seconds / 2;
+  window.gain = channel.accuracy * window.joules;
+  window.refresh_seconds = refresh;
+  window.quantum_joules = window.joules / std::max(window.seconds, 1e-9) * refresh;
+  return window;
+}
+
 WindowEnergy Recorder::window_of(size_t index, double begin, double end) const {
   const Channel& channel = source_->channels()[index];
   const Track& track = tracks_[index];
@@ -269,8 +349,9 @@ WindowEnergy Recorder::window_of(size_t index, double begin, double end) const {
     window.invalid = channel.name + " was never read";
     return window;
   }
-  window = channel.kind == Channel::Kind::kEnergy ? counter_window(track, channel, begin, end)
-                                                  : power_window(track, channel, begin, end);
+  window = channel.kind == Channel::Kind::kEnergy  ? counter_window(track, channel, begin, end)
+           : channel.averaged && track.refresh > 0 ? averaged_power_window(track, channel, begin, end)
+                                                   : power_window(track, channel, begin, end);
   for (const Gap& gap : track.gaps) {
     if (gap.begin < end && gap.end > begin) window.invalid = gap.reason;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -31,11 +32,17 @@ class Recorder {
 
   /// Watches the source until its refresh period is known, for at most `seconds`.
   void infer_refresh(double seconds);
+  /// Called with each round of readings and its moment, on the thread that polls.
+  using Listener = std::function<void(const Source&, double time, const std::vector<Reading>&)>;
+  void set_listener(Listener listener);
   /// Reads every channel once. Thread-safe.
   void poll();
   /// Seconds between polls that lose nothing: the default of 0.1, less for fast power readings and early
   /// wraps.
   double period() const;
+
+  /// How long after a moment the last power reading may come that speaks of the time before it.
+  double seconds_to_settle() const;
 
   /// A moment at which the source was read.
   double mark();
@@ -76,12 +83,15 @@ class Recorder {
   void count(Track& track, const Channel& channel, const Reading& reading, double now);
   void learn_refresh(Track& track);
   WindowEnergy counter_window(const Track& track, const Channel& channel, double begin, double end) const;
+  WindowEnergy averaged_power_window(const Track& track, const Channel& channel, double begin,
+                                     double end) const;
   WindowEnergy power_window(const Track& track, const Channel& channel, double begin, double end) const;
   WindowEnergy window_of(size_t channel, double begin, double end) const;
 
   Machine& machine_;
   std::unique_ptr<Source> source_;
   std::vector<Track> tracks_;
+  Listener listener_;
   double suspended_;  ///< what the machine told last
   mutable std::mutex mutex_;
 };

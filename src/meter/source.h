@@ -19,6 +19,8 @@ struct Channel {
   double wrap_counts = 0;  ///< the counter starts again at zero after this many counts; 0: never
   double accuracy =
       0.05;  ///< half-width of the 95 % interval of its gain, relative; docs/meter.md says whose figure
+  bool averaged =
+      false;  ///< a power reading is the mean since the one before it, not the power at its moment
   double max_watts = 1000;  ///< no working machine draws more through it: more is a broken reading
   std::string left_out;     ///< empty: counted; else the reason why it is not added to the total
 };
@@ -59,8 +61,8 @@ Probe open_amdsmi(Machine& machine);
 Probe open_acpi_meter(Machine& machine);
 Probe open_ina(Machine& machine);
 Probe open_battery(Machine& machine);
-/// "file:PATH[,UNIT]", "exec:COMMAND[,UNIT]", "shelly:HOST", "tasmota:HOST"; null for any other name. Error
-/// when it gives no answer or none with a unit.
+/// "file:PATH[,UNIT[,average]]", "exec:COMMAND[,UNIT[,average]]", "shelly:HOST", "tasmota:HOST"; null for any
+/// other name. Error when it gives no answer or none with a unit.
 std::unique_ptr<Source> open_external(Machine& machine, const std::string& name);
 
 /// Marks zones that must not be added: psys, parts of a package, DRAM that the package holds, and dies that

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`wattle meter` with programs and meters that go wrong: what is said, the exit status, the figure that remains."""
+import csv
 import json
 import os
 import pathlib
@@ -74,10 +75,64 @@ class MeterTest(unittest.TestCase):
         done = self.wattle("--source", "file:" + str(self.dir / "none"), "--", "true")
         self.assert_refused(done, 2, "file:", "could not be read")
 
+    def test_figures_can_be_computed_again_from_the_samples(self):
+        script = pathlib.Path(__file__).resolve().parents[2] / "bench" / "simulated_tree.py"
+        for kind, counted in (("plain", {"package-0", "dram"}), ("wrap", {"package-0"}), ("psys", {"package-0"})):
+            tree = self.dir / kind
+            with subprocess.Popen([sys.executable, str(script), kind, str(tree), "60"], stdout=subprocess.PIPE) as writer:
+                writer.stdout.readline()
+                try:
+                    done = self.wattle("--root", str(tree), "--samples", "samples.csv", "--json", "-", "--", "sleep", "4")
+                finally:
+                    writer.terminate()
+            self.assertEqual(done.returncode, 0, done.stderr)
+            (run,) = json.loads(done.stdout)["commands"][0]["runs"]
+            with open(self.dir / "samples.csv", encoding="utf-8") as file:
+                samples = [row for row in csv.DictReader(file) if run["begin"] - 0.5 <= float(row["time"]) <= run["end"] + 0.5]
+            zones = {row["zone"] for row in samples if row["counted"] == "yes"}
+            self.assertTrue(all(any(zone.startswith(name) for name in counted) for zone in zones), zones)
+            self.assertEqual(len(zones), len(counted))
+            joules = 0
+            for zone in zones:
+                points = [(float(row["time"]), int(row["raw"]), float(row["joules_per_count"])) for row in samples if row["zone"] == zone]
+                total = [0.0]
+                for (_, before, unit), (_, after, _) in zip(points, points[1:]):
+                    total.append(total[-1] + unit * (after - before + (262143328851 if after < before else 0)))
+                times = [time for time, _, _ in points]
+                joules += at(run["end"], times, total) - at(run["begin"], times, total)
+            self.assertAlmostEqual(joules / run["joules"], 1, 2)
+
+    def test_the_doctor_says_what_it_cannot_know(self):
+        done = subprocess.run([WATTLE, "doctor", "--json"], capture_output=True, text=True, timeout=120, check=True)
+        report = json.loads(done.stdout)
+        for name in ("int8_gops", "bf16_gflops", "fp32_gflops", "read_gbs"):
+            self.assertGreater(report["peaks"][name], 0)
+        self.assertTrue(report["can"])
+        for name in ("governor", "turbo", "smt", "throttle_events", "stolen_seconds", "load"):
+            self.assertIn(name, report["state"])
+        if report["grade"] == "modelled":
+            self.assertIn("measure a joule", " ".join(report["cannot"]))
+        tree = self.dir / "bare"
+        (tree / "proc").mkdir(parents=True)
+        (tree / "sys").mkdir()
+        done = subprocess.run([WATTLE, "doctor", "--seconds", "0.1", "--root", str(tree)], capture_output=True, text=True,
+                              timeout=120, check=True)
+        self.assertIn("this machine cannot\n  measure a joule", done.stdout)
+        self.assertNotIn("peaks", done.stdout)
+
     def assert_refused_measured(self, done):
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertEqual(done.stderr.strip().count("\n"), 0, done.stderr)
         self.assertIn("no energy counter", done.stderr)
+
+
+def at(moment, times, values):
+    """Linear interpolation."""
+    for i in range(1, len(times)):
+        if times[i] >= moment:
+            share = (moment - times[i - 1]) / max(times[i] - times[i - 1], 1e-12)
+            return values[i - 1] + min(1, max(0, share)) * (values[i] - values[i - 1])
+    return values[-1]
 
 
 if __name__ == "__main__":
