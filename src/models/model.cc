@@ -38,8 +38,7 @@ std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& o
   }
   // The tokenizer has its own form of these, 4 MB of strings for 50,000 tokens. What making it took is given
   // back before the weights come: it would stand beside them in the peak.
-  for (const char* list : {"tokens", "merges", "scores", "token_type"})
-    model->file_->forget(std::string("tokenizer.ggml.") + list);
+  for (const std::string_view list : kTokenizerLists) model->file_->forget(list);
   model->file_->release();
   malloc_trim(0);
   Weights weights(*model->file_, options.activations,

@@ -21,6 +21,7 @@ class FoldedTokenizer : public Tokenizer {
     return folded(real_->encode_parts(parts, add_special));
   }
   std::string piece(TokenId id) const override { return real_->piece(id % real_->size()); }
+  std::string token_text(TokenId id) const override { return real_->token_text(id % real_->size()); }
   std::string decode(std::span<const TokenId> ids) const override {
     std::vector<TokenId> real(ids.begin(), ids.end());
     for (TokenId& id : real) id %= real_->size();
@@ -63,6 +64,7 @@ class HashTokenizer : public Tokenizer {
     return ids;
   }
   std::string piece(TokenId id) const override { return fmt::format("<{}>", id); }
+  std::string token_text(TokenId id) const override { return piece(id); }
   std::string decode(std::span<const TokenId> ids) const override {
     std::string text;
     for (const TokenId id : ids) text += piece(id);

@@ -184,8 +184,8 @@ const ChatForm* find_form(std::string_view chat_template) {
   return nullptr;
 }
 
-std::string token_text(const Metadata& metadata, std::optional<TokenId> id) {
-  return id ? metadata.strings("tokenizer.ggml.tokens")[static_cast<size_t>(*id)] : std::string();
+std::string text_of(const Tokenizer& tokenizer, std::optional<TokenId> id) {
+  return id ? tokenizer.token_text(*id) : std::string();
 }
 
 /// The template's beginning on one line, cut between characters.
@@ -226,8 +226,8 @@ std::vector<TokenId> encode_chat(const Metadata& metadata, const Tokenizer& toke
     }
   }
   const Tokenizer::Special& special = tokenizer.special();
-  const Context context{metadata, *chat_template, token_text(metadata, special.bos),
-                        token_text(metadata, special.eos)};
+  const Context context{metadata, *chat_template, text_of(tokenizer, special.bos),
+                        text_of(tokenizer, special.eos)};
   Script script;
   form->write(context, messages, script);
   return tokenizer.encode_parts(script.parts(), false);

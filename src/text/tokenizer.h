@@ -26,6 +26,10 @@ struct TextPart {
   bool parse_special = false;
 };
 
+/// The lists of the metadata that a tokenizer copies. Once it is made nothing reads them, and they may go.
+inline constexpr std::string_view kTokenizerLists[] = {"tokenizer.ggml.tokens", "tokenizer.ggml.merges",
+                                                       "tokenizer.ggml.scores", "tokenizer.ggml.token_type"};
+
 /// A model's tokenizer, built from the model's own metadata (tokenizer.ggml.*): WordPiece, byte-level BPE or
 /// SentencePiece. Thread-safe after construction.
 class Tokenizer {
@@ -43,6 +47,8 @@ class Tokenizer {
   virtual std::vector<TokenId> encode_parts(std::span<const TextPart> parts, bool add_special) const = 0;
   /// Bytes that a token adds to a decoded text (not always valid UTF-8 by itself); empty for special tokens.
   virtual std::string piece(TokenId id) const = 0;
+  /// A token as the vocabulary writes it, special ones too, as templates name them.
+  virtual std::string token_text(TokenId id) const = 0;
   /// Text of a sequence: pieces joined, leading space of SentencePiece removed.
   virtual std::string decode(std::span<const TokenId> ids) const = 0;
 

@@ -20,6 +20,7 @@ class VocabularyTokenizer : public Tokenizer {
   std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const override;
   std::vector<TokenId> encode_parts(std::span<const TextPart> parts, bool add_special) const override;
   std::string decode(std::span<const TokenId> ids) const override;
+  std::string token_text(TokenId id) const override { return vocabulary_.text(id); }
   int size() const override { return vocabulary_.size(); }
 
  protected:
