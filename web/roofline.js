@@ -26,8 +26,8 @@ function roofline(width) {
       {type: "rule", from: {data: "roofs"}, encode: {enter: {x, x2: {scale: "x", field: "x2"}, y: {scale: "y", field: "gops"}, ...roofLine}}},
       {type: "text", from: {data: "roofs"}, encode: {enter: {text: {field: "label"}, x: {scale: "x", field: "x2"}, y: {scale: "y", field: "gops"}, dy: {value: -5},
         align: {value: "right"}, ...roofText}}},
-      {type: "text", encode: {enter: {text: {value: `read loop ${significant(data.read_gbs)} GB/s`}, x: {scale: "x", value: slope[0].x}, y: {scale: "y", value: 1.25 * slope[0].y},
-        dx: {value: 6}, dy: {value: -18}, ...roofText}}},
+      {type: "text", encode: {enter: {text: {value: `read loop ${significant(data.read_gbs)} GB/s`}, x: {scale: "x", value: slope[0].x}, y: {scale: "y", value: slope[0].y},
+        dx: {value: 22}, dy: {value: 4}, ...roofText}}},
       {type: "group", from: {facet: {name: "of_line", data: "points", groupby: "line"}}, marks: [
         {type: "line", from: {data: "of_line"}, encode: {enter: {x, y, stroke: colour, strokeOpacity: {value: 0.35}}}}]},
       {type: "symbol", from: {data: "points"}, encode: {enter: {x, y, fill: colour, shape: {scale: "shape", field: "line"}, size: {value: width < 500 ? 40 : 60},

@@ -183,7 +183,7 @@ Peaks peaks_of(const std::vector<Case>& cases) {
   return {of(&Peaks::int8_gops), of(&Peaks::bf16_gflops), of(&Peaks::fp32_gflops), of(&Peaks::read_gbs)};
 }
 
-void write_html(const std::string& path, const Peaks& peaks, const std::vector<Case>& cases) {
+std::string page_of(const Peaks& peaks, const std::vector<Case>& cases) {
   const std::string today = fmt::format("{:%F}", fmt::gmtime(std::time(nullptr)));
   Roofline roofline{
       fmt::format("{} · {} threads · {} · {}", cpu_name(), threads(), name(active_isa()), today), peaks, {}};
@@ -197,9 +197,7 @@ void write_html(const std::string& path, const Peaks& peaks, const std::vector<C
     });
     roofline.points.push_back(std::move(point));
   }
-  OutputFile file(path);
-  file.write(html(roofline));
-  file.commit();
+  return html(roofline);
 }
 
 void print_table(const nlohmann::ordered_json& result) {
@@ -223,6 +221,9 @@ void print_table(const nlohmann::ordered_json& result) {
 
 void bench_kernels(const KernelBenchOptions& options) {
   std::vector<Case> cases = cases_of(options);
+  // Before the measuring, so that a place that cannot be written costs no minutes.
+  std::unique_ptr<OutputFile> page;
+  if (!options.html.empty()) page = std::make_unique<OutputFile>(options.html);
   for (Case& one : cases) measure(one, options.rounds);
   nlohmann::ordered_json result;
   const Peaks peaks = peaks_of(cases);
@@ -232,7 +233,10 @@ void bench_kernels(const KernelBenchOptions& options) {
                      {"read_gbs", peaks.read_gbs}};
   result["rows"] = nlohmann::ordered_json::array();
   for (const Case& one : cases) result["rows"].push_back(row_of(one));
-  if (!options.html.empty()) write_html(options.html, peaks, cases);
+  if (page) {
+    page->write(page_of(peaks, cases));
+    page->commit();
+  }
   if (options.json) {
     fmt::print("{}\n", result.dump(2));
   } else {

@@ -31,7 +31,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct ModelBenchOptions {
-  std::string model, precision, input, field = "text";
+  std::string model, precision, input, field = "text", tokenizer;
   int64_t prompt = 512, generate = 64, batch = 1;
   int rounds = 3;
   bool json = false;
@@ -249,7 +249,9 @@ void bench_model(const ModelBenchOptions& options, bool quiet) {
   if (options.prompt < 1 || options.generate < 1) fail("--prompt and --generate: must be 1 or more tokens");
   const ModelAtPrecision at(model_path(options.model), options.precision, quiet);
   const Stopwatch watch;
-  const auto model = Model::open(at.path());
+  LoadOptions load;
+  if (!options.tokenizer.empty()) load.shape_tokenizer = model_path(options.tokenizer);
+  const auto model = Model::open(at.path(), load);
   Json result;
   result["model"] = options.model;
   if (!options.precision.empty()) result["precision"] = precision_name(model->file());
@@ -297,6 +299,8 @@ void add_bench_model(CLI::App& bench, const GlobalOptions& global) {
                   "rows of --input that are run together, concatenated, not padded")
       ->capture_default_str()
       ->check(at_least_one());
+  bench.add_option("--tokenizer", options->tokenizer,
+                   "of a shape's rows: a model that has it (default: four bytes a token)");
   bench.add_option("--field", options->field, "the rows' field that holds the text")->capture_default_str();
   bench.add_option("--rounds", options->rounds, "repetitions; medians are told")->check(at_least_one());
   bench.add_flag("--json", options->json, "print the result as JSON");
