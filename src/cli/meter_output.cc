@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <map>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -192,30 +193,77 @@ std::string report_csv(const MeterReport& report) {
 }
 
 std::string emissions_csv(const MeterReport& report) {
-  std::string csv =
-      "timestamp,project_name,run_id,experiment_id,duration,emissions,emissions_rate,cpu_power,gpu_power,ram_"
-      "power,cpu_energy,"
-      "gpu_energy,ram_energy,energy_consumed,country_name,country_iso_code,region,cloud_provider,cloud_"
-      "region,os,python_version,"
-      "codecarbon_version,cpu_count,cpu_model,gpu_count,gpu_model,longitude,latitude,ram_total_size,tracking_"
-      "mode,on_cloud,pue\n";
+  // The fields of EmissionsData of CodeCarbon 3.3.2, in its order.
+  constexpr const char* kColumns[] = {"timestamp",
+                                      "project_name",
+                                      "run_id",
+                                      "experiment_id",
+                                      "duration",
+                                      "emissions",
+                                      "emissions_rate",
+                                      "cpu_power",
+                                      "gpu_power",
+                                      "ram_power",
+                                      "cpu_energy",
+                                      "gpu_energy",
+                                      "ram_energy",
+                                      "energy_consumed",
+                                      "water_consumed",
+                                      "country_name",
+                                      "country_iso_code",
+                                      "region",
+                                      "cloud_provider",
+                                      "cloud_region",
+                                      "os",
+                                      "python_version",
+                                      "codecarbon_version",
+                                      "cpu_count",
+                                      "cpu_model",
+                                      "gpu_count",
+                                      "gpu_model",
+                                      "longitude",
+                                      "latitude",
+                                      "ram_total_size",
+                                      "tracking_mode",
+                                      "cpu_utilization_percent",
+                                      "gpu_utilization_percent",
+                                      "ram_utilization_percent",
+                                      "ram_used_gb",
+                                      "on_cloud",
+                                      "pue",
+                                      "wue"};
+  std::string csv;
+  for (const char* column : kColumns) csv += (csv.empty() ? "" : ",") + std::string(column);
+  csv += '\n';
   const std::time_t now = std::time(nullptr);
   const std::optional<CarbonRow>& zone = report.footprint.zone;
   for (const Measurement& measurement : report.measurements) {
     for (size_t i = 0; i < measurement.runs.size(); ++i) {
       const Energy& e = measurement.runs[i].energy;
       const Consequences result = consequences_of(report, e);
-      // Emissions stay empty without a stated factor; CodeCarbon's unit is kilograms.
-      const std::string kilograms = result.grams_co2e ? fmt::format("{:.9g}", *result.grams_co2e / 1000) : "";
-      const std::string rate =
-          result.grams_co2e ? fmt::format("{:.9g}", *result.grams_co2e / 1000 / e.seconds) : "";
-      csv += fmt::format(
-          "{:%Y-%m-%dT%H:%M:%S},{},{}-{},,{:.9g},{},{},{:.6g},,,{:.9g},,,{:.9g},{},{},,,,linux,,,{},{},,,,,,{"
-          "},,{}\n",
-          fmt::localtime(now), quoted(measurement.command.text()), now, i, e.seconds, kilograms, rate,
-          e.joules / std::max(e.seconds, 1e-9), e.joules / 3.6e6, result.kwh, zone ? quoted(zone->name) : "",
-          zone ? quoted(zone->zone) : "", ::sysconf(_SC_NPROCESSORS_ONLN), quoted(cpu_name()), "machine",
-          report.footprint.pue);
+      std::map<std::string, std::string> fields = {
+          {"timestamp", fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::localtime(now))},
+          {"project_name", quoted(measurement.command.text())},
+          {"run_id", fmt::format("{}-{}", now, i)},
+          {"duration", fmt::format("{:.9g}", e.seconds)},
+          {"cpu_power", fmt::format("{:.6g}", e.joules / std::max(e.seconds, 1e-9))},
+          {"cpu_energy", fmt::format("{:.9g}", e.joules / 3.6e6)},
+          {"energy_consumed", fmt::format("{:.9g}", result.kwh)},
+          {"os", "linux"},
+          {"cpu_count", fmt::format("{}", ::sysconf(_SC_NPROCESSORS_ONLN))},
+          {"cpu_model", quoted(cpu_name())},
+          {"tracking_mode", "machine"},
+          {"pue", fmt::format("{}", report.footprint.pue)}};
+      if (result.grams_co2e) {  // kilograms; empty without a stated factor
+        fields["emissions"] = fmt::format("{:.9g}", *result.grams_co2e / 1000);
+        fields["emissions_rate"] = fmt::format("{:.9g}", *result.grams_co2e / 1000 / e.seconds);
+      }
+      if (result.litres) fields["water_consumed"] = fmt::format("{:.9g}", *result.litres);
+      if (report.footprint.wue) fields["wue"] = fmt::format("{}", *report.footprint.wue);
+      if (zone) fields["country_name"] = quoted(zone->name), fields["country_iso_code"] = quoted(zone->zone);
+      std::string row;
+      for (const char* column : kColumns) row += (row.empty() ? "" : ",") + fields[column];
+      csv += row + '\n';
     }
   }
   return csv;
