@@ -82,7 +82,7 @@ double time_product(const PackedMatrix& weights, const Matrix& x, Activations ki
   PackedActivations packed;
   Work work;
   const auto once = [&] {
-    packed.pack(x.view(), kind);
+    packed.pack(x.view(), kind, sums_of(weights.format()));
     matmul(packed, weights, out.view(), {}, work);
   };
   once();

@@ -56,6 +56,7 @@ void dense_of_blocks(const UnpackedBlock* blocks, int64_t begin, int64_t count, 
   using Float = typename V::Float;
   using Int = typename V::Int;
   constexpr int kMinima = minima_of(Recipe::kKind);
+  constexpr bool kTwoScales = Recipe::kKind == Kind::kTwoScales;
   for (int64_t i = 0; i < count; i += 2) {
     const UnpackedBlock& block = blocks[(begin + i) / 32];
     const int at = static_cast<int>((begin + i) % 32), half = at / 16;
@@ -64,8 +65,8 @@ void dense_of_blocks(const UnpackedBlock* blocks, int64_t begin, int64_t count, 
       Float values[2];
       for (int which = 0; which < 2; ++which) {
         Int q = (Int)((bytes >> (which * 8)) & 0xFFu) - Recipe::kZero;
-        if constexpr (has_two_scales(Recipe::kKind)) q = q * (Int)V::load(block.factor[half] + lane);
-        values[which] = V::to_float(q) * V::load_float(block.scale + lane);
+        if constexpr (has_two_factors(Recipe::kKind)) q = q * (Int)V::load(block.factor[half] + lane);
+        values[which] = V::to_float(q) * V::load_float(block.scale[kTwoScales ? half : 0] + lane);
         if constexpr (kMinima > 0) {
           values[which] = values[which] - V::load_float(block.minimum[kMinima == 2 ? half : 0] + lane);
         }

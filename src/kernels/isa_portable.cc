@@ -7,9 +7,9 @@ namespace wattle {
 namespace {
 
 constexpr int kLaneCount = 4;
+#include "kernels/dense.h"
 #include "kernels/lanes.h"
 #include "kernels/recipes.h"
-#include "kernels/dense.h"
 #include "kernels/rows.h"
 
 int32_t dot_block(const UnpackedBlock& block, int lane, const int8_t* a, int first_group, int groups) {
@@ -25,18 +25,22 @@ template <Kind kKind, int kZero>
 void multiply_block(const UnpackedBlock& w, const ActivationTile& x, int64_t block, int row, int rows,
                     float* acc) {
   const int64_t at = block * rows + row;
-  constexpr int kHalves = has_two_scales(kKind) ? 2 : 1;
+  constexpr int kHalves = has_halves(kKind) ? 2 : 1;
   constexpr int kMinima = minima_of(kKind);
   for (int lane = 0; lane < 16; ++lane) {
     int32_t dot = 0;
+    float product = 0;
     for (int half = 0; half < kHalves; ++half) {
-      const int32_t minus_sum =
-          kHalves == 2 ? x.minus_half_sum[(block * 2 + half) * rows + row] : x.minus_sum[at];
       const int groups = kGroups / kHalves;
-      const int32_t part = dot_block(w, lane, x.q + at * 32, half * groups, groups) + kZero * minus_sum;
-      dot += kHalves == 2 ? part * w.factor[half][lane] : part;
+      int32_t part = dot_block(w, lane, x.q + at * 32, half * groups, groups);
+      if constexpr (kZero != 0) {
+        part += kZero * (kHalves == 2 ? x.minus_half_sum[(block * 2 + half) * rows + row] : x.minus_sum[at]);
+      }
+      if constexpr (kKind == Kind::kTwoScales) product += static_cast<float>(part) * w.scale[half][lane];
+      dot += has_two_factors(kKind) ? part * w.factor[half][lane] : part;
     }
-    float sum = acc[lane] + static_cast<float>(dot) * w.scale[lane] * x.scale[at];
+    if constexpr (kKind != Kind::kTwoScales) product = static_cast<float>(dot) * w.scale[0][lane];
+    float sum = acc[lane] + product * x.scale[at];
     for (int half = 0; half < kMinima; ++half) {
       const float scaled =
           kMinima == 2 ? x.scaled_half_sum[(block * 2 + half) * rows + row] : x.scaled_sum[at];
@@ -70,9 +74,14 @@ void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
       for (int j = 0; j < Recipe::kBlocks; ++j) {
         UnpackedBlock& to = out[block + j];
         for (int g = 0; g < kGroups; ++g) V::store(to.q[g] + lane * 4, Recipe::group(body, scales, j, g));
-        V::store_float(to.scale + lane, Recipe::scale(scales, j));
+        if constexpr (Recipe::kKind != Kind::kTwoScales) {
+          V::store_float(to.scale[0] + lane, Recipe::scale(scales, j));
+        }
         for (int half = 0; half < 2; ++half) {
-          if constexpr (has_two_scales(Recipe::kKind)) {
+          if constexpr (Recipe::kKind == Kind::kTwoScales) {
+            V::store_float(to.scale[half] + lane, Recipe::scale(scales, j, half));
+          }
+          if constexpr (has_two_factors(Recipe::kKind)) {
             V::store(to.factor[half] + lane, (typename V::Word)Recipe::factor(scales, j, half));
           }
           if constexpr (minima_of(Recipe::kKind) > 0) {
@@ -85,7 +94,7 @@ void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
 }
 
 template <class V, class Recipe, class Unpacking, int S>
-void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc) {
+void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc, Ahead) {
   UnpackedBlock left[8], right[8];
   for (int64_t block = 0; block < blocks; block += 8) {
     const int64_t count = blocks - block < 8 ? blocks - block : 8;
@@ -99,7 +108,7 @@ void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, floa
 template <class V, class Recipe>
 void vector_tile(Panel panel, const ActivationTile& x, int64_t blocks, float* acc) {
   float both[kTileColumns];
-  direct_tile<V, Recipe, Recipe, 1>(panel, panel, x, blocks, both);
+  direct_tile<V, Recipe, Recipe, 1>(panel, panel, x, blocks, both, {});
   __builtin_memcpy(acc, both, 16 * sizeof(float));
 }
 

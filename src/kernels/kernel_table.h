@@ -26,14 +26,18 @@ struct Panel {
 };
 
 /// 16 rows x 32 weights unpacked: weight = scale * factor * (q - zero point) - minimum. Index 0 and 1 of
-/// factor and minimum are the halves of the block where a format has two; a format without factors leaves
-/// them unset.
+/// scale, factor and minimum are the halves of the block where a format has two; what a format does not have
+/// stays unset.
 struct UnpackedBlock {
   alignas(64) uint8_t q[kGroups][64];
-  alignas(64) float scale[16];
+  alignas(64) float scale[2][16];
   alignas(64) int32_t factor[2][16];
   alignas(64) float minimum[2][16];
 };
+
+/// Which sums of quantised activations a product needs beside their scales: bits of a mask. Those that no
+/// product asked for are not computed (five sums of every block cost as much as the codes themselves).
+enum SumBits : uint32_t { kSum = 1, kScaledSum = 2, kHalfSum = 4, kScaledHalfSum = 8 };
 
 /// Quantised activations of the rows of one tile; every array is [blocks of 32][rows], of halves
 /// [blocks][2][rows].
@@ -46,13 +50,25 @@ struct ActivationTile {
   const int32_t* minus_half_sum = nullptr;
 
   ActivationTile from_block(int64_t block, int64_t rows) const {
-    return {q + block * rows * 32,     scale + block * rows,
-            scaled_sum + block * rows, scaled_half_sum + block * rows * 2,
-            minus_sum + block * rows,  minus_half_sum + block * rows * 2};
+    return from(block * rows * 32, block * rows);
+  }
+  ActivationTile from_row(int64_t row) const { return from(row * 32, row, row); }
+
+ private:
+  /// Absent arrays stay absent.
+  ActivationTile from(int64_t codes, int64_t blocks, int64_t halves = -1) const {
+    const auto move = [](auto* array, int64_t by) { return array == nullptr ? array : array + by; };
+    if (halves < 0) halves = 2 * blocks;
+    return {q + codes,
+            scale + blocks,
+            move(scaled_sum, blocks),
+            move(scaled_half_sum, halves),
+            move(minus_sum, blocks),
+            move(minus_half_sum, halves)};
   }
 };
 
-/// Where quantize() writes a tile; the arrays of ActivationTile.
+/// Where quantize() writes a tile; the arrays of ActivationTile, null where a sum is not wanted.
 struct ActivationStore {
   int8_t* q;
   float* scale;
@@ -77,8 +93,16 @@ struct StoreJob {
   ActivationFunction function;
 };
 
-/// acc [rows][kTileColumns] (+)= x times the panels a and b over `blocks` blocks of 32.
-using DirectTile = void (*)(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc);
+/// What a tile can ask memory for: whether its panels are not yet in a near cache, and the bytes from either
+/// panel to the one that is read after it.
+struct Ahead {
+  bool is_cold = false;
+  int64_t left = 0, right = 0;
+};
+
+/// acc [rows][kTileColumns] = x times the panels a and b over `blocks` blocks of 32.
+using DirectTile = void (*)(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc,
+                            Ahead ahead);
 /// One row times one panel, streaming: acc [16].
 using VectorTile = void (*)(Panel panel, const ActivationTile& x, int64_t blocks, float* acc);
 /// Unpacks `count` blocks of 32 from block `first` on; for K-quants both are multiples of 8.
@@ -95,6 +119,7 @@ using DenseTile = void (*)(const void* a, const void* b, const void* x, int64_t 
 
 /// The kernels of a quantised format. Tiles are indexed by rows (0 is unused).
 struct FormatKernels {
+  uint32_t sums = 0;  ///< SumBits
   Unpack unpack = nullptr;
   DenseOfBlocks dense = nullptr;
   VectorTile vector = nullptr;

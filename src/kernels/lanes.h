@@ -57,6 +57,24 @@ struct Lanes {
   static void store_int8(int8_t* to, Int codes) {
     for (int i = 0; i < kLaneCount; ++i) to[i] = static_cast<int8_t>(codes[i]);
   }
+  /// Lane i is the reduction by `op` of all lanes of v[i]: halves of two vectors at a time, a transpose and a
+  /// reduction in one (3 operations a vector instead of about 9).
+  template <class Op>
+  static Int reduce_each(Int (&v)[kLaneCount], Op op) {
+    static constexpr int32_t kNumbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    Int lane;
+    __builtin_memcpy(&lane, kNumbers, sizeof lane);
+#pragma GCC unroll 4
+    for (int half = kLaneCount / 2; half > 0; half /= 2) {
+      const Int upper = (Int)((lane & half) != 0) & kLaneCount;
+      const Int own = lane | upper, other = (lane ^ half) | upper;
+#pragma GCC unroll 8
+      for (int i = 0; i < half; ++i) {
+        v[i] = op(__builtin_shuffle(v[i], v[i + half], own), __builtin_shuffle(v[i], v[i + half], other));
+      }
+    }
+    return v[0];
+  }
   static int32_t max_int(Int v) {
     int32_t most = v[0];
     for (int i = 1; i < kLaneCount; ++i) most = v[i] > most ? v[i] : most;

@@ -19,6 +19,7 @@ struct Lanes256 : Lanes {
   static Float halves(const void* from) {
     return (Float)_mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(from)));
   }
+  static Int round(Float x) { return (Int)_mm256_cvtps_epi32((__m256)x); }
   static void store_int8(int8_t* to, Int codes) {
     const __m256i words = _mm256_packs_epi32((__m256i)codes, (__m256i)codes);
     const __m256i bytes = _mm256_packs_epi16(words, words);

@@ -15,6 +15,7 @@ struct Lanes512 : Lanes {
   static Float halves(const void* from) {
     return (Float)_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
   }
+  static Int round(Float x) { return (Int)_mm512_cvtps_epi32((__m512)x); }
   static void store_int8(int8_t* to, Int codes) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)codes));
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include <wattle/error.h>
 
@@ -24,8 +25,8 @@ int64_t rows_unpacked_by_tiles(const PanelLayout& layout) {
 
 /// Rows of a chunk of activations, so that they stay in a second-level cache beside the weights.
 constexpr int64_t kChunkTiles = 24;
-/// Blocks of 32 unpacked at a time: 2 panels of 8 blocks are 12 KB.
-constexpr int64_t kChunkBlocks = 8;
+/// Blocks of 32 unpacked at a time: 2 panels of 16 blocks are 28 KB, of which most formats use 18.
+constexpr int64_t kChunkBlocks = 16;
 /// Dense weights decoded at a time: 2 panels of 128 are 16 KB.
 constexpr int64_t kChunkDense = 128;
 /// Multiply-adds under which one thread is faster than a team.
@@ -46,14 +47,6 @@ struct Product {
     return epilogue.gated ? pair + half() : std::min(2 * pair + 1, w.panel_count() - 1);
   }
 };
-
-struct Range {
-  int64_t begin, end;
-};
-
-Range part(int64_t count, int64_t index, int64_t parts) {
-  return {count * index / parts, count * (index + 1) / parts};
-}
 
 /// Scratch of one thread, kept from product to product.
 struct Scratch {
@@ -99,11 +92,13 @@ void store_pair(const Product& p, const float* sums, int64_t tile, int64_t pair)
 }
 
 /// A few tiles of quantised activations: weights are unpacked in registers.
-void multiply_directly(const Product& p, Range tiles, Range pairs) {
+void multiply_directly(const Product& p, IndexRange tiles, IndexRange pairs) {
   alignas(64) float sums[kTileRows * kTileColumns];
   const FormatKernels& format = p.table.of(p.w.layout.format);
   for (int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
     const Panel a = p.w.panel(p.left(pair)), b = p.w.panel(p.right(pair));
+    const int64_t next = std::min(pair + 1, pairs.end - 1);
+    Ahead ahead{true, p.w.panel(p.left(next)).heads - a.heads, p.w.panel(p.right(next)).heads - b.heads};
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
       const ActivationTile x = p.x.tile(first);
@@ -111,7 +106,7 @@ void multiply_directly(const Product& p, Range tiles, Range pairs) {
         format.vector(a, x, p.w.blocks32(), sums);
         format.vector(b, x, p.w.blocks32(), sums + kPanel);
       } else {
-        format.direct[rows](a, b, x, p.w.blocks32(), sums);
+        format.direct[rows](a, b, x, p.w.blocks32(), sums, std::exchange(ahead, {}));
       }
       store_pair(p, sums, tile, pair);
     }
@@ -120,7 +115,7 @@ void multiply_directly(const Product& p, Range tiles, Range pairs) {
 
 /// Many tiles of quantised activations: weights are unpacked once for all of them, a chunk of blocks at a
 /// time.
-void multiply_unpacked(const Product& p, Range tiles, Range pairs) {
+void multiply_unpacked(const Product& p, IndexRange tiles, IndexRange pairs) {
   const FormatKernels& format = p.table.of(p.w.layout.format);
   Scratch& mine = scratch();
   mine.sums.reserve(static_cast<size_t>((tiles.end - tiles.begin) * kTileRows * kTileColumns));
@@ -170,7 +165,7 @@ bool is_native(const Product& p) {
 }
 
 /// Activations in single precision or bfloat16 against any format.
-void multiply_dense(const Product& p, Range tiles, Range pairs) {
+void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
   const bool bf16 = p.x.kind == Activations::kBF16, native = is_native(p);
   const DenseTile* kernel = bf16 ? p.table.bf16 : p.table.f32;
   const int64_t cell_weights = bf16 ? 2 : 1, length = p.x.dense_length();
@@ -205,9 +200,9 @@ void multiply_dense(const Product& p, Range tiles, Range pairs) {
   }
 }
 
-void multiply_part(const Product& p, Range tiles, Range pairs) {
+void multiply_part(const Product& p, IndexRange tiles, IndexRange pairs) {
   for (int64_t begin = tiles.begin; begin < tiles.end; begin += kChunkTiles) {
-    const Range chunk{begin, std::min(begin + kChunkTiles, tiles.end)};
+    const IndexRange chunk{begin, std::min(begin + kChunkTiles, tiles.end)};
     if (p.x.is_dense()) {
       multiply_dense(p, chunk, pairs);
     } else if (p.x.m <= rows_unpacked_by_tiles(p.w.layout)) {
@@ -242,8 +237,8 @@ void multiply(const Product& p) {
   if (parts == 1) return multiply_part(p, {0, p.x.tiles()}, {0, p.pairs});
 #pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts))
   for (int64_t i = 0; i < parts; ++i) {
-    multiply_part(p, part(p.x.tiles(), i / grid.columns, grid.rows),
-                  part(p.pairs, i % grid.columns, grid.columns));
+    multiply_part(p, Part{i / grid.columns, grid.rows}.range(p.x.tiles()),
+                  Part{i % grid.columns, grid.columns}.range(p.pairs));
   }
 }
 
@@ -268,6 +263,9 @@ void check(const PackedActivations& x, const PackedMatrix& weights, MatrixView o
     fail("weights of {} are multiplied with activations f32 or bf16, not {}", info(weights.format()).name,
          name(x.kind()));
   }
+  if (!x.data().is_dense() && (sums_of(weights.format()) & ~x.sums()) != 0) {
+    fail("activations were packed without the sums that weights of {} need", info(weights.format()).name);
+  }
 }
 
 void count(const PackedActivations& x, const PackedMatrix& weights, const MatrixView& out, Work& work) {
@@ -285,7 +283,6 @@ void count(const PackedActivations& x, const PackedMatrix& weights, const Matrix
       work.macs_fp32 += macs;
       break;
   }
-  work.weight_bytes += static_cast<double>(weights.bytes());
   const double stored = x.kind() == Activations::kF32 ? 4 : x.kind() == Activations::kBF16 ? 2 : 1.125;
   work.activation_bytes += static_cast<double>(x.m()) *
                            (static_cast<double>(x.k()) * stored + static_cast<double>(out.columns) * 4);

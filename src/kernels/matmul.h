@@ -56,6 +56,11 @@ class PackedMatrix {
   std::unique_ptr<Data> data_;
 };
 
+/// What products with weights of `format` read of 8-bit activations beside codes and scales: a mask for
+/// PackedActivations::pack, 0 for dense weights.
+uint32_t sums_of(Format format);
+constexpr uint32_t kAllSums = 15;
+
 /// A layer input, quantised (or converted) once and shared by all products that read it.
 /// Holds what every format needs (values, scales, sums per block); reuses its memory from call to call.
 class PackedActivations {
@@ -66,12 +71,13 @@ class PackedActivations {
   ~PackedActivations();
 
   /// Reads x [m, k]; k must be a multiple of 32 for the 8-bit kinds. NaN and infinity are carried into the
-  /// product.
-  void pack(ConstMatrixView x, Activations kind);
+  /// product. `sums`: those of all formats that will read it.
+  void pack(ConstMatrixView x, Activations kind, uint32_t sums = kAllSums);
 
   int64_t m() const;
   int64_t k() const;
   Activations kind() const;
+  uint32_t sums() const;
 
   struct Data;
   const Data& data() const { return *data_; }
@@ -95,7 +101,9 @@ struct Epilogue {
 Activations default_activations(Format format);
 
 /// out [m, n] = x [m, k] times W^T, by all threads of the team; the same bits for any number of threads and
-/// for any batching of the rows. Adds what it did to `work`. Throws Error when shapes do not fit.
+/// for any batching of the rows. Adds its multiply-adds and the bytes of its activations to `work`; those of
+/// the weights are for the caller to add, once however many parts the rows come in. Throws Error when shapes
+/// do not fit.
 void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView out, const Epilogue& epilogue,
             Work& work);
 

@@ -26,6 +26,7 @@ struct PackedMatrix::Data {
 /// block.
 struct PackedActivations::Data {
   Activations kind = Activations::kF32;
+  uint32_t sums = 0;  ///< SumBits that the arrays hold
   int64_t m = 0, k = 0;
   AlignedBuffer<int8_t> q;
   AlignedBuffer<float> scale, scaled_sum, scaled_half_sum;
@@ -38,10 +39,18 @@ struct PackedActivations::Data {
   bool is_dense() const { return kind == Activations::kF32 || kind == Activations::kBF16; }
 
   ActivationTile tile(int64_t first_row) const {
+    const ActivationStore at = store(first_row);
+    return {at.q, at.scale, at.scaled_sum, at.scaled_half_sum, at.minus_sum, at.minus_half_sum};
+  }
+  ActivationStore store(int64_t first_row) const {
     const int64_t at = first_row * (k / 32);
-    return {q.data() + at * 32,     scale.data() + at,
-            scaled_sum.data() + at, scaled_half_sum.data() + at * 2,
-            minus_sum.data() + at,  minus_half_sum.data() + at * 2};
+    const auto wanted = [&](uint32_t bit, auto* array) { return (sums & bit) != 0 ? array : nullptr; };
+    return {q.data() + at * 32,
+            scale.data() + at,
+            wanted(kScaledSum, scaled_sum.data() + at),
+            wanted(kScaledHalfSum, scaled_half_sum.data() + at * 2),
+            wanted(kSum, minus_sum.data() + at),
+            wanted(kHalfSum, minus_half_sum.data() + at * 2)};
   }
 };
 

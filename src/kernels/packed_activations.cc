@@ -40,10 +40,10 @@ void reserve(PackedActivations::Data& data) {
   const size_t blocks = rows * static_cast<size_t>(data.k / 32);
   data.q.reserve(blocks * 32);
   data.scale.reserve(blocks);
-  data.scaled_sum.reserve(blocks);
-  data.scaled_half_sum.reserve(blocks * 2);
-  data.minus_sum.reserve(blocks);
-  data.minus_half_sum.reserve(blocks * 2);
+  if (data.sums & kSum) data.minus_sum.reserve(blocks);
+  if (data.sums & kScaledSum) data.scaled_sum.reserve(blocks);
+  if (data.sums & kHalfSum) data.minus_half_sum.reserve(blocks * 2);
+  if (data.sums & kScaledHalfSum) data.scaled_half_sum.reserve(blocks * 2);
 }
 
 void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
@@ -54,12 +54,8 @@ void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
     (data.kind == Activations::kBF16 ? transpose_bf16 : transpose_f32)(x, first, rows, out);
     return;
   }
-  const int64_t at = first * (data.k / 32);
   kernels().quantize(x.data + first * x.stride, x.stride, data.k, static_cast<int>(rows),
-                     data.kind == Activations::kRow,
-                     {data.q.data() + at * 32, data.scale.data() + at, data.scaled_sum.data() + at,
-                      data.scaled_half_sum.data() + at * 2, data.minus_sum.data() + at,
-                      data.minus_half_sum.data() + at * 2});
+                     data.kind == Activations::kRow, data.store(first));
 }
 
 /// Values under which a team costs more than it gives (about a microsecond of one core).
@@ -72,19 +68,22 @@ PackedActivations::PackedActivations(PackedActivations&&) noexcept = default;
 PackedActivations& PackedActivations::operator=(PackedActivations&&) noexcept = default;
 PackedActivations::~PackedActivations() = default;
 
-void PackedActivations::pack(ConstMatrixView x, Activations kind) {
+uint32_t sums_of(Format format) {
+  return kernels().of(format).sums;
+}
+
+void PackedActivations::pack(ConstMatrixView x, Activations kind, uint32_t sums) {
   const bool is_8bit = kind == Activations::kBlock32 || kind == Activations::kRow;
   if (is_8bit && x.columns % 32 != 0) {
     fail("activations of {} columns cannot be cut into blocks of 32; use --activations bf16 or f32",
          x.columns);
   }
   Data& data = *data_;
-  data.kind = kind, data.m = x.rows, data.k = x.columns;
+  data.kind = kind, data.sums = sums, data.m = x.rows, data.k = x.columns;
   if (x.rows == 0) return;
   reserve(data);
-#pragma omp parallel for schedule(static) \
-    num_threads(threads()) if (x.rows * x.columns > kSmall && x.rows > 1)
-  for (int64_t tile = 0; tile < data.tiles(); ++tile) pack_tile(data, x, tile);
+  for_each_index(data.tiles(), x.rows * x.columns > kSmall && data.tiles() > 1,
+                 [&](int64_t tile) { pack_tile(data, x, tile); });
 }
 
 int64_t PackedActivations::m() const {
@@ -95,6 +94,9 @@ int64_t PackedActivations::k() const {
 }
 Activations PackedActivations::kind() const {
   return data_->kind;
+}
+uint32_t PackedActivations::sums() const {
+  return data_->sums;
 }
 
 }  // namespace wattle

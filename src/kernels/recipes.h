@@ -8,7 +8,7 @@
 //   kZero             zero point of the unsigned bytes
 //   Scales, prepare() the scales of a body, from the head and the body
 //   group(j, g)       the bytes of weights 4g..4g+3 of block j: 4 for each lane
-//   scale(j), factor(j, half), minimum(j, half)
+//   scale(j), or scale(j, half) where the halves have their own; factor(j, half), minimum(j, half)
 // A weight is scale * factor * (byte - zero) - minimum. Q2_K and Q3_K have a second recipe, for many rows:
 // the factor multiplied into the bytes, which costs more to unpack and less to multiply with. Both give the
 // same bits. `head` and `body` point at the first lane; cells are kCell bytes apart whatever V::kLanes is.
@@ -17,14 +17,19 @@ enum class Kind {
   kScale,         // d
   kScaleMin,      // d and a minimum
   kScaleTwoMins,  // d and a minimum for each half of the block
-  kTwoScales,     // d and an integer factor for each half
-  kTwoScalesTwoMins,
+  kTwoScales,     // d for each half
+  kTwoFactors,    // d and an integer factor for each half
+  kTwoFactorsTwoMins,
 };
-constexpr bool has_two_scales(Kind kind) {
-  return kind == Kind::kTwoScales || kind == Kind::kTwoScalesTwoMins;
+constexpr bool has_two_factors(Kind kind) {
+  return kind == Kind::kTwoFactors || kind == Kind::kTwoFactorsTwoMins;
+}
+/// Whether the halves of a block are summed apart.
+constexpr bool has_halves(Kind kind) {
+  return kind == Kind::kTwoScales || has_two_factors(kind);
 }
 constexpr int minima_of(Kind kind) {
-  if (kind == Kind::kScaleTwoMins || kind == Kind::kTwoScalesTwoMins) return 2;
+  if (kind == Kind::kScaleTwoMins || kind == Kind::kTwoFactorsTwoMins) return 2;
   return kind == Kind::kScaleMin ? 1 : 0;
 }
 
@@ -194,7 +199,8 @@ struct RecipeQ5_K : ScaleMinPairs<V, 44, false> {
   }
 };
 
-/// What Q2_K, Q3_K and Q6_K share: d and an integer factor for every 16 weights.
+/// What Q2_K and Q3_K share: d and an integer factor for every 16 weights, small enough to be multiplied into
+/// the bytes.
 template <class V, Kind kKindOf, int kZeroOf, int64_t kHeadBytes, int kCellCount>
 struct FactorBlock {
   using Word = typename V::Word;
@@ -215,18 +221,31 @@ struct FactorBlock {
   static Float minimum(const Scales& s, int j, int half) { return s.m[2 * j + half]; }
 };
 
+/// d times an 8-bit factor for every 16 weights. Integer products with the factors would take the pipes of
+/// the dot products (Zen 4 and 5), so the halves' sums become floats first: one operation less.
 template <class V>
-struct RecipeQ6_K : FactorBlock<V, Kind::kTwoScales, 32, 32, 52> {
-  using Base = FactorBlock<V, Kind::kTwoScales, 32, 32, 52>;
-  using typename Base::Scales;
-  using typename Base::Word;
+struct RecipeQ6_K {
+  using Word = typename V::Word;
+  using Int = typename V::Int;
+  using Float = typename V::Float;
+  static constexpr int kBlocks = 8;
+  static constexpr Kind kKind = Kind::kTwoScales;
+  static constexpr int kZero = 32;
+  static constexpr int64_t kHead = 32;
+  static constexpr int64_t kBody = 52 * kCell;
+  struct Scales {
+    Float d[16];
+  };
   static void prepare(const std::byte* head, const std::byte* body, Scales& s) {
-    s.d = V::halves(head);
+    const Float d = V::halves(head);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       // Signed bytes: to the top of the lane and down again with the sign.
-      s.factor[i] = (typename Base::Int)(cell<V>(body, i / 4) << (24 - i % 4 * 8)) >> 24;
+      s.d[i] = d * V::to_float((Int)(cell<V>(body, i / 4) << (24 - i % 4 * 8)) >> 24);
     }
+  }
+  static Float scale(const Scales& s, int j, int half) {
+    return s.d[2 * j + half];
   }
   static Word group(const std::byte* body, const Scales&, int j, int g) {
     const int first = 4 + j / 4 * 24, part = j % 4;
@@ -237,8 +256,8 @@ struct RecipeQ6_K : FactorBlock<V, Kind::kTwoScales, 32, 32, 52> {
 };
 
 template <class V>
-struct RecipeQ2_K : FactorBlock<V, Kind::kTwoScalesTwoMins, 0, 0, 21> {
-  using Base = FactorBlock<V, Kind::kTwoScalesTwoMins, 0, 0, 21>;
+struct RecipeQ2_K : FactorBlock<V, Kind::kTwoFactorsTwoMins, 0, 0, 21> {
+  using Base = FactorBlock<V, Kind::kTwoFactorsTwoMins, 0, 0, 21>;
   using typename Base::Scales;
   using typename Base::Word;
   static void prepare(const std::byte*, const std::byte* body, Scales& s) {
@@ -270,8 +289,8 @@ struct FoldedQ2_K : RecipeQ2_K<V> {
 };
 
 template <class V>
-struct RecipeQ3_K : FactorBlock<V, Kind::kTwoScales, 4, 32, 27> {
-  using Base = FactorBlock<V, Kind::kTwoScales, 4, 32, 27>;
+struct RecipeQ3_K : FactorBlock<V, Kind::kTwoFactors, 4, 32, 27> {
+  using Base = FactorBlock<V, Kind::kTwoFactors, 4, 32, 27>;
   using typename Base::Scales;
   using typename Base::Word;
   static void prepare(const std::byte* head, const std::byte* body, Scales& s) {
@@ -357,7 +376,9 @@ struct RecipeUnpacked {
   };
   static void prepare(const std::byte*, const std::byte* body, Scales& s) { s.body = body; }
   static Word group(const std::byte* body, const Scales&, int, int g) { return cell<V>(body, g); }
-  static Float scale(const Scales& s, int) { return V::load_float(s.body + offsetof(UnpackedBlock, scale)); }
+  static Float scale(const Scales& s, int, int half = 0) {
+    return V::load_float(s.body + offsetof(UnpackedBlock, scale) + half * kCell);
+  }
   static typename V::Int factor(const Scales& s, int, int half) {
     return (typename V::Int)V::load(s.body + offsetof(UnpackedBlock, factor) + half * kCell);
   }

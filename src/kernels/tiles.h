@@ -13,17 +13,46 @@ inline typename V::Int start_of(const int32_t* minus_sum) {
   return value * zero;
 }
 
+/// Whether a tile's sums lie in memory: where the halves of a block are summed apart, three sets of the
+/// tile's accumulators would not fit the registers.
+template <class Recipe, int R>
+constexpr bool sums_in_memory() {
+  return has_halves(Recipe::kKind) && R > 3;
+}
+
+/// The sums of R rows times P vectors of outputs: registers, or [R][kTileColumns] in memory.
+template <class V, int R, int P, bool kInMemory>
+struct TileSums {
+  typename V::Float values[R][P];
+  explicit TileSums(float*) {}
+  typename V::Float get(int r, int p) const { return values[r][p]; }
+  void set(int r, int p, typename V::Float value) { values[r][p] = value; }
+};
+template <class V, int R, int P>
+struct TileSums<V, R, P, true> {
+  float* memory;
+  explicit TileSums(float* acc) : memory(acc) {}
+  typename V::Float get(int r, int p) const {
+    return V::load_float(memory + r * kTileColumns + p * V::kLanes);
+  }
+  void set(int r, int p, typename V::Float value) {
+    V::store_float(memory + r * kTileColumns + p * V::kLanes, value);
+  }
+};
+
 /// One block of 32 of R rows (of S in the tile) times P vectors of outputs, added to sums.
-/// sums = fma(float(dot) * scale, activation scale, sums), then the minima, halves in order; where the halves
-/// have integer factors, dot is the exact sum of both times theirs.
-template <class V, class Recipe, int R, int S, int P>
+/// sums = fma(product, activation scale, sums), then the minima, halves in order. product = float(dot) *
+/// scale, where the halves have integer factors with the exact sum of both times theirs as dot; where they
+/// have scales of their own, the second half is added with a fused multiply-add.
+template <class V, class Recipe, int R, int S, int P, class Sums>
 inline __attribute__((always_inline)) void multiply_block(const std::byte* const (&bodies)[P],
                                                           const typename Recipe::Scales (&scales)[P], int j,
                                                           const ActivationTile& x, int64_t block,
-                                                          typename V::Float (&sums)[R][P]) {
-  constexpr bool kHalves = has_two_scales(Recipe::kKind);
+                                                          Sums& sums) {
+  constexpr bool kHalves = has_halves(Recipe::kKind), kTwoScales = Recipe::kKind == Kind::kTwoScales;
   constexpr bool kFullBytes = Recipe::kZero >= 127;
   typename V::Int dot[R][P], whole[R][P];
+  typename V::Float product[R][P];
   const int8_t* q = x.q + block * S * 32;
 #pragma GCC unroll 8
   for (int g = 0; g < kGroups; ++g) {
@@ -46,10 +75,17 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* const
         dot[r][p] = V::template dot<kFullBytes>(dot[r][p], weights[p], q + r * 32 + g * 4);
       }
     }
-    if constexpr (kHalves) {
-      if (g % 4 != 3) continue;
+    if (!kHalves || g % 4 != 3) continue;
 #pragma GCC unroll 4
-      for (int p = 0; p < P; ++p) {
+    for (int p = 0; p < P; ++p) {
+      if constexpr (kTwoScales) {
+        const typename V::Float scale = Recipe::scale(scales[p], j, g / 4);
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r) {
+          const typename V::Float half = V::to_float(dot[r][p]);
+          product[r][p] = g == 3 ? half * scale : V::fma(half, scale, product[r][p]);
+        }
+      } else if constexpr (kHalves) {
         const typename V::Int factor = Recipe::factor(scales[p], j, g / 4);
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r) {
@@ -60,11 +96,12 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* const
   }
 #pragma GCC unroll 4
   for (int p = 0; p < P; ++p) {
-    const typename V::Float scale = Recipe::scale(scales[p], j);
+    typename V::Float scale = {};
+    if constexpr (!kTwoScales) scale = Recipe::scale(scales[p], j);
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
-      const typename V::Float product = V::to_float(kHalves ? whole[r][p] : dot[r][p]) * scale;
-      sums[r][p] = V::fma(product, V::broadcast(x.scale + block * S + r), sums[r][p]);
+      if constexpr (!kTwoScales) product[r][p] = V::to_float(kHalves ? whole[r][p] : dot[r][p]) * scale;
+      sums.set(r, p, V::fma(product[r][p], V::broadcast(x.scale + block * S + r), sums.get(r, p)));
     }
   }
   constexpr int kMinima = minima_of(Recipe::kKind);
@@ -77,7 +114,7 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* const
         const typename V::Float minimum = Recipe::minimum(scales[p], j, half);
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r) {
-          sums[r][p] = V::fnma(minimum, V::broadcast(scaled + half * S + r), sums[r][p]);
+          sums.set(r, p, V::fnma(minimum, V::broadcast(scaled + half * S + r), sums.get(r, p)));
         }
       }
     }
@@ -91,69 +128,92 @@ inline __attribute__((always_inline)) void prefetch(const std::byte* from) {
   for (int64_t at = 0; at < kBytes; at += 64) __builtin_prefetch(from + at);
 }
 
+/// Several rows read two panels at once: streams too short for the processor's own prefetching, which has to
+/// find them anew in every pair (Q6_K beyond the second-level cache, 6 rows: 30 % of the peak without, 49 %
+/// with). Part j of a body's length, one body (or kNear of the small ones) further on, at the end of a panel
+/// in the one that is read next; a part at a time, because more requests at once are lost.
+template <class Recipe, int P>
+inline __attribute__((always_inline)) void ask_for_part(const std::byte* const (&bodies)[P], int64_t block,
+                                                        int j, int64_t blocks, const Ahead& ahead) {
+  constexpr int64_t kNear = Recipe::kBlocks > 1 ? 1 : 4, kPart = Recipe::kBody / Recipe::kBlocks;
+  const bool beyond = block + kNear * Recipe::kBlocks >= blocks;
+  const int64_t length = blocks / Recipe::kBlocks * Recipe::kBody;
+#pragma GCC unroll 4
+  for (int p = 0; p < P; ++p) {
+    const int64_t jump = beyond ? (p == 0 ? ahead.left : ahead.right) - length : 0;
+    prefetch<kPart>(bodies[p] + kNear * Recipe::kBody + jump + j * kPart);
+  }
+}
+
 /// R rows (of S in the tile) times P vectors of outputs over all blocks; sums go to acc [R][kTileColumns].
+/// `ahead` as in kernel_table.h.
 template <class V, class Recipe, int R, int S, int P>
 inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P],
                                                     const std::byte* (&bodies)[P], const ActivationTile& x,
-                                                    int64_t blocks, float* acc, bool first) {
-  typename V::Float sums[R][P];
+                                                    int64_t blocks, float* acc, bool first,
+                                                    const Ahead& ahead) {
+  TileSums<V, R, P, sums_in_memory<Recipe, R>()> sums(acc);
+  TileSums<V, R, P, true> result(acc);
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) {
-      sums[r][p] = first ? typename V::Float{} : V::load_float(acc + r * kTileColumns + p * V::kLanes);
-    }
+    for (int p = 0; p < P; ++p) sums.set(r, p, first ? typename V::Float{} : result.get(r, p));
   }
   // A single row of 32-blocks reads the panels in one stream, heads and bodies and the next panel: asking for
   // them in that order, further ahead than the heads are long, leaves no part of the panel out. The bodies of
   // K-quants are long enough for the processor to see the stream, and are read slower when asked for.
   constexpr bool kAsks = R == 1 && Recipe::kBlocks == 1;
   constexpr int64_t kAhead = 4096, kStep = Recipe::kHead + Recipe::kBody;
-  const std::byte* ahead = bodies[0] + kAhead;
+  const std::byte* stream = bodies[0] + kAhead;
   for (int64_t block = 0; block < blocks; block += Recipe::kBlocks) {
-    if constexpr (kAsks) prefetch<kStep>(ahead), ahead += kStep;
+    if constexpr (kAsks) prefetch<kStep>(stream), stream += kStep;
     typename Recipe::Scales scales[P];
 #pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) Recipe::prepare(heads[p], bodies[p], scales[p]);
+    for (int p = 0; p < P; ++p) {
+      Recipe::prepare(heads[p], bodies[p], scales[p]);
+      // The scales of eight blocks stay in memory until they are used: held in registers they push the
+      // accumulators out (Q4_K at 6 rows: 45 % of the peak instead of 66 %).
+      if constexpr (Recipe::kBlocks > 1 && R > 1) __asm__ volatile("" : "+m"(scales[p]));
+    }
 #pragma GCC unroll 8
     for (int j = 0; j < Recipe::kBlocks; ++j) {
+      if (R > 1 && ahead.is_cold) {
+        ask_for_part<Recipe, P>(bodies, block, j, blocks, ahead);
+      }
       multiply_block<V, Recipe, R, S, P>(bodies, scales, j, x, block + j, sums);
     }
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) heads[p] += Recipe::kHead, bodies[p] += Recipe::kBody;
   }
+  if constexpr (sums_in_memory<Recipe, R>()) return;
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) V::store_float(acc + r * kTileColumns + p * V::kLanes, sums[r][p]);
+    for (int p = 0; p < P; ++p) result.set(r, p, sums.get(r, p));
   }
-}
-
-constexpr ActivationTile from_row(const ActivationTile& x, int row) {
-  return {x.q + row * 32,          x.scale + row,     x.scaled_sum + row,
-          x.scaled_half_sum + row, x.minus_sum + row, x.minus_half_sum + row};
 }
 
 /// A tile of S rows x 2 panels, cut into what the registers of V hold.
 template <class V, class Recipe, int S, int R0 = 0>
-inline void tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc, bool first) {
+inline void tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc, bool first,
+                 Ahead ahead = {}) {
   constexpr int kLeft = S - R0;
   constexpr int R = kLeft <= V::kTileRowsAtOnce             ? kLeft
                     : (kLeft + 1) / 2 <= V::kTileRowsAtOnce ? (kLeft + 1) / 2
                                                             : V::kTileRowsAtOnce;
-  const ActivationTile rows = from_row(x, R0);
+  const ActivationTile rows = x.from_row(R0);
   float* out = acc + R0 * kTileColumns;
   if constexpr (V::kLanes == 16) {
     const std::byte* heads[2] = {a.heads, b.heads};
     const std::byte* bodies[2] = {a.bodies, b.bodies};
-    multiply<V, Recipe, R, S, 2>(heads, bodies, rows, blocks, out, first);
+    multiply<V, Recipe, R, S, 2>(heads, bodies, rows, blocks, out, first, ahead);
   } else {
     for (int side = 0; side < 2; ++side) {
       const Panel panel = side == 0 ? a : b;
       for (int lane = 0; lane < 16; lane += 2 * V::kLanes) {
         const std::byte* heads[2] = {panel.heads + lane * 2, panel.heads + (lane + V::kLanes) * 2};
         const std::byte* bodies[2] = {panel.bodies + lane * 4, panel.bodies + (lane + V::kLanes) * 4};
-        multiply<V, Recipe, R, S, 2>(heads, bodies, rows, blocks, out + side * 16 + lane, first);
+        multiply<V, Recipe, R, S, 2>(heads, bodies, rows, blocks, out + side * 16 + lane, first, {});
       }
     }
   }
@@ -178,7 +238,7 @@ void vector_tile(Panel panel, const ActivationTile& x, int64_t blocks, float* ac
     heads[p] = panel.heads + p * V::kLanes * 2;
     bodies[p] = panel.bodies + p * V::kLanes * 4;
   }
-  multiply<V, Recipe, 1, 1, P>(heads, bodies, x, blocks, acc, true);
+  multiply<V, Recipe, 1, 1, P>(heads, bodies, x, blocks, acc, true, {});
 }
 
 template <class V, class Recipe>
@@ -194,8 +254,13 @@ void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
         UnpackedBlock& to = out[block + j];
 #pragma GCC unroll 8
         for (int g = 0; g < kGroups; ++g) V::store(to.q[g] + lane * 4, Recipe::group(body, scales, j, g));
-        V::store_float(to.scale + lane, Recipe::scale(scales, j));
-        if constexpr (has_two_scales(Recipe::kKind)) {
+        if constexpr (Recipe::kKind == Kind::kTwoScales) {
+          V::store_float(to.scale[0] + lane, Recipe::scale(scales, j, 0));
+          V::store_float(to.scale[1] + lane, Recipe::scale(scales, j, 1));
+        } else {
+          V::store_float(to.scale[0] + lane, Recipe::scale(scales, j));
+        }
+        if constexpr (has_two_factors(Recipe::kKind)) {
           V::store(to.factor[0] + lane, (typename V::Word)Recipe::factor(scales, j, 0));
           V::store(to.factor[1] + lane, (typename V::Word)Recipe::factor(scales, j, 1));
         }
@@ -207,15 +272,17 @@ void unpack(Panel panel, int64_t first, int64_t count, UnpackedBlock* out) {
       }
       head += Recipe::kHead, body += Recipe::kBody;
     }
+    // What is unpacked next, while the rows use this.
+    if (lane == 0) prefetch<(Recipe::kBlocks > 1 ? Recipe::kBody : 8 * Recipe::kBody)>(body);
   }
 }
 
 /// Few rows: straight from the panels where the instruction set is worth the code (V::kDirect), else by way
 /// of eight unpacked blocks at a time on the stack.
 template <class V, class Recipe, class Unpacking, int S>
-void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc) {
+void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, float* acc, Ahead ahead) {
   if constexpr (V::kDirect) {
-    tile<V, Recipe, S>(a, b, x, blocks, acc, true);
+    tile<V, Recipe, S>(a, b, x, blocks, acc, true, ahead);
   } else {
     UnpackedBlock left[8], right[8];
     for (int64_t block = 0; block < blocks; block += 8) {

@@ -1,11 +1,19 @@
 // One entry of the table for each format; included last in each instruction set's file.
 
+template <class Recipe>
+constexpr uint32_t sums_of_recipe() {
+  const uint32_t zero_point = has_halves(Recipe::kKind) ? kHalfSum : kSum;
+  const uint32_t minima[] = {0, kScaledSum, kScaledHalfSum};
+  return (Recipe::kZero != 0 ? zero_point : 0u) | minima[minima_of(Recipe::kKind)];
+}
+
 /// Direct: the recipe of tiles that read the panels themselves; Unpacking: of those that unpack them first.
 template <class V, template <class> class Direct, template <class> class Unpacking = Direct>
 constexpr FormatKernels format_kernels() {
   using D = Direct<V>;
   using U = Unpacking<V>;
-  return {unpack<V, U>,
+  return {sums_of_recipe<D>() | sums_of_recipe<U>(),
+          unpack<V, U>,
           dense_of_blocks<V, U>,
           vector_tile<V, D>,
           {nullptr, direct_tile<V, D, U, 1>, direct_tile<V, D, U, 2>, direct_tile<V, D, U, 3>,

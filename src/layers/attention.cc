@@ -179,17 +179,29 @@ void transpose_keys(ConstMatrixView keys, float* blocks) {
   }
 }
 
+/// Calls f(item) for the items of a part: every part.of-th, so that the parts' items are alike; of the whole,
+/// by the team, whoever is free next.
+template <class F>
+void for_each_item(int64_t items, Part part, const F& f) {
+  if (part.of > 1 || omp_in_parallel() != 0) {
+    for (int64_t item = part.index; item < items; item += part.of) f(item);
+    return;
+  }
+#pragma omp parallel for schedule(dynamic) num_threads(threads())
+  for (int64_t item = 0; item < items; ++item) f(item);
+}
+
 }  // namespace
 
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
-                   std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work) {
+                   std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work,
+                   Part part) {
   const TimedOperation timed(Operation::kAttention);
   const AttentionKernels& kernel = kernels();
   const int64_t n = shape.head_dim;
   const int64_t group = shape.heads / shape.kv_heads;
   const int64_t items = (static_cast<int64_t>(offsets.size()) - 1) * shape.heads;
-#pragma omp parallel for schedule(dynamic) num_threads(threads())
-  for (int64_t item = 0; item < items; ++item) {
+  for_each_item(items, part, [&](int64_t item) {
     const int64_t sequence = item / shape.heads, head = item % shape.heads;
     const int64_t first = offsets[sequence], length = offsets[sequence + 1] - first;
     Scratch& memory = scratch();
@@ -211,7 +223,8 @@ void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixVi
       }
       attend_tile(kernel, keys_values, n, shape.scale, memory.rows, memory);
     }
-  }
+  });
+  if (part.index > 0) return;
   for (size_t i = 0; i + 1 < offsets.size(); ++i) {
     const auto length = static_cast<double>(offsets[i + 1] - offsets[i]);
     work.macs_fp32 += 2 * length * length * static_cast<double>(shape.heads * n);
@@ -249,15 +262,14 @@ std::vector<CachedItem> cached_items(const AttentionShape& shape, std::span<cons
 }  // namespace
 
 void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
-                   int64_t layer, int64_t window, MatrixView out, Work& work) {
+                   int64_t layer, int64_t window, MatrixView out, Work& work, Part part) {
   const TimedOperation timed(Operation::kAttention);
   const AttentionKernels& kernel = kernels();
   const int64_t n = shape.head_dim;
   const int64_t group = shape.heads / shape.kv_heads;
   const std::vector<CachedItem> items = cached_items(shape, sequences);
-#pragma omp parallel for schedule(dynamic) num_threads(threads())
-  for (size_t i = 0; i < items.size(); ++i) {
-    const CachedItem& item = items[i];
+  for_each_item(static_cast<int64_t>(items.size()), part, [&](int64_t i) {
+    const CachedItem& item = items[static_cast<size_t>(i)];
     Scratch& memory = scratch();
     memory.rows.clear();
     for (int64_t r = item.begin; r < item.end; ++r) {
@@ -268,7 +280,8 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
                              window > 0 ? std::max<int64_t>(0, to - window) : 0, to, nullptr});
     }
     attend_tile(kernel, item.sequence->cache->head(layer, item.kv_head), n, shape.scale, memory.rows, memory);
-  }
+  });
+  if (part.index > 0) return;
   for (const CachedSequence& sequence : sequences) {
     double seen = 0;
     for (int64_t to = sequence.position + 1; to <= sequence.position + sequence.count; ++to) {

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "base/threads.h"
 #include "base/work.h"
 #include "decode/key_value_cache.h"
 #include "tensor/matrix.h"
@@ -28,9 +29,11 @@ struct DistanceBias {
 /// Softmax(q k^T * scale + bias) v within each sequence: every token sees every token of its own sequence.
 /// q, k, v [tokens, heads * head_dim]; sequence i is rows offsets[i] .. offsets[i + 1]; out [tokens, heads *
 /// head_dim]. The same bits for any number of threads and any batching (FlashAttention's tiles: Dao et al.
-/// 2022).
+/// 2022). `part` of it when a team's threads come here together (base/threads.h), of which the first adds the
+/// work of all.
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
-                   std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work);
+                   std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work,
+                   Part part = {});
 
 /// Rows first .. first + count of a batch continue one sequence at `position`; its cache already holds their
 /// keys.
@@ -40,8 +43,8 @@ struct CachedSequence {
 };
 
 /// Causal attention over caches: the token at position p sees positions max(0, p - window + 1) .. p; window 0
-/// means all. q and out [tokens, heads * head_dim].
+/// means all. q and out [tokens, heads * head_dim]. `part` as in attend_within.
 void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
-                   int64_t layer, int64_t window, MatrixView out, Work& work);
+                   int64_t layer, int64_t window, MatrixView out, Work& work, Part part = {});
 
 }  // namespace wattle

@@ -14,6 +14,8 @@ class GatedFeedForward {
   /// out [tokens, width] = feed-forward(x) [+ residual].
   void operator()(LayerInput& x, MatrixView out, ConstMatrixView residual, Work& work) const;
 
+  double weight_bytes() const { return gate_up_.weight_bytes() + down_.weight_bytes(); }
+
  private:
   ActivationFunction function_;
   int64_t inner_width_;

@@ -21,14 +21,16 @@ void LayerInput::set(ConstMatrixView x) {
   ready_.fill(false);
 }
 
-const PackedActivations& LayerInput::as(Activations kind) {
+const PackedActivations& LayerInput::as(Activations kind, uint32_t sums) {
   const auto index = static_cast<size_t>(kind);
-  if (!ready_[index]) {
+  PackedActivations& packed = packed_[index];
+  const uint32_t held = ready_[index] ? packed.sums() : 0u;
+  if (!ready_[index] || (sums & ~held) != 0) {
     const TimedOperation timed(Operation::kPacking);
-    packed_[index].pack(x_, kind);
+    packed.pack(x_, kind, sums | held);
     ready_[index] = true;
   }
-  return packed_[index];
+  return packed;
 }
 
 Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inputs)
@@ -37,6 +39,7 @@ Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inpu
   int64_t first = 0;
   const auto pack_run = [&] {
     blocks_.push_back({weights.pack(run), first, weights.activations(run.front()->format)});
+    sums_ |= sums_of(run.front()->format);
     first = outputs_;
     run.clear();
   };
@@ -57,6 +60,12 @@ Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inpu
   if (!bias_.empty()) bias_.resize(static_cast<size_t>(outputs_));
 }
 
+double Linear::weight_bytes() const {
+  double bytes = 0;
+  for (const Block& block : blocks_) bytes += static_cast<double>(block.matrix.bytes());
+  return bytes;
+}
+
 void Linear::operator()(LayerInput& x, MatrixView out, Work& work, ActivationFunction function,
                         ConstMatrixView residual) const {
   if (observe_) observe_(names_, x.values());
@@ -66,7 +75,7 @@ void Linear::operator()(LayerInput& x, MatrixView out, Work& work, ActivationFun
     epilogue.bias = bias_.empty() ? nullptr : bias_.data() + block.first;
     epilogue.function = function;
     if (residual.data != nullptr) epilogue.residual = residual.columns_from(block.first, n);
-    multiply(x.as(block.activations), block.matrix, out.columns_from(block.first, n), epilogue, work);
+    multiply(x.as(block.activations, sums_), block.matrix, out.columns_from(block.first, n), epilogue, work);
   }
 }
 
@@ -77,7 +86,7 @@ void Linear::gated(LayerInput& x, ActivationFunction function, MatrixView out, W
     epilogue.bias = bias_.empty() ? nullptr : bias_.data();
     epilogue.function = function;
     epilogue.gated = true;
-    multiply(x.as(blocks_[0].activations), blocks_[0].matrix, out, epilogue, work);
+    multiply(x.as(blocks_[0].activations, sums_), blocks_[0].matrix, out, epilogue, work);
     return;
   }
   // Gate and up of different formats: rare mixtures, so a product of its own for up and one more pass.
@@ -86,16 +95,15 @@ void Linear::gated(LayerInput& x, ActivationFunction function, MatrixView out, W
   const Block& up_block = blocks_[1];
   Epilogue epilogue;
   epilogue.bias = bias_.empty() ? nullptr : bias_.data() + up_block.first;
-  multiply(x.as(up_block.activations), up_block.matrix, up.view(), epilogue, work);
+  multiply(x.as(up_block.activations, sums_), up_block.matrix, up.view(), epilogue, work);
   epilogue.bias = bias_.empty() ? nullptr : bias_.data();
   epilogue.function = function;
-  multiply(x.as(gate_block.activations), gate_block.matrix, out, epilogue, work);
-#pragma omp parallel for num_threads(threads())
-  for (int64_t row = 0; row < out.rows; ++row) {
+  multiply(x.as(gate_block.activations, sums_), gate_block.matrix, out, epilogue, work);
+  for_each_index(out.rows, out.rows > 1, [&](int64_t row) {
     float* values = out.row(row).data();
     const float* factors = up.row(row).data();
     for (int64_t i = 0; i < out.columns; ++i) values[i] *= factors[i];
-  }
+  });
 }
 
 }  // namespace wattle

@@ -16,7 +16,8 @@ class LayerInput {
  public:
   /// x [tokens, features] must stay as it is until the last layer has read it.
   void set(ConstMatrixView x);
-  const PackedActivations& as(Activations kind);
+  /// With the sums of `sums`, and those of earlier calls.
+  const PackedActivations& as(Activations kind, uint32_t sums);
   ConstMatrixView values() const { return x_; }
   int64_t tokens() const { return x_.rows; }
 
@@ -42,8 +43,12 @@ class Linear {
   Linear(Weights& weights, const LinearPart& part, int64_t inputs) : Linear(weights, {&part, 1}, inputs) {}
 
   int64_t outputs() const { return outputs_; }
+  /// Bytes of the weights: for the caller to add to its work, once a pass over them.
+  double weight_bytes() const;
+  /// Whether calibration looks at the inputs, which must then come whole and in order.
+  bool is_observed() const { return observe_ != nullptr; }
 
-  /// out [tokens, outputs] = f(x W^T + b) [+ residual].
+  /// out [tokens, outputs] = f(x W^T + b) [+ residual]. Adds all but weight_bytes() to `work`.
   void operator()(LayerInput& x, MatrixView out, Work& work,
                   ActivationFunction function = ActivationFunction::kNone,
                   ConstMatrixView residual = {}) const;
@@ -57,6 +62,7 @@ class Linear {
     Activations activations;
   };
   std::vector<Block> blocks_;
+  uint32_t sums_ = 0;        ///< that some block reads
   std::vector<float> bias_;  ///< empty or [outputs]
   int64_t outputs_ = 0;
   ObserveInput observe_;

@@ -22,6 +22,9 @@ class PostNormBlock {
                   Work& work) const;
 
  private:
+  /// What follows attention: hidden [tokens, width] is replaced by the layer's output.
+  void finish(ConstMatrixView context, MatrixView hidden, Work& work) const;
+
   AttentionShape shape_;
   float epsilon_;
   Linear qkv_, output_, up_, down_;

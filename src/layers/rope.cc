@@ -20,14 +20,13 @@ void Rope::set_positions(std::span<const int64_t> positions) {
   const auto rows = static_cast<int64_t>(positions.size());
   cosines_.resize(static_cast<size_t>(rows * half));
   sines_.resize(static_cast<size_t>(rows * half));
-#pragma omp parallel for num_threads(threads()) if (rows > 16)
-  for (int64_t row = 0; row < rows; ++row) {
+  for_each_index(rows, rows > 16, [&](int64_t row) {
     for (int64_t i = 0; i < half; ++i) {
       const double angle = static_cast<double>(positions[row]) * frequencies_[i];
       cosines_[row * half + i] = static_cast<float>(std::cos(angle));
       sines_[row * half + i] = static_cast<float>(std::sin(angle));
     }
-  }
+  });
 }
 
 void Rope::rotate(int64_t row, float* head) const {

@@ -15,6 +15,7 @@ struct DecoderBatch {
   std::vector<int32_t> tokens;
   std::vector<int64_t> positions;         ///< of each token in its sequence
   std::vector<CachedSequence> sequences;  ///< rows of the batch and their caches
+  Matrix qkv, context;                    ///< between the steps of a layer's attention
 
   void clear() {
     tokens.clear();
@@ -26,7 +27,7 @@ struct DecoderBatch {
 /// Causal self-attention of a decoder's layer: q, k, v from one input, rotation, cache, attention, output.
 /// Tensors PREFIX.attn_q|k|v|output (.weight [outputs, inputs], .bias where there are), and
 /// PREFIX.attn_q_norm|attn_k_norm [head_dim] where the family normalises queries and keys before they are
-/// rotated.
+/// rotated. It comes in steps (layers/team.h): all tokens are projected before any attends.
 class SelfAttention {
  public:
   /// `window` 0: every token sees all before it.
@@ -34,13 +35,24 @@ class SelfAttention {
                 int64_t window);
   void normalise_queries_and_keys(Weights& weights, const std::string& prefix, float epsilon);
 
-  /// out [tokens, width] = attention(x) [+ residual]. `rope` holds the angles of the batch's positions.
-  void operator()(LayerInput& x, const DecoderBatch& batch, const Rope& rope, int64_t layer, MatrixView out,
-                  ConstMatrixView residual, Work& work);
+  /// Makes room for what lies between the steps.
+  void prepare(DecoderBatch& batch) const;
+  /// Queries of the batch's tokens `rows`, whose inputs are x, and their keys and values, rotated and stored.
+  /// `rope` holds the angles of the batch's positions.
+  void project(LayerInput& x, IndexRange rows, DecoderBatch& batch, const Rope& rope, int64_t layer,
+               Work& work) const;
+  void attend(DecoderBatch& batch, int64_t layer, Part part, Work& work) const;
+  /// out [rows, width] = output matrix times what the tokens `rows` have attended to [+ residual].
+  void output(IndexRange rows, DecoderBatch& batch, MatrixView out, ConstMatrixView residual,
+              Work& work) const;
+
+  double weight_bytes() const { return qkv_.weight_bytes() + output_.weight_bytes(); }
+  bool is_observed() const { return qkv_.is_observed(); }
 
  private:
-  void rotate_and_store(const DecoderBatch& batch, const Rope& rope, int64_t layer, MatrixView qkv,
+  void rotate_and_store(IndexRange rows, DecoderBatch& batch, const Rope& rope, int64_t layer,
                         Work& work) const;
+  int64_t queries() const { return shape_.heads * shape_.head_dim; }
 
   AttentionShape shape_;
   int64_t window_ = 0;

@@ -108,10 +108,17 @@ void DecoderBase::run_slab(Work& work) {
 
 void DecoderBase::write_logits(ConstMatrixView hidden, MatrixView logits, Work& work) {
   const TimedOperation timed(Operation::kLogits);
-  normed_.resize(hidden.rows, width_);
-  rms_norm(hidden, norm_, epsilon_, normed_.view(), work);
-  input_.set(normed_.view());
-  output_(input_, logits, work);
+  output_(normalised(hidden, norm_, work), logits, work);
+  work.weight_bytes += output_.weight_bytes();
+}
+
+LayerInput& DecoderBase::normalised(ConstMatrixView x, std::span<const float> norm, Work& work) const {
+  thread_local Matrix normed;
+  thread_local LayerInput input;
+  normed.resize(x.rows, x.columns);
+  rms_norm(x, norm, epsilon_, normed.view(), work);
+  input.set(normed.view());
+  return input;
 }
 
 Rope rope_of(Weights& weights, const Hyperparameters& hyper, int64_t head_dim, RopePairs pairs,

@@ -10,6 +10,7 @@
 #include "layers/norm.h"
 #include "layers/rope.h"
 #include "layers/self_attention.h"
+#include "layers/team.h"
 #include "models/hyperparameters.h"
 #include "models/model.h"
 
@@ -32,7 +33,10 @@ class DecoderBase : public Decoder {
   DecoderBase(Weights& weights, const LoadOptions& options);
 
   /// Runs all layers: hidden [tokens, width] is replaced.
-  virtual void run_layers(const DecoderBatch& batch, MatrixView hidden, Work& work) = 0;
+  virtual void run_layers(DecoderBatch& batch, MatrixView hidden, Work& work) = 0;
+  /// What the calling thread's next products read: RMSNorm of x [tokens, width]. Valid until the next call by
+  /// the same thread.
+  LayerInput& normalised(ConstMatrixView x, std::span<const float> norm, Work& work) const;
 
   int64_t layers_, width_, inner_width_, context_length_;
   AttentionShape shape_;
@@ -50,8 +54,7 @@ class DecoderBase : public Decoder {
   Linear output_;
   // Of the slab that runs.
   DecoderBatch batch_;
-  Matrix hidden_, normed_;
-  LayerInput input_;
+  Matrix hidden_;
 };
 
 /// The rotation that a file asks for: <arch>.rope.freq_base, .dimension_count, .scaling.type|factor,

@@ -32,23 +32,33 @@ class Gemma3 : public DecoderBase {
   }
 
  protected:
-  void run_layers(const DecoderBatch& batch, MatrixView hidden, Work& work) override {
-    normed_.resize(hidden.rows, width_);
+  void run_layers(DecoderBatch& batch, MatrixView hidden, Work& work) override {
     added_.resize(hidden.rows, width_);
     global_rope_.set_positions(batch.positions);
     local_rope_.set_positions(batch.positions);
     for (int64_t layer = 0; layer < layers_; ++layer) {
-      Block& block = blocks_[layer];
-      rms_norm(hidden, block.attention_norm, epsilon_, normed_.view(), work);
-      input_.set(normed_.view());
-      block.attention(input_, batch, is_local(layer) ? local_rope_ : global_rope_, layer, added_.view(), {},
-                      work);
-      add_rms_norm(added_.view(), block.post_attention_norm, epsilon_, hidden, work);
-
-      rms_norm(hidden, block.feed_forward_norm, epsilon_, normed_.view(), work);
-      input_.set(normed_.view());
-      block.feed_forward(input_, added_.view(), {}, work);
-      add_rms_norm(added_.view(), block.post_feed_forward_norm, epsilon_, hidden, work);
+      const Block& block = blocks_[layer];
+      const Rope& rope = is_local(layer) ? local_rope_ : global_rope_;
+      block.attention.prepare(batch);
+      layer_in_steps(
+          hidden.rows >= tokens_of_team() && !block.attention.is_observed(), work,
+          [&](Part part, Work& mine) {
+            const IndexRange rows = part.range(hidden.rows);
+            const MatrixView x = hidden.rows_from(rows.begin, rows.count());
+            block.attention.project(normalised(x, block.attention_norm, mine), rows, batch, rope, layer,
+                                    mine);
+          },
+          [&](Part part, Work& mine) { block.attention.attend(batch, layer, part, mine); },
+          [&](Part part, Work& mine) {
+            const IndexRange rows = part.range(hidden.rows);
+            const MatrixView x = hidden.rows_from(rows.begin, rows.count());
+            const MatrixView added = added_.view().rows_from(rows.begin, rows.count());
+            block.attention.output(rows, batch, added, {}, mine);
+            add_rms_norm(added, block.post_attention_norm, epsilon_, x, mine);
+            block.feed_forward(normalised(x, block.feed_forward_norm, mine), added, {}, mine);
+            add_rms_norm(added, block.post_feed_forward_norm, epsilon_, x, mine);
+          });
+      work.weight_bytes += block.attention.weight_bytes() + block.feed_forward.weight_bytes();
     }
   }
 
@@ -73,8 +83,7 @@ class Gemma3 : public DecoderBase {
 
   Rope global_rope_, local_rope_;
   std::vector<Block> blocks_;
-  Matrix normed_, added_;
-  LayerInput input_;
+  Matrix added_;
 };
 
 }  // namespace

@@ -19,18 +19,27 @@ class Llama : public DecoderBase {
   }
 
  protected:
-  void run_layers(const DecoderBatch& batch, MatrixView hidden, Work& work) override {
-    normed_.resize(hidden.rows, width_);
+  void run_layers(DecoderBatch& batch, MatrixView hidden, Work& work) override {
     rope_.set_positions(batch.positions);
     for (int64_t layer = 0; layer < layers_; ++layer) {
-      Block& block = blocks_[layer];
-      rms_norm(hidden, block.attention_norm, epsilon_, normed_.view(), work);
-      input_.set(normed_.view());
-      block.attention(input_, batch, rope_, layer, hidden, hidden, work);
-
-      rms_norm(hidden, block.feed_forward_norm, epsilon_, normed_.view(), work);
-      input_.set(normed_.view());
-      block.feed_forward(input_, hidden, hidden, work);
+      const Block& block = blocks_[layer];
+      block.attention.prepare(batch);
+      layer_in_steps(
+          hidden.rows >= tokens_of_team() && !block.attention.is_observed(), work,
+          [&](Part part, Work& mine) {
+            const IndexRange rows = part.range(hidden.rows);
+            const MatrixView x = hidden.rows_from(rows.begin, rows.count());
+            block.attention.project(normalised(x, block.attention_norm, mine), rows, batch, rope_, layer,
+                                    mine);
+          },
+          [&](Part part, Work& mine) { block.attention.attend(batch, layer, part, mine); },
+          [&](Part part, Work& mine) {
+            const IndexRange rows = part.range(hidden.rows);
+            const MatrixView x = hidden.rows_from(rows.begin, rows.count());
+            block.attention.output(rows, batch, x, x, mine);
+            block.feed_forward(normalised(x, block.feed_forward_norm, mine), x, x, mine);
+          });
+      work.weight_bytes += block.attention.weight_bytes() + block.feed_forward.weight_bytes();
     }
   }
 
@@ -49,8 +58,6 @@ class Llama : public DecoderBase {
 
   Rope rope_;
   std::vector<Block> blocks_;
-  Matrix normed_;
-  LayerInput input_;
 };
 
 }  // namespace
