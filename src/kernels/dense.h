@@ -12,6 +12,20 @@ inline typename V::Word bfloat16_codes(typename V::Float values) {
   return (rounded & ~is_nan) | (((bits >> 16) | 0x40u) & is_nan);
 }
 
+template <class V>
+void bfloat16(const float* x, int64_t count, uint16_t* out) {
+  typedef uint16_t Halves __attribute__((vector_size(kLaneCount * 2)));
+  int64_t i = 0;
+  for (; i + V::kLanes <= count; i += V::kLanes) {
+    const Halves codes = __builtin_convertvector(bfloat16_codes<V>(V::load_float(x + i)), Halves);
+    __builtin_memcpy(out + i, &codes, sizeof codes);
+  }
+  for (; i < count; ++i) {
+    const typename V::Float all = x[i] - typename V::Float{};
+    out[i] = static_cast<uint16_t>(bfloat16_codes<V>(all)[0]);
+  }
+}
+
 /// Weights i and i + 1 (i even) of lanes lane .. to `out`, cells of a panel.
 template <class V>
 inline void put_pair(typename V::Float first, typename V::Float second, int64_t i, int lane, bool pairs,

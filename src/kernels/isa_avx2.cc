@@ -10,10 +10,12 @@ namespace wattle {
 namespace {
 
 constexpr int kLaneCount = 8;
-#include "kernels/dense.h"
 #include "kernels/lanes.h"
 #include "kernels/lanes_avx2.h"
+
 #include "kernels/recipes.h"
+
+#include "kernels/dense.h"
 #include "kernels/rows.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"

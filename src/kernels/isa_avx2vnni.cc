@@ -15,11 +15,13 @@ inline __m256i dpbusd(__m256i sums, __m256i weights, __m256i values) {
   return _mm256_dpbusd_avx_epi32(sums, weights, values);
 }
 
-#include "kernels/dense.h"
 #include "kernels/lanes.h"
 #include "kernels/lanes_avx2.h"
 #include "kernels/lanes_avx2vnni.h"
+
 #include "kernels/recipes.h"
+
+#include "kernels/dense.h"
 #include "kernels/rows.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"

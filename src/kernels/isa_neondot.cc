@@ -7,10 +7,12 @@ namespace wattle {
 namespace {
 
 constexpr int kLaneCount = 4;
-#include "kernels/dense.h"
 #include "kernels/lanes.h"
 #include "kernels/lanes_neon.h"
+
 #include "kernels/recipes.h"
+
+#include "kernels/dense.h"
 #include "kernels/rows.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"

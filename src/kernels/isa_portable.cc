@@ -7,9 +7,11 @@ namespace wattle {
 namespace {
 
 constexpr int kLaneCount = 4;
-#include "kernels/dense.h"
 #include "kernels/lanes.h"
+
 #include "kernels/recipes.h"
+
+#include "kernels/dense.h"
 #include "kernels/rows.h"
 
 int32_t dot_block(const UnpackedBlock& block, int lane, const int8_t* a, int first_group, int groups) {
@@ -113,7 +115,8 @@ void vector_tile(Panel panel, const ActivationTile& x, int64_t blocks, float* ac
 }
 
 template <class V, bool kPairs, int S>
-void dense_tile(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first) {
+void dense_tile(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first,
+                DenseAhead) {
   if (first) __builtin_memset(acc, 0, S * kTileColumns * sizeof(float));
   const float* values = static_cast<const float*>(x);
   for (int64_t i = 0; i < count; ++i, values += S) {

@@ -113,9 +113,16 @@ using DenseOfBlocks = void (*)(const UnpackedBlock* blocks, int64_t begin, int64
                                std::byte* out);
 using UnpackedTile = void (*)(const UnpackedBlock* a, const UnpackedBlock* b, const ActivationTile& x,
                               int64_t blocks, float* acc, bool first);
+/// What a dense tile asks memory for while it works: of two streams, so many cache lines every kAskEvery
+/// steps.
+struct DenseAhead {
+  const std::byte *left = nullptr, *right = nullptr;
+  int64_t lines = 0;
+};
+constexpr int64_t kAskEvery = 8;
 /// Dense weights a, b [count][16] and x [count][rows]: floats, or pairs of bfloat16 in 32 bits.
-using DenseTile = void (*)(const void* a, const void* b, const void* x, int64_t count, float* acc,
-                           bool first);
+using DenseTile = void (*)(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first,
+                           DenseAhead ahead);
 
 /// The kernels of a quantised format. Tiles are indexed by rows (0 is unused).
 struct FormatKernels {
@@ -146,6 +153,8 @@ struct KernelTable {
   /// Rows x [rows, k] of a tile to 8 bits, one scale a block of 32 or one a row.
   void (*quantize)(const float* x, int64_t stride, int64_t k, int rows, bool one_scale_a_row,
                    const ActivationStore& out);
+  /// `count` floats as bfloat16, rounded to nearest even.
+  void (*bfloat16)(const float* x, int64_t count, uint16_t* out);
   void (*store)(const StoreJob& job);
   RowKernels rows;
 

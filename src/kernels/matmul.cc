@@ -164,6 +164,20 @@ bool is_native(const Product& p) {
          (p.w.layout.format == Format::kBF16 && p.x.kind == Activations::kBF16);
 }
 
+/// Dense weights that are read after the chunk [begin, begin + kChunkDense) of a pair: its next chunk, or the
+/// first of the next pair. They come a few lines at a time while `tiles` tiles use the chunk, so that memory
+/// and arithmetic work at once.
+DenseAhead dense_ahead(const Product& p, int64_t pair, int64_t last_pair, int64_t begin, int64_t tiles) {
+  const bool within = begin + kChunkDense < p.x.dense_length();
+  const int64_t place = within ? begin + kChunkDense : 0;
+  const int64_t from = within ? pair : std::min(pair + 1, last_pair);
+  constexpr int64_t kAsks = kChunkDense / kAskEvery, kCellBytes = 4 * kPanel,
+                    kLines = kChunkDense * kCellBytes / 64;
+  return {p.w.panel(p.left(from)).bodies + place * kCellBytes,
+          p.w.panel(p.right(from)).bodies + place * kCellBytes,
+          (kLines + kAsks * tiles - 1) / (kAsks * tiles)};
+}
+
 /// Activations in single precision or bfloat16 against any format.
 void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
   const bool bf16 = p.x.kind == Activations::kBF16, native = is_native(p);
@@ -187,11 +201,15 @@ void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
                      mine.blocks.data(), reinterpret_cast<std::byte*>(cells));
         weights[side] = cells;
       }
+      DenseAhead ahead;
+      if (native) ahead = dense_ahead(p, pair, pairs.end - 1, begin, tiles.end - tiles.begin);
+      const int64_t asked = count / kAskEvery * ahead.lines * 64;
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
         const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
         const float* x = p.x.dense.data() + first * length + begin * rows;
         float* sums = mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns;
-        kernel[rows](weights[0], weights[1], x, count, sums, begin == 0);
+        kernel[rows](weights[0], weights[1], x, count, sums, begin == 0, ahead);
+        ahead.left += asked, ahead.right += asked;
       }
     }
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {

@@ -11,24 +11,38 @@
 namespace wattle {
 namespace {
 
+/// Words [rows][length] to [length][rows].
+template <int kRows>
+void interleave(const uint32_t* words, int64_t stride, int64_t length, uint32_t* out) {
+  for (int64_t i = 0; i < length; ++i, out += kRows) {
+    for (int r = 0; r < kRows; ++r) out[r] = words[r * stride + i];
+  }
+}
+
+void interleave(const uint32_t* words, int64_t stride, int64_t length, int64_t rows, uint32_t* out) {
+  static_assert(kTileRows == 6);
+  constexpr void (*kEach[])(const uint32_t*, int64_t, int64_t, uint32_t*) = {
+      nullptr, interleave<1>, interleave<2>, interleave<3>, interleave<4>, interleave<5>, interleave<6>};
+  kEach[rows](words, stride, length, out);
+}
+
 /// Rows of a tile to [k][rows].
 void transpose_f32(ConstMatrixView x, int64_t first, int64_t rows, float* out) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const float* from = x.data + (first + r) * x.stride;
-    for (int64_t i = 0; i < x.columns; ++i) out[i * rows + r] = from[i];
-  }
+  interleave(reinterpret_cast<const uint32_t*>(x.data + first * x.stride), x.stride, x.columns, rows,
+             reinterpret_cast<uint32_t*>(out));
 }
 
 /// Rows of a tile to pairs of bfloat16, [(k + 1) / 2][rows], the first of a pair in the low half.
 void transpose_bf16(ConstMatrixView x, int64_t first, int64_t rows, float* out) {
+  thread_local AlignedBuffer<uint32_t> pairs;
+  const int64_t length = (x.columns + 1) / 2;
+  pairs.reserve(static_cast<size_t>(rows * length));
   for (int64_t r = 0; r < rows; ++r) {
-    const float* from = x.data + (first + r) * x.stride;
-    for (int64_t i = 0; i < x.columns; i += 2) {
-      const uint32_t low = bfloat16_from_float(from[i]);
-      const uint32_t high = i + 1 < x.columns ? bfloat16_from_float(from[i + 1]) : 0u;
-      out[i / 2 * rows + r] = std::bit_cast<float>(low | high << 16);
-    }
+    uint32_t* row = pairs.data() + r * length;
+    row[length - 1] = 0;  // an odd last value has no second
+    kernels().bfloat16(x.data + (first + r) * x.stride, x.columns, reinterpret_cast<uint16_t*>(row));
   }
+  interleave(pairs.data(), length, length, rows, reinterpret_cast<uint32_t*>(out));
 }
 
 void reserve(PackedActivations::Data& data) {

@@ -298,10 +298,12 @@ void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, floa
 /// Dense weights: lane j of cell i is weight i of row j (a pair of them for bfloat16). One chain of fused
 /// multiply-adds an output, in the order of k.
 template <class V, bool kPairs, int S>
-void dense_tile(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first) {
+void dense_tile(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first,
+                DenseAhead ahead) {
   using Float = typename V::Float;
   constexpr int P = 32 / V::kLanes < 4 ? 32 / V::kLanes : 4;
   for (int column = 0; column < 32; column += P * V::kLanes) {
+    if (column > 0) ahead.lines = 0;
     const std::byte* weights[P];
     for (int p = 0; p < P; ++p) {
       const int lane = column + p * V::kLanes;
@@ -316,18 +318,24 @@ void dense_tile(const void* a, const void* b, const void* x, int64_t count, floa
         sums[r][p] = first ? Float{} : V::load_float(acc + r * kTileColumns + column + p * V::kLanes);
       }
     }
-    for (int64_t i = 0; i < count; ++i, values += S) {
-      typename V::Word w[P];
+    for (int64_t begin = 0; begin < count; begin += kAskEvery) {
+      const int64_t end = begin + kAskEvery < count ? begin + kAskEvery : count;
+      for (int64_t line = 0; line < ahead.lines; ++line, ahead.left += 64, ahead.right += 64) {
+        __builtin_prefetch(ahead.left, 0, 2), __builtin_prefetch(ahead.right, 0, 2);
+      }
+      for (int64_t i = begin; i < end; ++i, values += S) {
+        typename V::Word w[P];
 #pragma GCC unroll 4
-      for (int p = 0; p < P; ++p) w[p] = V::load(weights[p]), weights[p] += kCell;
+        for (int p = 0; p < P; ++p) w[p] = V::load(weights[p]), weights[p] += kCell;
 #pragma GCC unroll 6
-      for (int r = 0; r < S; ++r) {
+        for (int r = 0; r < S; ++r) {
 #pragma GCC unroll 4
-        for (int p = 0; p < P; ++p) {
-          if constexpr (kPairs) {
-            sums[r][p] = V::dot_bf16(sums[r][p], w[p], values + r);
-          } else {
-            sums[r][p] = V::fma((Float)w[p], V::broadcast(values + r), sums[r][p]);
+          for (int p = 0; p < P; ++p) {
+            if constexpr (kPairs) {
+              sums[r][p] = V::dot_bf16(sums[r][p], w[p], values + r);
+            } else {
+              sums[r][p] = V::fma((Float)w[p], V::broadcast(values + r), sums[r][p]);
+            }
           }
         }
       }

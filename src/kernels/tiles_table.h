@@ -49,6 +49,7 @@ constexpr KernelTable kernel_table() {
   table.f32[6] = dense_tile<V, false, 6>, table.bf16[6] = dense_tile<V, true, 6>;
   table.quantize = quantize<V>;
   table.widen = widen<V>;
+  table.bfloat16 = bfloat16<V>;
   table.store = store<V>;
   table.rows = {apply<V>, softmax<V>, rms_norm<V>, layer_norm<V>};
   return table;

@@ -34,7 +34,7 @@ const PackedActivations& LayerInput::as(Activations kind, uint32_t sums) {
 }
 
 Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inputs)
-    : observe_(weights.observer()) {
+    : inputs_(inputs), observe_(weights.observer()) {
   std::vector<const Tensor*> run;
   int64_t first = 0;
   const auto pack_run = [&] {

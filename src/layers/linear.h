@@ -45,6 +45,7 @@ class Linear {
   int64_t outputs() const { return outputs_; }
   /// Bytes of the weights: for the caller to add to its work, once a pass over them.
   double weight_bytes() const;
+  double bytes_a_weight() const { return weight_bytes() / static_cast<double>(outputs_ * inputs_); }
   /// Whether calibration looks at the inputs, which must then come whole and in order.
   bool is_observed() const { return observe_ != nullptr; }
 
@@ -64,7 +65,7 @@ class Linear {
   std::vector<Block> blocks_;
   uint32_t sums_ = 0;        ///< that some block reads
   std::vector<float> bias_;  ///< empty or [outputs]
-  int64_t outputs_ = 0;
+  int64_t outputs_ = 0, inputs_ = 0;
   ObserveInput observe_;
   std::vector<std::string> names_;  ///< of the tensors, for observe_
 };

@@ -57,7 +57,7 @@ void PostNormBlock::operator()(MatrixView hidden, std::span<const int64_t> offse
   const MatrixView qkv = memory.qkv.view(), context = memory.context.view();
 
   layer_in_steps(
-      tokens >= tokens_of_team() && !qkv_.is_observed(), work,
+      tokens >= tokens_of_team(qkv_.bytes_a_weight()) && !qkv_.is_observed(), work,
       [&](Part part, Work& mine) {
         const IndexRange rows = part.range(tokens);
         LayerInput& input = scratch().input;

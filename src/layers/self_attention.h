@@ -7,6 +7,7 @@
 #include "layers/attention.h"
 #include "layers/linear.h"
 #include "layers/rope.h"
+#include "layers/team.h"
 
 namespace wattle {
 
@@ -47,7 +48,10 @@ class SelfAttention {
               Work& work) const;
 
   double weight_bytes() const { return qkv_.weight_bytes() + output_.weight_bytes(); }
-  bool is_observed() const { return qkv_.is_observed(); }
+  /// Whether a layer of this attention is divided by tokens (layers/team.h) when it runs so many.
+  bool is_for_team(int64_t tokens) const {
+    return tokens >= tokens_of_team(qkv_.bytes_a_weight()) && !qkv_.is_observed();
+  }
 
  private:
   void rotate_and_store(IndexRange rows, DecoderBatch& batch, const Rope& rope, int64_t layer,

@@ -10,7 +10,6 @@
 #include "layers/norm.h"
 #include "layers/rope.h"
 #include "layers/self_attention.h"
-#include "layers/team.h"
 #include "models/hyperparameters.h"
 #include "models/model.h"
 

@@ -41,7 +41,7 @@ class Gemma3 : public DecoderBase {
       const Rope& rope = is_local(layer) ? local_rope_ : global_rope_;
       block.attention.prepare(batch);
       layer_in_steps(
-          hidden.rows >= tokens_of_team() && !block.attention.is_observed(), work,
+          block.attention.is_for_team(hidden.rows), work,
           [&](Part part, Work& mine) {
             const IndexRange rows = part.range(hidden.rows);
             const MatrixView x = hidden.rows_from(rows.begin, rows.count());

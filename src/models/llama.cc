@@ -25,7 +25,7 @@ class Llama : public DecoderBase {
       const Block& block = blocks_[layer];
       block.attention.prepare(batch);
       layer_in_steps(
-          hidden.rows >= tokens_of_team() && !block.attention.is_observed(), work,
+          block.attention.is_for_team(hidden.rows), work,
           [&](Part part, Work& mine) {
             const IndexRange rows = part.range(hidden.rows);
             const MatrixView x = hidden.rows_from(rows.begin, rows.count());

@@ -21,11 +21,13 @@ inline __m256i dpbusd(__m256i sums, __m256i weights, __m256i values) {
   return _mm256_add_epi32(sums, _mm256_add_epi32(even, odd));
 }
 
-#include "kernels/dense.h"
 #include "kernels/lanes.h"
 #include "kernels/lanes_avx2.h"
 #include "kernels/lanes_avx2vnni.h"
+
 #include "kernels/recipes.h"
+
+#include "kernels/dense.h"
 #include "kernels/rows.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"
