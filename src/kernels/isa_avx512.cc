@@ -22,7 +22,6 @@ constexpr int kLaneCount = 16;
 
 struct Plain512 : Lanes512 {
   static constexpr bool kSignedBytes = true;
-  static constexpr bool kDirect = false;
 
   /// vpmaddubsw saturates at 16 bits: unsigned bytes up to 63 fit, full ones go in as |w - 128| and sign(w) *
   /// a.

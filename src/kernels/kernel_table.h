@@ -146,6 +146,8 @@ struct RowKernels {
 
 struct KernelTable {
   FormatKernels formats[32];  ///< by the value of Format; entries of other formats stay empty
+  /// Whether direct tiles of 32-blocks read the panels themselves: then they are as fast for many rows.
+  bool reads_panels = false;
   DenseTile f32[kTileRows + 1];
   DenseTile bf16[kTileRows + 1];
   /// The same as DenseOfBlocks for `count` weights of F32, F16 or BF16 from `cells` on.

@@ -3,7 +3,6 @@
 
 struct Avx2Vnni : Lanes256 {
   static constexpr bool kSignedBytes = false;
-  static constexpr bool kDirect = false;
 
   template <bool kFullBytes>
   static Int dot(Int acc, Word w, const int8_t* a) {

@@ -3,7 +3,6 @@
 struct LanesNeon : Lanes {
   static constexpr int kTileRowsAtOnce = 6;  // 12 integer and 12 float accumulators of 32 registers
   static constexpr bool kSignedBytes = true;
-  static constexpr bool kDirect = false;
 
   static Float fma(Float a, Float b, Float c) {
     return (Float)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);

@@ -19,8 +19,8 @@ constexpr int64_t kPanel = PanelLayout::kRows;
 /// Rows up to which a tile unpacks the weights for itself rather than once for all tiles. Measured on a Zen
 /// 4: 32-blocks unpack in so few instructions that reading unpacked ones costs more (IQ4_NL at 32 rows 71 %
 /// of the peak against 60 %); K-quants gain from sharing beyond one tile (Q3_K at 12 rows 51 % against 47 %).
-int64_t rows_unpacked_by_tiles(const PanelLayout& layout) {
-  return layout.block_weights == 32 ? INT64_MAX : 6;
+int64_t rows_unpacked_by_tiles(const PanelLayout& layout, const KernelTable& table) {
+  return layout.block_weights == 32 && table.reads_panels ? INT64_MAX : kTileRows;
 }
 
 /// Rows of a chunk of activations, so that they stay in a second-level cache beside the weights.
@@ -223,7 +223,7 @@ void multiply_part(const Product& p, IndexRange tiles, IndexRange pairs) {
     const IndexRange chunk{begin, std::min(begin + kChunkTiles, tiles.end)};
     if (p.x.is_dense()) {
       multiply_dense(p, chunk, pairs);
-    } else if (p.x.m <= rows_unpacked_by_tiles(p.w.layout)) {
+    } else if (p.x.m <= rows_unpacked_by_tiles(p.w.layout, p.table)) {
       multiply_directly(p, chunk, pairs);
     } else {
       multiply_unpacked(p, chunk, pairs);

@@ -26,6 +26,7 @@ constexpr FormatKernels format_kernels() {
 template <class V>
 constexpr KernelTable kernel_table() {
   KernelTable table{};
+  table.reads_panels = V::kDirect;
   const auto at = [&](Format format) -> FormatKernels& {
     return table.formats[static_cast<uint32_t>(format)];
   };
