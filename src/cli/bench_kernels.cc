@@ -50,6 +50,7 @@ struct Case {
     return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   }
   double bytes() const {
+    if (activations == Activations::kW8A8) return static_cast<double>(n) * static_cast<double>(k);
     return static_cast<double>(n) * static_cast<double>(row_bytes(format, static_cast<size_t>(k)));
   }
   double peak(const Peaks& peaks) const {
@@ -140,7 +141,8 @@ double median_of(const std::vector<Case::Round>& rounds, Figure figure) {
 
 /// Each case `rounds` times, the peaks measured before every one, so that both see the same machine.
 void measure(Case& one, int rounds) {
-  const PackedMatrix weights = weights_of(one.format, one.n, one.k);
+  PackedMatrix weights = weights_of(one.format, one.n, one.k);
+  if (one.activations == Activations::kW8A8) weights = weights.by_rows();
   Matrix x(one.m, one.k), out(one.m, one.n);
   std::mt19937 random(2);
   std::normal_distribution<float> normal;
@@ -262,7 +264,7 @@ void add_bench_kernels(CLI::App& bench) {
       ->delimiter(',')
       ->allow_extra_args(false);
   verb->add_option("--activations", options->activations,
-                   "q8, q8-row, bf16 or f32 (default: what the format takes)");
+                   "q8, q8-row, bf16, f32 or w8a8 (default: what the format takes)");
   verb->add_option("--rounds", options->rounds, "repetitions that the medians are of")->check(at_least_one());
   verb->add_option("--html", options->html, "write one self-contained page with a roofline chart");
   verb->add_flag("--json", options->json, "the result as JSON");

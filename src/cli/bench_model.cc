@@ -31,7 +31,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct ModelBenchOptions {
-  std::string model, precision, input, field = "text", tokenizer;
+  std::string model, precision, activations, input, field = "text", tokenizer;
   int64_t prompt = 512, generate = 64, batch = 1;
   int rounds = 3;
   bool json = false;
@@ -251,10 +251,12 @@ void bench_model(const ModelBenchOptions& options, bool quiet) {
   const Stopwatch watch;
   LoadOptions load;
   if (!options.tokenizer.empty()) load.shape_tokenizer = model_path(options.tokenizer);
+  if (!options.activations.empty()) load.activations = activations_from_name(options.activations);
   const auto model = Model::open(at.path(), load);
   Json result;
   result["model"] = options.model;
   if (!options.precision.empty()) result["precision"] = precision_name(model->file());
+  if (!options.activations.empty()) result["activations"] = options.activations;
   result["shape"] = model->is_shape();
   result["load_seconds"] = watch.seconds();
   const auto meter = Meter::open();
@@ -291,6 +293,8 @@ void add_bench_model(CLI::App& bench, const GlobalOptions& global) {
   auto options = std::make_shared<ModelBenchOptions>();
   bench.add_option("MODEL", options->model, "model file or folder, or shape:NAME[@FORMAT]");
   bench.add_option("--precision", options->precision, "convert the weights to this format first, as Q4_K");
+  bench.add_option("--activations", options->activations,
+                   "how products read their inputs: q8, q8-row, bf16, f32, w8a8");
   bench.add_option("--prompt", options->prompt, "tokens that are read at once")->capture_default_str();
   bench.add_option("--generate", options->generate, "tokens that a decoder writes")->capture_default_str();
   bench.add_option("--input,-i", options->input, "rows to run instead: jsonl, csv, tsv");

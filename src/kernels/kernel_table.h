@@ -124,6 +124,13 @@ constexpr int64_t kAskEvery = 8;
 using DenseTile = void (*)(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first,
                            DenseAhead ahead);
 
+/// acc [rows][kTileColumns] = x times the panels a and b of 8-bit weights with one scale a row, [blocks][8]
+/// cells of unsigned bytes with zero point 128; a_scale and b_scale [16]. minus_row_sum [rows]: the negated
+/// sums of all codes of a row; x.scale holds one scale a row. `ahead.lines` are asked for in every block.
+using IntegerTile = void (*)(const std::byte* a, const std::byte* b, const float* a_scale,
+                             const float* b_scale, const ActivationTile& x, const int32_t* minus_row_sum,
+                             int64_t blocks, float* acc, DenseAhead ahead);
+
 /// The kernels of a quantised format. Tiles are indexed by rows (0 is unused).
 struct FormatKernels {
   uint32_t sums = 0;  ///< SumBits
@@ -150,6 +157,7 @@ struct KernelTable {
   bool reads_panels = false;
   DenseTile f32[kTileRows + 1];
   DenseTile bf16[kTileRows + 1];
+  IntegerTile by_rows[kTileRows + 1];
   /// The same as DenseOfBlocks for `count` weights of F32, F16 or BF16 from `cells` on.
   void (*widen)(Format format, const std::byte* cells, int64_t count, bool pairs, std::byte* out);
   /// Rows x [rows, k] of a tile to 8 bits, one scale a block of 32 or one a row.

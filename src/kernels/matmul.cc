@@ -140,24 +140,6 @@ void multiply_unpacked(const Product& p, IndexRange tiles, IndexRange pairs) {
   }
 }
 
-/// Weights [begin, begin + count) of a panel as cells of a dense tile: floats, or pairs of bfloat16.
-void decode_cells(const Product& p, Panel panel, int64_t begin, int64_t count, UnpackedBlock* blocks,
-                  std::byte* out) {
-  const bool pairs = p.x.kind == Activations::kBF16;
-  const PanelLayout& layout = p.w.layout;
-  if (layout.block_weights <= 2) {
-    const std::byte* cells = panel.bodies + begin / layout.block_weights * 4 * kPanel;
-    return p.table.widen(layout.format, cells, count, pairs, out);
-  }
-  // A body of 256 is unpacked whole; chunks of dense weights are 128.
-  const int64_t step = layout.block_weights / 32;
-  const int64_t first = begin / 32 / step * step;
-  const int64_t blocks_needed = (begin + count - first * 32 + 31) / 32;
-  const FormatKernels& format = p.table.of(layout.format);
-  format.unpack(panel, first, (blocks_needed + step - 1) / step * step, blocks);
-  format.dense(blocks, begin - first * 32, count, pairs, out);
-}
-
 /// Whether panels are already what the dense tile reads.
 bool is_native(const Product& p) {
   return (p.w.layout.format == Format::kF32 && p.x.kind == Activations::kF32) ||
@@ -197,7 +179,7 @@ void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
         if (native) continue;
         uint32_t* cells = mine.dense.data() + side * kChunkDense * kPanel;
         const int64_t first = begin * cell_weights;
-        decode_cells(p, panels[side], first, std::min(count * cell_weights, p.w.k - first),
+        decode_cells(p.w, panels[side], first, std::min(count * cell_weights, p.w.k - first), bf16,
                      mine.blocks.data(), reinterpret_cast<std::byte*>(cells));
         weights[side] = cells;
       }
@@ -218,10 +200,33 @@ void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
   }
 }
 
+/// Weights and activations with one scale a row. The next pair's panels are asked for while tiles use this
+/// one's.
+void multiply_by_rows(const Product& p, IndexRange tiles, IndexRange pairs) {
+  alignas(64) float sums[kTileRows * kTileColumns];
+  const int64_t count = tiles.end - tiles.begin, blocks = p.w.blocks32();
+  for (int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
+    const int64_t left = p.left(pair), right = p.right(pair), next = std::min(pair + 1, pairs.end - 1);
+    DenseAhead ahead{p.w.integer_panel(p.left(next)), p.w.integer_panel(p.right(next)),
+                     (kGroups + count - 1) / count};
+    const int64_t asked = blocks * ahead.lines * 64;
+    for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
+      p.table.by_rows[rows](p.w.integer_panel(left), p.w.integer_panel(right),
+                            p.w.row_scales.data() + left * kPanel, p.w.row_scales.data() + right * kPanel,
+                            p.x.tile(first), p.x.minus_row_sum.data() + first, blocks, sums, ahead);
+      ahead.left += asked, ahead.right += asked;
+      store_pair(p, sums, tile, pair);
+    }
+  }
+}
+
 void multiply_part(const Product& p, IndexRange tiles, IndexRange pairs) {
   for (int64_t begin = tiles.begin; begin < tiles.end; begin += kChunkTiles) {
     const IndexRange chunk{begin, std::min(begin + kChunkTiles, tiles.end)};
-    if (p.x.is_dense()) {
+    if (p.w.is_by_rows()) {
+      multiply_by_rows(p, chunk, pairs);
+    } else if (p.x.is_dense()) {
       multiply_dense(p, chunk, pairs);
     } else if (p.x.m <= rows_unpacked_by_tiles(p.w.layout, p.table)) {
       multiply_directly(p, chunk, pairs);
@@ -276,6 +281,11 @@ void check(const PackedActivations& x, const PackedMatrix& weights, MatrixView o
     fail("a residual of [{}, {}] does not fit a result of [{}, {}]", epilogue.residual.rows,
          epilogue.residual.columns, out.rows, out.columns);
   }
+  if (weights.is_by_rows() != (x.kind() == Activations::kW8A8)) {
+    fail("activations {} and weights {} by rows do not go together", name(x.kind()),
+         weights.is_by_rows() ? "packed" : "not packed");
+  }
+  if (weights.is_by_rows()) return;
   const bool dense_weights = default_activations(weights.format()) != Activations::kBlock32;
   if (dense_weights && !x.data().is_dense()) {
     fail("weights of {} are multiplied with activations f32 or bf16, not {}", info(weights.format()).name,
@@ -292,6 +302,7 @@ void count(const PackedActivations& x, const PackedMatrix& weights, const Matrix
   switch (x.kind()) {
     case Activations::kBlock32:
     case Activations::kRow:
+    case Activations::kW8A8:
       work.macs_int8 += macs;
       break;
     case Activations::kBF16:

@@ -17,7 +17,9 @@ enum class Activations {
   kRow,      ///< signed 8-bit, one scale per row ("q8-row")
   kBF16,     ///< "bf16"
   kF32,      ///< "f32"
+  kW8A8,     ///< "w8a8": as kRow, and weights of any format rounded to 8 bits with one scale a row of theirs
 };
+inline constexpr size_t kActivations = 5;
 std::string_view name(Activations activations);
 Activations activations_from_name(std::string_view name);
 
@@ -44,9 +46,16 @@ class PackedMatrix {
   static PackedMatrix map(Format format, int64_t n, int64_t k,
                           std::span<const std::span<const std::byte>> panels);
 
+  /// The same weights as signed 8 bits with scale = largest magnitude of the row / 127 (LLM.int8(), Dettmers
+  /// et
+  /// al. 2022, without its outliers), for activations kW8A8: a product is one exact sum of integers. k must
+  /// be a multiple of 32.
+  PackedMatrix by_rows() const;
+
   int64_t n() const;
   int64_t k() const;
-  Format format() const;
+  Format format() const;  ///< of the weights that were packed
+  bool is_by_rows() const;
   size_t bytes() const;
 
   struct Data;

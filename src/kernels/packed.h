@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "kernels/kernel_table.h"
 #include "kernels/matmul.h"
@@ -12,15 +13,26 @@ struct PackedMatrix::Data {
   PanelLayout layout;
   int64_t n = 0, k = 0;
   std::shared_ptr<std::byte> panels;
+  /// By rows: panels are [k / 4] cells of 8-bit weights plus 128, and this is [panels][16]; else empty.
+  std::vector<float> row_scales;
   size_t bytes = 0;
 
   int64_t panel_count() const { return (n + PanelLayout::kRows - 1) / PanelLayout::kRows; }
   int64_t blocks32() const { return k / 32; }
+  bool is_by_rows() const { return !row_scales.empty(); }
+  const std::byte* integer_panel(int64_t index) const {
+    return panels.get() + index * k * PanelLayout::kRows;
+  }
   Panel panel(int64_t index) const {
     const std::byte* heads = panels.get() + index * layout.panel_bytes(k);
     return {heads, heads + layout.heads_bytes(k)};
   }
 };
+
+/// Weights [begin, begin + count) of a panel as the cells that dense tiles read: floats, or pairs of
+/// bfloat16. `blocks`: room for the unpacked blocks that hold them, a body more than they are long.
+void decode_cells(const PackedMatrix::Data& weights, Panel panel, int64_t begin, int64_t count, bool pairs,
+                  UnpackedBlock* blocks, std::byte* out);
 
 /// Rows are cut into tiles of at most kTileRows, as even as they go; a tile's rows lie together, block by
 /// block.
@@ -31,6 +43,7 @@ struct PackedActivations::Data {
   AlignedBuffer<int8_t> q;
   AlignedBuffer<float> scale, scaled_sum, scaled_half_sum;
   AlignedBuffer<int32_t> minus_sum, minus_half_sum;
+  AlignedBuffer<int32_t> minus_row_sum;  ///< [m], of kW8A8
   AlignedBuffer<float> dense;  ///< kF32: [k][rows] a tile; kBF16: pairs of bfloat16, [(k + 1) / 2][rows]
 
   int64_t tiles() const { return (m + kTileRows - 1) / kTileRows; }

@@ -54,6 +54,7 @@ void reserve(PackedActivations::Data& data) {
   const size_t blocks = rows * static_cast<size_t>(data.k / 32);
   data.q.reserve(blocks * 32);
   data.scale.reserve(blocks);
+  if (data.kind == Activations::kW8A8) data.minus_row_sum.reserve(rows);
   if (data.sums & kSum) data.minus_sum.reserve(blocks);
   if (data.sums & kScaledSum) data.scaled_sum.reserve(blocks);
   if (data.sums & kHalfSum) data.minus_half_sum.reserve(blocks * 2);
@@ -69,7 +70,14 @@ void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
     return;
   }
   kernels().quantize(x.data + first * x.stride, x.stride, data.k, static_cast<int>(rows),
-                     data.kind == Activations::kRow, data.store(first));
+                     data.kind != Activations::kBlock32, data.store(first));
+  if (data.kind != Activations::kW8A8) return;
+  const int32_t* sums = data.store(first).minus_sum;
+  for (int64_t row = 0; row < rows; ++row) {
+    int32_t sum = 0;
+    for (int64_t block = 0; block < data.k / 32; ++block) sum += sums[block * rows + row];
+    data.minus_row_sum.data()[first + row] = sum;
+  }
 }
 
 /// Values under which a team costs more than it gives (about a microsecond of one core).
@@ -87,13 +95,13 @@ uint32_t sums_of(Format format) {
 }
 
 void PackedActivations::pack(ConstMatrixView x, Activations kind, uint32_t sums) {
-  const bool is_8bit = kind == Activations::kBlock32 || kind == Activations::kRow;
+  const bool is_8bit = kind != Activations::kF32 && kind != Activations::kBF16;
   if (is_8bit && x.columns % 32 != 0) {
     fail("activations of {} columns cannot be cut into blocks of 32; use --activations bf16 or f32",
          x.columns);
   }
   Data& data = *data_;
-  data.kind = kind, data.sums = sums, data.m = x.rows, data.k = x.columns;
+  data.kind = kind, data.sums = kind == Activations::kW8A8 ? kSum : sums, data.m = x.rows, data.k = x.columns;
   if (x.rows == 0) return;
   reserve(data);
   for_each_index(data.tiles(), x.rows * x.columns > kSmall && data.tiles() > 1,

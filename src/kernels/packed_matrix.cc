@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -17,12 +18,11 @@ void pack_rows(PackedMatrix::Data& data, int64_t first_row, int64_t rows, const 
   const int64_t first_panel = first_row / PanelLayout::kRows;
   const int64_t panels = (rows + PanelLayout::kRows - 1) / PanelLayout::kRows;
   const int64_t panel_bytes = data.layout.panel_bytes(data.k);
-#pragma omp parallel for schedule(static) num_threads(threads())
-  for (int64_t panel = 0; panel < panels; ++panel) {
+  for_each_index(panels, true, [&](int64_t panel) {
     const int64_t row = panel * PanelLayout::kRows;
     pack_panel(data.layout, data.k, bytes + row * stride, std::min(PanelLayout::kRows, rows - row),
                data.panels.get() + (first_panel + panel) * panel_bytes);
-  }
+  });
 }
 
 /// In parts, so that the mapping's pages and the panels are never both in memory as a whole.
@@ -68,6 +68,83 @@ void check_bytes(std::string_view name, Format format, int64_t n, int64_t k, siz
 }
 
 }  // namespace
+
+void decode_cells(const PackedMatrix::Data& weights, Panel panel, int64_t begin, int64_t count, bool pairs,
+                  UnpackedBlock* blocks, std::byte* out) {
+  const PanelLayout& layout = weights.layout;
+  if (layout.block_weights <= 2) {
+    const std::byte* cells = panel.bodies + begin / layout.block_weights * 4 * PanelLayout::kRows;
+    return kernels().widen(layout.format, cells, count, pairs, out);
+  }
+  // A body of 256 is unpacked whole; chunks of dense weights are 128.
+  const int64_t step = layout.block_weights / 32;
+  const int64_t first = begin / 32 / step * step;
+  const int64_t blocks_needed = (begin + count - first * 32 + 31) / 32;
+  const FormatKernels& format = kernels().of(layout.format);
+  format.unpack(panel, first, (blocks_needed + step - 1) / step * step, blocks);
+  format.dense(blocks, begin - first * 32, count, pairs, out);
+}
+
+namespace {
+
+constexpr int64_t kPart = 128;  // weights of each row decoded at a time
+
+/// Calls f(cells [count][16] of floats, begin, count) for all weights of a panel, part by part.
+template <class F>
+void each_part(const PackedMatrix::Data& data, int64_t panel, const F& f) {
+  thread_local AlignedBuffer<UnpackedBlock> blocks;
+  thread_local AlignedBuffer<float> cells;
+  blocks.reserve(16);
+  cells.reserve(kPart * PanelLayout::kRows);
+  for (int64_t begin = 0; begin < data.k; begin += kPart) {
+    const int64_t count = std::min(kPart, data.k - begin);
+    decode_cells(data, data.panel(panel), begin, count, false, blocks.data(),
+                 reinterpret_cast<std::byte*>(cells.data()));
+    f(cells.data(), begin, count);
+  }
+}
+
+void round_panel(const PackedMatrix::Data& from, int64_t panel, PackedMatrix::Data& to) {
+  constexpr int64_t kRows = PanelLayout::kRows;
+  float* scales = to.row_scales.data() + panel * kRows;
+  each_part(from, panel, [&](const float* cells, int64_t, int64_t count) {
+    for (int64_t i = 0; i < count * kRows; ++i) {
+      scales[i % kRows] = std::max(scales[i % kRows], std::fabs(cells[i]));
+    }
+  });
+  float inverse[kRows];
+  for (int64_t row = 0; row < kRows; ++row) {
+    inverse[row] = scales[row] > 0 ? 127 / scales[row] : 0;
+    scales[row] /= 127;
+  }
+  auto* out = reinterpret_cast<uint8_t*>(const_cast<std::byte*>(to.integer_panel(panel)));
+  each_part(from, panel, [&](const float* cells, int64_t begin, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      uint8_t* cell = out + (begin + i) / 4 * 4 * kRows + (begin + i) % 4;
+      for (int64_t row = 0; row < kRows; ++row) {
+        const float code = std::nearbyint(cells[i * kRows + row] * inverse[row]);
+        cell[row * 4] = static_cast<uint8_t>(128 + static_cast<int>(std::clamp(code, -127.0f, 127.0f)));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+PackedMatrix PackedMatrix::by_rows() const {
+  const Data& from = *data_;
+  if (from.k % 32 != 0) {
+    fail("rows of {} weights are no multiple of 32, which --activations w8a8 needs; leave it out", from.k);
+  }
+  PackedMatrix matrix;
+  Data& to = *matrix.data_;
+  to.layout = from.layout, to.n = from.n, to.k = from.k;
+  to.row_scales.resize(static_cast<size_t>(from.panel_count() * PanelLayout::kRows));
+  to.bytes = static_cast<size_t>(from.panel_count() * PanelLayout::kRows * from.k);
+  to.panels = allocate_in_huge_pages(to.bytes);
+  for_each_index(from.panel_count(), true, [&](int64_t panel) { round_panel(from, panel, to); });
+  return matrix;
+}
 
 PackedMatrix::PackedMatrix() : data_(std::make_unique<Data>()) {}
 PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
@@ -152,8 +229,11 @@ int64_t PackedMatrix::k() const {
 Format PackedMatrix::format() const {
   return data_->layout.format;
 }
+bool PackedMatrix::is_by_rows() const {
+  return data_->is_by_rows();
+}
 size_t PackedMatrix::bytes() const {
-  return data_->bytes;
+  return data_->bytes + data_->row_scales.size() * sizeof(float);
 }
 
 }  // namespace wattle

@@ -355,3 +355,65 @@ void dense_tile(const void* a, const void* b, const void* x, int64_t count, floa
     }
   }
 }
+
+/// R rows (of S in the tile) times two vectors of outputs of weights with one scale a row: one exact integer
+/// sum an output, so the order does not matter.
+template <class V, int R, int S>
+inline void multiply_integers(const std::byte* const (&weights)[2], const float* const (&scales)[2],
+                              const ActivationTile& x, const int32_t* minus_row_sum, int64_t blocks,
+                              float* acc, DenseAhead ahead) {
+  typename V::Int dot[R][2];
+#pragma GCC unroll 6
+  for (int r = 0; r < R; ++r) {
+    dot[r][0] = V::kSignedBytes ? typename V::Int{} : V::broadcast(minus_row_sum + r) << 7;
+    dot[r][1] = dot[r][0];
+  }
+  const int8_t* q = x.q;
+  const std::byte *left = weights[0], *right = weights[1];
+  for (int64_t block = 0; block < blocks; ++block, q += S * 32) {
+    for (int64_t line = 0; line < ahead.lines; ++line, ahead.left += 64, ahead.right += 64) {
+      __builtin_prefetch(ahead.left, 0, 2), __builtin_prefetch(ahead.right, 0, 2);
+    }
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g, left += kCell, right += kCell) {
+      const typename V::Word w[2] = {V::load(left), V::load(right)};
+#pragma GCC unroll 6
+      for (int r = 0; r < R; ++r) {
+        dot[r][0] = V::template dot<true>(dot[r][0], w[0], q + r * 32 + g * 4);
+        dot[r][1] = V::template dot<true>(dot[r][1], w[1], q + r * 32 + g * 4);
+      }
+    }
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < R; ++r) {
+    const typename V::Float scale = V::broadcast(x.scale + r);
+    for (int p = 0; p < 2; ++p) {
+      const typename V::Float product = V::to_float(dot[r][p]) * V::load_float(scales[p]) * scale;
+      V::store_float(acc + r * kTileColumns + p * V::kLanes, product);
+    }
+  }
+}
+
+template <class V, int S, int R0 = 0>
+void integer_tile(const std::byte* a, const std::byte* b, const float* a_scale, const float* b_scale,
+                  const ActivationTile& x, const int32_t* minus_row_sum, int64_t blocks, float* acc,
+                  DenseAhead ahead) {
+  constexpr int kLeft = S - R0;
+  constexpr int R = kLeft < V::kTileRowsAtOnce ? kLeft : V::kTileRowsAtOnce;
+  const ActivationTile rows = x.from_row(R0);
+  float* out = acc + R0 * kTileColumns;
+  if constexpr (V::kLanes == 16) {
+    multiply_integers<V, R, S>({a, b}, {a_scale, b_scale}, rows, minus_row_sum + R0, blocks, out, ahead);
+  } else {
+    for (int column = 0; column < kTileColumns; column += 2 * V::kLanes) {
+      const std::byte* panel = (column < 16 ? a : b) + column % 16 * 4;
+      const float* scale = (column < 16 ? a_scale : b_scale) + column % 16;
+      multiply_integers<V, R, S>({panel, panel + V::kLanes * 4}, {scale, scale + V::kLanes}, rows,
+                                 minus_row_sum + R0, blocks, out + column,
+                                 column == 0 ? ahead : DenseAhead{});
+    }
+  }
+  if constexpr (R0 + R < S) {
+    integer_tile<V, S, R0 + R>(a, b, a_scale, b_scale, x, minus_row_sum, blocks, acc, {});
+  }
+}

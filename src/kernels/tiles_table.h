@@ -48,6 +48,9 @@ constexpr KernelTable kernel_table() {
   table.f32[4] = dense_tile<V, false, 4>, table.bf16[4] = dense_tile<V, true, 4>;
   table.f32[5] = dense_tile<V, false, 5>, table.bf16[5] = dense_tile<V, true, 5>;
   table.f32[6] = dense_tile<V, false, 6>, table.bf16[6] = dense_tile<V, true, 6>;
+  table.by_rows[1] = integer_tile<V, 1>, table.by_rows[2] = integer_tile<V, 2>;
+  table.by_rows[3] = integer_tile<V, 3>, table.by_rows[4] = integer_tile<V, 4>;
+  table.by_rows[5] = integer_tile<V, 5>, table.by_rows[6] = integer_tile<V, 6>;
   table.quantize = quantize<V>;
   table.widen = widen<V>;
   table.bfloat16 = bfloat16<V>;

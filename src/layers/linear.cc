@@ -39,7 +39,7 @@ Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inpu
   int64_t first = 0;
   const auto pack_run = [&] {
     blocks_.push_back({weights.pack(run), first, weights.activations(run.front()->format)});
-    sums_ |= sums_of(run.front()->format);
+    if (!blocks_.back().matrix.is_by_rows()) sums_ |= sums_of(run.front()->format);
     first = outputs_;
     run.clear();
   };

@@ -23,8 +23,8 @@ class LayerInput {
 
  private:
   ConstMatrixView x_;
-  std::array<PackedActivations, 4> packed_;
-  std::array<bool, 4> ready_{};
+  std::array<PackedActivations, kActivations> packed_;
+  std::array<bool, kActivations> ready_{};
 };
 
 /// One tensor of a linear layer: NAME.weight [outputs, inputs] and, where the file has it, NAME.bias

@@ -37,6 +37,7 @@ PackedMatrix Weights::pack(std::span<const Tensor* const> tensors) {
     count(*tensor, row_bytes(tensor->format, static_cast<size_t>(tensor->row_length())) *
                        static_cast<size_t>(tensor->rows()));
   }
+  if (activations(tensors.front()->format) == Activations::kW8A8) return packed.by_rows();
   return packed;
 }
 
@@ -106,6 +107,7 @@ Tensor Weights::table(const std::string& name, int64_t rows, int64_t columns) {
 
 Activations Weights::activations(Format format) const {
   const Activations usual = default_activations(format);
+  if (activations_ == Activations::kW8A8) return Activations::kW8A8;
   return usual == Activations::kBlock32 ? activations_.value_or(usual) : usual;
 }
 
