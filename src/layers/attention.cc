@@ -36,18 +36,18 @@ const AttentionKernels& kernels() {
   }
 }
 
-// One query of one head: the keys from..to that it sees, and its bias, indexed by the key's position.
+// One query of one head and the place of its answer.
 struct TileRow {
   const float* query = nullptr;
   float* out = nullptr;
-  int64_t from = 0, to = 0;
-  const float* bias = nullptr;
 };
 
 struct Scratch {
   AlignedBuffer<float> queries, scores, sums, keys, values;
-  std::array<float, kTileRows> maximum, total;
   std::vector<TileRow> rows;
+  std::vector<SoftmaxRow> softmax;  // of the same rows
+
+  void clear_rows() { rows.clear(), softmax.clear(); }
 
   void reserve(int64_t head_dim) {
     queries.reserve(static_cast<size_t>(kTileRows * head_dim));
@@ -93,15 +93,16 @@ void score_block(const AttentionKernels& kernel, const HeadCache& head, int64_t 
   kernel.product_f32(rows, columns, head_dim, queries, head_dim, floats, kKeyBlock, scores, kKeyBlock, false);
 }
 
-// sums [rows, head_dim] += probabilities [rows, count] times the values of `count` positions from `position`.
+// sums [rows, head_dim] (+)= probabilities [rows, count] times the values of `count` positions from
+// `position`.
 void add_values(const AttentionKernels& kernel, const HeadCache& head, int64_t head_dim, int64_t position,
-                int64_t count, int64_t rows, Scratch& memory) {
+                int64_t count, int64_t rows, bool add, Scratch& memory) {
   const std::byte* values = head.values + static_cast<size_t>(position) * head.value_row_bytes;
   const float* scores = memory.scores.data() + position % kKeyBlock;
   float* sums = memory.sums.data();
   if (head.format == Format::kF16) {
     kernel.product_f16(rows, head_dim, count, scores, kKeyBlock, reinterpret_cast<const uint16_t*>(values),
-                       static_cast<int64_t>(head.value_row_bytes / sizeof(uint16_t)), sums, head_dim, true);
+                       static_cast<int64_t>(head.value_row_bytes / sizeof(uint16_t)), sums, head_dim, add);
     return;
   }
   const auto* floats = reinterpret_cast<const float*>(values);
@@ -113,69 +114,45 @@ void add_values(const AttentionKernels& kernel, const HeadCache& head, int64_t h
     floats = memory.values.data();
     stride = head_dim;
   }
-  kernel.product_f32(rows, head_dim, count, scores, kKeyBlock, floats, stride, sums, head_dim, true);
-}
-
-// Adds the bias and hides what a row does not see; then the online softmax. Columns are rounded up to whole
-// vectors.
-void soften(const AttentionKernels& kernel, std::span<const TileRow> rows, int64_t first_key, int64_t columns,
-            int64_t head_dim, Scratch& memory) {
-  for (size_t r = 0; r < rows.size(); ++r) {
-    const TileRow& row = rows[r];
-    float* scores = memory.scores.data() + static_cast<int64_t>(r) * kKeyBlock;
-    const int64_t from = std::clamp<int64_t>(row.from - first_key, 0, columns);
-    const int64_t to = std::clamp<int64_t>(row.to - first_key, from, columns);
-    if (row.bias != nullptr) {
-      for (int64_t j = from; j < to; ++j) scores[j] += row.bias[first_key + j];
-    }
-    std::fill(scores, scores + from, -std::numeric_limits<float>::infinity());
-    std::fill(scores + to, scores + columns, -std::numeric_limits<float>::infinity());
-    const float factor = kernel.softmax_step(scores, columns, memory.maximum[r], memory.total[r]);
-    if (factor != 1) {
-      float* sums = memory.sums.data() + static_cast<int64_t>(r) * head_dim;
-      for (int64_t i = 0; i < head_dim; ++i) sums[i] *= factor;
-    }
-  }
+  kernel.product_f32(rows, head_dim, count, scores, kKeyBlock, floats, stride, sums, head_dim, add);
 }
 
 // Attention of up to kTileRows queries that read the same key-value head.
 void attend_tile(const AttentionKernels& kernel, const HeadCache& head, int64_t head_dim, float scale,
-                 std::span<const TileRow> rows, Scratch& memory) {
+                 Scratch& memory) {
   memory.reserve(head_dim);
-  const auto count = static_cast<int64_t>(rows.size());
+  const auto count = static_cast<int64_t>(memory.rows.size());
+  float* const sums = memory.sums.data();
   int64_t from = std::numeric_limits<int64_t>::max(), to = 0;
   for (int64_t r = 0; r < count; ++r) {
-    float* query = memory.queries.data() + r * head_dim;
-    for (int64_t i = 0; i < head_dim; ++i) query[i] = rows[r].query[i] * scale;
-    from = std::min(from, rows[r].from);
-    to = std::max(to, rows[r].to);
-    memory.maximum[r] = -std::numeric_limits<float>::infinity();
-    memory.total[r] = 0;
+    kernel.scale(memory.rows[r].query, scale, head_dim, memory.queries.data() + r * head_dim);
+    from = std::min(from, memory.softmax[r].from);
+    to = std::max(to, memory.softmax[r].to);
   }
-  std::fill_n(memory.sums.data(), count * head_dim, 0.0f);
+  bool is_first = true;
   for (int64_t block = from / kKeyBlock; block * kKeyBlock < to; ++block) {
     const int64_t first_key = block * kKeyBlock;
     const int64_t seen = std::min(kKeyBlock, to - first_key);
     const int64_t columns = (seen + 15) / 16 * 16;
     score_block(kernel, head, head_dim, block, count, columns, memory);
-    soften(kernel, rows, first_key, columns, head_dim, memory);
-    add_values(kernel, head, head_dim, first_key, seen, count, memory);
+    kernel.soften(memory.softmax.data(), count, memory.scores.data(), first_key, columns);
+    for (int64_t r = 0; !is_first && r < count; ++r) {
+      const float factor = memory.softmax[r].factor;
+      if (factor != 1) kernel.scale(sums + r * head_dim, factor, head_dim, sums + r * head_dim);
+    }
+    add_values(kernel, head, head_dim, first_key, seen, count, !is_first, memory);
+    is_first = false;
   }
   for (int64_t r = 0; r < count; ++r) {
-    const float* sums = memory.sums.data() + r * head_dim;
-    const float inverse = 1 / memory.total[r];
-    for (int64_t i = 0; i < head_dim; ++i) rows[r].out[i] = sums[i] * inverse;
+    kernel.scale(sums + r * head_dim, 1 / memory.softmax[r].total, head_dim, memory.rows[r].out);
   }
 }
 
 // Keys [length, head_dim] of one head as blocks [head_dim, kKeyBlock].
-void transpose_keys(ConstMatrixView keys, float* blocks) {
+void transpose_keys(const AttentionKernels& kernel, ConstMatrixView keys, float* blocks) {
   for (int64_t first = 0; first < keys.rows; first += kKeyBlock, blocks += keys.columns * kKeyBlock) {
-    const int64_t count = std::min(kKeyBlock, keys.rows - first);
-    for (int64_t j = 0; j < count; ++j) {
-      const float* key = keys.data + (first + j) * keys.stride;
-      for (int64_t i = 0; i < keys.columns; ++i) blocks[i * kKeyBlock + j] = key[i];
-    }
+    kernel.transpose(keys.data + first * keys.stride, keys.stride, std::min(kKeyBlock, keys.rows - first),
+                     keys.columns, blocks);
   }
 }
 
@@ -206,22 +183,23 @@ void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixVi
     const int64_t first = offsets[sequence], length = offsets[sequence + 1] - first;
     Scratch& memory = scratch();
     memory.keys.reserve(static_cast<size_t>((length + kKeyBlock - 1) / kKeyBlock * kKeyBlock * n));
-    transpose_keys(k.rows_from(first, length).columns_from(head / group * n, n), memory.keys.data());
+    transpose_keys(kernel, k.rows_from(first, length).columns_from(head / group * n, n), memory.keys.data());
     const MatrixView head_out = out.columns_from(head * n, n);
     const HeadCache keys_values{
         Format::kF32, reinterpret_cast<const std::byte*>(memory.keys.data()),
         reinterpret_cast<const std::byte*>(v.data + first * v.stride + head / group * n),
         static_cast<size_t>(n * kKeyBlock) * sizeof(float), static_cast<size_t>(v.stride) * sizeof(float)};
     for (int64_t begin = 0; begin < length; begin += kTileRows) {
-      memory.rows.clear();
+      memory.clear_rows();
       for (int64_t i = begin; i < std::min(length, begin + kTileRows); ++i) {
         const float* row_bias =
             bias == nullptr ? nullptr
                             : bias->values.data() + head * (2 * bias->reach - 1) + bias->reach - 1 - i;
-        memory.rows.push_back({q.data + (first + i) * q.stride + head * n,
-                               head_out.data + (first + i) * out.stride, 0, length, row_bias});
+        memory.rows.push_back(
+            {q.data + (first + i) * q.stride + head * n, head_out.data + (first + i) * out.stride});
+        memory.softmax.push_back({.to = length, .bias = row_bias});
       }
-      attend_tile(kernel, keys_values, n, shape.scale, memory.rows, memory);
+      attend_tile(kernel, keys_values, n, shape.scale, memory);
     }
   });
   if (part.index > 0) return;
@@ -271,15 +249,15 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
   for_each_item(static_cast<int64_t>(items.size()), part, [&](int64_t i) {
     const CachedItem& item = items[static_cast<size_t>(i)];
     Scratch& memory = scratch();
-    memory.rows.clear();
+    memory.clear_rows();
     for (int64_t r = item.begin; r < item.end; ++r) {
       const int64_t token = r / group, head = item.kv_head * group + r % group;
       const int64_t to = item.sequence->position + token + 1;
       const int64_t row = item.sequence->first + token;
-      memory.rows.push_back({q.data + row * q.stride + head * n, out.data + row * out.stride + head * n,
-                             window > 0 ? std::max<int64_t>(0, to - window) : 0, to, nullptr});
+      memory.rows.push_back({q.data + row * q.stride + head * n, out.data + row * out.stride + head * n});
+      memory.softmax.push_back({.from = window > 0 ? std::max<int64_t>(0, to - window) : 0, .to = to});
     }
-    attend_tile(kernel, item.sequence->cache->head(layer, item.kv_head), n, shape.scale, memory.rows, memory);
+    attend_tile(kernel, item.sequence->cache->head(layer, item.kv_head), n, shape.scale, memory);
   });
   if (part.index > 0) return;
   for (const CachedSequence& sequence : sequences) {

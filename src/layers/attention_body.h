@@ -120,6 +120,9 @@ void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64
   for (; column + kVectors * kWidth <= columns; column += kVectors * kWidth) {
     product_panel<kVectors>(rows, depth, a, a_stride, b + column, b_stride, c + column, c_stride, add);
   }
+  for (; column + 2 * kWidth <= columns; column += 2 * kWidth) {
+    product_panel<2>(rows, depth, a, a_stride, b + column, b_stride, c + column, c_stride, add);
+  }
   for (; column + kWidth <= columns; column += kWidth) {
     product_panel<1>(rows, depth, a, a_stride, b + column, b_stride, c + column, c_stride, add);
   }
@@ -136,29 +139,95 @@ void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64
   }
 }
 
-float softmax_step(float* scores, int64_t n, float& maximum, float& sum) {
-  Vector largest = load(scores);
-  for (int64_t i = kWidth; i < n; i += kWidth) {
-    const Vector value = load(scores + i);
+inline Integers lane_numbers() {
+  static constexpr int kNumbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  Integers lanes;
+  __builtin_memcpy(&lanes, kNumbers, sizeof lanes);
+  return lanes;
+}
+
+/// Adds the bias, hides what the row does not see, and returns the largest score.
+inline float hide_unseen(const SoftmaxRow& row, float* scores, int64_t first_key, int64_t columns) {
+  const auto clamp = [&](int64_t key) { return key < 0 ? 0 : key > columns ? columns : key; };
+  const int64_t from = clamp(row.from - first_key), to = clamp(row.to - first_key);
+  if (row.bias != nullptr) {
+    for (int64_t j = from; j < to; ++j) scores[j] += row.bias[first_key + j];
+  }
+  const Vector lowest = broadcast(-__builtin_inff());
+  const Integers lanes = lane_numbers();
+  Vector largest = lowest;
+  for (int64_t i = 0; i < columns; i += kWidth) {
+    Vector value = load(scores + i);
+    if (i < from || i + kWidth > to) {
+      const Integers key = lanes + static_cast<int>(i);
+      value = key < static_cast<int>(from) ? lowest : value;
+      value = key < static_cast<int>(to) ? value : lowest;
+      store(scores + i, value);
+    }
     largest = value > largest ? value : largest;
   }
-  const float block_maximum = reduce(largest, [](Vector a, Vector b) { return b > a ? b : a; });
-  const float next = block_maximum > maximum ? block_maximum : maximum;
-  if (next == -__builtin_inff()) {  // nothing here is visible
-    for (int64_t i = 0; i < n; ++i) scores[i] = 0;
-    return 1;
+  return reduce(largest, [](Vector a, Vector b) { return b > a ? b : a; });
+}
+
+void soften(SoftmaxRow* rows, int64_t count, float* scores, int64_t first_key, int64_t columns) {
+  for (SoftmaxRow* row = rows; row < rows + count; ++row, scores += kKeyBlock) {
+    const float largest = hide_unseen(*row, scores, first_key, columns);
+    const float next = largest > row->maximum ? largest : row->maximum;
+    row->factor = 1;
+    if (next == -__builtin_inff()) {  // nothing here is visible
+      for (int64_t i = 0; i < columns; i += kWidth) store(scores + i, Vector{});
+      continue;
+    }
+    Vector total{};
+    for (int64_t i = 0; i < columns; i += kWidth) {
+      const Vector power = exp_negative(load(scores + i) - broadcast(next));
+      store(scores + i, power);
+      total += power;
+    }
+    if (row->maximum != next) row->factor = exp_negative(broadcast(row->maximum - next))[0];
+    row->total = row->total * row->factor + reduce(total, [](Vector a, Vector b) { return a + b; });
+    row->maximum = next;
   }
-  Vector total{};
-  for (int64_t i = 0; i < n; i += kWidth) {
-    const Vector power = exp_negative(load(scores + i) - broadcast(next));
-    store(scores + i, power);
-    total += power;
+}
+
+void scale(const float* from, float factor, int64_t n, float* to) {
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) store(to + i, load(from + i) * factor);
+  for (; i < n; ++i) to[i] = from[i] * factor;
+}
+
+/// kWidth rows of kWidth values: in step s lanes and rows change places in bit s of their numbers.
+inline void transpose_square(const float* from, int64_t stride, int64_t rows, float* to) {
+  const Integers lanes = lane_numbers();
+  Vector v[kWidth];
+  for (int i = 0; i < kWidth; ++i) v[i] = i < rows ? load(from + i * stride) : Vector{};
+#pragma GCC unroll 4
+  for (int step = 1; step < kWidth; step *= 2) {
+    const Integers upper = (lanes & step) != 0;
+    const Integers first = lanes + (upper & (kWidth - step)),
+                   second = lanes + (upper & kWidth) + (~upper & step);
+#pragma GCC unroll 16
+    for (int i = 0; i < kWidth; ++i) {
+      if ((i & step) != 0) continue;
+      const Vector a = v[i], b = v[i + step];
+      v[i] = __builtin_shuffle(a, b, first);
+      v[i + step] = __builtin_shuffle(a, b, second);
+    }
   }
-  const float added = reduce(total, [](Vector a, Vector b) { return a + b; });
-  const float factor = maximum == next ? 1 : exp_negative(broadcast(maximum - next))[0];
-  sum = sum * factor + added;
-  maximum = next;
-  return factor;
+  for (int i = 0; i < kWidth; ++i) store(to + i * kKeyBlock, v[i]);
+}
+
+void transpose(const float* from, int64_t stride, int64_t rows, int64_t columns, float* to) {
+  for (int64_t row = 0; row < rows; row += kWidth) {
+    int64_t column = 0;
+    for (; column + kWidth <= columns; column += kWidth) {
+      transpose_square(from + row * stride + column, stride, rows - row, to + column * kKeyBlock + row);
+    }
+    for (; column < columns; ++column) {
+      for (int64_t i = row; i < rows && i < row + kWidth; ++i)
+        to[column * kKeyBlock + i] = from[i * stride + column];
+    }
+  }
 }
 
 }  // namespace

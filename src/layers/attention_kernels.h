@@ -2,7 +2,18 @@
 
 #include <cstdint>
 
+#include "decode/key_value_cache.h"
+
 namespace wattle {
+
+/// The online softmax (Milakov and Gimelshein 2018) of one query: the keys from .. to that it sees, a bias by
+/// the key's position or null, and what has been seen so far.
+struct SoftmaxRow {
+  int64_t from = 0, to = 0;
+  const float* bias = nullptr;
+  float maximum = -__builtin_inff(), total = 0;
+  float factor = 1;  ///< of the last step: what was summed before it is to be multiplied with
+};
 
 /// The inner loops of attention; every instruction set has the same furniture (attention_body.h).
 struct AttentionKernels {
@@ -13,10 +24,14 @@ struct AttentionKernels {
   /// The same with b in IEEE binary16.
   void (*product_f16)(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t a_stride,
                       const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, bool add);
-  /// One step of the online softmax (Milakov and Gimelshein 2018): scores [n] become exp(score - maximum)
-  /// under the new running maximum; `sum` is brought up to date; returns the factor for what was accumulated
-  /// before. n is a multiple of 16. exp is within 2e-7 relative of the exact value.
-  float (*softmax_step)(float* scores, int64_t n, float& maximum, float& sum);
+  /// One step of every row's softmax: scores [count, columns], stride kKeyBlock, of the keys from `first_key`
+  /// on become exp(score + bias - maximum) under the new maximum, 0 where a row does not see. columns is a
+  /// multiple of 16. exp is within 2e-7 relative of the exact value.
+  void (*soften)(SoftmaxRow* rows, int64_t count, float* scores, int64_t first_key, int64_t columns);
+  /// to [n] = from [n] * factor; may be the same memory.
+  void (*scale)(const float* from, float factor, int64_t n, float* to);
+  /// from [rows, columns] to to [columns, kKeyBlock]; at most kKeyBlock rows.
+  void (*transpose)(const float* from, int64_t stride, int64_t rows, int64_t columns, float* to);
 };
 
 extern const AttentionKernels kAttentionPortable, kAttentionAvx2, kAttentionAvx512, kAttentionNeon;

@@ -26,5 +26,5 @@ inline float float_from_half(uint16_t value) {
 #include "layers/attention_body.h"
 
 namespace wattle {
-const AttentionKernels kAttentionNeon{product<float>, product<uint16_t>, softmax_step};
+const AttentionKernels kAttentionNeon{product<float>, product<uint16_t>, soften, scale, transpose};
 }

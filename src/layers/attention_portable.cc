@@ -23,5 +23,5 @@ inline Vector load_half(const uint16_t* from) {
 #include "layers/attention_body.h"
 
 namespace wattle {
-const AttentionKernels kAttentionPortable{product<float>, product<uint16_t>, softmax_step};
+const AttentionKernels kAttentionPortable{product<float>, product<uint16_t>, soften, scale, transpose};
 }
