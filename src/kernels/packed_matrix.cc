@@ -109,12 +109,16 @@ void round_panel(const PackedMatrix::Data& from, int64_t panel, PackedMatrix::Da
   float* scales = to.row_scales.data() + panel * kRows;
   each_part(from, panel, [&](const float* cells, int64_t, int64_t count) {
     for (int64_t i = 0; i < count * kRows; ++i) {
-      scales[i % kRows] = std::max(scales[i % kRows], std::fabs(cells[i]));
+      float& largest = scales[i % kRows];
+      const float size = std::fabs(cells[i]);
+      // A row with a weight that is not finite gets no finite product.
+      if (!std::isfinite(size)) largest = std::numeric_limits<float>::quiet_NaN();
+      if (size > largest) largest = size;
     }
   });
   float inverse[kRows];
   for (int64_t row = 0; row < kRows; ++row) {
-    inverse[row] = scales[row] > 0 ? 127 / scales[row] : 0;
+    inverse[row] = std::isnormal(scales[row]) ? 127 / scales[row] : 0;
     scales[row] /= 127;
   }
   auto* out = reinterpret_cast<uint8_t*>(const_cast<std::byte*>(to.integer_panel(panel)));
@@ -122,7 +126,7 @@ void round_panel(const PackedMatrix::Data& from, int64_t panel, PackedMatrix::Da
     for (int64_t i = 0; i < count; ++i) {
       uint8_t* cell = out + (begin + i) / 4 * 4 * kRows + (begin + i) % 4;
       for (int64_t row = 0; row < kRows; ++row) {
-        const float code = std::nearbyint(cells[i * kRows + row] * inverse[row]);
+        const float code = inverse[row] == 0 ? 0 : std::nearbyint(cells[i * kRows + row] * inverse[row]);
         cell[row * 4] = static_cast<uint8_t>(128 + static_cast<int>(std::clamp(code, -127.0f, 127.0f)));
       }
     }
