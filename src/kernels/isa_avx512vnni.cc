@@ -41,9 +41,7 @@ struct Bf16 : Vnni512 {
 
 constexpr KernelTable with_bf16() {
   KernelTable table = kTable;
-  table.bf16[1] = dense_tile<Bf16, true, 1>, table.bf16[2] = dense_tile<Bf16, true, 2>;
-  table.bf16[3] = dense_tile<Bf16, true, 3>, table.bf16[4] = dense_tile<Bf16, true, 4>;
-  table.bf16[5] = dense_tile<Bf16, true, 5>, table.bf16[6] = dense_tile<Bf16, true, 6>;
+  dense_tiles<Bf16, Cells::kBfloat16>(table.bf16);
   return table;
 }
 constexpr KernelTable kTableBf16 = with_bf16();

@@ -114,20 +114,26 @@ void vector_tile(Panel panel, const ActivationTile& x, int64_t blocks, float* ac
   __builtin_memcpy(acc, both, 16 * sizeof(float));
 }
 
-template <class V, bool kPairs, int S>
+template <class V, Cells kCells, int S>
 void dense_tile(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first,
                 DenseAhead) {
   if (first) __builtin_memset(acc, 0, S * kTileColumns * sizeof(float));
   const float* values = static_cast<const float*>(x);
-  for (int64_t i = 0; i < count; ++i, values += S) {
+  for (int64_t i = 0; i < count; ++i, values += kCells == Cells::kHalves ? 2 * S : S) {
     for (int row = 0; row < S; ++row) {
       for (int column = 0; column < kTileColumns; column += V::kLanes) {
         const void* side = column < 16 ? a : b;
         const typename V::Word w = V::load(static_cast<const std::byte*>(side) + i * kCell + column % 16 * 4);
         float* at = acc + row * kTileColumns + column;
         const typename V::Float sum = V::load_float(at);
-        V::store_float(at, kPairs ? V::dot_bf16(sum, w, values + row)
-                                  : V::fma((typename V::Float)w, V::broadcast(values + row), sum));
+        if constexpr (kCells == Cells::kBfloat16) {
+          V::store_float(at, V::dot_bf16(sum, w, values + row));
+        } else if constexpr (kCells == Cells::kHalves) {
+          const typename V::Float first_half = V::fma(V::low_halves(w), V::broadcast(values + row), sum);
+          V::store_float(at, V::fma(V::low_halves(w >> 16), V::broadcast(values + S + row), first_half));
+        } else {
+          V::store_float(at, V::fma((typename V::Float)w, V::broadcast(values + row), sum));
+        }
       }
     }
   }

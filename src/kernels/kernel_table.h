@@ -120,7 +120,10 @@ struct DenseAhead {
   int64_t lines = 0;
 };
 constexpr int64_t kAskEvery = 8;
-/// Dense weights a, b [count][16] and x [count][rows]: floats, or pairs of bfloat16 in 32 bits.
+/// What the 32-bit cells of dense weights hold.
+enum class Cells { kFloat, kBfloat16, kHalves };
+/// Dense weights a, b [count][16] and x [count][rows]: floats, or pairs of bfloat16 in 32 bits; pairs of IEEE
+/// halves take x [2 * count][rows] of floats.
 using DenseTile = void (*)(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first,
                            DenseAhead ahead);
 
@@ -156,6 +159,7 @@ struct KernelTable {
   /// Whether direct tiles of 32-blocks read the panels themselves: then they are as fast for many rows.
   bool reads_panels = false;
   DenseTile f32[kTileRows + 1];
+  DenseTile f16[kTileRows + 1];
   DenseTile bf16[kTileRows + 1];
   IntegerTile by_rows[kTileRows + 1];
   /// The same as DenseOfBlocks for `count` weights of F32, F16 or BF16 from `cells` on.

@@ -142,15 +142,25 @@ void multiply_unpacked(const Product& p, IndexRange tiles, IndexRange pairs) {
 
 /// Whether panels are already what the dense tile reads.
 bool is_native(const Product& p) {
-  return (p.w.layout.format == Format::kF32 && p.x.kind == Activations::kF32) ||
-         (p.w.layout.format == Format::kBF16 && p.x.kind == Activations::kBF16);
+  const Activations kind = p.x.kind;
+  switch (p.w.layout.format) {
+    case Format::kF32:
+      return kind == Activations::kF32;
+    case Format::kF16:  // an odd last weight would meet a value that is not there
+      return kind == Activations::kF32 && p.w.k % 2 == 0;
+    case Format::kBF16:
+      return kind == Activations::kBF16;
+    default:
+      return false;
+  }
 }
 
 /// Dense weights that are read after the chunk [begin, begin + kChunkDense) of a pair: its next chunk, or the
 /// first of the next pair. They come a few lines at a time while `tiles` tiles use the chunk, so that memory
 /// and arithmetic work at once.
-DenseAhead dense_ahead(const Product& p, int64_t pair, int64_t last_pair, int64_t begin, int64_t tiles) {
-  const bool within = begin + kChunkDense < p.x.dense_length();
+DenseAhead dense_ahead(const Product& p, int64_t pair, int64_t last_pair, int64_t begin, int64_t length,
+                       int64_t tiles) {
+  const bool within = begin + kChunkDense < length;
   const int64_t place = within ? begin + kChunkDense : 0;
   const int64_t from = within ? pair : std::min(pair + 1, last_pair);
   constexpr int64_t kAsks = kChunkDense / kAskEvery, kCellBytes = 4 * kPanel,
@@ -163,8 +173,10 @@ DenseAhead dense_ahead(const Product& p, int64_t pair, int64_t last_pair, int64_
 /// Activations in single precision or bfloat16 against any format.
 void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
   const bool bf16 = p.x.kind == Activations::kBF16, native = is_native(p);
-  const DenseTile* kernel = bf16 ? p.table.bf16 : p.table.f32;
-  const int64_t cell_weights = bf16 ? 2 : 1, length = p.x.dense_length();
+  const bool halves = native && p.w.layout.format == Format::kF16;
+  const DenseTile* kernel = bf16 ? p.table.bf16 : halves ? p.table.f16 : p.table.f32;
+  const int64_t cell_weights = bf16 ? 2 : 1, cell_values = halves ? 2 : 1;
+  const int64_t length = p.x.dense_length() / cell_values;
   Scratch& mine = scratch();
   mine.sums.reserve(static_cast<size_t>((tiles.end - tiles.begin) * kTileRows * kTileColumns));
   mine.dense.reserve(2 * kChunkDense * kPanel);
@@ -184,11 +196,11 @@ void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
         weights[side] = cells;
       }
       DenseAhead ahead;
-      if (native) ahead = dense_ahead(p, pair, pairs.end - 1, begin, tiles.end - tiles.begin);
+      if (native) ahead = dense_ahead(p, pair, pairs.end - 1, begin, length, tiles.end - tiles.begin);
       const int64_t asked = count / kAskEvery * ahead.lines * 64;
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
         const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
-        const float* x = p.x.dense.data() + first * length + begin * rows;
+        const float* x = p.x.dense.data() + (first * length + begin * rows) * cell_values;
         float* sums = mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns;
         kernel[rows](weights[0], weights[1], x, count, sums, begin == 0, ahead);
         ahead.left += asked, ahead.right += asked;

@@ -163,11 +163,9 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
   // order, further ahead than the heads are long, leaves no part of the panel out. Bodies of K-quants are
   // asked for a block at a time: as many requests at once as a body has lines are lost (one row beyond the
   // caches, Zen 5: Q6_K 68 -> 87 % of a read loop of 48 GB/s, Q3_K 50 -> 101).
-  constexpr bool kAsks = R == 1 && Recipe::kBlocks == 1;
-  constexpr int64_t kAhead = 8192, kStep = Recipe::kHead + Recipe::kBody;
+  constexpr int64_t kAhead = 8192, kPart = (Recipe::kHead + Recipe::kBody) / Recipe::kBlocks;
   const std::byte* stream = bodies[0] + kAhead;
   for (int64_t block = 0; block < blocks; block += Recipe::kBlocks) {
-    if constexpr (kAsks) prefetch<kStep>(stream), stream += kStep;
     typename Recipe::Scales scales[P];
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) {
@@ -178,9 +176,7 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
     }
 #pragma GCC unroll 8
     for (int j = 0; j < Recipe::kBlocks; ++j) {
-      if constexpr (R == 1 && Recipe::kBlocks > 1) {
-        prefetch<kStep / Recipe::kBlocks>(stream), stream += kStep / Recipe::kBlocks;
-      }
+      if constexpr (R == 1) prefetch<kPart>(stream), stream += kPart;
       if (R > 1 && ahead.is_cold) {
         ask_for_part<Recipe, P>(bodies, block, j, blocks, ahead);
       }
@@ -307,9 +303,9 @@ void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, floa
   }
 }
 
-/// Dense weights: lane j of cell i is weight i of row j (a pair of them for bfloat16). One chain of fused
-/// multiply-adds an output, in the order of k.
-template <class V, bool kPairs, int S>
+/// Dense weights: lane j of cell i is weight i of row j, or a pair of them. One chain of fused multiply-adds
+/// an output, in the order of k.
+template <class V, Cells kCells, int S>
 void dense_tile(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first,
                 DenseAhead ahead) {
   using Float = typename V::Float;
@@ -335,16 +331,25 @@ void dense_tile(const void* a, const void* b, const void* x, int64_t count, floa
       for (int64_t line = 0; line < ahead.lines; ++line, ahead.left += 64, ahead.right += 64) {
         __builtin_prefetch(ahead.left, 0, 2), __builtin_prefetch(ahead.right, 0, 2);
       }
-      for (int64_t i = begin; i < end; ++i, values += S) {
+      for (int64_t i = begin; i < end; ++i, values += kCells == Cells::kHalves ? 2 * S : S) {
         typename V::Word w[P];
 #pragma GCC unroll 4
         for (int p = 0; p < P; ++p) w[p] = V::load(weights[p]), weights[p] += kCell;
+        Float first_half[P], second[P];
+        if constexpr (kCells == Cells::kHalves) {
+#pragma GCC unroll 4
+          for (int p = 0; p < P; ++p)
+            first_half[p] = V::low_halves(w[p]), second[p] = V::low_halves(w[p] >> 16);
+        }
 #pragma GCC unroll 6
         for (int r = 0; r < S; ++r) {
 #pragma GCC unroll 4
           for (int p = 0; p < P; ++p) {
-            if constexpr (kPairs) {
+            if constexpr (kCells == Cells::kBfloat16) {
               sums[r][p] = V::dot_bf16(sums[r][p], w[p], values + r);
+            } else if constexpr (kCells == Cells::kHalves) {
+              sums[r][p] = V::fma(second[p], V::broadcast(values + S + r),
+                                  V::fma(first_half[p], V::broadcast(values + r), sums[r][p]));
             } else {
               sums[r][p] = V::fma((Float)w[p], V::broadcast(values + r), sums[r][p]);
             }

@@ -23,6 +23,13 @@ constexpr FormatKernels format_kernels() {
            unpacked_tile<V, U::kKind, U::kZero, 5>, unpacked_tile<V, U::kKind, U::kZero, 6>}};
 }
 
+template <class V, Cells kCells>
+constexpr void dense_tiles(DenseTile (&tiles)[kTileRows + 1]) {
+  tiles[1] = dense_tile<V, kCells, 1>, tiles[2] = dense_tile<V, kCells, 2>;
+  tiles[3] = dense_tile<V, kCells, 3>, tiles[4] = dense_tile<V, kCells, 4>;
+  tiles[5] = dense_tile<V, kCells, 5>, tiles[6] = dense_tile<V, kCells, 6>;
+}
+
 template <class V>
 constexpr KernelTable kernel_table() {
   KernelTable table{};
@@ -42,12 +49,9 @@ constexpr KernelTable kernel_table() {
   at(Format::kQ6_K) = format_kernels<V, RecipeQ6_K>();
   at(Format::kIQ4_NL) = format_kernels<V, RecipeIQ4_NL>();
   at(Format::kIQ4_XS) = format_kernels<V, RecipeIQ4_XS>();
-  table.f32[1] = dense_tile<V, false, 1>, table.bf16[1] = dense_tile<V, true, 1>;
-  table.f32[2] = dense_tile<V, false, 2>, table.bf16[2] = dense_tile<V, true, 2>;
-  table.f32[3] = dense_tile<V, false, 3>, table.bf16[3] = dense_tile<V, true, 3>;
-  table.f32[4] = dense_tile<V, false, 4>, table.bf16[4] = dense_tile<V, true, 4>;
-  table.f32[5] = dense_tile<V, false, 5>, table.bf16[5] = dense_tile<V, true, 5>;
-  table.f32[6] = dense_tile<V, false, 6>, table.bf16[6] = dense_tile<V, true, 6>;
+  dense_tiles<V, Cells::kFloat>(table.f32);
+  dense_tiles<V, Cells::kHalves>(table.f16);
+  dense_tiles<V, Cells::kBfloat16>(table.bf16);
   table.by_rows[1] = integer_tile<V, 1>, table.by_rows[2] = integer_tile<V, 2>;
   table.by_rows[3] = integer_tile<V, 3>, table.by_rows[4] = integer_tile<V, 4>;
   table.by_rows[5] = integer_tile<V, 5>, table.by_rows[6] = integer_tile<V, 6>;
