@@ -237,7 +237,7 @@ void run_meter(MeterFlags flags, bool quiet) {
     serve_metrics(meter, flags.host, flags.port);
   } else if (flags.watch) {
     if (flags.measure.idle_seconds > 0) meter.measure_idle(flags.measure.idle_seconds);
-    watch_machine(meter, flags.interval, flags.rounds, flags.processes, !flags.json.empty());
+    watch_machine(meter, {flags.interval, flags.rounds, flags.processes, !flags.json.empty(), quiet});
   } else {
     measure_all(meter, flags, std::move(commands), quiet);
   }

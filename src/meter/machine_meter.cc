@@ -84,7 +84,8 @@ MachineMeter::~MachineMeter() {
 
 void MachineMeter::run() {
   std::unique_lock lock(stop_mutex_);
-  while (!stop_signal_.wait_for(lock, std::chrono::duration<double>(period()), [this] { return stop_; })) {
+  while (!stop_signal_.wait_for(lock, std::chrono::duration<double>(seconds_to_next_poll()),
+                                [this] { return stop_; })) {
     poll();
     own_cpu_seconds_ = thread_cpu_seconds();
   }
@@ -116,6 +117,13 @@ double MachineMeter::period() const {
   return sources_.recorders.empty() ? 0.1 : period;
 }
 
+double MachineMeter::seconds_to_next_poll() const {
+  double seconds = 1;
+  for (const auto& recorder : sources_.recorders)
+    seconds = std::min(seconds, recorder->seconds_to_next_poll());
+  return sources_.recorders.empty() ? 0.1 : seconds;
+}
+
 std::shared_ptr<const Meter::Moment> MachineMeter::begin() {
   auto moment = std::make_shared<Moment>();
   for (const auto& recorder : sources_.recorders) moment->marks.push_back(recorder->mark());
@@ -145,7 +153,7 @@ Energy MachineMeter::measured(size_t index, const WindowEnergy& window) const {
 void MachineMeter::wait(double seconds) {
   const double until = machine_->now() + seconds;
   while (machine_->now() < until) {
-    machine_->sleep(std::min(period(), std::max(0.0, until - machine_->now())));
+    machine_->sleep(std::min(seconds_to_next_poll(), std::max(0.0, until - machine_->now())));
     if (!thread_.joinable()) poll();
   }
 }

@@ -64,7 +64,9 @@ class MachineMeter : public Meter {
   void poll();
   /// Hears every reading of every source from now on.
   void set_listener(const Recorder::Listener& listener);
+  /// Seconds between readings as a rule, and from now until the next one is due.
   double period() const;
+  double seconds_to_next_poll() const;
   const Sources& sources() const { return sources_; }
   Machine& machine() { return *machine_; }
   /// Watts of everything counted over the last `seconds`; the model's from `busy_share` of the threads.

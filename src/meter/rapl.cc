@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -214,7 +215,9 @@ Probe open_rapl_powercap(Machine& machine) {
     const auto name = machine.read(zone + "/name");
     if (!name) continue;
     const Access access = machine.access(zone + "/energy_uj");
-    if (access == Access::kForbidden) forbidden = zone;
+    // A sum without one of its packages would look like a smaller machine; parts of a package are not added.
+    const bool added = scope_of(*name) != "core" && zone.find("-mmio") == std::string::npos;
+    if (access == Access::kForbidden && added) forbidden = zone;
     if (access != Access::kFine) continue;
     const double range = machine.read_number(zone + "/max_energy_range_uj").value_or(0);
     Channel channel = channel_of(*name, 1e-6, range > 0 ? range + 1 : 0, accuracy(machine));
@@ -232,13 +235,12 @@ Probe open_rapl_powercap(Machine& machine) {
     names.insert(channel.name);
     source->add(std::move(channel), zone);
   }
-  if (source->channels().empty()) {
-    if (!forbidden.empty()) {
-      return {nullptr, fmt::format("{}/energy_uj may be read by root alone", forbidden),
-              "sudo chmod a+r /sys/class/powercap/*/energy_uj"};
-    }
-    return {nullptr, "/sys/class/powercap has no RAPL zone", "sudo modprobe intel_rapl_msr"};
+  if (!forbidden.empty()) {
+    return {nullptr, fmt::format("{}/energy_uj may be read by root alone", forbidden),
+            "sudo chmod a+r /sys/class/powercap/*/energy_uj"};
   }
+  if (source->channels().empty())
+    return {nullptr, "/sys/class/powercap has no RAPL zone", "sudo modprobe intel_rapl_msr"};
   source->leave_out();
   return {std::move(source), "", ""};
 }
@@ -252,23 +254,29 @@ Probe open_rapl_perf(Machine& machine) {
   auto source = std::make_unique<PerfSource>(machine);
   const ProcessorId processor = describe_processor(machine);
   int refusal = 0;
+  std::string refused;
   const std::vector<int> cpus = parse_cpu_list(*mask);
   for (const std::string& event : machine.list(pmu + "/events")) {
     if (event.rfind("energy-", 0) != 0 || event.find('.') != std::string::npos) continue;
     const auto config = machine.read(pmu + "/events/" + event);  // "event=0x02"
     const auto scale = machine.read_number(pmu + "/events/" + event + ".scale");
     if (!config || !scale || config->find('=') == std::string::npos) continue;
+    const std::string unit = machine.read(pmu + "/events/" + event + ".unit").value_or("Joules");
+    if (unit != "Joules")
+      return {nullptr, fmt::format("perf tells {} in {}, not in Joules", event, unit), ""};
     const uint64_t code = std::strtoull(config->c_str() + config->find('=') + 1, nullptr, 16);
     for (size_t i = 0; i < cpus.size(); ++i) {
       if (event == "energy-psys" && i > 0) continue;  // one platform, whichever socket shows it
       const int handle = machine.open_event(static_cast<uint32_t>(*type), code, cpus[i]);
-      if (handle < 0) {
-        refusal = -handle;
-        continue;
-      }
       std::string name = event.substr(7);
       if (name == "pkg") name = "package";
       if (name == "ram") name = "dram";
+      if (handle < 0) {
+        refusal = -handle;
+        if (scope_of(name) != "core")
+          refused = fmt::format("{} of processor {} ({})", event, cpus[i], std::strerror(refusal));
+        continue;
+      }
       Channel channel = channel_of(name, *scale, 0, accuracy(machine));
       channel.name = fmt::format("{}-{}", name, i);
       if (channel.scope == "dram" && processor.memory_on_package) {
@@ -277,13 +285,13 @@ Probe open_rapl_perf(Machine& machine) {
       source->add(std::move(channel), handle);
     }
   }
-  if (source->channels().empty()) {
-    if (refusal == EACCES || refusal == EPERM) {
-      return {nullptr, "the kernel refuses power events to this user (perf_event_paranoid)",
-              "sudo sysctl kernel.perf_event_paranoid=0"};
-    }
-    return {nullptr, "perf opens no power event", ""};
+  if (refusal == EACCES || refusal == EPERM) {
+    return {nullptr, "the kernel refuses power events to this user (perf_event_paranoid)",
+            "sudo sysctl kernel.perf_event_paranoid=0"};
   }
+  // A sum without one of its packages would look like a smaller machine.
+  if (!refused.empty()) return {nullptr, "perf does not open " + refused, ""};
+  if (source->channels().empty()) return {nullptr, "perf opens no power event", ""};
   source->leave_out();
   return {std::move(source), "", ""};
 }
@@ -321,12 +329,11 @@ Probe open_rapl_msr(Machine& machine) {
           {device, domain.offset});
     }
   }
-  if (source->channels().empty()) {
-    if (forbidden)
-      return {nullptr, "/dev/cpu/*/msr may be read by root alone",
-              "sudo chmod a+r /dev/cpu/*/msr (and CAP_SYS_RAWIO)"};
-    return {nullptr, "/dev/cpu/*/msr is missing", "sudo modprobe msr"};
-  }
+  if (forbidden)
+    return {nullptr, "/dev/cpu/*/msr may be read by root alone",
+            "sudo chmod a+r /dev/cpu/*/msr (and CAP_SYS_RAWIO)"};
+  if (source->channels().empty())
+    return {nullptr, "/dev/cpu/*/msr is missing or shows no RAPL register", "sudo modprobe msr"};
   source->leave_out();
   return {std::move(source), "", ""};
 }

@@ -90,6 +90,7 @@ class SimulatedMachine : public Machine {
     handles_.push_back(event->second);
     return static_cast<int>(handles_.size());
   }
+  int open_thread_event(uint32_t, uint64_t, long) override { return -ENOENT; }
   std::optional<uint64_t> read_event(int handle) override {
     time += 1e-5;
     return handles_[static_cast<size_t>(handle) - 1]();

@@ -272,7 +272,7 @@ class Zoo : public testing::TestWithParam<Kind> {};
 
 void run_until(MachineMeter& meter, Scene& scene, SimulatedMachine& machine, double time) {
   while (machine.time < time) {
-    machine.sleep(std::min(meter.period() * scene.uniform(0.98, 1.05), time - machine.time));
+    machine.sleep(std::min(meter.seconds_to_next_poll() * scene.uniform(0.98, 1.05), time - machine.time));
     if (scene.unplugged_at > 0 && machine.time >= scene.unplugged_at) machine.remove(scene.unplugged);
     meter.poll();
   }
@@ -334,7 +334,7 @@ Energy nine_and_one(double refresh, double phase, bool averaged, double after) {
   MachineMeter meter(std::move(machine), options, false);
   const auto run = [&](double until) {
     while (m->time < until) {
-      m->sleep(std::min(meter.period(), until - m->time));
+      m->sleep(std::min(meter.seconds_to_next_poll(), until - m->time));
       meter.poll();
     }
   };
