@@ -177,6 +177,7 @@ void measure_all(MachineMeter& meter, const MeterFlags& flags, std::vector<Comma
   const bool to_stdout =
       flags.json == "-" || flags.csv == "-" || flags.emissions == "-" || flags.samples == "-";
   options.quiet = commands.size() > 1 || options.runs > 1 || options.until_ci > 0 || to_stdout;
+  if (!quiet) options.announce = [](const std::string& line) { fmt::print(stderr, "wattle: {}\n", line); };
   std::optional<Samples> samples;
   if (!flags.samples.empty()) samples.emplace(meter);
   if (samples && meter.sources().recorders.empty())

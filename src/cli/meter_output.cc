@@ -39,8 +39,10 @@ std::string joules_text(double joules) {
 void print_measurement(const MeterReport& report, const Measurement& measurement) {
   const Energy& energy = measurement.energy;
   fmt::print("{}\n", measurement.command.text());
-  fmt::print("  energy   {} (95 % interval {:.4g} to {:.4g}), {} run{}\n", joules_text(energy.joules),
-             energy.low, energy.high, measurement.runs.size(), measurement.runs.size() == 1 ? "" : "s");
+  const int repetitions = measurement.runs.front().repetitions;
+  fmt::print("  energy   {} (95 % interval {:.4g} to {:.4g}), {} run{}{}\n", joules_text(energy.joules),
+             energy.low, energy.high, measurement.runs.size(), measurement.runs.size() == 1 ? "" : "s",
+             repetitions > 1 ? fmt::format(" of {} executions each", repetitions) : "");
   if (energy.idle_known) {
     fmt::print("  of it    {} idle, {} net of idle\n", joules_text(energy.idle_joules),
                joules_text(energy.joules - energy.idle_joules));
@@ -160,6 +162,7 @@ nlohmann::ordered_json report_json(const MeterReport& report) {
       one["begin"] = run.begin;
       one["end"] = run.end;
       one["repetitions"] = run.repetitions;
+      one["resolution_joules"] = run.energy.resolution;
       one["exit_status"] = run.status;
       entry["runs"].push_back(one);
     }

@@ -143,6 +143,7 @@ Energy MachineMeter::measured(size_t index, const WindowEnergy& window) const {
   energy.low = std::max(0.0, window.joules - half);
   energy.high = window.joules + half;
   energy.systematic = window.gain;
+  energy.resolution = window.random;
   energy.grade = Grade::kMeasured;
   energy.source = source.name();
   energy.scope = scope_of(source);

@@ -163,22 +163,20 @@ void Recorder::learn_refresh(Track& track, Channel::Kind kind) {
   if (n < (power ? 4 : 3) || n > 400) return;  // not known yet; does not change any more
   const size_t first = n > kChangesForRefresh ? n - kChangesForRefresh : 1;
   const auto appeared = [&](size_t i) { return (track.changes[i].time + track.changes[i].since) / 2; };
-  std::vector<double> gaps;
-  size_t telling = 0;
+  std::vector<double> gaps, bounds;
   for (size_t i = first + 1; i < n; ++i) {
-    gaps.push_back(appeared(i) - appeared(i - 1));
-    telling += track.changes[i].since > track.changes[i - 1].time;
+    const bool stood_still = track.changes[i].since > track.changes[i - 1].time;
+    (stood_still ? gaps : bounds).push_back(appeared(i) - appeared(i - 1));
+  }
+  if (2 * gaps.size() < bounds.size()) {
+    const double bound = quantile(bounds, 0.5);
+    track.refresh = track.refresh > 0 ? std::min(track.refresh, bound) : bound;
+    return;
   }
   const double usual = quantile(gaps, power ? 0.25 : 0.5);
-  if (3 * telling < gaps.size()) {
-    track.refresh = track.refresh > 0 ? std::min(track.refresh, usual) : usual;
-  } else if (!power) {
-    track.refresh = usual;
-  } else {
-    double seconds = 0, refreshes = 0;
-    for (const double gap : gaps) seconds += gap, refreshes += std::max(1.0, std::round(gap / usual));
-    track.refresh = seconds / refreshes;
-  }
+  double seconds = 0, refreshes = 0;
+  for (const double gap : gaps) seconds += gap, refreshes += std::max(1.0, std::round(gap / usual));
+  track.refresh = power ? seconds / refreshes : usual;
 }
 
 void Recorder::infer_refresh(double seconds) {
