@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 #include <wattle/error.h>
 
+#include "meter/helper_process.h"
+
 namespace wattle {
 namespace {
 
@@ -61,7 +63,8 @@ std::unique_ptr<Meter> Meter::open(const MeterOptions& options) {
 MachineMeter::MachineMeter(std::unique_ptr<Machine> machine, const MeterOptions& options, bool background)
     : machine_(std::move(machine)),
       sources_(find_sources(*machine_, options)),
-      idle_(sources_.recorders.size()) {
+      idle_(sources_.recorders.size()),
+      helpers_before_(helper_cpu_seconds()) {
   if (options.require_measured && grade() == Grade::kModelled) {
     throw Error(sources_.notice.empty()
                     ? "the modelled source was asked for, and --require measured forbids it"
@@ -87,8 +90,12 @@ void MachineMeter::run() {
   while (!stop_signal_.wait_for(lock, std::chrono::duration<double>(seconds_to_next_poll()),
                                 [this] { return stop_; })) {
     poll();
-    own_cpu_seconds_ = thread_cpu_seconds();
+    thread_cpu_seconds_ = thread_cpu_seconds();
   }
+}
+
+double MachineMeter::own_cpu_seconds() const {
+  return thread_cpu_seconds_ + helper_cpu_seconds() - helpers_before_;
 }
 
 void MachineMeter::set_listener(const Recorder::Listener& listener) {

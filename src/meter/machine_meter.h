@@ -71,8 +71,8 @@ class MachineMeter : public Meter {
   Machine& machine() { return *machine_; }
   /// Watts of everything counted over the last `seconds`; the model's from `busy_share` of the threads.
   double watts(double seconds) const;
-  /// Processor time that the background thread has taken, in seconds.
-  double own_cpu_seconds() const { return own_cpu_seconds_; }
+  /// Processor time that the background thread and the meter commands it runs have taken, in seconds.
+  double own_cpu_seconds() const;
 
  private:
   std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work, bool settle = false);
@@ -88,7 +88,8 @@ class MachineMeter : public Meter {
   std::optional<PowerProfile> proportions_;  ///< where counters are: the model that divides what they show
   std::mutex moments_mutex_;
   std::list<std::weak_ptr<const Moment>> moments_;
-  std::atomic<double> own_cpu_seconds_ = 0;
+  std::atomic<double> thread_cpu_seconds_ = 0;
+  double helpers_before_ = 0;  ///< processor time of meter commands before this meter was opened
   std::mutex stop_mutex_;
   std::condition_variable stop_signal_;
   bool stop_ = false;
