@@ -72,8 +72,9 @@ class Meter {
   virtual std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin,
                                         const Work* work = nullptr) = 0;
   /// Joules of each stretch of an ended window (base/phases.h): by the counters where it is long enough for
-  /// them, else its part of the rest by what the model says of such work. They stand for the stretches'
-  /// proportions; divide_window() makes them add up.
+  /// them, else its part of the rest by what the model says of such work, corrected by the regression of all
+  /// measured windows until now on the work of their phases. They stand for the stretches' proportions;
+  /// divide_window() makes them add up. Call it once a window.
   virtual std::vector<double> stretch_joules(const Energy& window, std::span<const Stretch> stretches) = 0;
   /// Measures `seconds` of the machine as it is now and takes that as idle in later windows. Call with the
   /// model loaded and the threads parked, before the windows and after them; the two figures tell the drift.

@@ -16,6 +16,8 @@ namespace {
 
 constexpr double kQuantisation = 0.01;
 constexpr double kTicks = 20;
+/// What joules of like work differ by from window to window, for the machine's other doings.
+constexpr double kModelScatter = 0.02;
 
 double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + 1e-6 * time.tv_usec;
@@ -248,7 +250,8 @@ std::vector<double> MachineMeter::stretch_joules(const Energy& window, std::span
   const PowerProfile& profile = sources_.profile ? *sources_.profile : *proportions_;
   const int threads = sources_.profile ? sources_.threads : describe_processor(*machine_).threads;
   std::vector<double> joules;
-  double counted = 0, expected = 0, outside = window.seconds;
+  PhaseRegression::Parts expected{};  // of what the counters do not show by itself
+  double counted = 0, outside = window.seconds;
   for (const Stretch& stretch : stretches) {
     outside -= stretch.seconds;
     if (long_enough(stretch.seconds)) {
@@ -257,16 +260,22 @@ std::vector<double> MachineMeter::stretch_joules(const Energy& window, std::span
     } else {
       joules.push_back(
           expected_joules(profile, threads, stretch.seconds, stretch.busy_seconds, stretch.work));
-      expected += joules.back();
+      expected[static_cast<size_t>(stretch.phase)] += joules.back();
     }
   }
   // The window's time between the stretches draws its part of what the counters leave: one thread at work.
   outside = std::max(0.0, outside);
+  expected.back() = expected_joules(profile, threads, outside, outside, {});
   const double rest = std::max(0.0, window.joules - counted);
-  const double share =
-      rest / std::max(1e-30, expected + expected_joules(profile, threads, outside, outside, {}));
+  if (window.grade == Grade::kMeasured && window.invalid.empty())
+    regression_.add(expected, rest, std::hypot(window.resolution / 1.96, kModelScatter * window.joules));
+  const PhaseRegression::Parts factors = regression_.factors();
+  double sum = 0;
+  for (size_t i = 0; i < expected.size(); ++i) sum += factors[i] * expected[i];
+  const double share = rest / std::max(1e-30, sum);
   for (size_t i = 0; i < stretches.size(); ++i) {
-    if (!long_enough(stretches[i].seconds)) joules[i] *= share;
+    if (!long_enough(stretches[i].seconds))
+      joules[i] *= share * factors[static_cast<size_t>(stretches[i].phase)];
   }
   return joules;
 }

@@ -14,6 +14,7 @@
 #include "base/phases.h"
 #include "meter/machine.h"
 #include "meter/model.h"
+#include "meter/phase_regression.h"
 #include "meter/recorder.h"
 
 namespace wattle {
@@ -85,6 +86,7 @@ class MachineMeter : public Meter {
   std::unique_ptr<Machine> machine_;
   Sources sources_;
   std::vector<std::optional<Energy>> idle_;  ///< measured idle of each recorder
+  PhaseRegression regression_;               ///< of short phases, over all windows of this meter
   std::optional<PowerProfile> proportions_;  ///< where counters are: the model that divides what they show
   std::mutex moments_mutex_;
   std::list<std::weak_ptr<const Moment>> moments_;
