@@ -82,6 +82,33 @@ class MeterTest(unittest.TestCase):
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertIn("--require measured", done.stderr)
 
+    def test_invalid_windows_are_no_figures(self):
+        zone = self.dir / "still/sys/class/powercap/intel-rapl:0"
+        zone.mkdir(parents=True)
+        (self.dir / "still/proc").mkdir()
+        for name, text in (("name", "package-0"), ("energy_uj", "12345"), ("max_energy_range_uj", "262143328850")):
+            (zone / name).write_text(text + "\n")
+        still = ["--root", str(self.dir / "still")]
+        done = self.wattle(*still, "--runs", "1", "--emissions", "emissions.csv", "sleep 1.2", "sleep 1.3")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.count("INVALID  package-0 stood still"), 2, done.stdout)
+        self.assertIn("no verdict, because a window is invalid", done.stdout)
+        self.assertEqual(len((self.dir / "emissions.csv").read_text().splitlines()), 1)
+        self.assertIn("invalid windows have no row", done.stderr)
+        done = subprocess.run([WATTLE, "doctor", "--seconds", "0.2", *still], capture_output=True, text=True, timeout=120,
+                              check=True)
+        self.assertIn("trust rapl-powercap: package-0 stood still", done.stdout)
+        self.assertNotIn("measure the joules of", done.stdout)
+
+    def test_flags_that_cannot_be(self):
+        for flags in (["--runs", "0"], ["--runs", "few"], ["--idle", "nan"], ["--price", "-1"], ["--wue", "inf"], ["--pue", "0.9"],
+                      ["--pue", "12"], ["--lifetime", "0"], ["--embodied", "5", "1"], ["--until-ci", "0"], ["--zone", "XXX"],
+                      ["--hourly", "none.csv"], ["--json", "none/a.json"], ["--csv", "none/a.csv"], ["--require", "luck"],
+                      ["--profile", "none"], ["--server", "tdp=5"], ["--source", "none"], ["--root", "none"]):
+            started = self.dir / "started"
+            self.assert_refused(self.wattle(*flags, "--", "touch", str(started)), 2, flags[1] if "/" in flags[1] else flags[0])
+            self.assertFalse(started.exists(), flags)
+
     def test_require_measured_without_a_meter(self):
         tree = self.dir / "bare"
         (tree / "proc").mkdir(parents=True)
