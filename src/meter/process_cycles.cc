@@ -49,6 +49,7 @@ void ProcessCycles::open(long pid) {
     if (handle < 0) return give_up(-handle);
     counters.push_back({handle, machine_.read_event(handle).value_or(0)});
   }
+  if (counters.empty()) processes_.erase(pid);
 }
 
 std::map<long, double> ProcessCycles::since_last(const ProcessTimes& begin, const ProcessTimes& end) {
@@ -61,7 +62,11 @@ std::map<long, double> ProcessCycles::since_last(const ProcessTimes& begin, cons
       sum += static_cast<double>(count - counter.last);
       counter.last = count;
     }
-    if (end.processes.count(process->first) > 0) {
+    const auto now = end.processes.find(process->first), before = begin.processes.find(process->first);
+    // A pid with less time than before was given to another process.
+    const bool same = now != end.processes.end() && (before == begin.processes.end() ||
+                                                     before->second.busy_seconds <= now->second.busy_seconds);
+    if (same) {
       cycles[process->first] = sum;
       ++process;
     } else {
@@ -71,7 +76,8 @@ std::map<long, double> ProcessCycles::since_last(const ProcessTimes& begin, cons
   }
   for (const auto& [pid, process] : end.processes) {
     const auto before = begin.processes.find(pid);
-    const bool worked = before == begin.processes.end() || before->second.busy_seconds < process.busy_seconds;
+    const bool worked =
+        before == begin.processes.end() || before->second.busy_seconds != process.busy_seconds;
     if (!worked || processes_.count(pid) > 0) continue;
     open(pid);
     if (!obstacle_.empty()) return {};

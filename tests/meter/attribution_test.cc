@@ -121,6 +121,18 @@ TEST(Cycles, AreCountedForProcessesThatWorkWithAllTheirThreads) {
   EXPECT_EQ(cycles.obstacle(), "");
 }
 
+TEST(Cycles, APidThatWasGivenAnewIsCountedAnew) {
+  Threads threads;
+  ProcessCycles cycles(threads.machine);
+  cycles.since_last(Threads::times(1, 5), Threads::times(1, 6));
+  threads.cycles[20] = 900;
+  EXPECT_TRUE(cycles.since_last(Threads::times(1, 6), Threads::times(1, 0.5)).empty());
+  threads.cycles[20] = 950;
+  EXPECT_EQ(cycles.since_last(Threads::times(1, 0.5), Threads::times(1, 0.7)),
+            (std::map<long, double>{{20, 50}}));
+  EXPECT_EQ(threads.machine.open_events(), 1);
+}
+
 TEST(Cycles, ThatAreRefusedAreSaidInOneLineAndGivenUpForAll) {
   const std::pair<int, const char*> cases[] = {{EACCES, "setcap cap_perfmon"},
                                                {EMFILE, "ulimit -n"},

@@ -1,4 +1,5 @@
 // Directories that stand for machines (--root): their perf events, permissions and zones.
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <wattle/error.h>
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <thread>
 
+#include "fake_nvml.h"
 #include "meter/machine_meter.h"
 #include "meter/source.h"
 
@@ -181,6 +183,33 @@ TEST_F(Tree, WithForbiddenPerfAndReadablePowercapIsMeasuredByPowercap) {
   EXPECT_EQ(MachineMeter(machine(), options, false).source(), "rapl-powercap");
   put("proc/sys/kernel/perf_event_paranoid", "0\n");
   EXPECT_EQ(MachineMeter(machine(), options, false).source(), "rapl-perf");
+}
+
+TEST_F(Tree, ALibraryBelowTheRootIsTheMachinesNvml) {
+  put("sys/class/powercap/intel-rapl:0/name", "package-0");
+  put("sys/class/powercap/intel-rapl:0/energy_uj", "1000");
+  fs::create_directories(root_ / "usr/lib");
+  fs::copy_file(WATTLE_FAKE_NVML, root_ / "usr/lib/libnvidia-ml.so.1");
+  void* library = ::dlopen((root_ / "usr/lib/libnvidia-ml.so.1").c_str(), RTLD_NOW | RTLD_LOCAL);
+  ASSERT_NE(library, nullptr);
+  auto& boards = *reinterpret_cast<FakeBoards* (*)()>(::dlsym(library, "fake_nvml_boards"))();
+  boards.boards = 3, boards.joules = [] { return 5.0; };
+  {
+    const MachineMeter meter(machine(), {}, false);
+    EXPECT_EQ(meter.source(), "rapl-powercap+nvml");
+    EXPECT_EQ(meter.scope(), "package+gpu");
+    EXPECT_EQ(meter.notice(), "");
+  }
+  boards.silent_boards = 1;
+  EXPECT_EQ(MachineMeter(machine(), {}, false).notice(),
+            "1 of 3 graphics processors tell neither energy nor power and are not in the figures");
+  boards.start = 9;
+  const MachineMeter without(machine(), {}, false);
+  EXPECT_EQ(without.source(), "rapl-powercap");
+  EXPECT_NE(without.notice().find("graphics processors are not in the figures: NVML does not start"),
+            std::string::npos);
+  boards.joules = nullptr;
+  ::dlclose(library);
 }
 
 TEST_F(Tree, ThreadsHaveEventsToo) {

@@ -5,15 +5,9 @@
 
 #include <memory>
 
+#include "fake_nvml.h"
 #include "meter/machine_meter.h"
 #include "simulated_machine.h"
-
-extern "C" struct FakeBoards {
-  bool counts_energy = true;
-  int boards = 1;
-  int failure = 0;
-  std::function<double()> joules, watts;
-};
 
 namespace wattle {
 namespace {
