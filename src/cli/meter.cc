@@ -304,6 +304,22 @@ void add_fit(CLI::App& verb) {
   sub->callback([folder, output] { write_text(*output, to_yaml(fit_server_power(*folder))); });
 }
 
+/// What a figure is multiplied by: carbon, water, money.
+void add_consequence_flags(CLI::App& verb, MeterFlags& flags) {
+  verb.add_option("--zone", flags.zone,
+                  "where the electricity comes from: FRA, aws:eu-west-3; never guessed");
+  verb.add_option("--hourly", flags.hourly,
+                  "CSV of hour,grams CO2e a kWh in place of the zone's yearly figure");
+  verb.add_option("--pue", flags.pue, "power usage effectiveness of the building")
+      ->check(number_of_at_least(1));
+  verb.add_option("--wue", flags.wue, "litres of water a kWh")->check(number_of_at_least(0));
+  verb.add_option("--price", flags.price, "price of a kWh")->check(number_of_at_least(0));
+  verb.add_option("--embodied", flags.embodied, "kg CO2e of making the machine: low and high")
+      ->expected(2)
+      ->check(number_of_at_least(0));
+  verb.add_option("--lifetime", flags.lifetime, "years that the machine is used")->check(number_above(0));
+}
+
 }  // namespace
 
 void add_meter(CLI::App& app, const GlobalOptions& options) {
@@ -339,18 +355,7 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--emissions", flags->emissions, "write CodeCarbon's emissions.csv to a file, or -");
   verb->add_option("--samples", flags->samples,
                    "write every reading of every zone as CSV, to compute the figures again");
-  verb->add_option("--zone", flags->zone,
-                   "where the electricity comes from: FRA, aws:eu-west-3; never guessed");
-  verb->add_option("--hourly", flags->hourly,
-                   "CSV of hour,grams CO2e a kWh in place of the zone's yearly figure");
-  verb->add_option("--pue", flags->pue, "power usage effectiveness of the building")
-      ->check(number_of_at_least(1));
-  verb->add_option("--wue", flags->wue, "litres of water a kWh")->check(number_of_at_least(0));
-  verb->add_option("--price", flags->price, "price of a kWh")->check(number_of_at_least(0));
-  verb->add_option("--embodied", flags->embodied, "kg CO2e of making the machine: low and high")
-      ->expected(2)
-      ->check(number_of_at_least(0));
-  verb->add_option("--lifetime", flags->lifetime, "years that the machine is used")->check(number_above(0));
+  add_consequence_flags(*verb, *flags);
   verb->add_flag("--live", flags->live, "show power over time while commands run (terminal)");
   verb->add_flag("--watch", flags->watch, "the whole machine and its processes, until Ctrl-C");
   verb->add_option("--interval", flags->interval, "seconds between two rounds of --watch")

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <wattle/error.h>
 
 #include "meter/helper_process.h"
@@ -309,11 +310,10 @@ int MachineMeter::repetitions(double seconds) const {
 }
 
 std::string MachineMeter::source() const {
-  std::string joined;
-  for (const auto& recorder : sources_.recorders)
-    joined += (joined.empty() ? "" : "+") + recorder->source().name();
-  if (sources_.profile) joined += (joined.empty() ? "model:" : "+model:") + sources_.profile->name;
-  return joined;
+  std::vector<std::string> names;
+  for (const auto& recorder : sources_.recorders) names.push_back(recorder->source().name());
+  if (sources_.profile) names.push_back("model:" + sources_.profile->name);
+  return fmt::format("{}", fmt::join(names, "+"));
 }
 
 Grade MachineMeter::grade() const {
@@ -321,14 +321,10 @@ Grade MachineMeter::grade() const {
 }
 
 std::string MachineMeter::scope() const {
-  std::string joined;
-  for (const auto& recorder : sources_.recorders)
-    joined += (joined.empty() ? "" : "+") + scope_of(recorder->source());
-  if (sources_.profile) {
-    joined += joined.empty() ? "" : "+";
-    joined += sources_.profile->package ? "package" : "vcpu share of server";
-  }
-  return joined;
+  std::vector<std::string> scopes;
+  for (const auto& recorder : sources_.recorders) scopes.push_back(scope_of(recorder->source()));
+  if (sources_.profile) scopes.push_back(sources_.profile->package ? "package" : "vcpu share of server");
+  return fmt::format("{}", fmt::join(scopes, "+"));
 }
 
 double MachineMeter::watts(double seconds) const {
