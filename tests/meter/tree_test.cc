@@ -13,6 +13,7 @@
 #include "fake_nvml.h"
 #include "meter/machine_meter.h"
 #include "meter/source.h"
+#include "simulated_machine.h"
 
 namespace wattle {
 namespace {
@@ -114,6 +115,28 @@ TEST_F(Tree, MirroredDiesOfPerfAreCountedOnce) {
   ASSERT_TRUE(probe.source) << probe.obstacle;
   EXPECT_EQ(zones_of(*probe.source), "cores-0- cores-1- package-0+ package-1- psys-0- dram-0+ dram-1+ ");
   EXPECT_NE(probe.source->channels()[3].left_out.find("mirrors package-0"), std::string::npos);
+}
+
+/// Zones of powercap whose counters are new every millisecond and take the same steps.
+std::string zones_in_step(const std::vector<std::string>& names) {
+  SimulatedMachine machine;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string zone = "/sys/class/powercap/intel-rapl:" + std::to_string(i);
+    machine.put(zone + "/name", names[i]);
+    machine.files[zone + "/energy_uj"] = [&machine, i] {
+      return fmt::format("{:.0f}",
+                         1e6 + 50.0 * static_cast<double>(i) + 1e5 * std::floor(machine.time / 0.001));
+    };
+  }
+  return zones_of(*open_rapl_powercap(machine).source);
+}
+
+TEST(Twins, DiesOfOnePackageThatMoveInStepAreOneWhateverTheirCounts) {
+  EXPECT_EQ(zones_in_step({"package-0-die-0", "package-0-die-1"}), "package-0-die-0+ package-0-die-1- ");
+}
+
+TEST(Twins, TwoSocketsThatDrawTheSameAreTwo) {
+  EXPECT_EQ(zones_in_step({"package-0", "package-1"}), "package-0+ package-1+ ");
 }
 
 TEST_F(Tree, PsysAloneIsCounted) {

@@ -119,6 +119,16 @@ void perf_two_sockets(Scene& s) {
     s.event("energy-cores", 1, cpu, s.power(5, 200), s.counter(0.05, 0.001, 1));
   }
 }
+void perf_mirrored_dies(Scene& s) {
+  s.intel();
+  const auto truth = s.counted_power(30, 200), platform = s.power(50, 260);
+  const Instrument package = s.counter(0.05, 0.001, 1), psys = s.counter(0.05, 0.001, 1);
+  s.machine->put("/sys/devices/system/cpu/cpu1/topology/physical_package_id", "0");
+  for (const int cpu : {0, 1}) {
+    s.event("energy-pkg", 2, cpu, truth, package);
+    s.event("energy-psys", 5, cpu, platform, psys);
+  }
+}
 void amd_powercap(Scene& s) {
   s.amd();
   s.zone("intel-rapl:0", "package-0", s.counted_power(50, 280), s.counter(0.10, 0.001, 1e-6));
@@ -245,6 +255,7 @@ struct Kind {
 };
 const Kind kKinds[] = {{"powercap_with_dram", powercap_with_dram},
                        {"perf_two_sockets", perf_two_sockets},
+                       {"perf_mirrored_dies", perf_mirrored_dies},
                        {"amd_powercap", amd_powercap},
                        {"wrapping_powercap", wrapping_powercap},
                        {"msr_intel", msr_intel},
