@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Keeps a simulated machine's counters moving in a directory: simulated_tree.py KIND DIR SECONDS
 
-Writes DIR/sys/class/powercap (and below it what KIND needs) and renews the counters every 2 ms. The package draws 100 W and
-the memory, where there is any, 10 W, so that the truth of a window is a product. Prints one line when the tree stands."""
+Writes DIR/sys/class/powercap, or for the kinds that begin with "perf" the power events of perf with their counts in
+DIR/dev/perf_event, and renews the counters every 2 ms. A package draws 100 W (the second 60 W) and its memory, where there is
+any, 10 W (12 W), so that the truth of a window is a product. "perf-cycles" also has two processes that take as much time of the
+processor, one of them at three times the cycles. Prints one line when the tree stands."""
 import os
 import sys
 import time
@@ -17,7 +19,14 @@ KINDS = {
     "wrap": {"intel-rapl:0": ("package-0", 100, WRAP - 3e8)},
     "mmio": {"intel-rapl:0": ("package-0", 100, 5e9), "intel-rapl-mmio:0": ("package-0", 100, 5.1e9)},
 }
-TRUTH_WATTS = {"plain": 110, "two-sockets": 160, "mirrored": 100, "psys": 100, "wrap": 100, "mmio": 100}
+# Power events: name, code, watts by processor of the mask. A count is 2^-32 J.
+PERF_KINDS = {
+    "perf": [("cores", 1, (80, 50)), ("pkg", 2, (100, 60)), ("ram", 3, (10, 12)), ("psys", 5, (230, 230))],
+    "perf-mirrored": [("pkg", 2, (100, 100))],
+    "perf-cycles": [("pkg", 2, (100, 60))],
+}
+PERF_CPUS = (0, 8)
+TRUTH_WATTS = {"perf": 182, "perf-mirrored": 100, "perf-cycles": 160, **{"plain": 110, "two-sockets": 160, "mirrored": 100, "psys": 100, "wrap": 100, "mmio": 100}}
 
 
 def write(path, text):
@@ -31,23 +40,71 @@ def zone_path(root, entry):
     return os.path.join(root, "sys/class/powercap", entry)
 
 
+def write_perf_events(root, events):
+    pmu = os.path.join(root, "sys/bus/event_source/devices/power")
+    os.makedirs(pmu + "/events", exist_ok=True)
+    write(pmu + "/type", "20\n")
+    write(pmu + "/cpumask", ",".join(map(str, PERF_CPUS)) + "\n")
+    for name, code, _ in events:
+        write(f"{pmu}/events/energy-{name}", f"event=0x{code:02x}\n")
+        write(f"{pmu}/events/energy-{name}.scale", "2.3283064365386962890625e-10\n")
+        write(f"{pmu}/events/energy-{name}.unit", "Joules\n")
+        os.makedirs(f"{root}/dev/perf_event/20/{code}", exist_ok=True)
+    renew_perf_events(root, events, 0)
+
+
+def renew_perf_events(root, events, now):
+    for _, code, watts in events:
+        for cpu, power in zip(PERF_CPUS, watts):
+            # Mirrored events are one file, as they are one counter.
+            if cpu > 0 and len(set(watts)) == 1 and code == 2:
+                link = f"{root}/dev/perf_event/20/{code}/cpu{cpu}"
+                if not os.path.lexists(link):
+                    os.symlink(f"cpu{PERF_CPUS[0]}", link)
+                continue
+            write(f"{root}/dev/perf_event/20/{code}/cpu{cpu}", f"{int((5e3 + power * now) * 2**32)}\n")
+
+
+def renew_processes(root, now):
+    """Two processes on a machine of two processors, each busy half of the time; the kernel has another tenth."""
+    ticks = int(50 * now)
+    os.makedirs(root + "/dev/perf_event/0/0", exist_ok=True)
+    write(root + "/proc/stat", f"cpu {2 * ticks} 0 {ticks // 5} {9 * ticks // 5} 0 0 0 0 0 0\n")
+    for pid, name, rate in ((101, "slow", 1e9), (102, "fast", 3e9)):
+        os.makedirs(f"{root}/proc/{pid}", exist_ok=True)
+        write(f"{root}/proc/{pid}/stat", f"{pid} ({name}) R 1 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 1 0 0 0\n")
+        write(f"{root}/dev/perf_event/0/0/thread{pid}", f"{int(rate * now / 2)}\n")
+
+
+def write_zones(root, zones, now):
+    for entry, (name, watts, start) in zones.items():
+        path = zone_path(root, entry)
+        if now == 0:
+            os.makedirs(path, exist_ok=True)
+            write(path + "/name", name + "\n")
+            write(path + "/max_energy_range_uj", f"{WRAP}\n")
+        write(path + "/energy_uj", f"{int(start + 1e6 * watts * now) % (WRAP + 1)}\n")
+
+
 def main():
     kind, root, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     os.makedirs(os.path.join(root, "proc"), exist_ok=True)
     write(os.path.join(root, "proc/cpuinfo"),
           "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 85\nmodel name\t: Intel(R) Xeon(R) Platinum 8280\n"
           "stepping\t: 7\nphysical id\t: 0\nflags\t\t: fpu\n")
-    for entry, (name, _, start) in KINDS[kind].items():
-        path = zone_path(root, entry)
-        os.makedirs(path, exist_ok=True)
-        write(path + "/name", name + "\n")
-        write(path + "/max_energy_range_uj", f"{WRAP}\n")
-        write(path + "/energy_uj", f"{int(start)}\n")
+    events, zones = PERF_KINDS.get(kind, []), KINDS.get(kind, {})
+    write_zones(root, zones, 0)
+    if events:
+        write_perf_events(root, events)
+    if kind == "perf-cycles":
+        renew_processes(root, 0)
     print("ready", flush=True)
     begin = time.monotonic()
     while (now := time.monotonic() - begin) < seconds:
-        for entry, (_, watts, start) in KINDS[kind].items():
-            write(zone_path(root, entry) + "/energy_uj", f"{int(start + 1e6 * watts * now) % (WRAP + 1)}\n")
+        write_zones(root, zones, now)
+        renew_perf_events(root, events, now)
+        if kind == "perf-cycles":
+            renew_processes(root, now)
         time.sleep(0.002)
 
 

@@ -28,6 +28,8 @@ struct Energy {
   int windows = 1;     ///< windows that were added up
   double systematic =
       0;  ///< the part of the half-width that this instrument repeats in every window: it cancels in ratios
+  double resolution =
+      0;  ///< joules (half-width, 95 %) left open by the window's edges and the counters' steps
   bool idle_known = false;  ///< whether idle_joules was measured (or modelled); else it is 0
   std::string invalid;      ///< empty, or why the figure must not be believed: "package-0 could not be read"
 };
@@ -70,13 +72,15 @@ class Meter {
   virtual std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin,
                                         const Work* work = nullptr) = 0;
   /// Joules of each stretch of an ended window (base/phases.h): by the counters where it is long enough for
-  /// them, else its part of the rest by what the model says of such work. They stand for the stretches'
-  /// proportions; divide_window() makes them add up.
+  /// them, else its part of the rest by what the model says of such work, corrected by the regression of all
+  /// measured windows until now on the work of their phases. They stand for the stretches' proportions;
+  /// divide_window() makes them add up. Call it once a window.
   virtual std::vector<double> stretch_joules(const Energy& window, std::span<const Stretch> stretches) = 0;
   /// Measures `seconds` of the machine as it is now and takes that as idle in later windows. Call with the
   /// model loaded and the threads parked, before the windows and after them; the two figures tell the drift.
   virtual Energy measure_idle(double seconds) = 0;
-  /// How often a window of `seconds` must be repeated until one step of the counter is under 1 % of the sum.
+  /// How often a window of `seconds` must be repeated until one step of the counter is under 1 % of the sum:
+  /// 1 where it holds 20 steps or more. Fewer times do where Energy::resolution is under 1 % sooner.
   virtual int repetitions(double seconds) const = 0;
 
   virtual std::string source() const = 0;

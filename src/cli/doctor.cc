@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/cpu.h"
@@ -35,10 +36,27 @@ struct Knowledge {
   std::vector<std::string> can, cannot;
 };
 
+/// What is wrong with a counted zone of the sources that are used; empty when they passed their self-test.
+std::string fault_of_used(const Diagnosis& found) {
+  for (const SourceCheck& source : found.sources) {
+    if (("+" + found.chosen + "+").find("+" + source.name + "+") == std::string::npos) continue;
+    for (const ZoneCheck& zone : source.zones) {
+      if (zone.channel.left_out.empty() && !zone.fault.empty())
+        return zone.fault.rfind(zone.channel.name, 0) == 0 ? zone.fault
+                                                           : zone.channel.name + " " + zone.fault;
+    }
+  }
+  return "";
+}
+
 Knowledge knowledge_of(const Diagnosis& found) {
   Knowledge known;
   const MachineState& state = found.state;
-  if (found.grade == Grade::kMeasured) {
+  const std::string fault = fault_of_used(found);
+  if (found.grade == Grade::kMeasured && !fault.empty()) {
+    known.cannot.push_back(fmt::format(
+        "trust {}: {}; windows over it will be invalid, and --source takes another", found.chosen, fault));
+  } else if (found.grade == Grade::kMeasured) {
     known.can.push_back(fmt::format("measure the joules of {} by {}", found.scope, found.chosen));
     if (found.scope != "wall")
       known.cannot.push_back(
@@ -147,6 +165,10 @@ void print_diagnosis(const Diagnosis& found, bool own_machine) {
     for (const Isa isa : untested_isas())
       fmt::print("instruction set   {} (compiled, untested on this machine)\n", name(isa));
   }
+  fmt::print("vector features   {}\n",
+             state.processor.vector_features.empty()
+                 ? "not shown"
+                 : fmt::format("{}", fmt::join(state.processor.vector_features, " ")));
   fmt::print("governor          {}\n", state.governor.empty() ? "not shown" : state.governor);
   fmt::print("turbo             {}\n", yes_no(state.turbo));
   fmt::print("SMT               {}\n", yes_no(state.smt));
@@ -173,7 +195,8 @@ nlohmann::ordered_json diagnosis_json(const Diagnosis& found, bool own_machine) 
   nlohmann::ordered_json json;
   json["processor"] = {{"name", state.processor.name},
                        {"threads", state.processor.threads},
-                       {"virtual_machine", state.processor.virtual_machine}};
+                       {"virtual_machine", state.processor.virtual_machine},
+                       {"vector_features", state.processor.vector_features}};
   json["instruction_sets"] = nlohmann::ordered_json::array();
   if (own_machine) {
     for (const Isa isa : runnable_isas()) json["instruction_sets"].push_back(name(isa));

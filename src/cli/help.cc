@@ -1,6 +1,7 @@
 #include "cli/help.h"
 
 #include <charconv>
+#include <cmath>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -83,6 +84,32 @@ std::string NarrowHelp::make_footer(const CLI::App* app) const {
     }
   }
   return out;
+}
+
+namespace {
+
+CLI::Validator number_check(double low, bool low_itself) {
+  return CLI::Validator(
+      [low, low_itself](const std::string& text) {
+        double value = 0;
+        const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool good = code == std::errc() && end == text.data() + text.size() && std::isfinite(value) &&
+                          (low_itself ? value >= low : value > low);
+        return good ? std::string()
+                    : fmt::format("must be a number {} {}, not \"{}\"", low_itself ? "of at least" : "above",
+                                  low, text);
+      },
+      "");
+}
+
+}  // namespace
+
+CLI::Validator number_of_at_least(double low) {
+  return number_check(low, true);
+}
+
+CLI::Validator number_above(double low) {
+  return number_check(low, false);
 }
 
 CLI::Validator at_least_one() {

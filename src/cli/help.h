@@ -17,5 +17,8 @@ class NarrowHelp : public CLI::Formatter {
 
 /// Positive whole numbers, refused in a sentence.
 CLI::Validator at_least_one();
+/// Finite numbers of at least `low`, or above it.
+CLI::Validator number_of_at_least(double low);
+CLI::Validator number_above(double low);
 
 }  // namespace wattle

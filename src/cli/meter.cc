@@ -13,6 +13,7 @@
 
 #include "base/interrupt.h"
 #include "base/output_file.h"
+#include "cli/help.h"
 #include "cli/meter_output.h"
 #include "cli/meter_samples.h"
 #include "cli/meter_watch.h"
@@ -87,6 +88,8 @@ Footprint footprint_of(const MeterFlags& flags, std::vector<std::string>& warnin
   if (flags.price >= 0) footprint.price = flags.price;
   if (flags.embodied.size() == 2)
     footprint.embodied_low_kg = flags.embodied[0], footprint.embodied_high_kg = flags.embodied[1];
+  if (flags.embodied.size() == 2 && flags.embodied[0] > flags.embodied[1])
+    fail("--embodied {} {}: the low end comes first", flags.embodied[0], flags.embodied[1]);
   if (!flags.hourly.empty()) footprint.hourly = read_hourly_profile(flags.hourly);
   if (!flags.zone.empty()) {
     footprint.zone = carbon_zone(flags.zone);
@@ -174,9 +177,13 @@ void measure_all(MachineMeter& meter, const MeterFlags& flags, std::vector<Comma
   MeasureOptions options = flags.measure;
   if (!flags.until_ci.empty()) options.until_ci = parse_share(flags.until_ci);
   if (options.runs == 0) options.runs = commands.size() > 1 ? 5 : 1;
+  for (const std::string* path : {&flags.json, &flags.csv, &flags.emissions, &flags.samples}) {
+    if (!path->empty() && *path != "-") OutputFile::check(*path);
+  }
   const bool to_stdout =
       flags.json == "-" || flags.csv == "-" || flags.emissions == "-" || flags.samples == "-";
   options.quiet = commands.size() > 1 || options.runs > 1 || options.until_ci > 0 || to_stdout;
+  if (!quiet) options.announce = [](const std::string& line) { fmt::print(stderr, "wattle: {}\n", line); };
   std::optional<Samples> samples;
   if (!flags.samples.empty()) samples.emplace(meter);
   if (samples && meter.sources().recorders.empty())
@@ -212,6 +219,10 @@ void measure_all(MachineMeter& meter, const MeterFlags& flags, std::vector<Comma
     write_text(flags.json,
                report_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   if (!flags.csv.empty()) write_text(flags.csv, report_csv(report));
+  if (!flags.emissions.empty() && std::any_of(report.measurements.begin(), report.measurements.end(),
+                                              [](const Measurement& m) { return !m.energy.invalid.empty(); }))
+    report.warnings.push_back(
+        "--emissions: invalid windows have no row, for the format has no place for doubt");
   if (!flags.emissions.empty()) write_text(flags.emissions, emissions_csv(report));
   if (samples) write_text(flags.samples, samples->csv());
   if (!to_stdout) print_report(report);
@@ -237,7 +248,7 @@ void run_meter(MeterFlags flags, bool quiet) {
     serve_metrics(meter, flags.host, flags.port);
   } else if (flags.watch) {
     if (flags.measure.idle_seconds > 0) meter.measure_idle(flags.measure.idle_seconds);
-    watch_machine(meter, flags.interval, flags.rounds, flags.processes, !flags.json.empty());
+    watch_machine(meter, {flags.interval, flags.rounds, flags.processes, !flags.json.empty(), quiet});
   } else {
     measure_all(meter, flags, std::move(commands), quiet);
   }
@@ -293,6 +304,22 @@ void add_fit(CLI::App& verb) {
   sub->callback([folder, output] { write_text(*output, to_yaml(fit_server_power(*folder))); });
 }
 
+/// What a figure is multiplied by: carbon, water, money.
+void add_consequence_flags(CLI::App& verb, MeterFlags& flags) {
+  verb.add_option("--zone", flags.zone,
+                  "where the electricity comes from: FRA, aws:eu-west-3; never guessed");
+  verb.add_option("--hourly", flags.hourly,
+                  "CSV of hour,grams CO2e a kWh in place of the zone's yearly figure");
+  verb.add_option("--pue", flags.pue, "power usage effectiveness of the building")
+      ->check(number_of_at_least(1));
+  verb.add_option("--wue", flags.wue, "litres of water a kWh")->check(number_of_at_least(0));
+  verb.add_option("--price", flags.price, "price of a kWh")->check(number_of_at_least(0));
+  verb.add_option("--embodied", flags.embodied, "kg CO2e of making the machine: low and high")
+      ->expected(2)
+      ->check(number_of_at_least(0));
+  verb.add_option("--lifetime", flags.lifetime, "years that the machine is used")->check(number_above(0));
+}
+
 }  // namespace
 
 void add_meter(CLI::App& app, const GlobalOptions& options) {
@@ -310,15 +337,15 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--require", flags->require, "\"measured\": exit with status 3 rather than model");
   verb->add_flag("--no-gpu", flags->no_gpu, "leave graphics processors out");
   verb->add_option("--warmup", flags->measure.warmup, "runs before the first that counts")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1000000));
   verb->add_option("--runs", flags->measure.runs, "runs of each command (default 1; 5 for several commands)")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
   verb->add_option("--until-ci", flags->until_ci,
                    "run until the 95 % interval of the mean is this narrow, for example 2%");
   verb->add_option("--prepare", flags->measure.prepare, "line for the shell before each run, not measured");
   verb->add_option("--idle", flags->measure.idle_seconds,
                    "seconds of idle measured before and after; 0: none")
-      ->check(CLI::NonNegativeNumber);
+      ->check(number_of_at_least(0));
   verb->add_flag("--ignore-failure", flags->measure.ignore_failure,
                  "take commands that end with another status than 0");
   verb->add_option("--json", flags->json, "write JSON to a file (or - for standard output, the default)")
@@ -328,23 +355,14 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--emissions", flags->emissions, "write CodeCarbon's emissions.csv to a file, or -");
   verb->add_option("--samples", flags->samples,
                    "write every reading of every zone as CSV, to compute the figures again");
-  verb->add_option("--zone", flags->zone,
-                   "where the electricity comes from: FRA, aws:eu-west-3; never guessed");
-  verb->add_option("--hourly", flags->hourly,
-                   "CSV of hour,grams CO2e a kWh in place of the zone's yearly figure");
-  verb->add_option("--pue", flags->pue, "power usage effectiveness of the building");
-  verb->add_option("--wue", flags->wue, "litres of water a kWh");
-  verb->add_option("--price", flags->price, "price of a kWh");
-  verb->add_option("--embodied", flags->embodied, "kg CO2e of making the machine: low and high")->expected(2);
-  verb->add_option("--lifetime", flags->lifetime, "years that the machine is used")
-      ->check(CLI::PositiveNumber);
+  add_consequence_flags(*verb, *flags);
   verb->add_flag("--live", flags->live, "show power over time while commands run (terminal)");
   verb->add_flag("--watch", flags->watch, "the whole machine and its processes, until Ctrl-C");
   verb->add_option("--interval", flags->interval, "seconds between two rounds of --watch")
       ->check(CLI::Range(0.1, 86400.0));
-  verb->add_option("--rounds", flags->rounds, "end --watch after so many rounds")->check(CLI::PositiveNumber);
+  verb->add_option("--rounds", flags->rounds, "end --watch after so many rounds")->check(at_least_one());
   verb->add_option("--processes", flags->processes, "processes that --watch lists")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1000000));
   verb->add_option("--prometheus", flags->port, "serve /metrics (OpenMetrics) on this port")
       ->check(CLI::Range(1, 65535));
   verb->add_option("--host", flags->host, "address that --prometheus listens on");

@@ -39,8 +39,13 @@ std::string joules_text(double joules) {
 void print_measurement(const MeterReport& report, const Measurement& measurement) {
   const Energy& energy = measurement.energy;
   fmt::print("{}\n", measurement.command.text());
-  fmt::print("  energy   {} (95 % interval {:.4g} to {:.4g}), {} run{}\n", joules_text(energy.joules),
-             energy.low, energy.high, measurement.runs.size(), measurement.runs.size() == 1 ? "" : "s");
+  if (!energy.invalid.empty())
+    fmt::print("  INVALID  {}: what follows is what the counter showed, not what was drawn\n",
+               energy.invalid);
+  const int repetitions = measurement.runs.front().repetitions;
+  fmt::print("  energy   {} (95 % interval {:.4g} to {:.4g}), {} run{}{}\n", joules_text(energy.joules),
+             energy.low, energy.high, measurement.runs.size(), measurement.runs.size() == 1 ? "" : "s",
+             repetitions > 1 ? fmt::format(" of {} executions each", repetitions) : "");
   if (energy.idle_known) {
     fmt::print("  of it    {} idle, {} net of idle\n", joules_text(energy.idle_joules),
                joules_text(energy.joules - energy.idle_joules));
@@ -120,7 +125,10 @@ std::vector<std::string> verdicts_of(const std::vector<Measurement>& measurement
     if (&other == &*least) continue;
     const Ratio ratio = ratio_of(joules_of(other), joules_of(*least));
     const std::string pair = fmt::format("{} and {}", other.command.text(), least->command.text());
-    if (std::isnan(ratio.low)) {
+    const std::string& invalid = other.energy.invalid.empty() ? least->energy.invalid : other.energy.invalid;
+    if (!invalid.empty()) {
+      verdicts.push_back(fmt::format("{}: no verdict, because a window is invalid: {}", pair, invalid));
+    } else if (std::isnan(ratio.low)) {
       verdicts.push_back(pair + ": one run each tells no difference; give --runs 5");
     } else if (!ratio.distinguishable()) {
       verdicts.push_back(fmt::format("{}: not distinguishable (ratio {:.2f}, 95 % interval {:.2f}-{:.2f})",
@@ -160,6 +168,7 @@ nlohmann::ordered_json report_json(const MeterReport& report) {
       one["begin"] = run.begin;
       one["end"] = run.end;
       one["repetitions"] = run.repetitions;
+      one["resolution_joules"] = run.energy.resolution;
       one["exit_status"] = run.status;
       entry["runs"].push_back(one);
     }
@@ -241,6 +250,7 @@ std::string emissions_csv(const MeterReport& report) {
     for (size_t i = 0; i < measurement.runs.size(); ++i) {
       const Energy& e = measurement.runs[i].energy;
       const Consequences result = consequences_of(report, e);
+      if (!e.invalid.empty()) continue;  // the format has no place for doubt
       std::map<std::string, std::string> fields = {
           {"timestamp", fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::localtime(now))},
           {"project_name", quoted(measurement.command.text())},

@@ -38,7 +38,7 @@ std::vector<std::string> verdicts_of(const std::vector<Measurement>& measurement
 void print_report(const MeterReport& report);
 nlohmann::ordered_json report_json(const MeterReport& report);
 std::string report_csv(const MeterReport& report);
-/// The columns of CodeCarbon's emissions.csv, a row a run.
+/// The columns of CodeCarbon's emissions.csv, a row a run; invalid windows have none.
 std::string emissions_csv(const MeterReport& report);
 
 }  // namespace wattle

@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "cli/meter_output.h"
 #include "meter/attribution.h"
+#include "meter/process_cycles.h"
 
 namespace wattle {
 namespace {
@@ -28,15 +29,28 @@ bool wait_seconds(double seconds) {
   return !interrupted();
 }
 
-void print_round(const Energy& window, const std::vector<ProcessShare>& shares, int n_processes,
-                 double stolen) {
-  fmt::print("{:8.2f} W  ({:.2f} to {:.2f}) {} by {}{}\n", window.joules / window.seconds,
-             window.low / window.seconds, window.high / window.seconds, name(window.grade), window.source,
-             stolen > 0.01 ? fmt::format("; {:.2f} s were stolen by the hypervisor", stolen) : "");
+/// One round of --watch: a window, who drew it, and what watching took.
+struct Round {
+  Energy window;
+  std::vector<ProcessShare> shares;
+  bool by_cycles = false;
+  double stolen_seconds = 0;
+  double own_cpu_seconds = 0;
+};
+
+void print_round(const Round& round, int n_processes) {
+  const Energy& window = round.window;
+  fmt::print("{:8.2f} W  ({:.2f} to {:.2f}) {} by {}{}; the meter took {:.2f} % of a core\n",
+             window.joules / window.seconds, window.low / window.seconds, window.high / window.seconds,
+             name(window.grade), window.source,
+             round.stolen_seconds > 0.01
+                 ? fmt::format("; {:.2f} s were stolen by the hypervisor", round.stolen_seconds)
+                 : "",
+             100 * round.own_cpu_seconds / window.seconds);
   if (!window.invalid.empty()) fmt::print("          invalid window: {}\n", window.invalid);
   double below = 0;
   int shown = 0;
-  for (const ProcessShare& share : shares) {
+  for (const ProcessShare& share : round.shares) {
     if (share.pid > 0 && shown++ >= n_processes) {
       below += share.energy.joules;
       continue;
@@ -47,14 +61,17 @@ void print_round(const Energy& window, const std::vector<ProcessShare>& shares, 
   if (below > 0) fmt::print("{:10.3f} J  other processes\n", below);
 }
 
-nlohmann::ordered_json round_json(const Energy& window, const std::vector<ProcessShare>& shares) {
-  nlohmann::ordered_json json = to_json(window);
-  json["watts"] = window.joules / window.seconds;
+nlohmann::ordered_json round_json(const Round& round) {
+  nlohmann::ordered_json json = to_json(round.window);
+  json["watts"] = round.window.joules / round.window.seconds;
+  json["own_cpu_seconds"] = round.own_cpu_seconds;
+  json["shares_by"] = round.by_cycles ? "cycles" : "processor time";
   json["processes"] = nlohmann::ordered_json::array();
-  for (const ProcessShare& share : shares) {
+  for (const ProcessShare& share : round.shares) {
     json["processes"].push_back({{"pid", share.pid},
                                  {"name", share.name},
                                  {"busy_seconds", share.busy_seconds},
+                                 {"cycles", share.cycles},
                                  {"joules", share.energy.joules},
                                  {"grade", name(share.energy.grade)}});
   }
@@ -63,20 +80,38 @@ nlohmann::ordered_json round_json(const Energy& window, const std::vector<Proces
 
 }  // namespace
 
-void watch_machine(MachineMeter& meter, double interval, int rounds, int n_processes, bool json) {
+void watch_machine(MachineMeter& meter, const WatchOptions& options) {
+  ProcessCycles cycles(meter.machine());
   ProcessTimes before = process_times(meter.machine());
+  // Whether cycles are counted at all shows on this process, before the first round.
+  ProcessTimes without_this = before;
+  without_this.processes.erase(::getpid());
+  cycles.since_last(without_this, before);
+  bool said = false;
+  double own_before = process_cpu_seconds();
   auto begin = meter.begin();
-  for (int round = 0; rounds == 0 || round < rounds; ++round) {
-    if (!wait_seconds(interval)) return;
+  for (int n = 0; options.rounds == 0 || n < options.rounds; ++n) {
+    if (!said && !cycles.obstacle().empty()) {
+      said = true;
+      if (!options.quiet)
+        fmt::print(stderr, "wattle: shares are by processor time, not by cycles: {}\n", cycles.obstacle());
+    }
+    if (!wait_seconds(options.interval)) return;
     ProcessTimes after = process_times(meter.machine());
-    const Energy window = meter.end_foreign(begin, after.busy_seconds - before.busy_seconds);
+    Round round;
+    round.window = meter.end_foreign(begin, after.busy_seconds - before.busy_seconds);
     begin = meter.begin();
-    const std::vector<ProcessShare> shares = attribute(window, before, after);
-    if (json) {
-      fmt::print("{}\n",
-                 round_json(window, shares).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    const std::map<long, double> counted = cycles.since_last(before, after);
+    round.shares = attribute(round.window, before, after, counted);
+    round.by_cycles = !counted.empty() && round.shares.front().cycles > 0;
+    round.stolen_seconds = after.stolen_seconds - before.stolen_seconds;
+    const double own_after = process_cpu_seconds();
+    round.own_cpu_seconds = own_after - own_before;
+    own_before = own_after;
+    if (options.json) {
+      fmt::print("{}\n", round_json(round).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     } else {
-      print_round(window, shares, n_processes, after.stolen_seconds - before.stolen_seconds);
+      print_round(round, options.processes);
     }
     std::fflush(stdout);
     before = std::move(after);

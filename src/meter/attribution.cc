@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
+#include <tuple>
 
 namespace wattle {
 namespace {
@@ -44,32 +45,55 @@ ProcessTimes process_times(Machine& machine) {
   return times;
 }
 
-std::vector<ProcessShare> attribute(const Energy& window, const ProcessTimes& begin,
-                                    const ProcessTimes& end) {
+namespace {
+
+/// Processes that ran, with their times and cycles, greatest first.
+std::vector<ProcessShare> working_processes(const ProcessTimes& begin, const ProcessTimes& end,
+                                            const std::map<long, double>& cycles) {
   std::vector<ProcessShare> shares;
-  double known = 0;
+  double counted = 0, counted_busy = 0;
   for (const auto& [pid, process] : end.processes) {
     const auto before = begin.processes.find(pid);
     double busy = process.busy_seconds;
     // A pid that was given anew has less time than before: all of it is new.
     if (before != begin.processes.end() && before->second.busy_seconds <= busy)
       busy -= before->second.busy_seconds;
-    if (busy <= 0) continue;
-    shares.push_back({pid, process.name, busy, {}});
-    known += busy;
+    const auto own = cycles.find(pid);
+    if (own != cycles.end()) counted += own->second, counted_busy += busy;
+    if (busy > 0 || (own != cycles.end() && own->second > 0))
+      shares.push_back({pid, process.name, busy, own != cycles.end() ? own->second : -1, {}});
+  }
+  const double usual = counted_busy > 0 ? counted / counted_busy : 0;
+  for (ProcessShare& share : shares) {
+    if (usual == 0) share.cycles = 0;
+    if (share.cycles < 0) share.cycles = usual * share.busy_seconds;
   }
   std::sort(shares.begin(), shares.end(), [](const ProcessShare& a, const ProcessShare& b) {
-    return a.busy_seconds != b.busy_seconds ? a.busy_seconds > b.busy_seconds : a.pid < b.pid;
+    return std::tie(b.cycles, b.busy_seconds, a.pid) < std::tie(a.cycles, a.busy_seconds, b.pid);
   });
+  return shares;
+}
+
+}  // namespace
+
+std::vector<ProcessShare> attribute(const Energy& window, const ProcessTimes& begin, const ProcessTimes& end,
+                                    const std::map<long, double>& cycles) {
+  std::vector<ProcessShare> shares = working_processes(begin, end, cycles);
+  double known = 0, all_cycles = 0;
+  for (const ProcessShare& share : shares) known += share.busy_seconds, all_cycles += share.cycles;
   const double idle = std::clamp(window.idle_known ? window.idle_joules : 0.0, 0.0, window.joules);
   const double rest = std::max(0.0, end.busy_seconds - begin.busy_seconds - known);
   const double net = window.joules - idle;
   const double busy = known + rest;
   std::vector<double> weights;
-  for (const ProcessShare& share : shares) weights.push_back(busy > 0 ? net * share.busy_seconds / busy : 0);
-  shares.push_back({0, "idle", 0, {}});
+  for (const ProcessShare& share : shares) {
+    const double part =
+        all_cycles > 0 ? share.cycles / all_cycles : share.busy_seconds / std::max(known, 1e-30);
+    weights.push_back(busy > 0 ? net * known / busy * part : 0);
+  }
+  shares.push_back({0, "idle", 0, 0, {}});
   weights.push_back(busy > 0 ? idle : std::max(window.joules, 1e-30));
-  shares.push_back({0, "rest", rest, {}});
+  shares.push_back({0, "rest", rest, 0, {}});
   weights.push_back(busy > 0 ? net * rest / busy : 0);
   if (window.joules <= 0) weights.assign(weights.size(), 1);
   const std::vector<Energy> parts = split(window, weights);

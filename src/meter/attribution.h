@@ -22,15 +22,20 @@ struct ProcessTimes {
 };
 ProcessTimes process_times(Machine& machine);
 
-/// What one process takes of a window's net energy (above idle), by its share of processor time.
+/// What one process takes of a window's net energy (above idle).
 struct ProcessShare {
   long pid = 0;
   std::string name;
   double busy_seconds = 0;
+  double cycles = 0;  ///< counted, or the usual number of them in its processor time; 0: shared by time
   Energy energy;
 };
 /// Shares of all processes that ran between the two moments, greatest first, then two rows without a pid:
-/// "idle", and "rest" (processes that ended, the kernel). Their joules add up to the window's exactly.
-std::vector<ProcessShare> attribute(const Energy& window, const ProcessTimes& begin, const ProcessTimes& end);
+/// "idle", and "rest" (processes that ended, the kernel). Their joules add up to the window's exactly. The
+/// net energy is divided between the processes and the rest by processor time; among the processes by
+/// `cycles` where there are any, else by processor time too. A process without cycles has the others' mean
+/// for its time.
+std::vector<ProcessShare> attribute(const Energy& window, const ProcessTimes& begin, const ProcessTimes& end,
+                                    const std::map<long, double>& cycles = {});
 
 }  // namespace wattle

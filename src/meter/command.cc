@@ -20,7 +20,8 @@
 namespace wattle {
 namespace {
 
-constexpr int kMostRepetitions = 1000;
+constexpr int kMostRepetitions = 100000;
+constexpr double kResolution = 0.01;
 
 /// The child's side of a start: arguments in place of this program. An error goes back through `report`.
 [[noreturn]] void become(const std::vector<std::string>& arguments, bool quiet, int report) {
@@ -102,7 +103,7 @@ std::string describe(int status, bool left_behind) {
 
 Energy divided(Energy energy, int by) {
   for (double* value : {&energy.joules, &energy.low, &energy.high, &energy.idle_joules, &energy.systematic,
-                        &energy.seconds}) {
+                        &energy.resolution, &energy.seconds}) {
     *value /= by;
   }
   return energy;
@@ -138,37 +139,67 @@ CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, 
   return run;
 }
 
+int repetitions_after(const MachineMeter& meter, const CommandRun& run) {
+  const int most = std::min(kMostRepetitions, meter.repetitions(run.energy.seconds));
+  if (most <= run.repetitions) return run.repetitions;
+  const double open = run.energy.joules > 0 ? run.energy.resolution / run.energy.joules : 1;
+  if (open <= kResolution) return run.repetitions;
+  return std::min(
+      most, std::max(run.repetitions + 1, static_cast<int>(std::ceil(run.repetitions * open / kResolution))));
+}
+
 void run_unmeasured(const Command& command, bool quiet, const std::string& flag) {
   const Ended ended = wait_for(start(command, quiet));
   const std::string problem = describe(ended.status, false);
   if (!problem.empty()) fail("{} {}: {}; mend the command or leave it out", flag, command.text(), problem);
 }
 
-Measurement measure_command(MachineMeter& meter, const Command& command, const MeasureOptions& options) {
-  Measurement result;
-  result.command = command;
-  for (int i = 0; i < options.warmup; ++i) run_unmeasured(command, true, "--warmup");
+namespace {
+
+std::string why_repeated(const Command& command, const CommandRun& run, int repetitions) {
+  return fmt::format(
+      "{} takes {:.3g} s, less than 20 steps of the counter: {} run{} in a window leave{} {:.2g} % of the "
+      "joules "
+      "open; {} runs in each window, {:.3g} s, are to bring that under 1 %",
+      command.text(), run.energy.seconds, run.repetitions, run.repetitions == 1 ? "" : "s",
+      run.repetitions == 1 ? "s" : "",
+      run.energy.joules > 0 ? 100 * run.energy.resolution / run.energy.joules : 100, repetitions,
+      repetitions * run.energy.seconds);
+}
+
+/// One line for what a run did wrong; Error where it failed and failures are not taken.
+void note_problem(const CommandRun& run, const MeasureOptions& options, Measurement& result) {
+  if (run.problem.empty()) return;
+  const std::string line = fmt::format("{}: {}", result.command.text(), run.problem);
+  if (run.status != 0 && !options.ignore_failure) {
+    fail("{} after {:.3f} s and {:.4g} J; give --ignore-failure to take the figure all the same", line,
+         run.energy.seconds, run.energy.joules);
+  }
+  if (result.warnings.empty()) result.warnings.push_back(line);
+}
+
+/// Runs until a window is fine enough or the options are satisfied.
+void run_all(MachineMeter& meter, const MeasureOptions& options, Measurement& result) {
   const int wanted = options.until_ci > 0 ? options.most_runs : std::max(1, options.runs);
   int repetitions = 1;
   std::vector<double> joules;
   while (static_cast<int>(joules.size()) < wanted) {
     if (!options.prepare.empty()) run_unmeasured({{options.prepare}, true}, true, "--prepare");
-    CommandRun run = run_command(meter, command, options.quiet, repetitions);
-    if (!run.problem.empty()) {
-      const std::string line = fmt::format("{}: {}", command.text(), run.problem);
-      if (run.status != 0 && !options.ignore_failure) {
-        fail("{} after {:.3f} s and {:.4g} J; give --ignore-failure to take the figure all the same", line,
-             run.energy.seconds, run.energy.joules);
-      }
-      if (result.warnings.empty()) result.warnings.push_back(line);
-    }
-    const int needed = std::min(kMostRepetitions, meter.repetitions(run.energy.seconds));
+    CommandRun run = run_command(meter, result.command, options.quiet, repetitions);
+    note_problem(run, options, result);
+    // Decided by the first run: all of a command are repeated alike.
+    const int needed = run.problem.empty() && joules.empty() ? repetitions_after(meter, run) : repetitions;
     if (needed > repetitions && options.prepare.empty()) {
-      result.warnings.push_back(fmt::format(
-          "{} ran {} times in each window, because one run is shorter than 20 steps of the counter",
-          command.text(), needed));
+      if (options.announce) options.announce(why_repeated(result.command, run, needed));
       repetitions = needed;
       continue;
+    }
+    if (needed > repetitions) {
+      result.warnings.push_back(fmt::format(
+          "{}: one run is less than 20 steps of the counter, which leaves {:.2g} % of its joules open; "
+          "without "
+          "--prepare it would be repeated in one window",
+          result.command.text(), 100 * run.energy.resolution / std::max(run.energy.joules, 1e-30)));
     }
     if (!run.energy.invalid.empty()) result.warnings.push_back("invalid window: " + run.energy.invalid);
     joules.push_back(run.energy.joules);
@@ -176,8 +207,18 @@ Measurement measure_command(MachineMeter& meter, const Command& command, const M
     const Mean mean = mean_of(joules);
     if (options.until_ci > 0 && mean.n >= 3 && mean.half <= options.until_ci * mean.value) break;
   }
+}
+
+}  // namespace
+
+Measurement measure_command(MachineMeter& meter, const Command& command, const MeasureOptions& options) {
+  Measurement result;
+  result.command = command;
+  for (int i = 0; i < options.warmup; ++i) run_unmeasured(command, true, "--warmup");
+  run_all(meter, options, result);
+  std::vector<double> joules;
   Energy sum;
-  for (const CommandRun& run : result.runs) sum = sum + run.energy;
+  for (const CommandRun& run : result.runs) sum = sum + run.energy, joules.push_back(run.energy.joules);
   result.energy = divided(sum, static_cast<int>(result.runs.size()));
   const Mean mean = mean_of(joules);
   result.spread_half = mean.half;

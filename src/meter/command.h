@@ -29,6 +29,11 @@ struct CommandRun {
 /// its output to nowhere.
 CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, int repetitions);
 
+/// Executions that the next window needs: as many as in this one, or more where one is short for its counter
+/// (under 20 steps) and the edges and steps of this window leave more than 1 % of its joules open. They weigh
+/// the less the longer a window is, and a window of 100 steps is enough in any case.
+int repetitions_after(const MachineMeter& meter, const CommandRun& run);
+
 /// Runs a shell line that is not measured (--prepare, --warmup); Error when it fails.
 void run_unmeasured(const Command& command, bool quiet, const std::string& flag);
 
@@ -42,6 +47,8 @@ struct MeasureOptions {
   bool quiet = false;
   bool ignore_failure = false;
   int most_runs = 100;
+  /// Hears, before they run, how often a command that is short for its counter will be repeated, and why.
+  std::function<void(const std::string&)> announce;
 };
 
 /// All runs of one command, with their sum-up.

@@ -64,6 +64,7 @@ Energy operator+(const Energy& a, const Energy& b) {
   sum.low = std::max(0.0, sum.joules - below);
   sum.high = sum.joules + above;
   sum.systematic = same ? a.systematic + b.systematic : std::hypot(a.systematic, b.systematic);
+  sum.resolution = std::hypot(a.resolution, b.resolution);
   sum.grade = std::max(a.grade, b.grade);
   // Windows of one source follow each other; parts of different sources cover the same time.
   sum.seconds = same ? a.seconds + b.seconds : std::max(a.seconds, b.seconds);
@@ -82,6 +83,7 @@ Energy share_of(const Energy& whole, double share) {
   part.high *= share;
   part.idle_joules *= share;
   part.systematic *= share;
+  part.resolution *= share;
   part.seconds *= share;
   if (part.grade == Grade::kMeasured) part.grade = Grade::kAttributed;
   return part;

@@ -55,6 +55,10 @@ std::string notice_of(const Sources& found) {
       cure.empty() ? "`wattle doctor` says what was looked for" : "for measured joules: " + cure);
 }
 
+void say(Sources& found, const std::string& line) {
+  if (!line.empty()) found.notice += (found.notice.empty() ? "" : "; ") + line;
+}
+
 }  // namespace
 
 std::span<const KnownSource> known_sources() {
@@ -87,8 +91,13 @@ Sources find_sources(Machine& machine, const MeterOptions& options) {
     Probe probe = known.open(machine);
     if (!probe.source) {
       found.obstacles.push_back({known.name, probe.obstacle, probe.cure});
+      // A driver that is installed and does not start hides boards that may well draw power.
+      if (gpu && !probe.cure.empty())
+        say(found, fmt::format("graphics processors are not in the figures: {}; try: {}", probe.obstacle,
+                               probe.cure));
       continue;
     }
+    say(found, probe.remark);
     add(machine, found, std::move(probe.source));
     processor |= !gpu;
     machine_wide |= std::string_view(known.kind) == "machine";
@@ -103,7 +112,7 @@ Sources find_sources(Machine& machine, const MeterOptions& options) {
   }
   if (options.source.empty() && !processor) {
     model_the_processor(machine, options, found);
-    found.notice = notice_of(found);
+    say(found, notice_of(found));
   }
   return found;
 }

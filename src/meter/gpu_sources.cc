@@ -137,6 +137,13 @@ class AmdSmiSource : public Source {
   std::vector<void*> devices_;
 };
 
+/// What is said of boards that are there and cannot be added.
+std::string lacking(size_t boards, size_t shown) {
+  if (boards == shown) return "";
+  return fmt::format("{} of {} graphics processors tell neither energy nor power and are not in the figures",
+                     boards - shown, boards);
+}
+
 }  // namespace
 
 Probe open_nvml(Machine& machine) {
@@ -156,7 +163,8 @@ Probe open_nvml(Machine& machine) {
     if (device_at(i, &device) == 0) source->add(device, i);
   }
   if (source->channels().empty()) return {nullptr, "NVML shows no board that tells its energy or power", ""};
-  return {std::move(source), "", ""};
+  const std::string remark = lacking(boards, source->channels().size());
+  return {std::move(source), "", "", remark};
 }
 
 Probe open_amdsmi(Machine& machine) {
@@ -172,6 +180,7 @@ Probe open_amdsmi(Machine& machine) {
   auto source = std::make_unique<AmdSmiSource>(std::move(library));
   uint32_t n_sockets = 0;
   if (sockets_of(&n_sockets, nullptr) != 0 || n_sockets > 1024) n_sockets = 0;
+  size_t n_all = 0;
   std::vector<void*> sockets(n_sockets);
   if (n_sockets > 0) sockets_of(&n_sockets, sockets.data());
   for (void* socket : sockets) {
@@ -180,9 +189,11 @@ Probe open_amdsmi(Machine& machine) {
     std::vector<void*> devices(n_devices);
     if (n_devices > 0) processors_of(socket, &n_devices, devices.data());
     for (void* device : devices) source->add(device);
+    n_all += devices.size();
   }
   if (source->channels().empty()) return {nullptr, "AMD SMI shows no device that counts its energy", ""};
-  return {std::move(source), "", ""};
+  const std::string remark = lacking(n_all, source->channels().size());
+  return {std::move(source), "", "", remark};
 }
 
 }  // namespace wattle

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -27,6 +28,12 @@ constexpr size_t kLongestAnswer = 4096;
 
 std::mutex helpers_mutex;
 std::set<pid_t> helpers;
+std::atomic<double> helpers_cpu_seconds = 0;
+
+double seconds_of(const rusage& usage) {
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
 
 pid_t start_helper(const std::string& shell_line, int output) {
   const std::lock_guard lock(helpers_mutex);
@@ -66,10 +73,12 @@ Ending read_all(int stream, Clock::time_point until, std::string& text) {
 
 /// Waits for a child that has closed its output; false when it has not ended by then.
 bool wait_until(pid_t child, Clock::time_point until, int& status) {
-  while (::waitpid(child, &status, WNOHANG) == 0) {
+  rusage usage{};
+  while (::wait4(child, &status, WNOHANG, &usage) == 0) {
     if (Clock::now() >= until) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  helpers_cpu_seconds += seconds_of(usage);
   return true;
 }
 
@@ -112,7 +121,9 @@ HelperOutput run_helper(const std::string& shell_line, double limit_seconds) {
   if (ending == Ending::kWhole && !wait_until(child, until, status)) ending = Ending::kLate;
   if (ending != Ending::kWhole) {
     ::kill(-child, SIGKILL);
-    ::waitpid(child, &status, 0);
+    rusage usage{};
+    ::wait4(child, &status, 0, &usage);
+    helpers_cpu_seconds += seconds_of(usage);
   }
   {
     const std::lock_guard lock(helpers_mutex);
@@ -126,6 +137,10 @@ HelperOutput run_helper(const std::string& shell_line, double limit_seconds) {
   return {text, ""};
 }
 
+double helper_cpu_seconds() {
+  return helpers_cpu_seconds;
+}
+
 Reaped reap_other_child(double& busy_seconds) {
   const std::lock_guard lock(helpers_mutex);
   pid_t child = -1;
@@ -135,8 +150,7 @@ Reaped reap_other_child(double& busy_seconds) {
   const pid_t ended = ::wait4(child, nullptr, WNOHANG, &usage);
   if (ended < 0) return Reaped::kNone;
   if (ended == 0) return Reaped::kRunning;
-  busy_seconds += static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                  1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  busy_seconds += seconds_of(usage);
   return Reaped::kOne;
 }
 

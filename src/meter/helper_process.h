@@ -13,6 +13,8 @@ struct HelperOutput {
   std::string problem;
 };
 HelperOutput run_helper(const std::string& shell_line, double limit_seconds);
+/// Processor time of all helpers until now, which belongs to the meter's own cost.
+double helper_cpu_seconds();
 
 /// Takes in one ended child of this process that is no helper and adds its processor seconds to
 /// `busy_seconds`. kNone: there is none; kRunning: there are some that still run.

@@ -27,8 +27,14 @@ class Machine {
   /// Eight bytes of a device file at an offset (/dev/cpu/0/msr).
   virtual std::optional<uint64_t> read_word(const std::string& path, uint64_t offset) = 0;
 
-  /// Opens a counting event on a processor for every process; a handle, or -errno.
+  /// Opens a counting event on a processor for every process; a handle, or -errno. A simulated tree holds the
+  /// count in DIR/dev/perf_event/TYPE/CONFIG/cpuN (all in decimal): a number that grows, of which what is
+  /// counted since the opening is shown. Its kernel refuses with EACCES where
+  /// proc/sys/kernel/perf_event_paranoid of the tree is above 0, or where nobody may read the file.
   virtual int open_event(uint32_t type, uint64_t config, int cpu) = 0;
+  /// The same for a thread, on whichever processor it runs, with the threads that it begins later. In a
+  /// simulated tree DIR/dev/perf_event/TYPE/CONFIG/threadN, refused where perf_event_paranoid is above 1.
+  virtual int open_thread_event(uint32_t type, uint64_t config, long thread) = 0;
   virtual std::optional<uint64_t> read_event(int handle) = 0;
   virtual void close_event(int handle) = 0;
 
@@ -46,7 +52,9 @@ class Machine {
   std::optional<double> read_number(const std::string& path);
 };
 
-/// The machine whose /sys, /proc and /dev lie below `root`. Error when `root` is not a directory.
+/// The machine whose /sys, /proc and /dev lie below `root`. In a root other than "/" a file that nobody may
+/// read (mode 0000) is forbidden to root too, so that missing permissions can be simulated by anybody. Error
+/// when `root` is not a directory.
 std::unique_ptr<Machine> open_machine(const std::string& root);
 
 }  // namespace wattle

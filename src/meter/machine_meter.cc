@@ -7,13 +7,18 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <wattle/error.h>
+
+#include "meter/helper_process.h"
 
 namespace wattle {
 namespace {
 
 constexpr double kQuantisation = 0.01;
 constexpr double kTicks = 20;
+/// What joules of like work differ by from window to window, for the machine's other doings.
+constexpr double kModelScatter = 0.02;
 
 double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + 1e-6 * time.tv_usec;
@@ -61,7 +66,8 @@ std::unique_ptr<Meter> Meter::open(const MeterOptions& options) {
 MachineMeter::MachineMeter(std::unique_ptr<Machine> machine, const MeterOptions& options, bool background)
     : machine_(std::move(machine)),
       sources_(find_sources(*machine_, options)),
-      idle_(sources_.recorders.size()) {
+      idle_(sources_.recorders.size()),
+      helpers_before_(helper_cpu_seconds()) {
   if (options.require_measured && grade() == Grade::kModelled) {
     throw Error(sources_.notice.empty()
                     ? "the modelled source was asked for, and --require measured forbids it"
@@ -84,10 +90,15 @@ MachineMeter::~MachineMeter() {
 
 void MachineMeter::run() {
   std::unique_lock lock(stop_mutex_);
-  while (!stop_signal_.wait_for(lock, std::chrono::duration<double>(period()), [this] { return stop_; })) {
+  while (!stop_signal_.wait_for(lock, std::chrono::duration<double>(seconds_to_next_poll()),
+                                [this] { return stop_; })) {
     poll();
-    own_cpu_seconds_ = thread_cpu_seconds();
+    thread_cpu_seconds_ = thread_cpu_seconds();
   }
+}
+
+double MachineMeter::own_cpu_seconds() const {
+  return thread_cpu_seconds_ + helper_cpu_seconds() - helpers_before_;
 }
 
 void MachineMeter::set_listener(const Recorder::Listener& listener) {
@@ -116,6 +127,13 @@ double MachineMeter::period() const {
   return sources_.recorders.empty() ? 0.1 : period;
 }
 
+double MachineMeter::seconds_to_next_poll() const {
+  double seconds = 1;
+  for (const auto& recorder : sources_.recorders)
+    seconds = std::min(seconds, recorder->seconds_to_next_poll());
+  return sources_.recorders.empty() ? 0.1 : seconds;
+}
+
 std::shared_ptr<const Meter::Moment> MachineMeter::begin() {
   auto moment = std::make_shared<Moment>();
   for (const auto& recorder : sources_.recorders) moment->marks.push_back(recorder->mark());
@@ -135,6 +153,7 @@ Energy MachineMeter::measured(size_t index, const WindowEnergy& window) const {
   energy.low = std::max(0.0, window.joules - half);
   energy.high = window.joules + half;
   energy.systematic = window.gain;
+  energy.resolution = window.random;
   energy.grade = Grade::kMeasured;
   energy.source = source.name();
   energy.scope = scope_of(source);
@@ -145,7 +164,7 @@ Energy MachineMeter::measured(size_t index, const WindowEnergy& window) const {
 void MachineMeter::wait(double seconds) {
   const double until = machine_->now() + seconds;
   while (machine_->now() < until) {
-    machine_->sleep(std::min(period(), std::max(0.0, until - machine_->now())));
+    machine_->sleep(std::min(seconds_to_next_poll(), std::max(0.0, until - machine_->now())));
     if (!thread_.joinable()) poll();
   }
 }
@@ -232,7 +251,8 @@ std::vector<double> MachineMeter::stretch_joules(const Energy& window, std::span
   const PowerProfile& profile = sources_.profile ? *sources_.profile : *proportions_;
   const int threads = sources_.profile ? sources_.threads : describe_processor(*machine_).threads;
   std::vector<double> joules;
-  double counted = 0, expected = 0, outside = window.seconds;
+  PhaseRegression::Parts expected{};  // of what the counters do not show by itself
+  double counted = 0, outside = window.seconds;
   for (const Stretch& stretch : stretches) {
     outside -= stretch.seconds;
     if (long_enough(stretch.seconds)) {
@@ -241,16 +261,22 @@ std::vector<double> MachineMeter::stretch_joules(const Energy& window, std::span
     } else {
       joules.push_back(
           expected_joules(profile, threads, stretch.seconds, stretch.busy_seconds, stretch.work));
-      expected += joules.back();
+      expected[static_cast<size_t>(stretch.phase)] += joules.back();
     }
   }
   // The window's time between the stretches draws its part of what the counters leave: one thread at work.
   outside = std::max(0.0, outside);
+  expected.back() = expected_joules(profile, threads, outside, outside, {});
   const double rest = std::max(0.0, window.joules - counted);
-  const double share =
-      rest / std::max(1e-30, expected + expected_joules(profile, threads, outside, outside, {}));
+  if (window.grade == Grade::kMeasured && window.invalid.empty())
+    regression_.add(expected, rest, std::hypot(window.resolution / 1.96, kModelScatter * window.joules));
+  const PhaseRegression::Parts factors = regression_.factors();
+  double sum = 0;
+  for (size_t i = 0; i < expected.size(); ++i) sum += factors[i] * expected[i];
+  const double share = rest / std::max(1e-30, sum);
   for (size_t i = 0; i < stretches.size(); ++i) {
-    if (!long_enough(stretches[i].seconds)) joules[i] *= share;
+    if (!long_enough(stretches[i].seconds))
+      joules[i] *= share * factors[static_cast<size_t>(stretches[i].phase)];
   }
   return joules;
 }
@@ -284,11 +310,10 @@ int MachineMeter::repetitions(double seconds) const {
 }
 
 std::string MachineMeter::source() const {
-  std::string joined;
-  for (const auto& recorder : sources_.recorders)
-    joined += (joined.empty() ? "" : "+") + recorder->source().name();
-  if (sources_.profile) joined += (joined.empty() ? "model:" : "+model:") + sources_.profile->name;
-  return joined;
+  std::vector<std::string> names;
+  for (const auto& recorder : sources_.recorders) names.push_back(recorder->source().name());
+  if (sources_.profile) names.push_back("model:" + sources_.profile->name);
+  return fmt::format("{}", fmt::join(names, "+"));
 }
 
 Grade MachineMeter::grade() const {
@@ -296,14 +321,10 @@ Grade MachineMeter::grade() const {
 }
 
 std::string MachineMeter::scope() const {
-  std::string joined;
-  for (const auto& recorder : sources_.recorders)
-    joined += (joined.empty() ? "" : "+") + scope_of(recorder->source());
-  if (sources_.profile) {
-    joined += joined.empty() ? "" : "+";
-    joined += sources_.profile->package ? "package" : "vcpu share of server";
-  }
-  return joined;
+  std::vector<std::string> scopes;
+  for (const auto& recorder : sources_.recorders) scopes.push_back(scope_of(recorder->source()));
+  if (sources_.profile) scopes.push_back(sources_.profile->package ? "package" : "vcpu share of server");
+  return fmt::format("{}", fmt::join(scopes, "+"));
 }
 
 double MachineMeter::watts(double seconds) const {

@@ -14,6 +14,7 @@
 #include "base/phases.h"
 #include "meter/machine.h"
 #include "meter/model.h"
+#include "meter/phase_regression.h"
 #include "meter/recorder.h"
 
 namespace wattle {
@@ -64,13 +65,15 @@ class MachineMeter : public Meter {
   void poll();
   /// Hears every reading of every source from now on.
   void set_listener(const Recorder::Listener& listener);
+  /// Seconds between readings as a rule, and from now until the next one is due.
   double period() const;
+  double seconds_to_next_poll() const;
   const Sources& sources() const { return sources_; }
   Machine& machine() { return *machine_; }
   /// Watts of everything counted over the last `seconds`; the model's from `busy_share` of the threads.
   double watts(double seconds) const;
-  /// Processor time that the background thread has taken, in seconds.
-  double own_cpu_seconds() const { return own_cpu_seconds_; }
+  /// Processor time that the background thread and the meter commands it runs have taken, in seconds.
+  double own_cpu_seconds() const;
 
  private:
   std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work, bool settle = false);
@@ -83,10 +86,12 @@ class MachineMeter : public Meter {
   std::unique_ptr<Machine> machine_;
   Sources sources_;
   std::vector<std::optional<Energy>> idle_;  ///< measured idle of each recorder
+  PhaseRegression regression_;               ///< of short phases, over all windows of this meter
   std::optional<PowerProfile> proportions_;  ///< where counters are: the model that divides what they show
   std::mutex moments_mutex_;
   std::list<std::weak_ptr<const Moment>> moments_;
-  std::atomic<double> own_cpu_seconds_ = 0;
+  std::atomic<double> thread_cpu_seconds_ = 0;
+  double helpers_before_ = 0;  ///< processor time of meter commands before this meter was opened
   std::mutex stop_mutex_;
   std::condition_variable stop_signal_;
   bool stop_ = false;

@@ -63,7 +63,7 @@ PowerProfile family_profile(const std::string& name) {
   profile.idle_watts_per_thread = row->second.idle_watts_per_thread;
   profile.full_watts_per_thread = row->second.full_watts_per_thread;
   read_operations(catalogue()["operations"], "data/processors.yaml", profile);
-  profile.recognised = name != "unknown";
+  profile.recognised = name.rfind("unknown", 0) != 0;
   return profile;
 }
 
@@ -110,7 +110,8 @@ PowerProfile find_profile(const ProcessorId& processor) {
   for (const auto& [name, pattern] : family_patterns()) {
     if (std::regex_search(processor.name, std::regex(pattern))) return family_profile(name);
   }
-  return family_profile("unknown");
+  if (processor.vendor == "AuthenticAMD") return family_profile("unknown-amd");
+  return family_profile(processor.vendor == "GenuineIntel" ? "unknown-intel" : "unknown");
 }
 
 PowerProfile load_profile(const std::string& name_or_path) {

@@ -7,6 +7,23 @@
 
 namespace wattle {
 
+namespace {
+
+std::vector<std::string> vector_features_in(const std::string& flags) {
+  static const std::set<std::string> kKnown = {
+      "avx2",        "fma",         "f16c",        "avx_vnni", "avx_vnni_int8", "avx512f",  "avx512bw",
+      "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",      "amx_fp16", "asimd",
+      "asimdhp",     "asimddp",     "i8mm",        "bf16",     "sve",           "sve2"};
+  std::vector<std::string> found;
+  std::istringstream words(flags);
+  for (std::string word; words >> word;) {
+    if (kKnown.count(word) > 0) found.push_back(word);
+  }
+  return found;
+}
+
+}  // namespace
+
 ProcessorId describe_processor(Machine& machine) {
   ProcessorId id;
   std::istringstream lines(machine.read("/proc/cpuinfo").value_or(""));
@@ -28,6 +45,7 @@ ProcessorId describe_processor(Machine& machine) {
     if (key == "cpu MHz") megahertz += std::atof(value.c_str());
     if (key == "physical id") sockets.insert(value);
     if (key == "flags") id.virtual_machine = value.find(" hypervisor") != std::string::npos;
+    if (key == "flags" || key == "Features") id.vector_features = vector_features_in(value);
     if (key == "CPU implementer" && std::strtol(value.c_str(), nullptr, 16) == 0x41) id.vendor = "ARM";
     if (key == "CPU part") id.model = static_cast<int>(std::strtol(value.c_str(), nullptr, 16));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "meter/machine.h"
 
@@ -11,7 +12,9 @@ struct ProcessorId {
   std::string vendor;  ///< "GenuineIntel", "AuthenticAMD"; empty where cpuinfo does not say
   std::string name;    ///< "AMD EPYC 7763 64-Core Processor"
   int family = 0, model = 0, stepping = 0;
-  int threads = 1;  ///< hardware threads (vCPUs in a virtual machine) online
+  std::vector<std::string>
+      vector_features;  ///< of those that arithmetic here could use: "avx512_bf16", "asimddp"
+  int threads = 1;      ///< hardware threads (vCPUs in a virtual machine) online
   int sockets = 1;
   int cores = 0;         ///< physical cores of all sockets; 0: not shown
   double megahertz = 0;  ///< mean of what cpuinfo shows now; 0: not shown

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -20,7 +21,8 @@ namespace {
 // modelled by the processor itself and miss part of what depends on the data (Schoene et al. 2021, CLUSTER):
 // 10 %.
 constexpr double kIntelAccuracy = 0.05, kAmdAccuracy = 0.10;
-constexpr int kTwinReadings = 8;
+/// Steps that two counters must have made in common, and readings 4 ms apart in which they may make them.
+constexpr int kTwinSteps = 8, kFewestTwinReadings = 16, kMostTwinReadings = 128;
 
 double accuracy(Machine& machine) {
   return describe_processor(machine).vendor == "GenuineIntel" ? kIntelAccuracy : kAmdAccuracy;
@@ -43,29 +45,61 @@ Channel channel_of(const std::string& name, double unit, double wrap_counts, dou
   return channel;
 }
 
-/// Channels whose counters move in step are one counter seen twice. Two sockets never show equal counts by
-/// accident; perf counts begin at zero for everybody, so their steps are compared, of which several must
-/// agree.
-std::vector<int> find_twins(Machine& machine, Source& source) {
-  const std::vector<Channel>& channels = source.channels();
-  std::vector<std::vector<Reading>> readings;
-  for (int i = 0; i < kTwinReadings; ++i) {
-    if (i > 0) machine.sleep(0.004);
-    readings.push_back(source.read());
+/// Two channels of one scope that may be one counter seen twice. Equal counts decide it where they are the
+/// register's own. Else equal steps do, two thirds of several, because a refresh that falls between the two
+/// readings spoils two of them; and only within a package, because two sockets that idle alike take steps
+/// that are equal for a while.
+class TwinWatch {
+ public:
+  TwinWatch(size_t a, size_t b, bool own_counts, bool one_package)
+      : a_(a), b_(b), own_counts_(own_counts), one_package_(one_package) {}
+  void take(const std::vector<Reading>& before, const std::vector<Reading>& now) {
+    const uint64_t step_a = now[a_].counts - before[a_].counts, step_b = now[b_].counts - before[b_].counts;
+    ++readings_;
+    if (now[a_].ok && now[b_].ok) same_counts_ += now[a_].counts == now[b_].counts;
+    moved_ += step_a != 0 || step_b != 0;
+    equal_steps_ += step_a != 0 && step_a == step_b && now[a_].ok && now[b_].ok;
   }
-  std::vector<int> twins(channels.size(), -1);
+  bool twins() const {
+    if (own_counts_ && moved_ > 0 && 2 * same_counts_ >= readings_) return true;
+    return one_package_ && moved_ >= kTwinSteps && 3 * equal_steps_ >= 2 * moved_;
+  }
+  bool undecided() const { return one_package_ && moved_ < kTwinSteps; }
+  size_t a() const { return a_; }
+  size_t b() const { return b_; }
+
+ private:
+  size_t a_, b_;
+  bool own_counts_, one_package_;
+  int readings_ = 0, same_counts_ = 0, moved_ = 0, equal_steps_ = 0;
+};
+
+/// For each channel the earlier one that it mirrors, or -1.
+/// `packages` holds the number of each one's, or -1 where it is not known.
+std::vector<int> find_twins(Machine& machine, Source& source, const std::vector<int>& packages,
+                            bool own_counts) {
+  const std::vector<Channel>& channels = source.channels();
+  std::vector<TwinWatch> pairs;
   for (size_t a = 0; a < channels.size(); ++a) {
     for (size_t b = 0; b < a; ++b) {
-      if (channels[a].scope != channels[b].scope || twins[b] >= 0) continue;
-      int equal_steps = 0, moved = 0;
-      for (int i = 1; i < kTwinReadings; ++i) {
-        const uint64_t step_a = readings[i][a].counts - readings[i - 1][a].counts;
-        const uint64_t step_b = readings[i][b].counts - readings[i - 1][b].counts;
-        moved += step_a != 0;
-        equal_steps += step_a == step_b && step_a != 0 && readings[i][a].ok && readings[i][b].ok;
-      }
-      if (moved > 0 && 2 * equal_steps >= moved) twins[a] = static_cast<int>(b);
+      if (channels[a].scope != channels[b].scope || channels[a].scope == "core") continue;
+      const bool one_package = packages[a] < 0 || packages[b] < 0 || packages[a] == packages[b];
+      pairs.emplace_back(a, b, own_counts, one_package);
     }
+  }
+  std::vector<Reading> before = source.read();
+  const auto undecided = [](const TwinWatch& pair) { return pair.undecided(); };
+  for (int i = 1; i < kMostTwinReadings && !pairs.empty(); ++i) {
+    if (i >= kFewestTwinReadings && std::none_of(pairs.begin(), pairs.end(), undecided)) break;
+    machine.sleep(0.004);
+    std::vector<Reading> now = source.read();
+    for (TwinWatch& pair : pairs) pair.take(before, now);
+    before = std::move(now);
+  }
+  std::vector<int> twins(channels.size(), -1);
+  for (const TwinWatch& pair : pairs) {
+    if (twins[pair.a()] < 0 && twins[pair.b()] < 0 && pair.twins())
+      twins[pair.a()] = static_cast<int>(pair.b());
   }
   return twins;
 }
@@ -84,17 +118,21 @@ class KeyedSource : public Source {
     }
     return readings;
   }
-  void add(Channel channel, Key key) {
+  void add(Channel channel, Key key, int package = -1) {
     channels_.push_back(std::move(channel));
     keys_.push_back(std::move(key));
+    packages_.push_back(package);
   }
-  void leave_out() { leave_out_overlaps(channels_, find_twins(machine_, *this)); }
+  void leave_out() { leave_out_overlaps(channels_, find_twins(machine_, *this, packages_, own_counts())); }
 
  protected:
   virtual std::optional<uint64_t> read_counts(const Key& key) = 0;
+  /// Whether counts are the register's, not counted since the opening.
+  virtual bool own_counts() const { return true; }
   Machine& machine_;
   std::vector<Channel> channels_;
   std::vector<Key> keys_;
+  std::vector<int> packages_;
 };
 
 class PowercapSource : public KeyedSource<std::string> {
@@ -120,6 +158,7 @@ class PerfSource : public KeyedSource<int> {
 
  protected:
   std::optional<uint64_t> read_counts(const int& handle) override { return machine_.read_event(handle); }
+  bool own_counts() const override { return false; }
 };
 
 struct Register {
@@ -156,6 +195,14 @@ std::vector<std::string> powercap_zones(Machine& machine) {
   std::stable_partition(zones.begin(), zones.end(),
                         [](const std::string& zone) { return zone.find("-mmio") == std::string::npos; });
   return zones;
+}
+
+/// The package of "package-1-die-0", or of the zone that holds this one; -1 where its name does not say.
+int package_of_zone(Machine& machine, const std::string& zone) {
+  const std::string entry = zone.substr(zone.rfind('/') + 1);
+  const std::string parent = entry.substr(0, entry.find(':', entry.find(':') + 1));
+  const std::string name = machine.read("/sys/class/powercap/" + parent + "/name").value_or("");
+  return name.rfind("package-", 0) == 0 ? std::atoi(name.c_str() + 8) : -1;
 }
 
 /// One processor for each package and die: its number and "package-0" or "package-0-die-1".
@@ -214,7 +261,9 @@ Probe open_rapl_powercap(Machine& machine) {
     const auto name = machine.read(zone + "/name");
     if (!name) continue;
     const Access access = machine.access(zone + "/energy_uj");
-    if (access == Access::kForbidden) forbidden = zone;
+    // A sum without one of its packages would look like a smaller machine; parts of a package are not added.
+    const bool added = scope_of(*name) != "core" && zone.find("-mmio") == std::string::npos;
+    if (access == Access::kForbidden && added) forbidden = zone;
     if (access != Access::kFine) continue;
     const double range = machine.read_number(zone + "/max_energy_range_uj").value_or(0);
     Channel channel = channel_of(*name, 1e-6, range > 0 ? range + 1 : 0, accuracy(machine));
@@ -230,15 +279,14 @@ Probe open_rapl_powercap(Machine& machine) {
       channel.left_out = "this processor carries its memory on the package, which counts it already";
     }
     names.insert(channel.name);
-    source->add(std::move(channel), zone);
+    source->add(std::move(channel), zone, package_of_zone(machine, zone));
   }
-  if (source->channels().empty()) {
-    if (!forbidden.empty()) {
-      return {nullptr, fmt::format("{}/energy_uj may be read by root alone", forbidden),
-              "sudo chmod a+r /sys/class/powercap/*/energy_uj"};
-    }
+  if (!forbidden.empty()) {
+    return {nullptr, fmt::format("{}/energy_uj may be read by root alone", forbidden),
+            "sudo chmod a+r /sys/class/powercap/*/energy_uj"};
+  }
+  if (source->channels().empty())
     return {nullptr, "/sys/class/powercap has no RAPL zone", "sudo modprobe intel_rapl_msr"};
-  }
   source->leave_out();
   return {std::move(source), "", ""};
 }
@@ -252,38 +300,46 @@ Probe open_rapl_perf(Machine& machine) {
   auto source = std::make_unique<PerfSource>(machine);
   const ProcessorId processor = describe_processor(machine);
   int refusal = 0;
+  std::string refused;
   const std::vector<int> cpus = parse_cpu_list(*mask);
   for (const std::string& event : machine.list(pmu + "/events")) {
     if (event.rfind("energy-", 0) != 0 || event.find('.') != std::string::npos) continue;
     const auto config = machine.read(pmu + "/events/" + event);  // "event=0x02"
     const auto scale = machine.read_number(pmu + "/events/" + event + ".scale");
     if (!config || !scale || config->find('=') == std::string::npos) continue;
+    const std::string unit = machine.read(pmu + "/events/" + event + ".unit").value_or("Joules");
+    if (unit != "Joules")
+      return {nullptr, fmt::format("perf tells {} in {}, not in Joules", event, unit), ""};
     const uint64_t code = std::strtoull(config->c_str() + config->find('=') + 1, nullptr, 16);
     for (size_t i = 0; i < cpus.size(); ++i) {
       if (event == "energy-psys" && i > 0) continue;  // one platform, whichever socket shows it
       const int handle = machine.open_event(static_cast<uint32_t>(*type), code, cpus[i]);
-      if (handle < 0) {
-        refusal = -handle;
-        continue;
-      }
       std::string name = event.substr(7);
       if (name == "pkg") name = "package";
       if (name == "ram") name = "dram";
+      if (handle < 0) {
+        refusal = -handle;
+        if (scope_of(name) != "core")
+          refused = fmt::format("{} of processor {} ({})", event, cpus[i], std::strerror(refusal));
+        continue;
+      }
       Channel channel = channel_of(name, *scale, 0, accuracy(machine));
       channel.name = fmt::format("{}-{}", name, i);
       if (channel.scope == "dram" && processor.memory_on_package) {
         channel.left_out = "this processor carries its memory on the package, which counts it already";
       }
-      source->add(std::move(channel), handle);
+      const auto package = machine.read_number(
+          fmt::format("/sys/devices/system/cpu/cpu{}/topology/physical_package_id", cpus[i]));
+      source->add(std::move(channel), handle, static_cast<int>(package.value_or(-1)));
     }
   }
-  if (source->channels().empty()) {
-    if (refusal == EACCES || refusal == EPERM) {
-      return {nullptr, "the kernel refuses power events to this user (perf_event_paranoid)",
-              "sudo sysctl kernel.perf_event_paranoid=0"};
-    }
-    return {nullptr, "perf opens no power event", ""};
+  if (refusal == EACCES || refusal == EPERM) {
+    return {nullptr, "the kernel refuses power events to this user (perf_event_paranoid)",
+            "sudo sysctl kernel.perf_event_paranoid=0"};
   }
+  // A sum without one of its packages would look like a smaller machine.
+  if (!refused.empty()) return {nullptr, "perf does not open " + refused, ""};
+  if (source->channels().empty()) return {nullptr, "perf opens no power event", ""};
   source->leave_out();
   return {std::move(source), "", ""};
 }
@@ -321,12 +377,11 @@ Probe open_rapl_msr(Machine& machine) {
           {device, domain.offset});
     }
   }
-  if (source->channels().empty()) {
-    if (forbidden)
-      return {nullptr, "/dev/cpu/*/msr may be read by root alone",
-              "sudo chmod a+r /dev/cpu/*/msr (and CAP_SYS_RAWIO)"};
-    return {nullptr, "/dev/cpu/*/msr is missing", "sudo modprobe msr"};
-  }
+  if (forbidden)
+    return {nullptr, "/dev/cpu/*/msr may be read by root alone",
+            "sudo chmod a+r /dev/cpu/*/msr (and CAP_SYS_RAWIO)"};
+  if (source->channels().empty())
+    return {nullptr, "/dev/cpu/*/msr is missing or shows no RAPL register", "sudo modprobe msr"};
   source->leave_out();
   return {std::move(source), "", ""};
 }

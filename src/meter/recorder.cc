@@ -12,15 +12,21 @@ constexpr double kDefaultPeriod = 0.1;  // 10 Hz
 constexpr double kShortestPeriod = 0.01;
 /// A power reading may be held for so long without another; beyond, the power may have been anything.
 constexpr double kLongestHold = 5;
-/// New readings of a slow power source are dated by polling it more often than it is renewed.
-constexpr double kPollsPerRefresh = 50, kDatingPeriod = 0.02;
+/// New readings of a slow power source are dated by polling it this often around the moment at which they are
+/// expected.
+constexpr double kDatingSteps = 50, kDatingPeriod = 0.02;
+/// Sources renewed faster than this are polled twice a refresh all the time: there is nothing between two
+/// expected moments to be left out.
+constexpr double kShortestTracked = 4 * kDatingPeriod;
+constexpr double kClockDrift = 0.005;  // of a refresh, for each refresh since the last new reading
 constexpr double kLongestSettle = 3;
 constexpr double kSuspended = 0.01;
 constexpr size_t kChangesForRefresh = 12;
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
+double quantile(std::vector<double> values, double share) {
+  const auto at = values.begin() + static_cast<ptrdiff_t>(share * static_cast<double>(values.size()));
+  std::nth_element(values.begin(), at, values.end());
+  return *at;
 }
 
 }  // namespace
@@ -117,7 +123,7 @@ void Recorder::take(Track& track, const Channel& channel, const Reading& reading
     count(track, channel, reading, now);
   } else if (reading.watts != track.changes.back().value) {
     track.changes.push_back({now, reading.watts, previous});
-    learn_refresh(track);
+    learn_refresh(track, channel.kind);
   }
   track.last_read = now;
 }
@@ -144,19 +150,33 @@ void Recorder::count(Track& track, const Channel& channel, const Reading& readin
   if (step == 0) return;
   track.joules += step * channel.unit;
   track.changes.push_back({now, track.joules, previous});
-  learn_refresh(track);
+  learn_refresh(track, channel.kind);
 }
 
-/// The refresh period is the usual time between changes. Power readings may repeat by chance, so the lower
-/// quartile is taken there rather than the median; jitter of the polls makes single gaps shorter than the
-/// truth.
-void Recorder::learn_refresh(Track& track) {
+/// The refresh period is the usual time between changes, where a reading in between showed the old value: two
+/// polls that both show something new say only that it is renewed at least as often. Values of power may
+/// repeat, by chance or because the load is steady: there the lower quartile is usual, and a gap counts as
+/// the number of usual gaps that it holds.
+void Recorder::learn_refresh(Track& track, Channel::Kind kind) {
   const size_t n = track.changes.size();
-  if (n < 4 || n > 400) return;  // it does not change any more
+  const bool power = kind == Channel::Kind::kPower;
+  if (n < (power ? 4 : 3) || n > 400) return;  // not known yet; does not change any more
   const size_t first = n > kChangesForRefresh ? n - kChangesForRefresh : 1;
-  std::vector<double> gaps;
-  for (size_t i = first + 1; i < n; ++i) gaps.push_back(track.changes[i].time - track.changes[i - 1].time);
-  if (!gaps.empty()) track.refresh = median(gaps);
+  const auto appeared = [&](size_t i) { return (track.changes[i].time + track.changes[i].since) / 2; };
+  std::vector<double> gaps, bounds;
+  for (size_t i = first + 1; i < n; ++i) {
+    const bool stood_still = track.changes[i].since > track.changes[i - 1].time;
+    (stood_still ? gaps : bounds).push_back(appeared(i) - appeared(i - 1));
+  }
+  if (2 * gaps.size() < bounds.size()) {
+    const double bound = quantile(bounds, 0.5);
+    track.refresh = track.refresh > 0 ? std::min(track.refresh, bound) : bound;
+    return;
+  }
+  const double usual = quantile(gaps, power ? 0.25 : 0.5);
+  double seconds = 0, refreshes = 0;
+  for (const double gap : gaps) seconds += gap, refreshes += std::max(1.0, std::round(gap / usual));
+  track.refresh = power ? seconds / refreshes : usual;
 }
 
 void Recorder::infer_refresh(double seconds) {
@@ -176,17 +196,52 @@ void Recorder::infer_refresh(double seconds) {
 
 double Recorder::period() const {
   const std::lock_guard lock(mutex_);
+  return usual_period();
+}
+
+double Recorder::usual_period() const {
   double period = kDefaultPeriod;
   for (size_t i = 0; i < tracks_.size(); ++i) {
     const Channel& channel = source_->channels()[i];
     if (!channel.left_out.empty()) continue;
-    if (channel.kind == Channel::Kind::kPower && tracks_[i].refresh > 0)
-      period = std::min(period, std::min(tracks_[i].refresh / 2,
-                                         std::max(tracks_[i].refresh / kPollsPerRefresh, kDatingPeriod)));
+    if (channel.kind == Channel::Kind::kPower && tracks_[i].refresh > 0 &&
+        tracks_[i].refresh < kShortestTracked)
+      period = std::min({period, tracks_[i].refresh / 2, kDatingPeriod});
     if (channel.wrap_counts > 0)
       period = std::min(period, channel.wrap_counts * channel.unit / channel.max_watts / 4);
   }
   return std::max({period, kShortestPeriod, source_->shortest_period()});
+}
+
+double Recorder::seconds_to_next_poll() const {
+  const std::lock_guard lock(mutex_);
+  double last = 0;
+  for (const Track& track : tracks_) last = std::max(last, track.last_read);
+  double due = last + usual_period();
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    const Channel& channel = source_->channels()[i];
+    if (channel.kind == Channel::Kind::kPower && channel.left_out.empty() &&
+        tracks_[i].refresh >= kShortestTracked)
+      due = std::min(due, next_dating_poll(tracks_[i]));
+  }
+  return std::max({due - machine_.now(), kShortestPeriod, source_->shortest_period()});
+}
+
+/// When a source of power should be read next to date its next reading: from just before the moment at which
+/// it is expected, step by step, until it has come or is two steps late.
+double Recorder::next_dating_poll(const Track& track) const {
+  const Point &last = track.changes.back(),
+              &before = track.changes[std::max<size_t>(2, track.changes.size()) - 2];
+  const double step = std::max(track.refresh / kDatingSteps, kDatingPeriod);
+  const double appeared = (last.time + last.since) / 2;
+  const double dated = (last.time - last.since + before.time - before.since) / 2;
+  for (double refreshes = std::max(1.0, std::floor((track.last_read - appeared) / track.refresh));;
+       ++refreshes) {
+    const double expected = appeared + refreshes * track.refresh;
+    const double early = dated + std::min(refreshes * kClockDrift * track.refresh, 2 * step);
+    if (track.last_read >= expected + early + 2 * step) continue;
+    return track.last_read < expected - early ? expected - early : track.last_read + step;
+  }
 }
 
 double Recorder::seconds_to_settle() const {

@@ -40,6 +40,9 @@ class Recorder {
   /// Seconds between polls that lose nothing: the default of 0.1, less for fast power readings and early
   /// wraps.
   double period() const;
+  /// Seconds from now until the next poll is due: a period after the last one, or sooner where a new reading
+  /// of a slow power source is expected, whose moment is to be known better than that.
+  double seconds_to_next_poll() const;
 
   /// How long after a moment the last power reading may come that speaks of the time before it.
   double seconds_to_settle() const;
@@ -81,7 +84,9 @@ class Recorder {
   void note_silence(double now);
   void take(Track& track, const Channel& channel, const Reading& reading, double now);
   void count(Track& track, const Channel& channel, const Reading& reading, double now);
-  void learn_refresh(Track& track);
+  void learn_refresh(Track& track, Channel::Kind kind);
+  double usual_period() const;
+  double next_dating_poll(const Track& track) const;
   WindowEnergy counter_window(const Track& track, const Channel& channel, double begin, double end) const;
   WindowEnergy averaged_power_window(const Track& track, const Channel& channel, double begin,
                                      double end) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 
 #include <fmt/format.h>
@@ -16,8 +17,6 @@ constexpr double kCoverage = 0.95;
 // A thread that has its core to itself draws more than its part of a full server: up to 0.6 of what the other
 // thread would have drawn (a second thread on a core adds a quarter to a half of its work).
 constexpr double kAloneOnCore = 0.6;
-
-const LawCandidate kWattsAThread = {"watts a thread", -1, {0}};
 
 Range around(double log_watts, double half) {
   return {std::exp(log_watts - half), std::exp(log_watts), std::exp(log_watts + half)};
@@ -96,8 +95,21 @@ std::vector<LawPoint> package_points(const std::vector<LoadResult>& results) {
 std::vector<LawPoint> thread_points(const std::vector<ServerResult>& results, double ServerResult::*watts) {
   std::vector<LawPoint> points;
   for (const ServerResult& result : results)
-    points.push_back({result.family, {1}, std::log(result.*watts / result.threads)});
+    points.push_back({result.family, {1, result.amd ? 1.0 : 0.0}, std::log(result.*watts / result.threads)});
   return points;
+}
+
+const std::vector<LawCandidate>& thread_candidates() {
+  static const std::vector<LawCandidate> candidates = {
+      {"watts a thread of any family", -1, {0}}, {"watts a thread of the vendor's families", -1, {0, 1}}};
+  return candidates;
+}
+
+std::vector<ServerResult> of_two_vendors(const std::vector<ServerResult>& results) {
+  std::vector<ServerResult> known;
+  std::copy_if(results.begin(), results.end(), std::back_inserter(known),
+               [](const ServerResult& result) { return result.amd || result.intel; });
+  return known;
 }
 
 std::vector<RowError> row_errors(const std::vector<ServerResult>& results, double ServerResult::*watts) {
@@ -120,6 +132,34 @@ double row_half_width(const std::vector<RowError>& errors) {
   return conformal_quantile(std::move(sizes), kCoverage);
 }
 
+namespace {
+
+FamilyRow unknown_row(const std::vector<ServerResult>& own, const std::vector<ServerResult>& all,
+                      const std::vector<LawCandidate>& candidates, bool amd) {
+  FamilyRow row = row_of(own);
+  const auto range = [&](double ServerResult::*watts) {
+    const PowerLaw law = choose_law(thread_points(all, watts), candidates);
+    return around(law.log_watts({1, amd ? 1.0 : 0.0}), law.log_half_width);
+  };
+  row.idle_watts_per_thread = range(&ServerResult::idle_watts);
+  row.full_watts_per_thread = range(&ServerResult::full_watts);
+  widen_for_single_threads(row, own);
+  return row;
+}
+
+void add_unknown_families(const std::vector<ServerResult>& results, ServerPower& power) {
+  const std::vector<ServerResult> known = of_two_vendors(results);
+  for (const bool amd : {true, false}) {
+    std::vector<ServerResult> own;
+    std::copy_if(known.begin(), known.end(), std::back_inserter(own),
+                 [&](const ServerResult& result) { return result.amd == amd; });
+    power.families[amd ? "unknown-amd" : "unknown-intel"] = unknown_row(own, known, thread_candidates(), amd);
+  }
+  power.families["unknown"] = unknown_row(results, results, {thread_candidates().front()}, false);
+}
+
+}  // namespace
+
 ServerPower fit_server_power(const std::string& folder) {
   const std::vector<ServerResult> results = read_server_results(folder);
   ServerPower power;
@@ -137,15 +177,7 @@ ServerPower fit_server_power(const std::string& folder) {
     widen_for_single_threads(row, own);
     power.families[name] = row;
   }
-  FamilyRow unknown = row_of(results);
-  const auto of_any_family = [&](double ServerResult::*watts) {
-    const PowerLaw law = choose_law(thread_points(results, watts), {kWattsAThread});
-    return around(law.coefficients.front(), law.log_half_width);
-  };
-  unknown.idle_watts_per_thread = of_any_family(&ServerResult::idle_watts);
-  unknown.full_watts_per_thread = of_any_family(&ServerResult::full_watts);
-  widen_for_single_threads(unknown, results);
-  power.families["unknown"] = unknown;
+  add_unknown_families(results, power);
   return power;
 }
 

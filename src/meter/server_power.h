@@ -21,7 +21,8 @@ struct FamilyRow {
 
 /// All that the tables of published watts tell: what data/server_power.yaml holds.
 struct ServerPower {
-  std::map<std::string, FamilyRow> families;  ///< "unknown": of a family that is not listed
+  std::map<std::string, FamilyRow> families;
+  ///< "unknown-amd", "unknown-intel", "unknown": of a family that is not listed, by its vendor
   PowerLaw full, idle, package;
 };
 
@@ -37,8 +38,12 @@ ServerPower parse_server_power(const std::string& text, const std::string& file)
 /// The points of the laws: group is the family, or the processor of a load curve.
 std::vector<LawPoint> server_points(const std::vector<ServerResult>& results, double ServerResult::*watts);
 std::vector<LawPoint> package_points(const std::vector<LoadResult>& results);
-/// Watts a thread, group is the family: what is known of a processor of an unlisted family.
+/// Watts a thread, group is the family: what is known of a processor of an unlisted family, and the laws to
+/// choose from: one mean for all, or one for each of AMD and Intel.
 std::vector<LawPoint> thread_points(const std::vector<ServerResult>& results, double ServerResult::*watts);
+const std::vector<LawCandidate>& thread_candidates();
+/// Those of AMD's and Intel's processors.
+std::vector<ServerResult> of_two_vendors(const std::vector<ServerResult>& results);
 
 /// Log errors of a family's results, each met by the median of its family without its maker; families of one
 /// maker tell nothing.

@@ -49,8 +49,9 @@ class Source {
 /// What came of looking for a source: the source, or why there is none and the command that would get it.
 struct Probe {
   std::unique_ptr<Source> source;
-  std::string obstacle;  ///< "/sys/class/powercap has no RAPL zone"
-  std::string cure;      ///< "sudo chmod a+r ..."; empty when nothing can be done here
+  std::string obstacle;     ///< "/sys/class/powercap has no RAPL zone"
+  std::string cure;         ///< "sudo chmod a+r ..."; empty when nothing can be done here
+  std::string remark = {};  ///< one line: what a source that was opened does not show, though it is there
 };
 
 Probe open_rapl_perf(Machine& machine);

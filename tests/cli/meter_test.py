@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 WATTLE = str(pathlib.Path(sys.argv.pop(1)).resolve())
@@ -23,6 +24,21 @@ class MeterTest(unittest.TestCase):
     def wattle(self, *arguments):
         return subprocess.run([WATTLE, "meter", "--idle", "0", *arguments], cwd=self.dir, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=120, check=False)
+
+    def on_tree(self, kind, *arguments):
+        """The meter on a simulated machine whose counters move."""
+        script = pathlib.Path(__file__).resolve().parents[2] / "bench" / "simulated_tree.py"
+        tree = self.dir / kind
+        with subprocess.Popen([sys.executable, str(script), kind, str(tree), "60"], stdout=subprocess.PIPE) as writer:
+            writer.stdout.readline()
+            try:
+                return self.wattle("--root", str(tree), *arguments)
+            finally:
+                writer.terminate()
+
+    def rounds(self, done):
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def assert_refused(self, done, status, *holds):
         lines = [line for line in done.stderr.splitlines() if "modelled" not in line]
@@ -66,6 +82,33 @@ class MeterTest(unittest.TestCase):
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertIn("--require measured", done.stderr)
 
+    def test_invalid_windows_are_no_figures(self):
+        zone = self.dir / "still/sys/class/powercap/intel-rapl:0"
+        zone.mkdir(parents=True)
+        (self.dir / "still/proc").mkdir()
+        for name, text in (("name", "package-0"), ("energy_uj", "12345"), ("max_energy_range_uj", "262143328850")):
+            (zone / name).write_text(text + "\n")
+        still = ["--root", str(self.dir / "still")]
+        done = self.wattle(*still, "--runs", "1", "--emissions", "emissions.csv", "sleep 1.2", "sleep 1.3")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.count("INVALID  package-0 stood still"), 2, done.stdout)
+        self.assertIn("no verdict, because a window is invalid", done.stdout)
+        self.assertEqual(len((self.dir / "emissions.csv").read_text().splitlines()), 1)
+        self.assertIn("invalid windows have no row", done.stderr)
+        done = subprocess.run([WATTLE, "doctor", "--seconds", "0.2", *still], capture_output=True, text=True, timeout=120,
+                              check=True)
+        self.assertIn("trust rapl-powercap: package-0 stood still", done.stdout)
+        self.assertNotIn("measure the joules of", done.stdout)
+
+    def test_flags_that_cannot_be(self):
+        for flags in (["--runs", "0"], ["--runs", "few"], ["--idle", "nan"], ["--price", "-1"], ["--wue", "inf"], ["--pue", "0.9"],
+                      ["--pue", "12"], ["--lifetime", "0"], ["--embodied", "5", "1"], ["--until-ci", "0"], ["--zone", "XXX"],
+                      ["--hourly", "none.csv"], ["--json", "none/a.json"], ["--csv", "none/a.csv"], ["--require", "luck"],
+                      ["--profile", "none"], ["--server", "tdp=5"], ["--source", "none"], ["--root", "none"]):
+            started = self.dir / "started"
+            self.assert_refused(self.wattle(*flags, "--", "touch", str(started)), 2, flags[1] if "/" in flags[1] else flags[0])
+            self.assertFalse(started.exists(), flags)
+
     def test_require_measured_without_a_meter(self):
         tree = self.dir / "bare"
         (tree / "proc").mkdir(parents=True)
@@ -76,15 +119,9 @@ class MeterTest(unittest.TestCase):
         self.assert_refused(done, 2, "file:", "could not be read")
 
     def test_figures_can_be_computed_again_from_the_samples(self):
-        script = pathlib.Path(__file__).resolve().parents[2] / "bench" / "simulated_tree.py"
-        for kind, counted in (("plain", {"package-0", "dram"}), ("wrap", {"package-0"}), ("psys", {"package-0"})):
-            tree = self.dir / kind
-            with subprocess.Popen([sys.executable, str(script), kind, str(tree), "60"], stdout=subprocess.PIPE) as writer:
-                writer.stdout.readline()
-                try:
-                    done = self.wattle("--root", str(tree), "--samples", "samples.csv", "--json", "-", "--", "sleep", "4")
-                finally:
-                    writer.terminate()
+        for kind, counted in (("plain", {"package-0", "dram"}), ("wrap", {"package-0"}), ("psys", {"package-0"}),
+                              ("perf", {"package-0", "package-1", "dram-0", "dram-1"}), ("perf-mirrored", {"package-0"})):
+            done = self.on_tree(kind, "--samples", "samples.csv", "--json", "-", "--", "sleep", "4")
             self.assertEqual(done.returncode, 0, done.stderr)
             (run,) = json.loads(done.stdout)["commands"][0]["runs"]
             with open(self.dir / "samples.csv", encoding="utf-8") as file:
@@ -101,6 +138,51 @@ class MeterTest(unittest.TestCase):
                 times = [time for time, _, _ in points]
                 joules += at(run["end"], times, total) - at(run["begin"], times, total)
             self.assertAlmostEqual(joules / run["joules"], 1, 2)
+
+    def test_shares_of_processes_by_cycles_and_by_time(self):
+        by_time, by_cycles = self.rounds(self.on_tree("perf-cycles", "--watch", "--rounds", "2", "--json"))
+        self.assertEqual(by_time["shares_by"], "processor time")
+        self.assertEqual(by_cycles["shares_by"], "cycles")
+        for watched in (by_time, by_cycles):
+            shares = watched["processes"]
+            self.assertEqual([share["name"] for share in shares[-2:]], ["idle", "rest"])
+            total = 0.0
+            for share in shares:
+                total += share["joules"]
+            self.assertEqual(total, watched["joules"])
+            self.assertIn("own_cpu_seconds", watched)
+        first = {share["name"]: share["joules"] for share in by_time["processes"]}
+        second = {share["name"]: share["joules"] for share in by_cycles["processes"]}
+        self.assertAlmostEqual(first["fast"] / first["slow"], 1, 0)
+        self.assertAlmostEqual(second["fast"] / second["slow"], 3, 0)
+
+        tree = self.dir / "perf-cycles"
+        (tree / "proc/sys/kernel").mkdir(parents=True)
+        (tree / "proc/sys/kernel/perf_event_paranoid").write_text("2\n")
+        done = self.on_tree("perf-cycles", "--source", "model", "--watch", "--rounds", "2", "--json")
+        self.assertIn("shares are by processor time, not by cycles: the kernel shows this user no cycles", done.stderr)
+        self.assertEqual([watched["shares_by"] for watched in self.rounds(done)], ["processor time"] * 2)
+
+    def test_short_commands_are_repeated_and_it_is_said_beforehand(self):
+        meter = self.dir / "power"
+        writer = ("import itertools, os, time\nfor i in itertools.count():\n"
+                  f"    open('{meter}.new', 'w').write(f'{{50 + 20 * (i * 0.618 % 1):.3f}} W')\n"
+                  f"    os.rename('{meter}.new', '{meter}')\n    time.sleep(0.05)\n")
+        with subprocess.Popen([sys.executable, "-c", writer]) as process:
+            try:
+                while not meter.exists():
+                    time.sleep(0.01)
+                done = self.wattle("--source", f"file:{meter}", "--json", "-", "--", "sleep", "0.2")
+                prepared = self.wattle("--source", f"file:{meter}", "--prepare", "true", "--json", "-", "--", "sleep", "0.2")
+            finally:
+                process.kill()
+        (run,) = json.loads(done.stdout)["commands"][0]["runs"]
+        self.assertGreater(run["repetitions"], 1)
+        self.assertIn("less than 20 steps of the counter", done.stderr)
+        self.assertIn(f"{run['repetitions']} runs in each window", done.stderr)
+        (run,) = json.loads(prepared.stdout)["commands"][0]["runs"]
+        self.assertEqual(run["repetitions"], 1)
+        self.assertIn("without --prepare it would be repeated", prepared.stderr)
 
     def test_the_doctor_says_what_it_cannot_know(self):
         done = subprocess.run([WATTLE, "doctor", "--json"], capture_output=True, text=True, timeout=120, check=True)

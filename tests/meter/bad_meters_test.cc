@@ -41,14 +41,21 @@ std::string error_of(const std::string& source) {
 struct SpoiltMeter {
   MachineMeter meter;
   explicit SpoiltMeter(const std::string& source) : meter(open_machine("/"), from(source), false) {}
+  /// A window in which the test itself was held up for seconds says just that, and is begun again.
   Energy window(const std::function<void()>& spoil, const std::function<void()>& mend) {
-    const auto begin = meter.begin();
-    wait();
-    spoil();
-    wait();
-    mend();
-    wait();
-    return meter.end(begin, nullptr);
+    while (true) {
+      const auto begin = meter.begin();
+      wait();
+      spoil();
+      wait();
+      mend();
+      wait();
+      const Energy energy = meter.end(begin, nullptr);
+      if (!held_up(energy)) return energy;
+    }
+  }
+  static bool held_up(const Energy& energy) {
+    return energy.invalid.find("was not read for") != std::string::npos;
   }
   void wait() {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -119,9 +126,12 @@ TEST(Plugs, ThatAnswerAreMeters) {
     MachineMeter meter(open_machine("/"), from(kind + plug.host()), false);
     EXPECT_EQ(meter.grade(), Grade::kMeasured);
     EXPECT_EQ(meter.scope(), "wall");
-    const auto begin = meter.begin();
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    const Energy energy = meter.end(begin, nullptr);
+    Energy energy;
+    do {
+      const auto begin = meter.begin();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      energy = meter.end(begin, nullptr);
+    } while (SpoiltMeter::held_up(energy));
     EXPECT_EQ(energy.invalid, "");
     EXPECT_NEAR(energy.joules / energy.seconds, kind == "shelly:" ? 42 : 12.5, 1e-6);
   }
@@ -342,7 +352,7 @@ TEST(Commands, AMeterCommandIsNoProcessLeftBehind) {
   for (int i = 0; i < 3; ++i) {
     const CommandRun run = run_command(meter, {{"sleep 0.3"}, true}, true, 1);
     EXPECT_EQ(run.problem, "");
-    EXPECT_EQ(run.energy.invalid, "");
+    EXPECT_TRUE(run.energy.invalid.empty() || SpoiltMeter::held_up(run.energy)) << run.energy.invalid;
     EXPECT_LT(run.busy_seconds, 0.2);
   }
 }

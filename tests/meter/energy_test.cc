@@ -84,6 +84,12 @@ TEST(Model, FamiliesAreFoundByCpuidAndByName) {
   processor.name = "Yoyodyne 4000";
   EXPECT_EQ(find_profile(processor).name, "unknown");
   EXPECT_FALSE(find_profile(processor).recognised);
+  // Of a family that is not listed the vendor alone is known.
+  processor.vendor = "AuthenticAMD", processor.family = 99;
+  EXPECT_EQ(find_profile(processor).name, "unknown-amd");
+  processor.vendor = "GenuineIntel";
+  EXPECT_EQ(find_profile(processor).name, "unknown-intel");
+  EXPECT_FALSE(find_profile(processor).recognised);
 }
 
 TEST(Model, EnergyIsTheSumOfItsTerms) {

@@ -1,21 +1,15 @@
 // A library with NVML's functions, for tests: two boards whose figures the test sets.
-#include <functional>
+#include "fake_nvml.h"
 
 extern "C" {
 
-struct FakeBoards {
-  bool counts_energy = true;
-  int boards = 1;
-  int failure = 0;
-  std::function<double()> joules, watts;
-};
 FakeBoards* fake_nvml_boards() {
   static FakeBoards boards;
   return &boards;
 }
 
 int nvmlInit_v2() {
-  return 0;
+  return fake_nvml_boards()->start;
 }
 int nvmlShutdown() {
   return 0;
@@ -25,6 +19,8 @@ int nvmlDeviceGetCount_v2(unsigned* count) {
   return 0;
 }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** device) {
+  const FakeBoards& boards = *fake_nvml_boards();
+  if (static_cast<int>(index) >= boards.boards - boards.silent_boards) return 999;
   *device = reinterpret_cast<void*>(static_cast<unsigned long>(index + 1));
   return 0;
 }

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <fstream>
 
-#include "meter/attribution.h"
 #include "meter/carbon.h"
 #include "meter/command.h"
 #include "meter/machine_meter.h"
@@ -133,6 +132,106 @@ TEST(Windows, ShortOnesAreRepeatedUntilAStepIsUnderOnePercent) {
   EXPECT_GE(repetitions * 0.001, 0.1 * 0.999);
 }
 
+TEST(Windows, APollThatAlwaysShowsSomethingNewTellsNoRefresh) {
+  // The counter is new every 0.1 ms; ten polls a second must not be taken for its refresh.
+  OneCounter one;
+  one.run(10);
+  EXPECT_LT(one.meter->sources().recorders[0]->refresh_seconds(0), 0.01);
+  EXPECT_EQ(one.meter->repetitions(0.5), 1);
+}
+
+/// A power source that is new every second: a ramp of `ripple` watts around 60 W.
+struct SlowPower {
+  std::unique_ptr<SimulatedMachine> owned = std::make_unique<SimulatedMachine>();
+  SimulatedMachine* machine = owned.get();
+  double level = 60, ripple;
+  int reads = 0;
+  std::unique_ptr<MachineMeter> meter;
+
+  SlowPower(const std::string& source, double ripple_watts) : ripple(ripple_watts) {
+    machine->files["/power"] = [this] {
+      ++reads;
+      const double second = std::floor(machine->time - 0.37);
+      return fmt::format("{:.4f} W", level + ripple * std::fmod(second * 0.618, 1));
+    };
+    MeterOptions options;
+    options.source = source;
+    meter = std::make_unique<MachineMeter>(std::move(owned), options, false);
+    run(20);
+  }
+  void run(double seconds) {
+    const double until = machine->time + seconds;
+    while (machine->time < until) {
+      machine->sleep(std::min(meter->seconds_to_next_poll(), until - machine->time));
+      meter->poll();
+    }
+  }
+  CommandRun window(double seconds) {
+    const auto begin = meter->begin();
+    run(seconds);
+    CommandRun made;
+    made.energy = meter->end_foreign(begin, 0, true);
+    return made;
+  }
+};
+
+TEST(Windows, RepetitionsEndWhereTheEdgesLeaveUnderOnePercentOpen) {
+  // 4 s are 4 steps of the meter; a whole step would be under 1 % after 25 times.
+  for (const char* source : {"file:/power,W,average", "file:/power"}) {
+    SlowPower steady(source, 0.01);
+    EXPECT_NEAR(steady.meter->repetitions(4), 25, 1);
+    EXPECT_EQ(repetitions_after(*steady.meter, steady.window(4)), 1) << source;
+    SlowPower uneven(source, 5);
+    const CommandRun run = uneven.window(4);
+    const double open = run.energy.resolution / run.energy.joules;
+    EXPECT_GT(open, 0.01);
+    const int needed = repetitions_after(*uneven.meter, run);
+    EXPECT_EQ(needed, std::min<int>(static_cast<int>(std::ceil(100 * open)), uneven.meter->repetitions(4)));
+    EXPECT_LT(needed, 25);
+    EXPECT_EQ(repetitions_after(*uneven.meter, uneven.window(21)), 1) << "20 steps are enough";
+  }
+}
+
+TEST(Windows, AWindowWithoutJoulesIsRepeatedAsOftenAsAStepAsks) {
+  SlowPower one("file:/power", 1);
+  CommandRun run = one.window(4);
+  run.energy.joules = 0;
+  EXPECT_EQ(repetitions_after(*one.meter, run), one.meter->repetitions(run.energy.seconds));
+}
+
+TEST(OwnCost, SlowPowerSourcesAreReadAroundTheMomentsAtWhichTheyAreRenewed) {
+  SlowPower one("file:/power", 5);
+  const int before = one.reads;
+  one.run(100);
+  EXPECT_LT(one.reads - before, 16 * 100);
+  // And yet no reading is dated worse than by reading it 50 times a second.
+  double worst = 0, last_time = 0, last_watts = 0;
+  one.meter->set_listener([&](const Source&, double time, const std::vector<Reading>& readings) {
+    if (last_time > 0 && readings[0].watts != last_watts) worst = std::max(worst, time - last_time);
+    last_time = time, last_watts = readings[0].watts;
+  });
+  one.run(100);
+  EXPECT_LE(worst, 0.0211);
+}
+
+TEST(OwnCost, ASourceThatChangesItsPhaseIsFoundAgain) {
+  SlowPower one("file:/power", 5);
+  double shift = 0;
+  one.machine->files["/power"] = [&] {
+    return fmt::format("{:.4f} W", 60 + std::fmod(std::floor(one.machine->time - 0.37 - shift) * 0.618, 1));
+  };
+  one.run(10);
+  shift = 0.43;
+  one.run(10);
+  double worst = 0, last_time = 0, last_watts = 0;
+  one.meter->set_listener([&](const Source&, double time, const std::vector<Reading>& readings) {
+    if (last_time > 0 && readings[0].watts != last_watts) worst = std::max(worst, time - last_time);
+    last_time = time, last_watts = readings[0].watts;
+  });
+  one.run(50);
+  EXPECT_LE(worst, 0.0211);
+}
+
 TEST(Commands, AreMeasuredWithTheirChildrenAndFailuresAreSaid) {
   MeterOptions options;
   options.source = "model";
@@ -164,24 +263,6 @@ TEST(ExternalSources, AnswersWithoutNumberOrUnitAreRefused) {
   EXPECT_THROW(MachineMeter(open_machine("/"), options, false), Error);
   options.source = "exec:echo 12 W";
   EXPECT_EQ(MachineMeter(open_machine("/"), options, false).grade(), Grade::kMeasured);
-}
-
-TEST(Attribution, SharesAddUpToTheWindow) {
-  ProcessTimes begin, end;
-  begin.processes = {{1, {"a", 1.0}}, {2, {"b", 5.0}}};
-  end.processes = {{1, {"a", 1.5}}, {2, {"b", 5.25}}, {3, {"new", 0.1}}};
-  begin.busy_seconds = 10, end.busy_seconds = 11;
-  Energy window;
-  window.joules = 123.456, window.idle_joules = 23.4, window.idle_known = true;
-  window.grade = Grade::kMeasured, window.source = "rapl-perf";
-  double sum = 0;
-  const auto shares = attribute(window, begin, end);
-  for (const ProcessShare& share : shares) sum += share.energy.joules;
-  EXPECT_EQ(sum, window.joules);
-  EXPECT_EQ(shares.front().name, "a");
-  EXPECT_NEAR(shares.front().energy.joules, (123.456 - 23.4) * 0.5, 1e-9);
-  EXPECT_EQ(shares.back().name, "rest");
-  EXPECT_NEAR(shares.back().energy.joules, (123.456 - 23.4) * 0.15, 1e-9);
 }
 
 TEST(Carbon, FactorsAreStatedAndNeverGuessed) {

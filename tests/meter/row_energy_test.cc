@@ -121,6 +121,58 @@ TEST(RowEnergy, LongPhasesAreWhatTheCounterShows) {
   }
 }
 
+TEST(RowEnergy, ShortPhasesAreToldApartByWindowsOfOtherProportions) {
+  SteppedMachine machine(true);
+  std::mt19937_64 random(7);
+  // Both keep two threads busy; that one draws 100 W and the other 40 W shows in no single window.
+  double prefill_error = 0, decode_error = 0;
+  for (int n = 0; n < 40; ++n) {
+    const double prefill = std::uniform_real_distribution<double>(0.1, 1)(random), decode = 1.1 - prefill;
+    const auto begin = machine.meter->begin();
+    BatchRecord batch;
+    batch.stretches.push_back(machine.stretch(Phase::kPrefill, 100, prefill, 2 * prefill));
+    batch.stretches.push_back(machine.stretch(Phase::kDecode, 40, decode, 2 * decode));
+    batch.rows = uneven_rows(batch.stretches, 3);
+    const Energy window = machine.meter->end(begin, nullptr);
+    const std::vector<RowEnergy> rows = divide_window(*machine.meter, window, {&batch, 1});
+    expect_exact(rows, window);
+    double phases[2] = {0, 0};
+    for (const RowEnergy& row : rows) phases[0] += row.phase_joules[1], phases[1] += row.phase_joules[2];
+    prefill_error = std::abs(phases[0] / (100 * prefill) - 1);
+    decode_error = std::abs(phases[1] / (40 * decode) - 1);
+  }
+  EXPECT_LT(prefill_error, 0.05);
+  EXPECT_LT(decode_error, 0.10);
+}
+
+TEST(PhaseRegression, WindowsThatAreAlikeLeaveTheModelsProportions) {
+  PhaseRegression regression;
+  EXPECT_EQ(regression.factors()[0], 1);
+  for (int n = 0; n < 100; ++n) regression.add({0, 3, 1, 0, 0}, 8, 0.1);
+  const auto factors = regression.factors();
+  EXPECT_NEAR(factors[1], 2, 0.02);
+  EXPECT_NEAR(factors[2], 2, 0.02);
+}
+
+TEST(PhaseRegression, WindowsThatDifferTellTheFactorsAndNoneIsNegative) {
+  PhaseRegression regression;
+  for (int n = 0; n < 50; ++n) {
+    const double a = 1 + n % 7, b = 1 + n % 5;
+    regression.add({0, a, b, 0, 0}, 3 * a + 0.5 * b, 0.05);
+  }
+  EXPECT_NEAR(regression.factors()[1], 3, 0.05);
+  EXPECT_NEAR(regression.factors()[2], 0.5, 0.05);
+  // Nothing is learnt from windows without joules, expectation or error.
+  const auto before = regression.factors();
+  regression.add({0, 0, 0, 0, 0}, 5, 1);
+  regression.add({1, 1, 1, 1, 1}, 0, 1);
+  regression.add({1, 1, 1, 1, 1}, 5, 0);
+  EXPECT_EQ(regression.factors(), before);
+  PhaseRegression contrary;
+  for (int n = 0; n < 50; ++n) contrary.add({1.0 + n % 3, 2.0 * (n % 2), 0, 0, 0}, 10.0 - 4 * (n % 2), 0.01);
+  for (const double factor : contrary.factors()) EXPECT_GT(factor, 0);
+}
+
 TEST(RowEnergy, ShortPhasesShareByTheirWorkAndProcessorTime) {
   SteppedMachine machine(true);
   const auto begin = machine.meter->begin();

@@ -45,6 +45,8 @@ class SimulatedMachine : public Machine {
   std::map<std::pair<std::string, uint64_t>, std::function<uint64_t()>> words;
   std::map<std::pair<uint64_t, int>, std::function<uint64_t()>> events;  ///< by event code and processor
   bool events_forbidden = false;
+  std::map<long, std::function<uint64_t()>> thread_events;
+  int thread_refusal = 0;  ///< errno of every further opening of a thread's event
   std::map<std::string, std::string> libraries;
   double time = 100;
   double suspended = 0;
@@ -86,15 +88,19 @@ class SimulatedMachine : public Machine {
   int open_event(uint32_t, uint64_t config, int cpu) override {
     if (events_forbidden) return -EACCES;
     const auto event = events.find({config, cpu});
-    if (event == events.end()) return -ENOENT;
-    handles_.push_back(event->second);
-    return static_cast<int>(handles_.size());
+    return event == events.end() ? -ENOENT : opened(event->second);
+  }
+  int open_thread_event(uint32_t, uint64_t, long thread) override {
+    if (thread_refusal != 0) return -thread_refusal;
+    const auto event = thread_events.find(thread);
+    return event == thread_events.end() ? -ENOENT : opened(event->second);
   }
   std::optional<uint64_t> read_event(int handle) override {
     time += 1e-5;
     return handles_[static_cast<size_t>(handle) - 1]();
   }
-  void close_event(int) override {}
+  void close_event(int) override { --open_events_; }
+  int open_events() const { return open_events_; }
   std::vector<std::string> library_paths(const std::string& name) override {
     const auto library = libraries.find(name);
     return library == libraries.end() ? std::vector<std::string>{}
@@ -106,7 +112,13 @@ class SimulatedMachine : public Machine {
   bool simulated() const override { return true; }
 
  private:
+  int opened(std::function<uint64_t()> event) {
+    ++open_events_;
+    handles_.push_back(std::move(event));
+    return static_cast<int>(handles_.size());
+  }
   std::vector<std::function<uint64_t()>> handles_;
+  int open_events_ = 0;
 };
 
 /// What an instrument makes of a truth: its gain, its refresh with a phase, its steps, its noise.

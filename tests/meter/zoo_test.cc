@@ -5,15 +5,9 @@
 
 #include <memory>
 
+#include "fake_nvml.h"
 #include "meter/machine_meter.h"
 #include "simulated_machine.h"
-
-extern "C" struct FakeBoards {
-  bool counts_energy = true;
-  int boards = 1;
-  int failure = 0;
-  std::function<double()> joules, watts;
-};
 
 namespace wattle {
 namespace {
@@ -123,6 +117,16 @@ void perf_two_sockets(Scene& s) {
     s.event("energy-pkg", 2, cpu, s.counted_power(30, 250), s.counter(0.05, 0.001, 1));
     s.event("energy-ram", 3, cpu, s.counted_power(5, 40), s.counter(0.05, 0.001, 1));
     s.event("energy-cores", 1, cpu, s.power(5, 200), s.counter(0.05, 0.001, 1));
+  }
+}
+void perf_mirrored_dies(Scene& s) {
+  s.intel();
+  const auto truth = s.counted_power(30, 200), platform = s.power(50, 260);
+  const Instrument package = s.counter(0.05, 0.001, 1), psys = s.counter(0.05, 0.001, 1);
+  s.machine->put("/sys/devices/system/cpu/cpu1/topology/physical_package_id", "0");
+  for (const int cpu : {0, 1}) {
+    s.event("energy-pkg", 2, cpu, truth, package);
+    s.event("energy-psys", 5, cpu, platform, psys);
   }
 }
 void amd_powercap(Scene& s) {
@@ -251,6 +255,7 @@ struct Kind {
 };
 const Kind kKinds[] = {{"powercap_with_dram", powercap_with_dram},
                        {"perf_two_sockets", perf_two_sockets},
+                       {"perf_mirrored_dies", perf_mirrored_dies},
                        {"amd_powercap", amd_powercap},
                        {"wrapping_powercap", wrapping_powercap},
                        {"msr_intel", msr_intel},
@@ -272,7 +277,7 @@ class Zoo : public testing::TestWithParam<Kind> {};
 
 void run_until(MachineMeter& meter, Scene& scene, SimulatedMachine& machine, double time) {
   while (machine.time < time) {
-    machine.sleep(std::min(meter.period() * scene.uniform(0.98, 1.05), time - machine.time));
+    machine.sleep(std::min(meter.seconds_to_next_poll() * scene.uniform(0.98, 1.05), time - machine.time));
     if (scene.unplugged_at > 0 && machine.time >= scene.unplugged_at) machine.remove(scene.unplugged);
     meter.poll();
   }
@@ -334,7 +339,7 @@ Energy nine_and_one(double refresh, double phase, bool averaged, double after) {
   MachineMeter meter(std::move(machine), options, false);
   const auto run = [&](double until) {
     while (m->time < until) {
-      m->sleep(std::min(meter.period(), until - m->time));
+      m->sleep(std::min(meter.seconds_to_next_poll(), until - m->time));
       meter.poll();
     }
   };
