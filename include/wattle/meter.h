@@ -30,8 +30,8 @@ struct Energy {
       0;  ///< the part of the half-width that this instrument repeats in every window: it cancels in ratios
   double resolution =
       0;  ///< joules (half-width, 95 %) left open by the window's edges and the counters' steps
-  bool idle_known = false;  ///< whether idle_joules was measured (or modelled); else it is 0
-  std::string invalid;      ///< empty, or why the figure must not be believed: "package-0 could not be read"
+  bool idle_known = false;   ///< whether idle_joules was measured (or modelled); else it is 0
+  std::string invalid = {};  ///< empty, or why the figure must not be believed: "package-0 could not be read"
 };
 /// Adds joules, intervals (in quadrature when independent, linearly when of one modelled source) and takes
 /// the worst grade.

@@ -230,9 +230,12 @@ std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cel
     answers = answer.at("answers").get<std::vector<int>>();
     window.round = round;
     window.attempt = attempt;
-    window.accepted = window.disturbance <= plan_.disturbance;
+    const std::string& invalid = window.energy.invalid;
+    window.accepted = invalid.empty() && window.disturbance <= plan_.disturbance;
     if (!window.accepted) {
-      window.remark = fmt::format("others took {:.0f} % of the processors' time", 100 * window.disturbance);
+      window.remark = !invalid.empty() ? fmt::format("the energy is not to be believed: {}", invalid)
+                                       : fmt::format("others took {:.0f} % of the processors' time",
+                                                     100 * window.disturbance);
       notice(fmt::format(
           "{}, round {}: {}; {}", label_of(cell.result), round + 1, window.remark,
           attempt + 1 < plan_.attempts ? "measured again" : "the quietest window is kept and marked"));
@@ -240,9 +243,15 @@ std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cel
     windows.push_back(std::move(window));
     if (windows.back().accepted) return windows;
   }
-  std::min_element(windows.begin(), windows.end(), [](const Window& a, const Window& b) {
-    return a.disturbance < b.disturbance;
-  })->accepted = true;
+  const auto best = std::min_element(windows.begin(), windows.end(), [](const Window& a, const Window& b) {
+    return std::pair(!a.energy.invalid.empty(), a.disturbance) <
+           std::pair(!b.energy.invalid.empty(), b.disturbance);
+  });
+  if (!best->energy.invalid.empty()) {
+    fail("no window of {} attempts has an energy to believe: {}; `wattle doctor` tells what the meter reads",
+         plan_.attempts, best->energy.invalid);
+  }
+  best->accepted = true;
   return windows;
 }
 

@@ -233,9 +233,15 @@ void Store::read_windows(CellResult& cell) const {
     window.round = static_cast<int>(select.integer(1));
     window.attempt = static_cast<int>(select.integer(2));
     window.queries = select.integer(3);
-    window.energy = {select.real(4),  select.real(5),  select.real(6),
-                     select.real(7),  select.real(8),  static_cast<Grade>(select.integer(9)),
-                     select.text(10), select.text(11), static_cast<int>(select.integer(12))};
+    window.energy = {.joules = select.real(4),
+                     .low = select.real(5),
+                     .high = select.real(6),
+                     .idle_joules = select.real(7),
+                     .seconds = select.real(8),
+                     .grade = static_cast<Grade>(select.integer(9)),
+                     .source = select.text(10),
+                     .scope = select.text(11),
+                     .windows = static_cast<int>(select.integer(12))};
     window.latencies_ms = select.reals(13);
     window.peak_memory_bytes = select.integer(14);
     window.outputs_sha256 = select.text(15);

@@ -15,6 +15,7 @@ nlohmann::ordered_json to_json(const Window& window) {
           {"source", energy.source},
           {"scope", energy.scope},
           {"meter_windows", energy.windows},
+          {"invalid", energy.invalid},
           {"latencies_ms", window.latencies_ms},
           {"peak_memory_bytes", window.peak_memory_bytes},
           {"outputs_sha256", window.outputs_sha256},
@@ -36,6 +37,7 @@ Window window_from_json(const nlohmann::json& json) {
   energy.source = json.at("source");
   energy.scope = json.at("scope");
   energy.windows = json.at("meter_windows");
+  energy.invalid = json.at("invalid");
   window.latencies_ms = json.at("latencies_ms").get<std::vector<double>>();
   window.peak_memory_bytes = json.at("peak_memory_bytes");
   window.outputs_sha256 = json.at("outputs_sha256");
