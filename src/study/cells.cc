@@ -7,6 +7,7 @@
 
 #include "base/sha256.h"
 #include "file/model_file.h"
+#include "kernels/matmul.h"
 #include "models/convert.h"
 #include "study/statistics.h"
 
@@ -123,7 +124,12 @@ class Planner {
   void fill_in(Cell& cell, const fs::path& model, const std::string& hash) {
     const Rung& rung = *cell.rung;
     cell.weights = model;
-    const std::string& precision = cell.result.precision;
+    cell.open = {{"verb", "open"}};
+    std::string precision = cell.result.precision;
+    if (precision == kW8A8) {
+      precision = info(Format::kQ8_0).name;
+      cell.open["activations"] = name(Activations::kW8A8);
+    }
     if (!rung.model.empty() && precision != kAsPublished) {
       Preparation conversion;
       conversion.kind = "convert";
@@ -133,7 +139,6 @@ class Planner {
       conversion.path = cell.weights = prepared_ / (conversion.key + ".gguf");
       cell.needs.push_back(add(std::move(conversion)));
     }
-    cell.open = {{"verb", "open"}};
     if (rung.kind == RungKind::kZeroShot) {
       cell.open["model"] = cell.weights.string();
       ask_in_words(cell);
@@ -213,6 +218,7 @@ void describe_weights(Cell& cell) {
   const auto add_note = [&](const std::string& text) {
     cell.result.note += (cell.result.note.empty() ? "" : "; ") + text;
   };
+  if (cell.result.precision == kW8A8) add_note("weights and activations in 8 bits with one scale a row");
   const std::string from = file.metadata().text("wattle.converted_from").value_or("");
   if (!from.empty()) add_note("made from " + from);
   std::string mixture;

@@ -39,7 +39,7 @@ std::vector<std::string> read_precisions(YamlMap& map) {
   if (precisions.empty()) return {std::string(kAsPublished)};
   std::set<std::string> seen;
   for (std::string& precision : precisions) {
-    if (precision != kAsPublished) {
+    if (precision != kAsPublished && precision != kW8A8) {
       try {
         const FormatInfo& format = info(format_from_name(precision));
         if (format.encode == nullptr) fail("{} is only read, never written; choose another", format.name);

@@ -95,8 +95,11 @@ Json Worker::open(const Json& request) {
     for (const auto& example : request.at("examples"))
       options.examples.emplace_back(example.at(0), example.at(1));
   }
+  LoadOptions load;
+  if (request.contains("activations"))
+    load.activations = activations_from_name(request.at("activations").get<std::string>());
   const Window window = measured("load", [&] {
-    task_ = Task::create(request.at("model"), options);
+    task_ = Task::create(request.at("model"), options, load);
     return nullptr;
   });
   return {{"window", to_json(window)}, {"description", task_->description()}};
