@@ -49,22 +49,23 @@ struct ActivationTile {
   const int32_t* minus_sum = nullptr;      ///< negated, so that times a zero point it starts an accumulator
   const int32_t* minus_half_sum = nullptr;
 
-  ActivationTile from_block(int64_t block, int64_t rows) const {
-    return from(block * rows * 32, block * rows);
+  // Inlined always, so that no copy compiled for one instruction set can be linked into another.
+  __attribute__((always_inline)) ActivationTile from_block(int64_t block, int64_t rows) const {
+    return from(block * rows * 32, block * rows, block * rows * 2);
   }
-  ActivationTile from_row(int64_t row) const { return from(row * 32, row, row); }
+  __attribute__((always_inline)) ActivationTile from_row(int64_t row) const {
+    return from(row * 32, row, row);
+  }
 
  private:
   /// Absent arrays stay absent.
-  ActivationTile from(int64_t codes, int64_t blocks, int64_t halves = -1) const {
-    const auto move = [](auto* array, int64_t by) { return array == nullptr ? array : array + by; };
-    if (halves < 0) halves = 2 * blocks;
+  __attribute__((always_inline)) ActivationTile from(int64_t codes, int64_t blocks, int64_t halves) const {
     return {q + codes,
             scale + blocks,
-            move(scaled_sum, blocks),
-            move(scaled_half_sum, halves),
-            move(minus_sum, blocks),
-            move(minus_half_sum, halves)};
+            scaled_sum == nullptr ? nullptr : scaled_sum + blocks,
+            scaled_half_sum == nullptr ? nullptr : scaled_half_sum + halves,
+            minus_sum == nullptr ? nullptr : minus_sum + blocks,
+            minus_half_sum == nullptr ? nullptr : minus_half_sum + halves};
   }
 };
 
