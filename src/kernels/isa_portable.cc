@@ -143,15 +143,18 @@ template <class V, int S>
 void integer_tile(const std::byte* a, const std::byte* b, const float* a_scale, const float* b_scale,
                   const ActivationTile& x, const int32_t* minus_row_sum, int64_t blocks, float* acc,
                   DenseAhead) {
-  for (int row = 0; row < S; ++row) {
-    for (int column = 0; column < kTileColumns; ++column) {
-      const auto* weights = reinterpret_cast<const uint8_t*>(column < 16 ? a : b) + column % 16 * 4;
-      int32_t dot = 128 * minus_row_sum[row];
-      for (int64_t i = 0; i < blocks * 32; ++i) {
-        dot += weights[i / 4 * kCell + i % 4] * x.q[(i / 32 * S + row) * 32 + i % 32];
+  for (int side = 0; side < 2; ++side) {
+    const auto* panel = reinterpret_cast<const uint8_t*>(side == 0 ? a : b);
+    const float* scales = side == 0 ? a_scale : b_scale;
+    for (int row = 0; row < S; ++row) {
+      float* out = acc + row * kTileColumns + side * 16;
+      for (int lane = 0; lane < 16; ++lane) {
+        int32_t dot = 128 * minus_row_sum[row];
+        for (int64_t i = 0; i < blocks * 32; ++i) {
+          dot += panel[i / 4 * kCell + lane * 4 + i % 4] * x.q[(i / 32 * S + row) * 32 + i % 32];
+        }
+        out[lane] = static_cast<float>(dot) * scales[lane] * x.scale[row];
       }
-      const float scale = (column < 16 ? a_scale : b_scale)[column % 16];
-      acc[row * kTileColumns + column] = static_cast<float>(dot) * scale * x.scale[row];
     }
   }
 }
