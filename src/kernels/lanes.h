@@ -82,11 +82,6 @@ struct Lanes {
     for (int i = 1; i < kLaneCount; ++i) most = v[i] > most ? v[i] : most;
     return most;
   }
-  static int32_t add_int(Int v) {
-    int32_t sum = 0;
-    for (int i = 0; i < kLaneCount; ++i) sum += v[i];
-    return sum;
-  }
 
   /// Each byte, below 16, through the table of IQ4_NL plus 128.
   static constexpr uint8_t kIq4[16] = {1,   24,  45,  63,  79,  93,  106, 118,

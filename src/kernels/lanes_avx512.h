@@ -20,7 +20,6 @@ struct Lanes512 : Lanes {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)codes));
   }
   static int32_t max_int(Int v) { return _mm512_reduce_max_epi32((__m512i)v); }
-  static int32_t add_int(Int v) { return _mm512_reduce_add_epi32((__m512i)v); }
   static Word lookup_iq4(Word indices) {
     const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4));
     return (Word)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), (__m512i)indices);

@@ -20,7 +20,6 @@ struct LanesNeon : Lanes {
   }
   static Int round(Float x) { return (Int)vcvtnq_s32_f32((float32x4_t)x); }
   static int32_t max_int(Int v) { return vmaxvq_s32((int32x4_t)v); }
-  static int32_t add_int(Int v) { return vaddvq_s32((int32x4_t)v); }
   static Word lookup_iq4(Word indices) { return (Word)vqtbl1q_u8(vld1q_u8(kIq4), (uint8x16_t)indices); }
   static Float dot_bf16(Float acc, Word w, const float* pair) {
     const Word x = (Word)broadcast(pair);

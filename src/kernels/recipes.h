@@ -139,16 +139,24 @@ inline typename V::Float float_of(typename V::Word words) {
   return V::to_float((typename V::Int)words);
 }
 
-/// What Q4_K and Q5_K share: eight 6-bit pairs of scale and minimum in three cells after d and dmin.
-template <class V, int kCellCount, bool kOddSixteenfold>
-struct ScaleMinPairs {
+/// What formats with bodies of 256 share.
+template <class V, Kind kKindOf, int kZeroOf, int64_t kHeadBytes, int kCellCount>
+struct BigBlock {
   using Word = typename V::Word;
+  using Int = typename V::Int;
   using Float = typename V::Float;
   static constexpr int kBlocks = 8;
-  static constexpr Kind kKind = Kind::kScaleMin;
-  static constexpr int kZero = 0;
-  static constexpr int64_t kHead = 0;
+  static constexpr Kind kKind = kKindOf;
+  static constexpr int kZero = kZeroOf;
+  static constexpr int64_t kHead = kHeadBytes;
   static constexpr int64_t kBody = kCellCount * kCell;
+};
+
+/// What Q4_K and Q5_K share: eight 6-bit pairs of scale and minimum in three cells after d and dmin.
+template <class V, int kCellCount, bool kOddSixteenfold>
+struct ScaleMinPairs : BigBlock<V, Kind::kScaleMin, 0, 0, kCellCount> {
+  using Word = typename V::Word;
+  using Float = typename V::Float;
   struct Scales {
     Float d[8], m[8];
   };
@@ -202,15 +210,9 @@ struct RecipeQ5_K : ScaleMinPairs<V, 44, false> {
 /// What Q2_K and Q3_K share: d and an integer factor for every 16 weights, small enough to be multiplied into
 /// the bytes.
 template <class V, Kind kKindOf, int kZeroOf, int64_t kHeadBytes, int kCellCount>
-struct FactorBlock {
-  using Word = typename V::Word;
+struct FactorBlock : BigBlock<V, kKindOf, kZeroOf, kHeadBytes, kCellCount> {
   using Int = typename V::Int;
   using Float = typename V::Float;
-  static constexpr int kBlocks = 8;
-  static constexpr Kind kKind = kKindOf;
-  static constexpr int kZero = kZeroOf;
-  static constexpr int64_t kHead = kHeadBytes;
-  static constexpr int64_t kBody = kCellCount * kCell;
   struct Scales {
     Float d;
     Int factor[16];
@@ -224,15 +226,10 @@ struct FactorBlock {
 /// d times an 8-bit factor for every 16 weights. Integer products with the factors would take the pipes of
 /// the dot products (Zen 4 and 5), so the halves' sums become floats first: one operation less.
 template <class V>
-struct RecipeQ6_K {
+struct RecipeQ6_K : BigBlock<V, Kind::kTwoScales, 32, 32, 52> {
   using Word = typename V::Word;
   using Int = typename V::Int;
   using Float = typename V::Float;
-  static constexpr int kBlocks = 8;
-  static constexpr Kind kKind = Kind::kTwoScales;
-  static constexpr int kZero = 32;
-  static constexpr int64_t kHead = 32;
-  static constexpr int64_t kBody = 52 * kCell;
   struct Scales {
     Float d[16];
   };
@@ -330,14 +327,9 @@ struct FoldedQ3_K : RecipeQ3_K<V> {
 };
 
 template <class V>
-struct RecipeIQ4_XS {
+struct RecipeIQ4_XS : BigBlock<V, Kind::kScale, 128, 0, 34> {
   using Word = typename V::Word;
   using Float = typename V::Float;
-  static constexpr int kBlocks = 8;
-  static constexpr Kind kKind = Kind::kScale;
-  static constexpr int kZero = 128;
-  static constexpr int64_t kHead = 0;
-  static constexpr int64_t kBody = 34 * kCell;
   struct Scales {
     Float d[8];
   };

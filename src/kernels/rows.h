@@ -395,13 +395,17 @@ void quantize(const float* x, int64_t stride, int64_t k, int rows, bool one_scal
   }
 }
 
-/// Stores whole panels of 16 outputs: what is the same for all rows is read once.
-template <class V, class Activate>
+/// Stores a panel of up to 16 outputs (kWhole: of 16): what is the same for all rows is read once.
+template <class V, bool kWhole, class Activate>
 inline void store_panel(const StoreJob& job, const Activate& activate_values) {
   using Float = typename V::Float;
-  for (int i = 0; i < 16; i += V::kLanes) {
-    const Float bias = job.bias != nullptr ? V::load_float(job.bias + i) : Float{};
-    const Float up_bias = job.up_bias != nullptr ? V::load_float(job.up_bias + i) : Float{};
+  for (int i = 0; i < job.width; i += V::kLanes) {
+    const int left = job.width - i;
+    const auto read = [&](const float* from) {
+      return kWhole || left >= V::kLanes ? V::load_float(from) : load_tail<V>(from, left, 0.0f);
+    };
+    const Float bias = job.bias != nullptr ? read(job.bias + i) : Float{};
+    const Float up_bias = job.up_bias != nullptr ? read(job.up_bias + i) : Float{};
     const float* acc = job.accumulators + i;
     const float* up = job.up == nullptr ? nullptr : job.up + i;
     const float* residual = job.residual == nullptr ? nullptr : job.residual + i;
@@ -416,44 +420,27 @@ inline void store_panel(const StoreJob& job, const Activate& activate_values) {
         up += kTileColumns;
       }
       if (residual != nullptr) {
-        y = y + V::load_float(residual);
+        y = y + read(residual);
         residual += job.residual_stride;
       }
-      V::store_float(out, y);
+      if (kWhole || left >= V::kLanes) {
+        V::store_float(out, y);
+      } else {
+        store_tail<V>(out, y, left);
+      }
     }
-  }
-}
-
-template <class V>
-inline void store_row(const StoreJob& job, int row) {
-  using Float = typename V::Float;
-  const float* acc = job.accumulators + row * kTileColumns;
-  float* out = job.out + row * job.out_stride;
-  const auto read = [&](const float* from, int i) {
-    return i + V::kLanes <= job.width ? V::load_float(from + i) : load_tail<V>(from + i, job.width - i, 0.0f);
-  };
-  for (int i = 0; i < job.width; i += V::kLanes) {
-    Float y = V::load_float(acc + i);
-    if (job.bias != nullptr) y = y + read(job.bias, i);
-    y = activate<V>(job.function, y);
-    if (job.up != nullptr) {
-      Float up = V::load_float(job.up + row * kTileColumns + i);
-      if (job.up_bias != nullptr) up = up + read(job.up_bias, i);
-      y = y * up;
-    }
-    if (job.residual != nullptr) y = y + read(job.residual + row * job.residual_stride, i);
-    store_at<V>(out, y, i, job.width);
   }
 }
 
 template <class V>
 void store(const StoreJob& job) {
   using Float = typename V::Float;
+  const auto activated = [&](Float x) { return activate<V>(job.function, x); };
   if (job.width < 16) {
-    for (int row = 0; row < job.rows; ++row) store_row<V>(job, row);
+    store_panel<V, false>(job, activated);
   } else if (job.function == ActivationFunction::kNone) {
-    store_panel<V>(job, [](Float x) { return x; });
+    store_panel<V, true>(job, [](Float x) { return x; });
   } else {
-    store_panel<V>(job, [&](Float x) { return activate<V>(job.function, x); });
+    store_panel<V, true>(job, activated);
   }
 }

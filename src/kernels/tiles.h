@@ -303,6 +303,13 @@ void direct_tile(Panel a, Panel b, const ActivationTile& x, int64_t blocks, floa
   }
 }
 
+/// Asks for the next lines of both streams, into the second-level cache.
+inline void ask_for_lines(DenseAhead& ahead) {
+  for (int64_t line = 0; line < ahead.lines; ++line, ahead.left += 64, ahead.right += 64) {
+    __builtin_prefetch(ahead.left, 0, 2), __builtin_prefetch(ahead.right, 0, 2);
+  }
+}
+
 /// Dense weights: lane j of cell i is weight i of row j, or a pair of them. One chain of fused multiply-adds
 /// an output, in the order of k.
 template <class V, Cells kCells, int S>
@@ -328,9 +335,7 @@ void dense_tile(const void* a, const void* b, const void* x, int64_t count, floa
     }
     for (int64_t begin = 0; begin < count; begin += kAskEvery) {
       const int64_t end = begin + kAskEvery < count ? begin + kAskEvery : count;
-      for (int64_t line = 0; line < ahead.lines; ++line, ahead.left += 64, ahead.right += 64) {
-        __builtin_prefetch(ahead.left, 0, 2), __builtin_prefetch(ahead.right, 0, 2);
-      }
+      ask_for_lines(ahead);
       for (int64_t i = begin; i < end; ++i, values += kCells == Cells::kHalves ? 2 * S : S) {
         typename V::Word w[P];
 #pragma GCC unroll 4
@@ -380,9 +385,7 @@ inline void multiply_integers(const std::byte* const (&weights)[2], const float*
   const int8_t* q = x.q;
   const std::byte *left = weights[0], *right = weights[1];
   for (int64_t block = 0; block < blocks; ++block, q += S * 32) {
-    for (int64_t line = 0; line < ahead.lines; ++line, ahead.left += 64, ahead.right += 64) {
-      __builtin_prefetch(ahead.left, 0, 2), __builtin_prefetch(ahead.right, 0, 2);
-    }
+    ask_for_lines(ahead);
 #pragma GCC unroll 8
     for (int g = 0; g < kGroups; ++g, left += kCell, right += kCell) {
       const typename V::Word w[2] = {V::load(left), V::load(right)};

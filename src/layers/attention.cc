@@ -1,7 +1,6 @@
 #include "layers/attention.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>

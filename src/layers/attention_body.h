@@ -31,12 +31,17 @@ inline float scalar(uint16_t value) {
   return float_from_half(value);
 }
 
+inline Integers lane_numbers() {
+  static constexpr int kNumbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  Integers lanes;
+  __builtin_memcpy(&lanes, kNumbers, sizeof lanes);
+  return lanes;
+}
+
 /// One value of all lanes, by halves: `op` of lanes i and i + kWidth / 2, then of i and i + kWidth / 4 ...
 template <typename Op>
 inline float reduce(Vector value, const Op& op) {
-  static constexpr int kLanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  Integers lanes;
-  __builtin_memcpy(&lanes, kLanes, sizeof lanes);
+  const Integers lanes = lane_numbers();
   for (int half = kWidth / 2; half > 0; half /= 2) value = op(value, __builtin_shuffle(value, lanes ^ half));
   return value[0];
 }
@@ -137,13 +142,6 @@ void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64
       c[r * c_stride + column] = sum[0];
     }
   }
-}
-
-inline Integers lane_numbers() {
-  static constexpr int kNumbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  Integers lanes;
-  __builtin_memcpy(&lanes, kNumbers, sizeof lanes);
-  return lanes;
 }
 
 /// Adds the bias, hides what the row does not see, and returns the largest score.
