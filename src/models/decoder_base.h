@@ -33,6 +33,23 @@ class DecoderBase : public Decoder {
 
   /// Runs all layers: hidden [tokens, width] is replaced.
   virtual void run_layers(DecoderBatch& batch, MatrixView hidden, Work& work) = 0;
+  /// One layer in steps (layers/team.h): attention to the normalised hidden state, then `finish(rows, x,
+  /// work)` for each part, the tokens `rows` of the batch, whose hidden state x [rows, width] is replaced.
+  template <class Finish>
+  void run_layer(const SelfAttention& attention, std::span<const float> norm, const Rope& rope, int64_t layer,
+                 DecoderBatch& batch, MatrixView hidden, Work& work, const Finish& finish) const {
+    const auto of = [&](Part part) { return part.range(hidden.rows); };
+    const auto rows_of = [&](IndexRange rows) { return hidden.rows_from(rows.begin, rows.count()); };
+    attention.prepare(batch);
+    layer_in_steps(
+        attention.is_for_team(hidden.rows), work,
+        [&](Part part, Work& mine) {
+          attention.project(normalised(rows_of(of(part)), norm, mine), of(part), batch, rope, layer, mine);
+        },
+        [&](Part part, Work& mine) { attention.attend(batch, layer, part, mine); },
+        [&](Part part, Work& mine) { finish(of(part), rows_of(of(part)), mine); });
+    work.weight_bytes += attention.weight_bytes();
+  }
   /// What the calling thread's next products read: RMSNorm of x [tokens, width]. Valid until the next call by
   /// the same thread.
   LayerInput& normalised(ConstMatrixView x, std::span<const float> norm, Work& work) const;

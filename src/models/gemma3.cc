@@ -39,26 +39,15 @@ class Gemma3 : public DecoderBase {
     for (int64_t layer = 0; layer < layers_; ++layer) {
       const Block& block = blocks_[layer];
       const Rope& rope = is_local(layer) ? local_rope_ : global_rope_;
-      block.attention.prepare(batch);
-      layer_in_steps(
-          block.attention.is_for_team(hidden.rows), work,
-          [&](Part part, Work& mine) {
-            const IndexRange rows = part.range(hidden.rows);
-            const MatrixView x = hidden.rows_from(rows.begin, rows.count());
-            block.attention.project(normalised(x, block.attention_norm, mine), rows, batch, rope, layer,
-                                    mine);
-          },
-          [&](Part part, Work& mine) { block.attention.attend(batch, layer, part, mine); },
-          [&](Part part, Work& mine) {
-            const IndexRange rows = part.range(hidden.rows);
-            const MatrixView x = hidden.rows_from(rows.begin, rows.count());
-            const MatrixView added = added_.view().rows_from(rows.begin, rows.count());
-            block.attention.output(rows, batch, added, {}, mine);
-            add_rms_norm(added, block.post_attention_norm, epsilon_, x, mine);
-            block.feed_forward(normalised(x, block.feed_forward_norm, mine), added, {}, mine);
-            add_rms_norm(added, block.post_feed_forward_norm, epsilon_, x, mine);
-          });
-      work.weight_bytes += block.attention.weight_bytes() + block.feed_forward.weight_bytes();
+      run_layer(block.attention, block.attention_norm, rope, layer, batch, hidden, work,
+                [&](IndexRange rows, MatrixView x, Work& mine) {
+                  const MatrixView added = added_.view().rows_from(rows.begin, rows.count());
+                  block.attention.output(rows, batch, added, {}, mine);
+                  add_rms_norm(added, block.post_attention_norm, epsilon_, x, mine);
+                  block.feed_forward(normalised(x, block.feed_forward_norm, mine), added, {}, mine);
+                  add_rms_norm(added, block.post_feed_forward_norm, epsilon_, x, mine);
+                });
+      work.weight_bytes += block.feed_forward.weight_bytes();
     }
   }
 

@@ -23,23 +23,12 @@ class Llama : public DecoderBase {
     rope_.set_positions(batch.positions);
     for (int64_t layer = 0; layer < layers_; ++layer) {
       const Block& block = blocks_[layer];
-      block.attention.prepare(batch);
-      layer_in_steps(
-          block.attention.is_for_team(hidden.rows), work,
-          [&](Part part, Work& mine) {
-            const IndexRange rows = part.range(hidden.rows);
-            const MatrixView x = hidden.rows_from(rows.begin, rows.count());
-            block.attention.project(normalised(x, block.attention_norm, mine), rows, batch, rope_, layer,
-                                    mine);
-          },
-          [&](Part part, Work& mine) { block.attention.attend(batch, layer, part, mine); },
-          [&](Part part, Work& mine) {
-            const IndexRange rows = part.range(hidden.rows);
-            const MatrixView x = hidden.rows_from(rows.begin, rows.count());
-            block.attention.output(rows, batch, x, x, mine);
-            block.feed_forward(normalised(x, block.feed_forward_norm, mine), x, x, mine);
-          });
-      work.weight_bytes += block.attention.weight_bytes() + block.feed_forward.weight_bytes();
+      run_layer(block.attention, block.attention_norm, rope_, layer, batch, hidden, work,
+                [&](IndexRange rows, MatrixView x, Work& mine) {
+                  block.attention.output(rows, batch, x, x, mine);
+                  block.feed_forward(normalised(x, block.feed_forward_norm, mine), x, x, mine);
+                });
+      work.weight_bytes += block.feed_forward.weight_bytes();
     }
   }
 
