@@ -26,7 +26,7 @@ std::string_view name(RungKind kind);
 
 /// "as-published": the precision in which a model's file came.
 inline constexpr std::string_view kAsPublished = "as-published";
-/// A precision of plans and flags that is no format of files: weights of Q8_0, and products in 8 bits with one
+/// A precision of plans that is no format of files: weights of Q8_0, and products in 8 bits with one
 /// scale a row of weights and of activations (`--activations w8a8`).
 inline constexpr std::string_view kW8A8 = "W8A8";
 

@@ -264,7 +264,7 @@ void add_bench_kernels(CLI::App& bench) {
       ->delimiter(',')
       ->allow_extra_args(false);
   verb->add_option("--activations", options->activations,
-                   "q8, q8-row, bf16, f32 or w8a8 (default: what the format takes)");
+                   "one of " + activations_list() + " (default: what the format takes)");
   verb->add_option("--rounds", options->rounds, "repetitions that the medians are of")->check(at_least_one());
   verb->add_option("--html", options->html, "write one self-contained page with a roofline chart");
   verb->add_flag("--json", options->json, "the result as JSON");

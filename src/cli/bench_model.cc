@@ -294,7 +294,7 @@ void add_bench_model(CLI::App& bench, const GlobalOptions& global) {
   bench.add_option("MODEL", options->model, "model file or folder, or shape:NAME[@FORMAT]");
   bench.add_option("--precision", options->precision, "convert the weights to this format first, as Q4_K");
   bench.add_option("--activations", options->activations,
-                   "how products read their inputs: q8, q8-row, bf16, f32, w8a8");
+                   "how products read their inputs: " + activations_list());
   bench.add_option("--prompt", options->prompt, "tokens that are read at once")->capture_default_str();
   bench.add_option("--generate", options->generate, "tokens that a decoder writes")->capture_default_str();
   bench.add_option("--input,-i", options->input, "rows to run instead: jsonl, csv, tsv");

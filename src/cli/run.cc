@@ -219,8 +219,7 @@ void add_model_flags(CLI::App& verb, Arguments& a) {
                   "embed, classify, generate, tokenize, perplexity (default: what the model is for)");
   verb.add_option("--base", a.task.base, "for a trained head: the base model to use, at any precision");
   verb.add_option("--precision", a.precision, "convert the weights to this format before running, as Q4_K");
-  verb.add_option("--activations", a.activations,
-                  "how products read their inputs: q8, q8-row, bf16, f32, w8a8");
+  verb.add_option("--activations", a.activations, "how products read their inputs: " + activations_list());
   verb.add_option("--cache", a.cache, "format of the key-value cache: F16, F32 or Q8_0");
   verb.add_option("--context", a.context, "tokens of a window of perplexity (512), or that the cache holds")
       ->check(at_least_one());

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/work.h"
@@ -22,6 +23,8 @@ enum class Activations {
 inline constexpr size_t kActivations = 5;
 std::string_view name(Activations activations);
 Activations activations_from_name(std::string_view name);
+/// All of them as help and errors list them: "q8, q8-row, ...".
+std::string activations_list();
 
 /// Weights of a linear layer, [n, k] (n outputs, k inputs), laid out for the active instruction set.
 /// The file's bits, permuted (tensor/panels.h): the same number of bytes, and packing can be undone exactly.
