@@ -2,11 +2,11 @@
 
 #include <omp.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <utility>
+#include <vector>
 
 namespace wattle {
 
@@ -40,41 +40,46 @@ void for_each_index(int64_t count, bool by_team, const F& f) {
   for (int64_t i = 0; i < count; ++i) f(i);
 }
 
-/// Calls each step(Part) in turn. By the team: every thread with its part, all waiting for each other after
-/// each step; what is divided within a step is then done by the calling thread alone. Otherwise once, with
-/// the whole, and what a step calls may use the team. An exception of any thread ends the steps and leaves
-/// here.
-template <class... Steps>
-void in_steps(bool by_team, Steps&&... steps) {
+/// Calls step(number, Part) for every number below `count` in turn. By the team: every thread with its part,
+/// all waiting for each other between steps; what is divided within a step is then done by the calling thread
+/// alone. Otherwise once, with the whole, and what a step calls may use the team. An exception of any thread
+/// ends the steps and leaves here.
+template <class Step>
+void in_numbered_steps(bool by_team, int64_t count, const Step& step) {
   if (!by_team || threads() == 1 || omp_in_parallel() != 0) {
-    (steps(Part{}), ...);
+    for (int64_t number = 0; number < count; ++number) step(number, Part{});
     return;
   }
-  std::array<std::exception_ptr, sizeof...(steps)> failures;
+  std::vector<std::exception_ptr> failures(static_cast<size_t>(count));
 #pragma omp parallel num_threads(threads())
   {
     const Part part{omp_get_thread_num(), omp_get_num_threads()};
-    size_t number = 0;
-    const auto failed_before = [&] { return number > 0 && failures[number - 1] != nullptr; };
-    const auto run = [&](auto&& step) {
+    for (int64_t number = 0; number < count; ++number) {
       if (number > 0) {
 #pragma omp barrier
+        // Nobody writes to an earlier step's failure any more, so all threads stop at the same step.
+        if (failures[static_cast<size_t>(number - 1)] != nullptr) break;
       }
-      // Nobody writes to an earlier step's failure any more, so all threads stop at the same step.
-      if (failed_before()) return;
       try {
-        step(part);
+        step(number, part);
       } catch (...) {
 #pragma omp critical(wattle_step_failure)
-        failures[number] = std::current_exception();
+        failures[static_cast<size_t>(number)] = std::current_exception();
       }
-      ++number;
-    };
-    (run(steps), ...);
+    }
   }
   for (const std::exception_ptr& failure : failures) {
     if (failure) std::rethrow_exception(failure);
   }
+}
+
+/// The same for steps that differ: each step(Part) in turn.
+template <class... Steps>
+void in_steps(bool by_team, Steps&&... steps) {
+  in_numbered_steps(by_team, sizeof...(steps), [&](int64_t number, Part part) {
+    int64_t index = 0;
+    ((index++ == number ? static_cast<void>(steps(part)) : void()), ...);
+  });
 }
 
 }  // namespace wattle

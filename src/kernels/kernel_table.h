@@ -79,7 +79,8 @@ struct ActivationStore {
   int32_t* minus_half_sum;
 };
 
-/// One piece of a result on its way from the accumulators to memory: `rows` x `width` (at most 16) outputs.
+/// One piece of a result on its way from the accumulators to memory: `rows` x `width` outputs, at most a
+/// tile's.
 struct StoreJob {
   const float* accumulators;  ///< [rows][kTileColumns]
   const float* up;            ///< the same for the up half of a gated product, or null
@@ -168,6 +169,9 @@ struct KernelTable {
   /// Rows x [rows, k] of a tile to 8 bits, one scale a block of 32 or one a row.
   void (*quantize)(const float* x, int64_t stride, int64_t k, int rows, bool one_scale_a_row,
                    const ActivationStore& out);
+  /// The same for weights by rows: one scale a row in scale [rows], and the negated sums of a row's codes.
+  void (*quantize_rows)(const float* x, int64_t stride, int64_t k, int rows, int8_t* q, float* scale,
+                        int32_t* minus_row_sum);
   /// `count` floats as bfloat16, rounded to nearest even.
   void (*bfloat16)(const float* x, int64_t count, uint16_t* out);
   void (*store)(const StoreJob& job);

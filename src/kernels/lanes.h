@@ -16,6 +16,8 @@ struct Lanes {
   /// Whether dot() takes full bytes for signed numbers.
   static constexpr bool kSignedBytes = false;
 
+  static constexpr int32_t kNumbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
   static Word load(const void* from) {
     Word w;
     __builtin_memcpy(&w, from, sizeof w);
@@ -63,7 +65,6 @@ struct Lanes {
   /// reduction in one (3 operations a vector instead of about 9).
   template <class Op>
   static Int reduce_each(Int (&v)[kLaneCount], Op op) {
-    static constexpr int32_t kNumbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     Int lane;
     __builtin_memcpy(&lane, kNumbers, sizeof lane);
 #pragma GCC unroll 4

@@ -60,11 +60,12 @@ Scratch& scratch() {
   return mine;
 }
 
-void store_side(const Product& p, const float* sums, int64_t first_row, int64_t rows, int64_t panel) {
-  const int64_t column = panel * kPanel;
-  const int width = static_cast<int>(std::min(kPanel, p.out.columns - column));
-  if (width <= 0) return;
+/// The sums [rows][kTileColumns] of a tile and a pair of panels to their places in the result. Panels of a
+/// product without gate lie side by side there and are stored at once (W8A8, 384 inputs, 96 rows, one core of
+/// a Zen 5: 82 -> 86 % of the peak).
+void store_pair(const Product& p, const float* sums, int64_t tile, int64_t pair) {
   const Epilogue& e = p.epilogue;
+  const int64_t row = p.x.tile_begin(tile), column = p.left(pair) * kPanel;
   StoreJob job{};
   job.accumulators = sums;
   job.bias = e.bias == nullptr ? nullptr : e.bias + column;
@@ -73,26 +74,45 @@ void store_side(const Product& p, const float* sums, int64_t first_row, int64_t 
     job.up_bias = e.bias == nullptr ? nullptr : e.bias + p.out.columns + column;
   }
   if (e.residual.data != nullptr) {
-    job.residual = e.residual.data + first_row * e.residual.stride + column;
+    job.residual = e.residual.data + row * e.residual.stride + column;
     job.residual_stride = e.residual.stride;
   }
-  job.out = p.out.data + first_row * p.out.stride + column;
+  job.out = p.out.data + row * p.out.stride + column;
   job.out_stride = p.out.stride;
-  job.rows = static_cast<int>(rows);
-  job.width = width;
+  job.rows = static_cast<int>(p.x.tile_rows(tile));
+  job.width = static_cast<int>(std::min<int64_t>(e.gated ? kPanel : kTileColumns, p.out.columns - column));
   job.function = e.function;
   p.table.store(job);
 }
 
-void store_pair(const Product& p, const float* sums, int64_t tile, int64_t pair) {
-  const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
-  store_side(p, sums, first, rows, p.left(pair));
-  const int64_t right = p.right(pair);
-  if (!p.epilogue.gated && right != p.left(pair)) store_side(p, sums + kPanel, first, rows, right);
+/// One row of quantised activations: sixteen pairs of panels are read before their results are stored, gates
+/// before ups, since a store between two panels or a change of stream leaves memory idle.
+void multiply_row(const Product& p, int64_t tile, IndexRange pairs) {
+  constexpr int64_t kRun = 16;
+  alignas(64) float sums[kRun][kTileColumns];
+  const VectorTile vector = p.table.of(p.w.layout.format).vector;
+  const ActivationTile x = p.x.tile(p.x.tile_begin(tile));
+  for (int64_t first = pairs.begin; first < pairs.end; first += kRun) {
+    const int64_t count = std::min(kRun, pairs.end - first);
+    const auto multiply_panel = [&](int64_t pair, int64_t panel, int64_t column) {
+      vector(p.w.panel(panel), x, p.w.blocks32(), sums[pair - first] + column);
+    };
+    if (p.epilogue.gated) {
+      for (int64_t pair = first; pair < first + count; ++pair) multiply_panel(pair, p.left(pair), 0);
+      for (int64_t pair = first; pair < first + count; ++pair) multiply_panel(pair, p.right(pair), kPanel);
+    } else {
+      for (int64_t pair = first; pair < first + count; ++pair) {
+        multiply_panel(pair, p.left(pair), 0);
+        if (p.right(pair) != p.left(pair)) multiply_panel(pair, p.right(pair), kPanel);
+      }
+    }
+    for (int64_t pair = first; pair < first + count; ++pair) store_pair(p, sums[pair - first], tile, pair);
+  }
 }
 
 /// A few tiles of quantised activations: weights are unpacked in registers.
 void multiply_directly(const Product& p, IndexRange tiles, IndexRange pairs) {
+  if (p.x.m == 1) return multiply_row(p, tiles.begin, pairs);
   alignas(64) float sums[kTileRows * kTileColumns];
   const FormatKernels& format = p.table.of(p.w.layout.format);
   for (int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
@@ -100,14 +120,8 @@ void multiply_directly(const Product& p, IndexRange tiles, IndexRange pairs) {
     const int64_t next = std::min(pair + 1, pairs.end - 1);
     Ahead ahead{true, p.w.panel(p.left(next)).heads - a.heads, p.w.panel(p.right(next)).heads - b.heads};
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
-      const ActivationTile x = p.x.tile(first);
-      if (rows == 1) {
-        format.vector(a, x, p.w.blocks32(), sums);
-        format.vector(b, x, p.w.blocks32(), sums + kPanel);
-      } else {
-        format.direct[rows](a, b, x, p.w.blocks32(), sums, std::exchange(ahead, {}));
-      }
+      const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_rows(tile);
+      format.direct[rows](a, b, p.x.tile(first), p.w.blocks32(), sums, std::exchange(ahead, {}));
       store_pair(p, sums, tile, pair);
     }
   }
@@ -129,7 +143,7 @@ void multiply_unpacked(const Product& p, IndexRange tiles, IndexRange pairs) {
       format.unpack(a, block, count, left);
       format.unpack(b, block, count, right);
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
-        const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
+        const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_rows(tile);
         float* sums = mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns;
         format.unpacked[rows](left, right, p.x.tile(first).from_block(block, rows), count, sums, block == 0);
       }
@@ -199,7 +213,7 @@ void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
       if (native) ahead = dense_ahead(p, pair, pairs.end - 1, begin, length, tiles.end - tiles.begin);
       const int64_t asked = count / kAskEvery * ahead.lines * 64;
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
-        const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
+        const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_rows(tile);
         const float* x = p.x.dense.data() + (first * length + begin * rows) * cell_values;
         float* sums = mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns;
         kernel[rows](weights[0], weights[1], x, count, sums, begin == 0, ahead);
@@ -223,7 +237,7 @@ void multiply_by_rows(const Product& p, IndexRange tiles, IndexRange pairs) {
                      (kGroups + count - 1) / count};
     const int64_t asked = blocks * ahead.lines * 64;
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_begin(tile + 1) - first;
+      const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_rows(tile);
       p.table.by_rows[rows](p.w.integer_panel(left), p.w.integer_panel(right),
                             p.w.row_scales.data() + left * kPanel, p.w.row_scales.data() + right * kPanel,
                             p.x.tile(first), p.x.minus_row_sum.data() + first, blocks, sums, ahead);

@@ -40,14 +40,18 @@ struct PackedActivations::Data {
   Activations kind = Activations::kF32;
   uint32_t sums = 0;  ///< SumBits that the arrays hold
   int64_t m = 0, k = 0;
+  std::vector<int64_t> begins;  ///< of the tiles' rows, and m after them
   AlignedBuffer<int8_t> q;
   AlignedBuffer<float> scale, scaled_sum, scaled_half_sum;
   AlignedBuffer<int32_t> minus_sum, minus_half_sum;
   AlignedBuffer<int32_t> minus_row_sum;  ///< [m], of kW8A8
   AlignedBuffer<float> dense;  ///< kF32: [k][rows] a tile; kBF16: pairs of bfloat16, [(k + 1) / 2][rows]
 
-  int64_t tiles() const { return (m + kTileRows - 1) / kTileRows; }
-  int64_t tile_begin(int64_t tile) const { return tile * m / tiles(); }
+  /// Cuts m rows into tiles.
+  void cut();
+  int64_t tiles() const { return static_cast<int64_t>(begins.size()) - 1; }
+  int64_t tile_begin(int64_t tile) const { return begins[static_cast<size_t>(tile)]; }
+  int64_t tile_rows(int64_t tile) const { return tile_begin(tile + 1) - tile_begin(tile); }
   int64_t dense_length() const { return kind == Activations::kBF16 ? (k + 1) / 2 : k; }
   bool is_dense() const { return kind == Activations::kF32 || kind == Activations::kBF16; }
 

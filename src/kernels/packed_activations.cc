@@ -62,21 +62,19 @@ void reserve(PackedActivations::Data& data) {
 }
 
 void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
-  const int64_t first = data.tile_begin(tile);
-  const int64_t rows = data.tile_begin(tile + 1) - first;
+  const int64_t first = data.tile_begin(tile), rows = data.tile_rows(tile);
   if (data.is_dense()) {
     float* out = data.dense.data() + first * data.dense_length();
     (data.kind == Activations::kBF16 ? transpose_bf16 : transpose_f32)(x, first, rows, out);
     return;
   }
-  kernels().quantize(x.data + first * x.stride, x.stride, data.k, static_cast<int>(rows),
-                     data.kind != Activations::kBlock32, data.store(first));
-  if (data.kind != Activations::kW8A8) return;
-  const int32_t* sums = data.store(first).minus_sum;
-  for (int64_t row = 0; row < rows; ++row) {
-    int32_t sum = 0;
-    for (int64_t block = 0; block < data.k / 32; ++block) sum += sums[block * rows + row];
-    data.minus_row_sum.data()[first + row] = sum;
+  const float* values = x.data + first * x.stride;
+  const ActivationStore out = data.store(first);
+  if (data.kind == Activations::kW8A8) {
+    kernels().quantize_rows(values, x.stride, data.k, static_cast<int>(rows), out.q, out.scale,
+                            data.minus_row_sum.data() + first);
+  } else {
+    kernels().quantize(values, x.stride, data.k, static_cast<int>(rows), data.kind == Activations::kRow, out);
   }
 }
 
@@ -84,6 +82,12 @@ void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
 constexpr int64_t kSmall = 2048;
 
 }  // namespace
+
+void PackedActivations::Data::cut() {
+  const int64_t count = (m + kTileRows - 1) / kTileRows;
+  begins.assign(1, 0);
+  for (int64_t tile = 1; tile <= count; ++tile) begins.push_back(tile * m / count);
+}
 
 PackedActivations::PackedActivations() : data_(std::make_unique<Data>()) {}
 PackedActivations::PackedActivations(PackedActivations&&) noexcept = default;
@@ -101,7 +105,8 @@ void PackedActivations::pack(ConstMatrixView x, Activations kind, uint32_t sums)
          x.columns);
   }
   Data& data = *data_;
-  data.kind = kind, data.sums = kind == Activations::kW8A8 ? kSum : sums, data.m = x.rows, data.k = x.columns;
+  data.kind = kind, data.sums = kind == Activations::kW8A8 ? 0 : sums, data.m = x.rows, data.k = x.columns;
+  data.cut();
   if (x.rows == 0) return;
   reserve(data);
   for_each_index(data.tiles(), x.rows * x.columns > kSmall && data.tiles() > 1,

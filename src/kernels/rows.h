@@ -75,27 +75,28 @@ inline typename V::Float hyperbolic_tangent(typename V::Float x) {
   return 1.0f - 2.0f / (exponential<V>(x + x) + 1.0f);
 }
 
-/// erf as x P(x^2) / Q(x^2), both of degree 5, fitted to the least largest error on [0, 4]; constant beyond.
-/// Absolute error under 3.1e-7 with fused multiply-adds (5e-7 without), which GELU multiplies by up to 2; the
-/// exponential of Abramowitz and Stegun 7.1.26 stays under 3e-7 and takes twice the instructions.
+/// Phi(x) - 1/2 of the normal distribution, which is erf(x / sqrt 2) / 2, as x P(x^2) / Q(x^2), both of
+/// degree 5, fitted to the least largest error of erf on [0, 4]; constant beyond, where it is exactly 1/2.
+/// Absolute error under 1.5e-7 with fused multiply-adds (2.1e-7 without), which GELU multiplies by x; the
+/// exponential of Abramowitz and Stegun 7.1.26 stays as near and takes twice the instructions.
 template <class V>
-inline typename V::Float error_function(typename V::Float x) {
+inline typename V::Float normal_distribution(typename V::Float x) {
   using Float = typename V::Float;
-  const Float most = fill<V>(4.0f), least = fill<V>(-4.0f);
+  const Float most = fill<V>(5.65521049f), least = fill<V>(-5.65521049f);
   Float y = x < least ? least : x;
   y = y > most ? most : y;
   const Float t = y * y;
-  Float p = fill<V>(1.97482905e-6f);
-  p = V::fma(p, t, fill<V>(2.88041192e-4f));
-  p = V::fma(p, t, fill<V>(4.00364166e-3f));
-  p = V::fma(p, t, fill<V>(5.34674674e-2f));
-  p = V::fma(p, t, fill<V>(0.196248889f));
-  p = V::fma(p, t, fill<V>(1.12837899f));
-  Float q = fill<V>(3.74808405e-5f);
-  q = V::fma(q, t, fill<V>(1.21635862e-3f));
-  q = V::fma(q, t, fill<V>(1.54444147e-2f));
-  q = V::fma(q, t, fill<V>(0.116476394f));
-  q = V::fma(q, t, fill<V>(0.507252216f));
+  Float p = fill<V>(2.18189846e-08f);
+  p = V::fma(p, t, fill<V>(6.36487125e-06f));
+  p = V::fma(p, t, fill<V>(0.000176937635f));
+  p = V::fma(p, t, fill<V>(0.0047259011f));
+  p = V::fma(p, t, fill<V>(0.0346922301f));
+  p = V::fma(p, t, fill<V>(0.398942218f));
+  Float q = fill<V>(1.17127627e-06f);
+  q = V::fma(q, t, fill<V>(7.60224137e-05f));
+  q = V::fma(q, t, fill<V>(0.00193055184f));
+  q = V::fma(q, t, fill<V>(0.0291190985f));
+  q = V::fma(q, t, fill<V>(0.253626108f));
   q = V::fma(q, t, fill<V>(1.0f));
   return y * p / q;
 }
@@ -115,7 +116,7 @@ inline typename V::Float activate(ActivationFunction function, typename V::Float
     case ActivationFunction::kTanh:
       return hyperbolic_tangent<V>(x);
     case ActivationFunction::kGelu:
-      return 0.5f * x * (1.0f + error_function<V>(x * 0.70710678f));
+      return V::fma(x, normal_distribution<V>(x), 0.5f * x);
     case ActivationFunction::kGeluTanh: {
       const Float inner = 0.79788456f * V::fma(x * x * x, fill<V>(0.044715f), x);
       return 0.5f * x * (1.0f + hyperbolic_tangent<V>(inner));
@@ -131,24 +132,43 @@ void apply(ActivationFunction function, float* values, int64_t count) {
   });
 }
 
-/// Sum and maximum over the lanes in a fixed order.
+/// Sum and maximum over the lanes in a fixed order: lanes i and i + kLanes / 2 first.
+template <class V, class Op>
+inline float reduce_lanes(typename V::Float values, Op op) {
+  typename V::Int lane;
+  __builtin_memcpy(&lane, V::kNumbers, sizeof lane);
+#pragma GCC unroll 4
+  for (int half = V::kLanes / 2; half > 0; half /= 2) {
+    values = op(values, __builtin_shuffle(values, lane ^ half));
+  }
+  return values[0];
+}
+
 template <class V>
 inline float add_lanes(typename V::Float values) {
-  alignas(64) float lanes[V::kLanes];
-  V::store_float(lanes, values);
-  for (int width = V::kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-  }
-  return lanes[0];
+  using Float = typename V::Float;
+  return reduce_lanes<V>(values, [](Float a, Float b) { return a + b; });
 }
 
 template <class V>
 inline float max_lanes(typename V::Float values) {
-  alignas(64) float lanes[V::kLanes];
-  V::store_float(lanes, values);
-  float most = lanes[0];
-  for (int i = 1; i < V::kLanes; ++i) most = lanes[i] > most ? lanes[i] : most;
-  return most;
+  using Float = typename V::Float;
+  return reduce_lanes<V>(values, [](Float a, Float b) { return b > a ? b : a; });
+}
+
+/// The sum of f(vector) over the vectors of a row, the last one padded; in four sums, since one would wait
+/// for every addition.
+template <class V, class F>
+inline float sum_of(const float* x, int64_t count, float padding, F f) {
+  typename V::Float sums[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * V::kLanes <= count; i += 4 * V::kLanes) {
+#pragma GCC unroll 4
+    for (int n = 0; n < 4; ++n) sums[n] = f(V::load_float(x + i + n * V::kLanes), sums[n]);
+  }
+  for (; i + V::kLanes <= count; i += V::kLanes) sums[0] = f(V::load_float(x + i), sums[0]);
+  if (i < count) sums[0] = f(load_tail<V>(x + i, count - i, padding), sums[0]);
+  return add_lanes<V>((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 template <class V>
@@ -178,9 +198,8 @@ void softmax(float* values, int64_t count, float scale, const float* bias) {
 template <class V>
 void rms_norm(const float* x, const float* weight, float epsilon, bool add_one, float* out, int64_t count) {
   using Float = typename V::Float;
-  Float squares = {};
-  each_vector<V>(x, count, 0.0f, [&](Float v, int64_t) { squares = V::fma(v, v, squares); });
-  const float mean = add_lanes<V>(squares) / static_cast<float>(count);
+  const float mean = sum_of<V>(x, count, 0.0f, [](Float v, Float sum) { return V::fma(v, v, sum); }) /
+                     static_cast<float>(count);
   const float factor = 1.0f / __builtin_sqrtf(mean + epsilon);
   const float offset = add_one ? 1.0f : 0.0f;
   each_vector<V>(x, count, 0.0f, [&](Float v, int64_t i) {
@@ -194,15 +213,13 @@ template <class V>
 void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float* out,
                 int64_t count) {
   using Float = typename V::Float;
-  Float sum = {};
-  each_vector<V>(x, count, 0.0f, [&](Float v, int64_t) { sum = sum + v; });
-  const float mean = add_lanes<V>(sum) / static_cast<float>(count);
-  Float squares = {};
-  each_vector<V>(x, count, mean, [&](Float v, int64_t) {
+  const auto n = static_cast<float>(count);
+  const float mean = sum_of<V>(x, count, 0.0f, [](Float v, Float sum) { return sum + v; }) / n;
+  const float squares = sum_of<V>(x, count, mean, [&](Float v, Float sum) {
     const Float centred = v - mean;
-    squares = V::fma(centred, centred, squares);
+    return V::fma(centred, centred, sum);
   });
-  const float factor = 1.0f / __builtin_sqrtf(add_lanes<V>(squares) / static_cast<float>(count) + epsilon);
+  const float factor = 1.0f / __builtin_sqrtf(squares / n + epsilon);
   each_vector<V>(x, count, 0.0f, [&](Float v, int64_t i) {
     const bool whole = i + V::kLanes <= count;
     const Float w = whole ? V::load_float(weight + i) : load_tail<V>(weight + i, count - i, 0);
@@ -250,15 +267,16 @@ struct Section {
   alignas(64) int32_t half_sum[2][kSection];
 };
 
-/// Scales of `count` blocks of x; whether one of them is infinite or not a number.
-template <class V>
-inline bool scale_blocks(const float* x, int count, Section& section) {
+/// Scales of `count` blocks or rows whose largest magnitudes lie in the lanes of top_of(i); whether one of
+/// them is infinite or not a number.
+template <class V, class TopOf>
+inline bool scales_of(int count, const TopOf& top_of, Section& section) {
   using Int = typename V::Int;
   Int highest = {};
   for (int first = 0; first < count; first += V::kLanes) {
     Int tops[V::kLanes];
     const int here = count - first < V::kLanes ? count - first : V::kLanes;
-    for (int i = 0; i < here; ++i) tops[i] = largest_bits<V>(x + (first + i) * 32, 32);
+    for (int i = 0; i < here; ++i) tops[i] = top_of(first + i);
     for (int i = here; i < V::kLanes; ++i) tops[i] = Int{};
     const Int top = V::reduce_each(tops, [](Int a, Int b) { return a > b ? a : b; });
     highest = top > highest ? top : highest;
@@ -269,10 +287,9 @@ inline bool scale_blocks(const float* x, int count, Section& section) {
     V::store_float(section.inverse + first, tiny ? none : 127.0f / largest);
   }
   if (V::max_int(highest) < 0x7F800000) return false;
-  for (int block = 0; block < count; ++block) {
-    const auto bits = static_cast<uint32_t>(V::max_int(largest_bits<V>(x + block * 32, 32)));
-    const BlockScale one = block_scale(bits);
-    section.scale[block] = one.scale, section.inverse[block] = one.inverse;
+  for (int i = 0; i < count; ++i) {
+    const BlockScale one = block_scale(static_cast<uint32_t>(V::max_int(top_of(i))));
+    section.scale[i] = one.scale, section.inverse[i] = one.inverse;
   }
   return true;
 }
@@ -365,7 +382,8 @@ inline void quantize_section(const float* x, int count, const BlockScale* row_sc
     }
     special = row_scale->scale - row_scale->scale != 0.0f;
   } else {
-    special = scale_blocks<V>(x, count, section);
+    special = scales_of<V>(
+        count, [x](int block) { return largest_bits<V>(x + block * 32, 32); }, section);
   }
   int8_t* q = out.q + (first * rows + row) * 32;
   if (special) {
@@ -395,9 +413,54 @@ void quantize(const float* x, int64_t stride, int64_t k, int rows, bool one_scal
   }
 }
 
-/// Stores a panel of up to 16 outputs (kWhole: of 16): what is the same for all rows is read once.
+/// Codes [blocks][rows][32], scales [rows] and negated sums of the codes [rows] of a tile's rows.
+template <class V>
+void quantize_rows(const float* x, int64_t stride, int64_t k, int rows, int8_t* q, float* scale,
+                   int32_t* minus_row_sum) {
+  using Int = typename V::Int;
+  Section section;
+  const bool special = scales_of<V>(
+      rows, [&](int row) { return largest_bits<V>(x + row * stride, k); }, section);
+  for (int first = 0; first < rows; first += V::kLanes) {
+    Int partial[V::kLanes];
+    const int here = rows - first < V::kLanes ? rows - first : V::kLanes;
+    for (int i = 0; i < here; ++i) {
+      const float* values = x + (first + i) * stride;
+      int8_t* codes = q + (first + i) * 32;
+      const typename V::Float factor = V::broadcast(section.inverse + first + i);
+      Int sum = {};
+      for (int64_t at = 0; at < k; at += 32, codes += rows * 32) {
+#pragma GCC unroll 8
+        for (int lane = 0; lane < 32; lane += V::kLanes) {
+          const Int code = V::round(V::load_float(values + at + lane) * factor);
+          V::store_int8(codes + lane, code);
+          sum += code;
+        }
+      }
+      partial[i] = sum;
+    }
+    for (int i = here; i < V::kLanes; ++i) partial[i] = Int{};
+    const Int sums = V::reduce_each(partial, [](Int a, Int b) { return a + b; });
+    for (int i = 0; i < here; ++i)
+      scale[first + i] = section.scale[first + i], minus_row_sum[first + i] = -sums[i];
+  }
+  if (!special) return;
+  for (int row = 0; row < rows; ++row) {
+    const float value = section.scale[row];
+    if (value - value == 0.0f) continue;
+    minus_row_sum[row] = 0;
+    for (int64_t at = 0; at < k; at += 32) {
+      Section block;
+      block.scale[0] = value, block.inverse[0] = section.inverse[row];
+      quantize_special_blocks(x + row * stride + at, 1, q + at * rows + row * 32, 0, block);
+      minus_row_sum[row] -= block.half_sum[0][0] + block.half_sum[1][0];
+    }
+  }
+}
+
+/// Stores outputs of one or two panels (kWhole: all 16 of each): what is the same for all rows is read once.
 template <class V, bool kWhole, class Activate>
-inline void store_panel(const StoreJob& job, const Activate& activate_values) {
+inline void store_panels(const StoreJob& job, const Activate& activate_values) {
   using Float = typename V::Float;
   for (int i = 0; i < job.width; i += V::kLanes) {
     const int left = job.width - i;
@@ -436,11 +499,11 @@ template <class V>
 void store(const StoreJob& job) {
   using Float = typename V::Float;
   const auto activated = [&](Float x) { return activate<V>(job.function, x); };
-  if (job.width < 16) {
-    store_panel<V, false>(job, activated);
+  if (job.width % 16 != 0) {
+    store_panels<V, false>(job, activated);
   } else if (job.function == ActivationFunction::kNone) {
-    store_panel<V, true>(job, [](Float x) { return x; });
+    store_panels<V, true>(job, [](Float x) { return x; });
   } else {
-    store_panel<V, true>(job, activated);
+    store_panels<V, true>(job, activated);
   }
 }

@@ -121,11 +121,12 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* const
   }
 }
 
-/// Asks for kBytes at `from` and after, a cache line at a time.
-template <int64_t kBytes>
+/// Asks for kBytes at `from` and after, a cache line at a time. kLocality as in __builtin_prefetch: 3 for
+/// lines that are read again, 0 for those read once.
+template <int64_t kBytes, int kLocality = 3>
 inline __attribute__((always_inline)) void prefetch(const std::byte* from) {
 #pragma GCC unroll 64
-  for (int64_t at = 0; at < kBytes; at += 64) __builtin_prefetch(from + at);
+  for (int64_t at = 0; at < kBytes; at += 64) __builtin_prefetch(from + at, 0, kLocality);
 }
 
 /// Several rows read two panels at once: streams too short for the processor's own prefetching, which has to
@@ -176,10 +177,13 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
     }
 #pragma GCC unroll 8
     for (int j = 0; j < Recipe::kBlocks; ++j) {
-      if constexpr (R == 1) prefetch<kPart>(stream), stream += kPart;
-      if (R > 1 && ahead.is_cold) {
-        ask_for_part<Recipe, P>(bodies, block, j, blocks, ahead);
-      }
+      if constexpr (R == 1) prefetch<kPart, 0>(stream), stream += kPart;
+      if (R > 1 && ahead.is_cold) ask_for_part<Recipe, P>(bodies, block, j, blocks, ahead);
+      // Loads stay in the order of the stream. GCC moves those of all eight parts to the front: memory serves
+      // one row worse (Zen 5, long rows beyond the caches: Q4_K 83 -> 93, Q6_K 77 -> 91 % of the read loop),
+      // and more rows have no registers left for them (6 rows of a core's peak: Q5_K 35 -> 54, Q6_K 41 -> 48
+      // %).
+      if constexpr (Recipe::kBlocks > 1) __asm__ volatile("" : : : "memory");
       multiply_block<V, Recipe, R, S, P>(bodies, scales, j, x, block + j, sums);
     }
 #pragma GCC unroll 4

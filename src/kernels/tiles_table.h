@@ -56,6 +56,7 @@ constexpr KernelTable kernel_table() {
   table.by_rows[3] = integer_tile<V, 3>, table.by_rows[4] = integer_tile<V, 4>;
   table.by_rows[5] = integer_tile<V, 5>, table.by_rows[6] = integer_tile<V, 6>;
   table.quantize = quantize<V>;
+  table.quantize_rows = quantize_rows<V>;
   table.widen = widen<V>;
   table.bfloat16 = bfloat16<V>;
   table.store = store<V>;

@@ -35,18 +35,9 @@ const AttentionKernels& kernels() {
   }
 }
 
-// One query of one head and the place of its answer.
-struct TileRow {
-  const float* query = nullptr;
-  float* out = nullptr;
-};
-
 struct Scratch {
   AlignedBuffer<float> queries, scores, sums, keys, values;
-  std::vector<TileRow> rows;
-  std::vector<SoftmaxRow> softmax;  // of the same rows
-
-  void clear_rows() { rows.clear(), softmax.clear(); }
+  std::vector<AttentionRow> rows;
 
   void reserve(int64_t head_dim) {
     queries.reserve(static_cast<size_t>(kTileRows * head_dim));
@@ -123,28 +114,20 @@ void attend_tile(const AttentionKernels& kernel, const HeadCache& head, int64_t 
   const auto count = static_cast<int64_t>(memory.rows.size());
   float* const sums = memory.sums.data();
   int64_t from = std::numeric_limits<int64_t>::max(), to = 0;
-  for (int64_t r = 0; r < count; ++r) {
-    kernel.scale(memory.rows[r].query, scale, head_dim, memory.queries.data() + r * head_dim);
-    from = std::min(from, memory.softmax[r].from);
-    to = std::max(to, memory.softmax[r].to);
-  }
+  for (const AttentionRow& row : memory.rows) from = std::min(from, row.from), to = std::max(to, row.to);
+  kernel.gather(memory.rows.data(), count, scale, head_dim, memory.queries.data());
   bool is_first = true;
   for (int64_t block = from / kKeyBlock; block * kKeyBlock < to; ++block) {
     const int64_t first_key = block * kKeyBlock;
     const int64_t seen = std::min(kKeyBlock, to - first_key);
     const int64_t columns = (seen + 15) / 16 * 16;
     score_block(kernel, head, head_dim, block, count, columns, memory);
-    kernel.soften(memory.softmax.data(), count, memory.scores.data(), first_key, columns);
-    for (int64_t r = 0; !is_first && r < count; ++r) {
-      const float factor = memory.softmax[r].factor;
-      if (factor != 1) kernel.scale(sums + r * head_dim, factor, head_dim, sums + r * head_dim);
-    }
+    kernel.soften(memory.rows.data(), count, memory.scores.data(), first_key, columns);
+    if (!is_first) kernel.rescale(memory.rows.data(), count, head_dim, sums);
     add_values(kernel, head, head_dim, first_key, seen, count, !is_first, memory);
     is_first = false;
   }
-  for (int64_t r = 0; r < count; ++r) {
-    kernel.scale(sums + r * head_dim, 1 / memory.softmax[r].total, head_dim, memory.rows[r].out);
-  }
+  kernel.scatter(memory.rows.data(), count, head_dim, sums);
 }
 
 // Keys [length, head_dim] of one head as blocks [head_dim, kKeyBlock].
@@ -171,15 +154,20 @@ void for_each_item(int64_t items, Part part, const F& f) {
 
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
                    std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work,
-                   Part part) {
+                   IndexRange rows) {
   const TimedOperation timed(Operation::kAttention);
   const AttentionKernels& kernel = kernels();
   const int64_t n = shape.head_dim;
   const int64_t group = shape.heads / shape.kv_heads;
   const int64_t items = (static_cast<int64_t>(offsets.size()) - 1) * shape.heads;
-  for_each_item(items, part, [&](int64_t item) {
+  const auto asking = [&](int64_t sequence) {
+    return IndexRange{std::max(rows.begin, offsets[sequence]), std::min(rows.end, offsets[sequence + 1])};
+  };
+  for_each_item(items, {}, [&](int64_t item) {
     const int64_t sequence = item / shape.heads, head = item % shape.heads;
     const int64_t first = offsets[sequence], length = offsets[sequence + 1] - first;
+    const IndexRange mine{asking(sequence).begin - first, asking(sequence).end - first};
+    if (mine.count() <= 0) return;
     Scratch& memory = scratch();
     memory.keys.reserve(static_cast<size_t>((length + kKeyBlock - 1) / kKeyBlock * kKeyBlock * n));
     transpose_keys(kernel, k.rows_from(first, length).columns_from(head / group * n, n), memory.keys.data());
@@ -188,25 +176,26 @@ void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixVi
         Format::kF32, reinterpret_cast<const std::byte*>(memory.keys.data()),
         reinterpret_cast<const std::byte*>(v.data + first * v.stride + head / group * n),
         static_cast<size_t>(n * kKeyBlock) * sizeof(float), static_cast<size_t>(v.stride) * sizeof(float)};
-    for (int64_t begin = 0; begin < length; begin += kTileRows) {
-      memory.clear_rows();
-      for (int64_t i = begin; i < std::min(length, begin + kTileRows); ++i) {
+    for (int64_t begin = mine.begin; begin < mine.end; begin += kTileRows) {
+      memory.rows.clear();
+      for (int64_t i = begin; i < std::min(mine.end, begin + kTileRows); ++i) {
         const float* row_bias =
             bias == nullptr ? nullptr
                             : bias->values.data() + head * (2 * bias->reach - 1) + bias->reach - 1 - i;
-        memory.rows.push_back(
-            {q.data + (first + i) * q.stride + head * n, head_out.data + (first + i) * out.stride});
-        memory.softmax.push_back({.to = length, .bias = row_bias});
+        memory.rows.push_back({.query = q.data + (first + i) * q.stride + head * n,
+                               .out = head_out.data + (first + i) * out.stride,
+                               .to = length,
+                               .bias = row_bias});
       }
       attend_tile(kernel, keys_values, n, shape.scale, memory);
     }
   });
-  if (part.index > 0) return;
-  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
+  for (int64_t i = 0; i + 1 < static_cast<int64_t>(offsets.size()); ++i) {
     const auto length = static_cast<double>(offsets[i + 1] - offsets[i]);
-    work.macs_fp32 += 2 * length * length * static_cast<double>(shape.heads * n);
+    const auto count = static_cast<double>(std::max<int64_t>(0, asking(i).count()));
+    work.macs_fp32 += 2 * count * length * static_cast<double>(shape.heads * n);
     work.activation_bytes +=
-        sizeof(float) * length * static_cast<double>((2 * shape.heads + 2 * shape.kv_heads) * n);
+        sizeof(float) * count * static_cast<double>((2 * shape.heads + 2 * shape.kv_heads) * n);
   }
 }
 
@@ -248,13 +237,15 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
   for_each_item(static_cast<int64_t>(items.size()), part, [&](int64_t i) {
     const CachedItem& item = items[static_cast<size_t>(i)];
     Scratch& memory = scratch();
-    memory.clear_rows();
+    memory.rows.clear();
     for (int64_t r = item.begin; r < item.end; ++r) {
       const int64_t token = r / group, head = item.kv_head * group + r % group;
       const int64_t to = item.sequence->position + token + 1;
       const int64_t row = item.sequence->first + token;
-      memory.rows.push_back({q.data + row * q.stride + head * n, out.data + row * out.stride + head * n});
-      memory.softmax.push_back({.from = window > 0 ? std::max<int64_t>(0, to - window) : 0, .to = to});
+      memory.rows.push_back({.query = q.data + row * q.stride + head * n,
+                             .out = out.data + row * out.stride + head * n,
+                             .from = window > 0 ? std::max<int64_t>(0, to - window) : 0,
+                             .to = to});
     }
     attend_tile(kernel, item.sequence->cache->head(layer, item.kv_head), n, shape.scale, memory);
   });

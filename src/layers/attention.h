@@ -29,11 +29,10 @@ struct DistanceBias {
 /// Softmax(q k^T * scale + bias) v within each sequence: every token sees every token of its own sequence.
 /// q, k, v [tokens, heads * head_dim]; sequence i is rows offsets[i] .. offsets[i + 1]; out [tokens, heads *
 /// head_dim]. The same bits for any number of threads and any batching (FlashAttention's tiles: Dao et al.
-/// 2022). `part` of it when a team's threads come here together (base/threads.h), of which the first adds the
-/// work of all.
+/// 2022). Only the tokens of `rows` ask: a team's threads may come here together, each with its own.
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
                    std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work,
-                   Part part = {});
+                   IndexRange rows = {0, INT64_MAX});
 
 /// Rows first .. first + count of a batch continue one sequence at `position`; its cache already holds their
 /// keys.
@@ -43,7 +42,8 @@ struct CachedSequence {
 };
 
 /// Causal attention over caches: the token at position p sees positions max(0, p - window + 1) .. p; window 0
-/// means all. q and out [tokens, heads * head_dim]. `part` as in attend_within.
+/// means all. q and out [tokens, heads * head_dim]. `part` of it when a team's threads come here together
+/// (base/threads.h), of which the first adds the work of all.
 void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
                    int64_t layer, int64_t window, MatrixView out, Work& work, Part part = {});
 

@@ -145,7 +145,7 @@ void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64
 }
 
 /// Adds the bias, hides what the row does not see, and returns the largest score.
-inline float hide_unseen(const SoftmaxRow& row, float* scores, int64_t first_key, int64_t columns) {
+inline float hide_unseen(const AttentionRow& row, float* scores, int64_t first_key, int64_t columns) {
   const auto clamp = [&](int64_t key) { return key < 0 ? 0 : key > columns ? columns : key; };
   const int64_t from = clamp(row.from - first_key), to = clamp(row.to - first_key);
   if (row.bias != nullptr) {
@@ -167,8 +167,8 @@ inline float hide_unseen(const SoftmaxRow& row, float* scores, int64_t first_key
   return reduce(largest, [](Vector a, Vector b) { return b > a ? b : a; });
 }
 
-void soften(SoftmaxRow* rows, int64_t count, float* scores, int64_t first_key, int64_t columns) {
-  for (SoftmaxRow* row = rows; row < rows + count; ++row, scores += kKeyBlock) {
+void soften(AttentionRow* rows, int64_t count, float* scores, int64_t first_key, int64_t columns) {
+  for (AttentionRow* row = rows; row < rows + count; ++row, scores += kKeyBlock) {
     const float largest = hide_unseen(*row, scores, first_key, columns);
     const float next = largest > row->maximum ? largest : row->maximum;
     row->factor = 1;
@@ -182,16 +182,34 @@ void soften(SoftmaxRow* rows, int64_t count, float* scores, int64_t first_key, i
       store(scores + i, power);
       total += power;
     }
-    if (row->maximum != next) row->factor = exp_negative(broadcast(row->maximum - next))[0];
+    if (row->maximum == -__builtin_inff()) {
+      row->factor = 0;
+    } else if (row->maximum != next) {
+      row->factor = exp_negative(broadcast(row->maximum - next))[0];
+    }
     row->total = row->total * row->factor + reduce(total, [](Vector a, Vector b) { return a + b; });
     row->maximum = next;
   }
 }
 
-void scale(const float* from, float factor, int64_t n, float* to) {
+inline void scale(const float* from, float factor, int64_t n, float* to) {
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth) store(to + i, load(from + i) * factor);
   for (; i < n; ++i) to[i] = from[i] * factor;
+}
+
+void gather(const AttentionRow* rows, int64_t count, float factor, int64_t n, float* queries) {
+  for (int64_t r = 0; r < count; ++r) scale(rows[r].query, factor, n, queries + r * n);
+}
+
+void rescale(const AttentionRow* rows, int64_t count, int64_t n, float* sums) {
+  for (int64_t r = 0; r < count; ++r) {
+    if (rows[r].factor != 1) scale(sums + r * n, rows[r].factor, n, sums + r * n);
+  }
+}
+
+void scatter(const AttentionRow* rows, int64_t count, int64_t n, const float* sums) {
+  for (int64_t r = 0; r < count; ++r) scale(sums + r * n, 1 / rows[r].total, n, rows[r].out);
 }
 
 /// kWidth rows of kWidth values: in step s lanes and rows change places in bit s of their numbers.

@@ -6,9 +6,11 @@
 
 namespace wattle {
 
-/// The online softmax (Milakov and Gimelshein 2018) of one query: the keys from .. to that it sees, a bias by
-/// the key's position or null, and what has been seen so far.
-struct SoftmaxRow {
+/// One query of one head, the place of its answer, and its online softmax (Milakov and Gimelshein 2018): the
+/// keys from .. to that it sees, a bias by the key's position or null, and what has been seen so far.
+struct AttentionRow {
+  const float* query = nullptr;
+  float* out = nullptr;
   int64_t from = 0, to = 0;
   const float* bias = nullptr;
   float maximum = -__builtin_inff(), total = 0;
@@ -27,9 +29,13 @@ struct AttentionKernels {
   /// One step of every row's softmax: scores [count, columns], stride kKeyBlock, of the keys from `first_key`
   /// on become exp(score + bias - maximum) under the new maximum, 0 where a row does not see. columns is a
   /// multiple of 16. exp is within 2e-7 relative of the exact value.
-  void (*soften)(SoftmaxRow* rows, int64_t count, float* scores, int64_t first_key, int64_t columns);
-  /// to [n] = from [n] * factor; may be the same memory.
-  void (*scale)(const float* from, float factor, int64_t n, float* to);
+  void (*soften)(AttentionRow* rows, int64_t count, float* scores, int64_t first_key, int64_t columns);
+  /// queries [count, n] = the rows' queries times `factor`.
+  void (*gather)(const AttentionRow* rows, int64_t count, float factor, int64_t n, float* queries);
+  /// sums [count, n] times each row's factor.
+  void (*rescale)(const AttentionRow* rows, int64_t count, int64_t n, float* sums);
+  /// The rows' answers = sums [count, n] over their totals.
+  void (*scatter)(const AttentionRow* rows, int64_t count, int64_t n, const float* sums);
   /// from [rows, columns] to to [columns, kKeyBlock]; at most kKeyBlock rows.
   void (*transpose)(const float* from, int64_t stride, int64_t rows, int64_t columns, float* to);
 };

@@ -23,5 +23,6 @@ inline Vector load_half(const uint16_t* from) {
 #include "layers/attention_body.h"
 
 namespace wattle {
-const AttentionKernels kAttentionPortable{product<float>, product<uint16_t>, soften, scale, transpose};
+const AttentionKernels kAttentionPortable{product<float>, product<uint16_t>, soften,   gather,
+                                          rescale,        scatter,           transpose};
 }

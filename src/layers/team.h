@@ -15,21 +15,27 @@ inline int64_t tokens_of_team(double bytes_a_weight) {
   return threads() * std::max<int64_t>(4, static_cast<int64_t>(6 * bytes_a_weight));
 }
 
-/// The steps of a layer, step(Part, Work&), one after another: a team's threads go through each with their
-/// part of the tokens (or heads) and wait for each other only between steps (in_steps of base/threads.h), a
-/// few times a layer instead of at every operation. The parts' work, counts that double precision adds
+/// step(number, Part, Work&) for every number below `count`: a team's threads go through each step with their
+/// part of the tokens (or heads, or sequences) and wait for each other only between steps (in_numbered_steps
+/// of base/threads.h) instead of at every operation. The parts' work, counts that double precision adds
 /// exactly in any order, goes to `work`.
+template <class Step>
+void layers_in_steps(bool by_team, int64_t count, Work& work, const Step& step) {
+  in_numbered_steps(by_team, count, [&](int64_t number, Part part) {
+    Work mine;
+    step(number, part, mine);
+#pragma omp critical(wattle_layer_work)
+    work += mine;
+  });
+}
+
+/// The same for the steps of one layer, step(Part, Work&).
 template <class... Steps>
 void layer_in_steps(bool by_team, Work& work, Steps&&... steps) {
-  const auto counted = [&work](auto& step) {
-    return [&work, &step](Part part) {
-      Work mine;
-      step(part, mine);
-#pragma omp critical(wattle_layer_work)
-      work += mine;
-    };
-  };
-  in_steps(by_team, counted(steps)...);
+  layers_in_steps(by_team, sizeof...(steps), work, [&](int64_t number, Part part, Work& mine) {
+    int64_t index = 0;
+    ((index++ == number ? static_cast<void>(steps(part, mine)) : void()), ...);
+  });
 }
 
 }  // namespace wattle

@@ -39,7 +39,7 @@ class Bert : public Encoder {
     words_(tokens.items, 1, out, work);
     add_positions(tokens.offsets, positions_, 0, out);
     layer_norm(out, norm_, norm_bias_, epsilon_, out, work);
-    for (const PostNormBlock& block : blocks_) block(out, tokens.offsets, nullptr, work);
+    run_layers(blocks_, out, tokens.offsets, nullptr, work);
     work.tokens_in += static_cast<int64_t>(tokens.items.size());
   }
 

@@ -59,7 +59,7 @@ class MpNet : public Encoder {
     words_(tokens.items, 1, out, work);
     add_positions(tokens.offsets, positions_, kFirstPosition, out);
     layer_norm(out, norm_, norm_bias_, epsilon_, out, work);
-    for (const PostNormBlock& block : blocks_) block(out, tokens.offsets, &bias_, work);
+    run_layers(blocks_, out, tokens.offsets, &bias_, work);
     work.tokens_in += static_cast<int64_t>(tokens.items.size());
   }
 
