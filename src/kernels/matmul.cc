@@ -127,6 +127,26 @@ void multiply_directly(const Product& p, IndexRange tiles, IndexRange pairs) {
   }
 }
 
+/// Weights that are read next, of two panels: asked for a share at a time between the tiles that use the
+/// present ones, so that memory and arithmetic work at once (Q4_K, 17920 x 1536, 256 rows, one core of a
+/// Zen 5: 58 -> 63, Q6_K, 1536 x 8960: 53 -> 59 % of the peak).
+class NextWeights {
+ public:
+  /// `bytes` from `left` and from `right` on, in `shares`.
+  NextWeights(const std::byte* left, const std::byte* right, int64_t bytes, int64_t shares)
+      : left_(left), right_(right), share_(((bytes + 63) / 64 + shares - 1) / shares * 64) {}
+
+  void ask() {
+    for (const std::byte* end = left_ + share_; left_ < end; left_ += 64, right_ += 64) {
+      __builtin_prefetch(left_, 0, 2), __builtin_prefetch(right_, 0, 2);
+    }
+  }
+
+ private:
+  const std::byte *left_, *right_;
+  int64_t share_;
+};
+
 /// Many tiles of quantised activations: weights are unpacked once for all of them, a chunk of blocks at a
 /// time.
 void multiply_unpacked(const Product& p, IndexRange tiles, IndexRange pairs) {
@@ -136,16 +156,24 @@ void multiply_unpacked(const Product& p, IndexRange tiles, IndexRange pairs) {
   mine.blocks.reserve(2 * kChunkBlocks);
   UnpackedBlock* const left = mine.blocks.data();
   UnpackedBlock* const right = left + kChunkBlocks;
+  const int64_t blocks = p.w.blocks32(), heads = p.w.layout.heads_bytes(p.w.k);
+  const int64_t block_bytes = (p.w.layout.panel_bytes(p.w.k) - heads) / blocks;
   for (int64_t pair = pairs.begin; pair < pairs.end; ++pair) {
     const Panel a = p.w.panel(p.left(pair)), b = p.w.panel(p.right(pair));
-    for (int64_t block = 0; block < p.w.blocks32(); block += kChunkBlocks) {
-      const int64_t count = std::min(kChunkBlocks, p.w.blocks32() - block);
+    const int64_t after = std::min(pair + 1, pairs.end - 1);
+    for (int64_t block = 0; block < blocks; block += kChunkBlocks) {
+      const int64_t count = std::min(kChunkBlocks, blocks - block), next = block + count;
       format.unpack(a, block, count, left);
       format.unpack(b, block, count, right);
+      const bool within = next < blocks;
+      NextWeights ahead(within ? a.bodies + next * block_bytes : p.w.panel(p.left(after)).heads,
+                        within ? b.bodies + next * block_bytes : p.w.panel(p.right(after)).heads,
+                        kChunkBlocks * block_bytes + (within ? 0 : heads), tiles.end - tiles.begin);
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
         const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_rows(tile);
         float* sums = mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns;
         format.unpacked[rows](left, right, p.x.tile(first).from_block(block, rows), count, sums, block == 0);
+        ahead.ask();
       }
     }
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
