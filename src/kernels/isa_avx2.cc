@@ -34,7 +34,10 @@ struct Avx2 : Lanes256 {
       weights = _mm256_abs_epi8(weights);
     }
     const __m256i pairs = _mm256_maddubs_epi16(weights, values);
-    return (Int)_mm256_add_epi32((__m256i)acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    acc = (Int)_mm256_add_epi32((__m256i)acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    // Otherwise GCC adds the products of a block in pairs, which it has no registers for.
+    __asm__("" : "+x"(acc));
+    return acc;
   }
 };
 

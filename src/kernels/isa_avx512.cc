@@ -22,6 +22,7 @@ constexpr int kLaneCount = 16;
 
 struct Plain512 : Lanes512 {
   static constexpr bool kSignedBytes = true;
+  static constexpr bool kDirect = true;
 
   /// vpmaddubsw saturates at 16 bits: unsigned bytes up to 63 fit, full ones go in as |w - 128| and sign(w) *
   /// a.
@@ -34,7 +35,10 @@ struct Plain512 : Lanes512 {
       weights = _mm512_abs_epi8(weights);
     }
     const __m512i pairs = _mm512_maddubs_epi16(weights, values);
-    return (Int)_mm512_add_epi32((__m512i)acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    acc = (Int)_mm512_add_epi32((__m512i)acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    // Otherwise GCC adds the products of a block in pairs, which it has no registers for.
+    __asm__("" : "+v"(acc));
+    return acc;
   }
 };
 

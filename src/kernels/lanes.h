@@ -11,6 +11,8 @@ struct Lanes {
   typedef uint16_t Shorts __attribute__((vector_size(kLaneCount * 4)));
   typedef uint8_t Bytes __attribute__((vector_size(kLaneCount * 4)));
 
+  /// Vector registers of the instruction set.
+  static constexpr int kRegisters = 32;
   /// Whether there are registers for tiles that unpack weights of any format in them (tiles.h).
   static constexpr bool kDirect = false;
   /// Whether dot() takes full bytes for signed numbers.

@@ -1,6 +1,7 @@
 // The vector type of the AVX2 family; included inside an unnamed namespace after lanes.h.
 
 struct Lanes256 : Lanes {
+  static constexpr int kRegisters = 16;
   static constexpr int kTileRowsAtOnce = 3;
 
   static Float fma(Float a, Float b, Float c) {
