@@ -3,6 +3,7 @@
 
 struct Avx2Vnni : Lanes256 {
   static constexpr bool kSignedBytes = false;
+  static constexpr int kTileRowsAtOnce = 6;
 
   template <bool kFullBytes>
   static Int dot(Int acc, Word w, const int8_t* a) {

@@ -13,11 +13,12 @@ inline typename V::Int start_of(const int32_t* minus_sum) {
   return value * zero;
 }
 
-/// Whether a tile's sums lie in memory: where the halves of a block are summed apart, three sets of the
-/// tile's accumulators would not fit the registers.
-template <class Recipe, int R>
+/// Whether a tile's sums lie in memory: of 16 registers the dot products of 6 rows take 12 (fewer would wait for
+/// each other), and where the halves of a block are summed apart, three sets of the tile's accumulators would
+/// not fit 32.
+template <class V, class Recipe, int R>
 constexpr bool sums_in_memory() {
-  return has_halves(Recipe::kKind) && R > 3;
+  return (V::kRegisters == 16 || has_halves(Recipe::kKind)) && R > 3;
 }
 
 /// The sums of R rows times P vectors of outputs: registers, or [R][kTileColumns] in memory.
@@ -153,7 +154,7 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
                                                     const std::byte* (&bodies)[P], const ActivationTile& x,
                                                     int64_t blocks, float* acc, bool first,
                                                     const Ahead& ahead) {
-  TileSums<V, R, P, sums_in_memory<Recipe, R>()> sums(acc);
+  TileSums<V, R, P, sums_in_memory<V, Recipe, R>()> sums(acc);
   TileSums<V, R, P, true> result(acc);
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
@@ -191,7 +192,7 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) heads[p] += Recipe::kHead, bodies[p] += Recipe::kBody;
   }
-  if constexpr (sums_in_memory<Recipe, R>()) return;
+  if constexpr (sums_in_memory<V, Recipe, R>()) return;
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
