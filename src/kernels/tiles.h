@@ -13,9 +13,9 @@ inline typename V::Int start_of(const int32_t* minus_sum) {
   return value * zero;
 }
 
-/// Whether a tile's sums lie in memory: of 16 registers the dot products of 6 rows take 12 (fewer would wait for
-/// each other), and where the halves of a block are summed apart, three sets of the tile's accumulators would
-/// not fit 32.
+/// Whether a tile's sums lie in memory: of 16 registers the dot products of 6 rows take 12 (fewer would wait
+/// for each other), and where the halves of a block are summed apart, three sets of the tile's accumulators
+/// would not fit 32.
 template <class V, class Recipe, int R>
 constexpr bool sums_in_memory() {
   return (V::kRegisters == 16 || has_halves(Recipe::kKind)) && R > 3;
@@ -164,8 +164,8 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
   // A single row reads the panels in one stream, heads and bodies and the next panel: asking for them in that
   // order, further ahead than the heads are long, leaves no part of the panel out. Bodies of K-quants are
   // asked for a block at a time: as many requests at once as a body has lines are lost (one row beyond the
-  // caches, Zen 5: Q6_K 68 -> 87 % of a read loop of 48 GB/s, Q3_K 50 -> 101). As read once they come faster by
-  // 5 to 10 %; 32-blocks do not, and lose what the third-level cache would keep of a small model.
+  // caches, Zen 5: Q6_K 68 -> 87 % of a read loop of 48 GB/s, Q3_K 50 -> 101). As read once they come faster
+  // by 5 to 10 %; 32-blocks do not, and lose what the third-level cache would keep of a small model.
   constexpr int64_t kAhead = 8192, kPart = (Recipe::kHead + Recipe::kBody) / Recipe::kBlocks;
   constexpr int kLocality = Recipe::kBlocks > 1 ? 0 : 3;
   const std::byte* stream = bodies[0] + kAhead;

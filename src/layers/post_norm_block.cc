@@ -124,7 +124,7 @@ void run_layers(std::span<const PostNormBlock> blocks, MatrixView hidden, std::s
                 const DistanceBias* bias, Work& work) {
   if (blocks.empty()) return;
   const Linear& first = blocks.front().qkv_;
-  const bool by_team = hidden.rows >= tokens_of_team(first.bytes_a_weight()) && !first.is_observed();
+  const bool by_team = hidden.rows >= tokens_of_team(blocks.front().weight_bytes()) && !first.is_observed();
   if (!by_team || are_even(offsets)) {
     layer_in_steps(by_team, work, [&](Part part, Work& mine) {
       for (const PostNormBlock& block : blocks) {

@@ -7,7 +7,6 @@
 #include "layers/attention.h"
 #include "layers/linear.h"
 #include "layers/rope.h"
-#include "layers/team.h"
 
 namespace wattle {
 
@@ -48,10 +47,8 @@ class SelfAttention {
               Work& work) const;
 
   double weight_bytes() const { return qkv_.weight_bytes() + output_.weight_bytes(); }
-  /// Whether a layer of this attention is divided by tokens (layers/team.h) when it runs so many.
-  bool is_for_team(int64_t tokens) const {
-    return tokens >= tokens_of_team(qkv_.bytes_a_weight()) && !qkv_.is_observed();
-  }
+  double bytes_a_weight() const { return qkv_.bytes_a_weight(); }
+  bool is_observed() const { return qkv_.is_observed(); }
 
  private:
   void rotate_and_store(IndexRange rows, DecoderBatch& batch, const Rope& rope, int64_t layer,

@@ -10,6 +10,7 @@
 #include "layers/norm.h"
 #include "layers/rope.h"
 #include "layers/self_attention.h"
+#include "layers/team.h"
 #include "models/hyperparameters.h"
 #include "models/model.h"
 
@@ -41,8 +42,10 @@ class DecoderBase : public Decoder {
     const auto of = [&](Part part) { return part.range(hidden.rows); };
     const auto rows_of = [&](IndexRange rows) { return hidden.rows_from(rows.begin, rows.count()); };
     attention.prepare(batch);
+    const double feed_forward_weights = 3.0 * static_cast<double>(width_ * inner_width_);
+    const double bytes = attention.weight_bytes() + feed_forward_weights * attention.bytes_a_weight();
     layer_in_steps(
-        attention.is_for_team(hidden.rows), work,
+        hidden.rows >= tokens_of_team(bytes) && !attention.is_observed(), work,
         [&](Part part, Work& mine) {
           attention.project(normalised(rows_of(of(part)), norm, mine), of(part), batch, rope, layer, mine);
         },
