@@ -65,7 +65,14 @@ std::shared_ptr<std::byte> allocate_in_huge_pages(size_t size) {
   }
   std::byte* block = chunk->first() + used;
   used += wanted;
-  return {std::move(chunk), block};
+  // Its own whole pages go back with the block, not only with all of the chunk: weights that are converted
+  // while a model is opened leave nothing behind.
+  return {block, [chunk = std::move(chunk), wanted](std::byte* begin) {
+            constexpr uintptr_t kPage = 4096;
+            const auto address = reinterpret_cast<uintptr_t>(begin);
+            const uintptr_t first = round_up(address, kPage), last = (address + wanted) / kPage * kPage;
+            if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+          }};
 #endif
 }
 
