@@ -1,12 +1,15 @@
 #include "models/model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <vector>
 
 #include <gtest/gtest.h>
+
 #include <wattle/error.h>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/threads.h"
@@ -87,6 +90,35 @@ TEST_P(Encoders, BatchedAndSingleRowsGiveTheSameBits) {
       for (int64_t c = 0; c < single.columns(); ++c) {
         ASSERT_EQ(single.row(row)[c], batched.row(tokens.offsets[i] + row)[c]) << i << " " << row << " " << c;
       }
+    }
+  }
+  set_threads(before);
+}
+
+// Threads take whole sequences where these share out evenly, tokens otherwise.
+TEST_P(Encoders, AnyNumberOfThreadsGivesTheSameBitsAndWork) {
+  const Golden golden(GetParam());
+  Encoder& encoder = *golden.model->encoder();
+  const auto longest = std::ranges::max(golden.sequences, {}, [](const auto& ids) { return ids.size(); });
+  Ragged<TokenId> alone, even, uneven = golden.ragged();
+  alone.append(std::vector<TokenId>(static_cast<size_t>(encoder.max_tokens()), 5));
+  for (int i = 0; i < 24; ++i) even.append(longest);
+  uneven.append(alone.sequence(0));
+  const int before = threads();
+  for (const Ragged<TokenId>* tokens : {&alone, &even, &uneven}) {
+    Matrix first(static_cast<int64_t>(tokens->items.size()), encoder.width());
+    Work first_work;
+    set_threads(1);
+    encoder.hidden_states(*tokens, first.view(), first_work);
+    for (const int count : {2, 3}) {
+      Matrix hidden(first.rows(), first.columns());
+      Work work;
+      set_threads(count);
+      encoder.hidden_states(*tokens, hidden.view(), work);
+      EXPECT_TRUE(std::ranges::equal(values(hidden), values(first))) << count;
+      EXPECT_EQ(work.macs_fp32, first_work.macs_fp32);
+      EXPECT_EQ(work.activation_bytes, first_work.activation_bytes);
+      EXPECT_EQ(work.weight_bytes, first_work.weight_bytes);
     }
   }
   set_threads(before);
