@@ -419,12 +419,17 @@ void quantize_rows(const float* x, int64_t stride, int64_t k, int rows, int8_t* 
                    int32_t* minus_row_sum) {
   using Int = typename V::Int;
   Section section;
-  const bool special = scales_of<V>(
+  const bool some_special = scales_of<V>(
       rows, [&](int row) { return largest_bits<V>(x + row * stride, k); }, section);
+  const auto is_special = [&](int row) {
+    return some_special && section.scale[row] - section.scale[row] != 0.0f;
+  };
   for (int first = 0; first < rows; first += V::kLanes) {
     Int partial[V::kLanes];
     const int here = rows - first < V::kLanes ? rows - first : V::kLanes;
     for (int i = 0; i < here; ++i) {
+      partial[i] = Int{};
+      if (is_special(first + i)) continue;
       const float* values = x + (first + i) * stride;
       int8_t* codes = q + (first + i) * 32;
       const typename V::Float factor = V::broadcast(section.inverse + first + i);
@@ -444,14 +449,11 @@ void quantize_rows(const float* x, int64_t stride, int64_t k, int rows, int8_t* 
     for (int i = 0; i < here; ++i)
       scale[first + i] = section.scale[first + i], minus_row_sum[first + i] = -sums[i];
   }
-  if (!special) return;
-  for (int row = 0; row < rows; ++row) {
-    const float value = section.scale[row];
-    if (value - value == 0.0f) continue;
-    minus_row_sum[row] = 0;
+  for (int row = 0; some_special && row < rows; ++row) {
+    if (!is_special(row)) continue;
     for (int64_t at = 0; at < k; at += 32) {
       Section block;
-      block.scale[0] = value, block.inverse[0] = section.inverse[row];
+      block.scale[0] = section.scale[row], block.inverse[0] = section.inverse[row];
       quantize_special_blocks(x + row * stride + at, 1, q + at * rows + row * 32, 0, block);
       minus_row_sum[row] -= block.half_sum[0][0] + block.half_sum[1][0];
     }

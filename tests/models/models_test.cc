@@ -9,7 +9,6 @@
 #include <gtest/gtest.h>
 
 #include <wattle/error.h>
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/threads.h"
