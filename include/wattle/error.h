@@ -22,7 +22,8 @@ class Error : public std::runtime_error {
   int exit_status_;
 };
 
-/// Throws Error with a formatted sentence: fail("{}: tensor {} ends beyond the file; pull the model again", ...).
+/// Throws Error with a formatted sentence: fail("{}: tensor {} ends beyond the file; pull the model again",
+/// ...).
 template <typename... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) {
   throw Error(fmt::format(format, std::forward<Args>(args)...));

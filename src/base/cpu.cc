@@ -30,22 +30,27 @@ constexpr std::array<IsaName, 7> kNames{{{Isa::kPortable, "portable"},
 #if defined(__x86_64__)
 bool detect(Isa isa) {
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   switch (isa) {
-    case Isa::kPortable: return true;
-    case Isa::kAvx2: return avx2;
+    case Isa::kPortable:
+      return true;
+    case Isa::kAvx2:
+      return avx2;
     case Isa::kAvx2Vnni: {
       // AVX-VNNI is leaf 7, subleaf 1, EAX bit 4; GCC 12 has no name for it in __builtin_cpu_supports.
       unsigned a = 7, b = 0, c = 1, d = 0;
       __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
       return avx2 && (a >> 4 & 1) != 0;
     }
-    case Isa::kAvx512: return avx512;
+    case Isa::kAvx512:
+      return avx512;
     case Isa::kAvx512Vnni:
       return avx512 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
-    default: return false;
+    default:
+      return false;
   }
 }
 #elif defined(__aarch64__)
@@ -55,7 +60,9 @@ bool detect(Isa isa) {
   return isa == Isa::kNeonDot && (getauxval(AT_HWCAP) & kHwcapDot) != 0;
 }
 #else
-bool detect(Isa isa) { return isa == Isa::kPortable; }
+bool detect(Isa isa) {
+  return isa == Isa::kPortable;
+}
 #endif
 
 Isa& forced() {
@@ -73,8 +80,10 @@ Isa isa_from_name(std::string_view name) {
   for (const IsaName& known : kNames) {
     if (known.name == name) return known.isa;
   }
-  fail("--isa {}: unknown instruction set; one of portable, avx2, avx2-vnni, avx512, avx512-vnni, neon, neon-dot",
-       name);
+  fail(
+      "--isa {}: unknown instruction set; one of portable, avx2, avx2-vnni, avx512, avx512-vnni, neon, "
+      "neon-dot",
+      name);
 }
 
 bool runs(Isa isa) {
@@ -108,11 +117,14 @@ std::vector<Isa> untested_isas() {
   return found;
 }
 
-Isa active_isa() { return forced(); }
+Isa active_isa() {
+  return forced();
+}
 
 void force_isa(Isa isa) {
   if (!runs(isa)) {
-    fail("--isa {}: this processor ({}) does not have it; `wattle doctor` lists what it runs", name(isa), cpu_name());
+    fail("--isa {}: this processor ({}) does not have it; `wattle doctor` lists what it runs", name(isa),
+         cpu_name());
   }
   forced() = isa;
 }
@@ -132,7 +144,8 @@ int physical_cores() {
   std::set<std::string> cores;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &allowed)) continue;
-    std::ifstream siblings("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
+    std::ifstream siblings("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
+                           "/topology/thread_siblings_list");
     std::string list;
     cores.insert(std::getline(siblings, list) ? list : std::to_string(cpu));
   }

@@ -7,7 +7,8 @@
 
 namespace wattle {
 
-/// Instruction sets that kernels exist for, weakest first. A machine that runs one runs those of its kind before it.
+/// Instruction sets that kernels exist for, weakest first. A machine that runs one runs those of its kind
+/// before it.
 enum class Isa { kPortable, kAvx2, kAvx2Vnni, kAvx512, kAvx512Vnni, kNeon, kNeonDot };
 
 /// Name as `--isa` takes it: portable, avx2, avx2-vnni, avx512, avx512-vnni, neon, neon-dot.
@@ -28,8 +29,9 @@ std::vector<Isa> untested_isas();
 /// The one that kernels use: the best that runs unless forced.
 Isa active_isa();
 
-/// Forces an instruction set by name for the whole process; throws Error when the machine lacks it. Call before any
-/// model is opened: packed weights are laid out for the instruction set that was active when they were packed.
+/// Forces an instruction set by name for the whole process; throws Error when the machine lacks it. Call
+/// before any model is opened: packed weights are laid out for the instruction set that was active when they
+/// were packed.
 void force_isa(Isa isa);
 
 /// The processor's name as the operating system gives it, for example "AMD EPYC".

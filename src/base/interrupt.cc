@@ -21,7 +21,9 @@ void watch_for_interrupt() {
   std::signal(SIGTERM, on_signal);
 }
 
-bool interrupted() { return interrupt_seen != 0; }
+bool interrupted() {
+  return interrupt_seen != 0;
+}
 
 void throw_if_interrupted() {
   if (interrupted()) throw Error("interrupted; what was finished is kept", 130);

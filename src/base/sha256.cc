@@ -26,7 +26,9 @@ void Sha256::add(std::span<const std::byte> bytes) {
   EVP_DigestUpdate(state_->context, bytes.data(), bytes.size());
 }
 
-void Sha256::add(std::string_view text) { add(std::as_bytes(std::span(text.data(), text.size()))); }
+void Sha256::add(std::string_view text) {
+  add(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 std::string Sha256::hex() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
@@ -46,7 +48,8 @@ std::string sha256_hex(std::string_view text) {
 std::string sha256_hex_of_file(const std::filesystem::path& path) {
   const MappedFile file(path);
   Sha256 hash;
-  constexpr size_t kChunk = size_t{16} << 20;  // pages are given back, so that hashing a large model costs no memory
+  constexpr size_t kChunk = size_t{16}
+                            << 20;  // pages are given back, so that hashing a large model costs no memory
   for (size_t begin = 0; begin < file.bytes().size(); begin += kChunk) {
     const auto chunk = file.bytes().subspan(begin, std::min(kChunk, file.bytes().size() - begin));
     hash.add(chunk);

@@ -16,8 +16,9 @@ std::atomic<int> team{0};
 void set_threads(int threads) {
   const int most = 4 * omp_get_num_procs();
   if (threads < 1 || threads > most) {
-    fail("--threads {}: must be between 1 and {} on this machine; leave it out for one thread a physical core", threads,
-         most);
+    fail(
+        "--threads {}: must be between 1 and {} on this machine; leave it out for one thread a physical core",
+        threads, most);
   }
   team = threads;
   omp_set_num_threads(threads);

@@ -26,9 +26,17 @@ using Watts = Quantity<struct WattUnit>;
 using WattHours = Quantity<struct WattHourUnit>;
 using Seconds = Quantity<struct SecondUnit>;
 
-constexpr Joules operator*(Watts power, Seconds time) { return {power.value * time.value}; }
-constexpr Watts operator/(Joules energy, Seconds time) { return {energy.value / time.value}; }
-constexpr WattHours to_watt_hours(Joules energy) { return {energy.value / 3600}; }
-constexpr Joules to_joules(WattHours energy) { return {energy.value * 3600}; }
+constexpr Joules operator*(Watts power, Seconds time) {
+  return {power.value * time.value};
+}
+constexpr Watts operator/(Joules energy, Seconds time) {
+  return {energy.value / time.value};
+}
+constexpr WattHours to_watt_hours(Joules energy) {
+  return {energy.value / 3600};
+}
+constexpr Joules to_joules(WattHours energy) {
+  return {energy.value * 3600};
+}
 
 }  // namespace wattle

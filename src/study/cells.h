@@ -38,7 +38,8 @@ struct CellPlan {
 /// cannot be found becomes the error of its cells, not of the study.
 CellPlan plan_cells(const Plan& plan, const StudyData& data, const StudyOptions& options);
 
-/// Order in which the cells run in a round: every round has its own, so that drift of the machine falls on all alike.
+/// Order in which the cells run in a round: every round has its own, so that drift of the machine falls on
+/// all alike.
 std::vector<int64_t> order_of_round(int64_t cells, uint64_t seed, int round);
 
 /// Fills in precision, bits per weight and note from the cell's weights.

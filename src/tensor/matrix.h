@@ -21,11 +21,13 @@ struct View {
   View(T* data, int64_t rows, int64_t columns, int64_t stride = -1)
       : data(data), rows(rows), columns(columns), stride(stride < 0 ? columns : stride) {}
   template <typename U>
-    requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>)
-  View(const View<U>& other) : View(other.data, other.rows, other.columns, other.stride) {}
+  requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>) View(const View<U>& other)
+      : View(other.data, other.rows, other.columns, other.stride) {}
 
   std::span<T> row(int64_t i) const { return {data + i * stride, static_cast<size_t>(columns)}; }
-  View rows_from(int64_t begin, int64_t count) const { return {data + begin * stride, count, columns, stride}; }
+  View rows_from(int64_t begin, int64_t count) const {
+    return {data + begin * stride, count, columns, stride};
+  }
   View columns_from(int64_t begin, int64_t count) const { return {data + begin, rows, count, stride}; }
 };
 using MatrixView = View<float>;

@@ -6,7 +6,8 @@
 
 namespace wattle {
 
-/// Sequences of different lengths laid end to end: sequence i is items offsets[i] .. offsets[i+1]. Nothing is padded.
+/// Sequences of different lengths laid end to end: sequence i is items offsets[i] .. offsets[i+1]. Nothing is
+/// padded.
 template <typename T>
 struct Ragged {
   std::vector<T> items;

@@ -37,7 +37,7 @@ TEST_F(MappedFileTest, ReadsTheSameBytesAsItMaps) {
 
 TEST_F(MappedFileTest, ReleasedPagesComeBack) {
   const MappedFile file(path_);
-  for (const auto [offset, size] : {std::pair<size_t, size_t>{0, 1}, {70000, 100000}, {299999, 1}}) {
+  for (const auto& [offset, size] : {std::pair<size_t, size_t>{0, 1}, {70000, 100000}, {299999, 1}}) {
     file.release(file.bytes().subspan(offset, size));
     EXPECT_EQ(std::memcmp(file.bytes().data(), text_.data(), text_.size()), 0);
   }

@@ -22,6 +22,7 @@ std::vector<std::string> fuzz_seeds() {
   std::stringstream demo;
   demo << file.rdbuf();
   return {demo.str(),
-          "name: a\ndata: {train: t, eval: e}\nrows: {eval: 5}\nrungs: [{kind: zero-shot, model: m, prompt: '{text}', "
+          "name: a\ndata: {train: t, eval: e}\nrows: {eval: 5}\nrungs: [{kind: zero-shot, model: m, prompt: "
+          "'{text}', "
           "words: {a: b}, examples: 2}]\n"};
 }
