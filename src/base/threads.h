@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <utility>
 #include <vector>
 
 namespace wattle {
@@ -71,15 +70,6 @@ void in_numbered_steps(bool by_team, int64_t count, const Step& step) {
   for (const std::exception_ptr& failure : failures) {
     if (failure) std::rethrow_exception(failure);
   }
-}
-
-/// The same for steps that differ: each step(Part) in turn.
-template <class... Steps>
-void in_steps(bool by_team, Steps&&... steps) {
-  in_numbered_steps(by_team, sizeof...(steps), [&](int64_t number, Part part) {
-    int64_t index = 0;
-    ((index++ == number ? static_cast<void>(steps(part)) : void()), ...);
-  });
 }
 
 }  // namespace wattle
