@@ -26,7 +26,7 @@ sanitize: setup  ## every test under AddressSanitizer and UndefinedBehaviorSanit
 	@tools/test --sanitize
 
 check:  ## direction of the includes, format of the sources
-	@python3 tools/check_rooms.py
+	@python3 tools/check_modules.py
 	@git ls-files 'include/*.h' 'src/*.h' 'src/*.cc' 'tests/*.cc' 'tests/*.h' | xargs clang-format --dry-run --Werror
 
 format:  ## format the sources

@@ -1,4 +1,4 @@
-# The rooms from base to layers and the tests of kernels and layers, without a library for the target: headers of fmt,
+# The modules from base to layers and the tests of kernels and layers, without a library for the target: headers of fmt,
 # nlohmann-json and the sources of GoogleTest are those of the machine that compiles.
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
@@ -12,17 +12,16 @@ endforeach()
 include_directories(SYSTEM ${CMAKE_BINARY_DIR}/headers)
 add_compile_definitions(FMT_HEADER_ONLY)
 
-wattle_room(base LIBS OpenMP::OpenMP_CXX Threads::Threads)
+wattle_module(base LIBS OpenMP::OpenMP_CXX Threads::Threads)
 get_target_property(base_sources wattle_base SOURCES)
 list(FILTER base_sources EXCLUDE REGEX "/sha256\\.cc$")  # OpenSSL's
 set_property(TARGET wattle_base PROPERTY SOURCES ${base_sources})
-wattle_room(quant USES base)
+wattle_module(quant USES base)
 target_compile_options(wattle_quant PRIVATE -ffp-contract=off)
-wattle_room(file USES quant)
-wattle_room(tensor USES file)
-wattle_room(kernels USES tensor)
-wattle_room(decode USES kernels)
-wattle_room(layers USES decode)
+wattle_module(file USES quant)
+wattle_module(tensor USES file)
+wattle_module(kernels USES tensor)
+wattle_module(layers USES kernels)
 
 if(WATTLE_TESTS)
   enable_testing()

@@ -6,7 +6,7 @@
 
 #include "base/threads.h"
 #include "base/work.h"
-#include "decode/key_value_cache.h"
+#include "layers/key_value_cache.h"
 #include "tensor/matrix.h"
 
 namespace wattle {

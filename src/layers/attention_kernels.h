@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "decode/key_value_cache.h"
+#include "layers/key_value_cache.h"
 
 namespace wattle {
 

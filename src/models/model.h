@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/work.h"
-#include "decode/key_value_cache.h"
+#include "layers/key_value_cache.h"
 #include "file/model_file.h"
 #include "kernels/matmul.h"
 #include "layers/weights.h"

@@ -1,4 +1,4 @@
-# wattle_room(NAME USES room... LIBS library...): one static library of src/NAME/*.cc.
+# wattle_module(NAME USES module... LIBS library...): one static library of src/NAME/*.cc.
 # A file whose name ends in an instruction set is compiled for it; everything else is portable.
 set(wattle_isa_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(wattle_isa_avx2vnni ${wattle_isa_avx2} -mavxvnni)
@@ -38,8 +38,8 @@ function(wattle_isa_flags)
   endforeach()
 endfunction()
 
-function(wattle_room name)
-  cmake_parse_arguments(ROOM "" "" "USES;LIBS" ${ARGN})
+function(wattle_module name)
+  cmake_parse_arguments(MODULE "" "" "USES;LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
   if(sources)
     add_library(wattle_${name} STATIC ${sources})
@@ -49,12 +49,12 @@ function(wattle_room name)
     set(scope INTERFACE)
   endif()
   target_include_directories(wattle_${name} ${scope} ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
-  list(TRANSFORM ROOM_USES PREPEND wattle_)
-  target_link_libraries(wattle_${name} ${scope} ${ROOM_USES} ${ROOM_LIBS})
+  list(TRANSFORM MODULE_USES PREPEND wattle_)
+  target_link_libraries(wattle_${name} ${scope} ${MODULE_USES} ${MODULE_LIBS})
   wattle_isa_flags(${sources})
 endfunction()
 
-# wattle_tests(room...): test_ROOM of tests/ROOM/*_test.cc, where there are any, and of its files for an instruction set.
+# wattle_tests(module...): test_MODULE of tests/MODULE/*_test.cc, where there are any, and of its files for an instruction set.
 function(wattle_tests)
   foreach(name ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${name}/*_test.cc)

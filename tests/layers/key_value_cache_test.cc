@@ -1,4 +1,4 @@
-#include "decode/key_value_cache.h"
+#include "layers/key_value_cache.h"
 
 #include <cmath>
 #include <cstring>
