@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "layers/attention_kernels.h"
+#include "kernels/attention_kernels.h"
 
 namespace wattle {
 namespace {
@@ -23,9 +23,8 @@ inline float float_from_half(uint16_t value) {
 }  // namespace
 }  // namespace wattle
 
-#include "layers/attention_body.h"
+#include "kernels/attention_body.h"
 
 namespace wattle {
-const AttentionKernels kAttentionAvx2{product<float>, product<uint16_t>, soften,   gather,
-                                      rescale,        scatter,           transpose};
+const AttentionKernels kAttentionAvx2{product<float>, product<uint16_t>, cap_scores, soften, gather, rescale, scatter, transpose};
 }

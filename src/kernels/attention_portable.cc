@@ -1,6 +1,6 @@
 #include <cstdint>
 
-#include "layers/attention_kernels.h"
+#include "kernels/attention_kernels.h"
 #include "quant/half.h"
 
 namespace wattle {
@@ -20,9 +20,8 @@ inline Vector load_half(const uint16_t* from) {
 }  // namespace
 }  // namespace wattle
 
-#include "layers/attention_body.h"
+#include "kernels/attention_body.h"
 
 namespace wattle {
-const AttentionKernels kAttentionPortable{product<float>, product<uint16_t>, soften,   gather,
-                                          rescale,        scatter,           transpose};
+const AttentionKernels kAttentionPortable{product<float>, product<uint16_t>, cap_scores, soften, gather, rescale, scatter, transpose};
 }

@@ -1,3 +1,5 @@
+#include "families/open_file.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -7,7 +9,8 @@
 #include <wattle/error.h>
 
 #include "base/json.h"
-#include "file/hf_names.h"
+#include "families/family.h"
+#include "families/heads.h"
 #include "file/readers.h"
 
 namespace wattle {
@@ -24,82 +27,56 @@ fs::path find_weights(const fs::path& folder) {
   fail("{}: holds none of {}; get the model's weights", folder.string(), fmt::join(kNames, ", "));
 }
 
-/// New contents for a tensor, owned by the file.
-void replace(Tensor& tensor, Format format, std::vector<std::byte> bytes, ModelFile::Contents& contents) {
+void own(Tensor& tensor, std::vector<std::byte> bytes, ModelFile::Contents& contents) {
   contents.owned.push_back(std::make_unique<std::vector<std::byte>>(std::move(bytes)));
-  tensor.format = format;
   tensor.bytes = *contents.owned.back();
 }
 
-/// Rotary positions turn a head's values in pairs: Hugging Face keeps the two of a pair half a head apart,
-/// GGUF's llama side by side.
-void interleave_rows(Tensor& tensor, int64_t heads, ModelFile::Contents& contents) {
-  const int64_t rows = tensor.shape.empty() ? 0 : tensor.shape[0];
-  if (rows == 0 || heads < 1 || rows % (2 * heads) != 0) {
-    fail("{}: the {} rows of tensor {} are not {} heads of an even width; get the model again",
-         contents.metadata.origin(), rows, tensor.name, heads);
-  }
-  const size_t row_bytes = tensor.bytes.size() / static_cast<size_t>(rows);
-  const int64_t half = rows / heads / 2;
-  std::vector<std::byte> bytes(tensor.bytes.size());
-  for (int64_t head = 0; head < heads; ++head) {
-    for (int64_t i = 0; i < 2 * half; ++i) {
-      const int64_t to = head * 2 * half + 2 * (i % half) + i / half;
-      std::memcpy(bytes.data() + static_cast<size_t>(to) * row_bytes,
-                  tensor.bytes.data() + static_cast<size_t>(head * 2 * half + i) * row_bytes, row_bytes);
+/// What became of the tensors of a folder's weights.
+struct Import {
+  const Description& description;
+  bool tied;
+  std::string origin, architecture;
+  std::set<std::string> left_out, buffers;
+
+  /// Null for a tensor that is not read; Error for one that has no place.
+  const TensorSpec* spec_of(const std::string& name) {
+    const Description::Found found = description.find_source(name);
+    switch (found.use) {
+      case Description::Use::kTensor:
+        // A tied output matrix is the embedding again.
+        return tied && found.spec->role == Role::kOutput && found.spec->optional ? nullptr : found.spec;
+      case Description::Use::kBuffer:
+        buffers.insert(name);
+        return nullptr;
+      case Description::Use::kLeftOut:
+        left_out.insert(name);
+        return nullptr;
+      case Description::Use::kUnknown:
+        break;
     }
+    fail("{}: the tensor {} has no place in a model of the family {}; use the published files of the model", origin,
+         name, architecture);
   }
-  replace(tensor, tensor.format, std::move(bytes), contents);
-}
+};
 
-void add_one(Tensor& tensor, ModelFile::Contents& contents) {
-  std::vector<float> values(static_cast<size_t>(tensor.elements()));
-  decode(tensor.format, tensor.bytes, values);
-  for (float& value : values) value += 1;
-  const auto bytes = std::as_bytes(std::span(values));
-  replace(tensor, Format::kF32, {bytes.begin(), bytes.end()}, contents);
-}
-
-void apply(Change change, Tensor& tensor, ModelFile::Contents& contents) {
-  const auto heads = [&](const char* key) {
-    return contents.metadata.need_integer(contents.metadata.need_text("general.architecture") + key);
-  };
-  switch (change) {
-    case Change::kNone:
-      break;
-    case Change::kInterleaveQueries:
-      interleave_rows(tensor, heads(".attention.head_count"), contents);
-      break;
-    case Change::kInterleaveKeys:
-      interleave_rows(tensor, heads(".attention.head_count_kv"), contents);
-      break;
-    case Change::kAddOne:
-      add_one(tensor, contents);
-      break;
-  }
-}
-
-void add_mapped_tensors(const HfFamily& family, bool tied, const fs::path& weights,
-                        ModelFile::Contents& contents) {
-  const std::string origin = weights.string();
-  std::set<std::string> unused;
-  const auto wanted = [&](const std::string& name) {
-    const bool used = !gguf_name(family, name, tied, origin).name.empty();
-    if (!used) unused.insert(name);
-    return used;
-  };
+void add_mapped_tensors(Import& import, const fs::path& weights, ModelFile::Contents& contents) {
   const size_t first = contents.tensors.size();
-  add_weights(weights, wanted, contents);
+  add_weights(weights, [&](const std::string& name) { return import.spec_of(name) != nullptr; }, contents);
   for (size_t i = first; i < contents.tensors.size(); ++i) {
     Tensor& tensor = contents.tensors[i];
-    const MappedName mapped = gguf_name(family, tensor.name, tied, origin);
-    tensor.name = mapped.name;
-    apply(mapped.change, tensor, contents);
+    const TensorSpec& spec = *import.spec_of(tensor.name);
+    if (spec.change) {
+      std::vector<std::byte> changed;
+      spec.change(tensor, changed);
+      own(tensor, std::move(changed), contents);
+    }
+    tensor.name = spec.name;
   }
-  check_names(contents.tensors, origin);
-  if (!unused.empty()) {
-    contents.notes.push_back(fmt::format("left out, for {} does not compute with them: {}",
-                                         family.architecture, fmt::join(unused, ", ")));
+  check_names(contents.tensors, import.origin);
+  if (!import.left_out.empty()) {
+    contents.notes.push_back(fmt::format("left out, for {} does not compute with them: {}", import.architecture,
+                                         fmt::join(import.left_out, ", ")));
   }
 }
 
@@ -206,36 +183,90 @@ int64_t file_type(const std::vector<Tensor>& tensors) {
   return brains > all / 2 ? 32 : 0;
 }
 
-}  // namespace
+/// The metadata of config.json, read by its family.
+struct ReadConfig {
+  const Family& family;
+  bool tied = false;
+};
 
-ModelFile::Contents read_folder(const fs::path& folder, const fs::path& weights) {
+ReadConfig read_config(const JsonView& whole, ModelFile::Contents& contents) {
+  const Family& family = family_of_type(whole.text("model_type").value_or(""), whole.origin());
+  // Models that also see keep the numbers of their text part apart.
+  const JsonView text_part = whole.child("text_config");
+  ConfigReader config(text_part ? text_part : whole, std::string(family.architecture), contents.metadata);
+  contents.metadata.set("general.architecture", Value::of(std::string(family.architecture)));
+  contents.metadata.set("general.type", Value::of(std::string("model")));
+  config.expect("pruned_heads", nlohmann::json::object());
+  family.read_config(config);
+  read_head(config, contents.metadata);
+  if (const auto unread = config.unread(); !unread.empty()) {
+    contents.notes.push_back(
+        fmt::format("{}: {} does not know and does not honour {}", whole.origin(), family.architecture,
+                    fmt::join(unread, ", ")));
+  }
+  for (const auto& [name, values] : config.made_tensors()) {
+    Tensor tensor{name, Format::kF32, {static_cast<int64_t>(values.size())}, {}};
+    const auto bytes = std::as_bytes(std::span(values));
+    own(tensor, {bytes.begin(), bytes.end()}, contents);
+    contents.tensors.push_back(std::move(tensor));
+  }
+  return {family, config.is_tied()};
+}
+
+ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
   const fs::path config_path = folder / "config.json";
   if (!fs::exists(config_path)) {
     fail("{}: is a folder without config.json; give a Hugging Face folder or a model file", folder.string());
   }
   const nlohmann::json parsed = read_json_file(config_path);
   const JsonView whole(&parsed, config_path.string());
-  const HfFamily& family = hf_family(whole.text("model_type").value_or(""), config_path.string());
-  // Models that also see keep the numbers of their text part apart.
-  const JsonView text_part = whole.child("text_config");
-  const JsonView& config = text_part ? text_part : whole;
-
   ModelFile::Contents contents;
   contents.path = folder;
   contents.metadata = Metadata(folder.string());
-  read_hf_config(family, config, contents);
-  contents.metadata.set("general.type", Value::of(std::string("model")));
+  const ReadConfig config = read_config(whole, contents);
   const fs::path name = (fs::canonical(folder) / "").parent_path().filename();
   contents.metadata.set("general.name", Value::of(name.string()));
   if (const std::string licence = licence_of(folder); !licence.empty()) {
     contents.metadata.set("general.license", Value::of(licence));
   }
-  const bool tied = whole.flag("tie_word_embeddings").value_or(family.tied_by_default);
-  add_mapped_tensors(family, tied, weights.empty() ? find_weights(folder) : weights, contents);
+  const Description description = describe(contents.metadata);
+  const fs::path weights = given_weights.empty() ? find_weights(folder) : given_weights;
+  Import import{description, config.tied, weights.string(), std::string(config.family.architecture), {}, {}};
+  add_mapped_tensors(import, weights, contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));
   read_modules(folder, contents);
-  read_hf_tokenizer(folder, config, contents);
+  const JsonView text_part = whole.child("text_config");
+  read_hf_tokenizer(folder, text_part ? text_part : whole, contents);
+  return contents;
+}
+
+}  // namespace
+
+ModelFile open_model_file(const fs::path& path) {
+  std::error_code code;
+  if (fs::is_directory(path, code)) return ModelFile(read_folder(path, {}));
+  if (is_weights_file(path)) {
+    const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    if (fs::exists(folder / "config.json", code)) return ModelFile(read_folder(folder, path));
+  }
+  return ModelFile::open(path);
+}
+
+ModelFile::Contents contents_of_config(const nlohmann::json& config, const std::string& origin) {
+  ModelFile::Contents contents;
+  contents.path = origin;
+  contents.kind = "shape";
+  contents.metadata = Metadata(origin);
+  const ReadConfig read = read_config(JsonView(&config, origin), contents);
+  const Description description = describe(contents.metadata);
+  for (const TensorSpec& spec : description.tensors()) {
+    // What some files have and some not, a configuration alone has not, but the output matrix where it is its own.
+    if (spec.optional && (spec.role != Role::kOutput || read.tied)) continue;
+    if (std::ranges::find(spec.shape, kAnySize) != spec.shape.end())
+      fail("{}: the configuration does not say the size of {}; add what is missing", origin, spec.name);
+    contents.tensors.push_back({spec.name, Format::kF32, spec.shape, {}});
+  }
   return contents;
 }
 

@@ -1,8 +1,11 @@
-#include "models/hyperparameters.h"
+#include "families/hyperparameters.h"
 
 #include <cmath>
+#include <utility>
 
 #include <wattle/error.h>
+
+#include "families/description.h"
 
 namespace wattle {
 
@@ -58,6 +61,58 @@ AttentionShape Hyperparameters::attention() const {
   }
   shape.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(shape.head_dim)));
   return shape;
+}
+
+bool Hyperparameters::has(std::string_view name) const {
+  return metadata_.find(key(name)) != nullptr;
+}
+
+bool Hyperparameters::flag_or(std::string_view name, bool fallback) const {
+  return metadata_.flag(key(name)).value_or(fallback);
+}
+
+std::string Hyperparameters::word_or(std::string_view name, std::string_view fallback) const {
+  return metadata_.text(key(name)).value_or(std::string(fallback));
+}
+
+int64_t Hyperparameters::vocabulary() const {
+  if (has("vocab_size")) return count("vocab_size", 1, int64_t{1} << 31);
+  const auto tokens = metadata_.strings("tokenizer.ggml.tokens");
+  return tokens.empty() ? kAnySize : static_cast<int64_t>(tokens.size());
+}
+
+float Hyperparameters::epsilon() const {
+  return static_cast<float>(has("attention.layer_norm_rms_epsilon")
+                                ? positive("attention.layer_norm_rms_epsilon")
+                                : positive("attention.layer_norm_epsilon"));
+}
+
+ActivationFunction Hyperparameters::activation(ActivationFunction fallback) const {
+  const auto name = metadata_.text(key("hidden_activation"));
+  return name ? activation_from_name(*name, metadata_.origin()) : fallback;
+}
+
+ActivationFunction activation_from_name(std::string_view name, const std::string& origin) {
+  constexpr std::pair<std::string_view, ActivationFunction> kNames[] = {
+      {"gelu", ActivationFunction::kGelu},
+      {"gelu_new", ActivationFunction::kGeluTanh},
+      {"gelu_fast", ActivationFunction::kGeluTanh},
+      {"gelu_pytorch_tanh", ActivationFunction::kGeluTanh},
+      {"gelu_python", ActivationFunction::kGelu},
+      {"quick_gelu", ActivationFunction::kGeluQuick},
+      {"relu", ActivationFunction::kRelu},
+      {"silu", ActivationFunction::kSilu},
+      {"swish", ActivationFunction::kSilu},
+      {"tanh", ActivationFunction::kTanh},
+      {"sigmoid", ActivationFunction::kSigmoid},
+      {"linear", ActivationFunction::kNone},
+  };
+  std::string known;
+  for (const auto& [text, function] : kNames) {
+    if (text == name) return function;
+    known += (known.empty() ? "" : ", ") + std::string(text);
+  }
+  fail("{}: the activation function {} is not known; use a model with one of {}", origin, name, known);
 }
 
 }  // namespace wattle

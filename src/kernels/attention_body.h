@@ -144,6 +144,18 @@ void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64
   }
 }
 
+void cap_scores(float* scores, int64_t count, int64_t columns, float cap) {
+  for (int64_t r = 0; r < count; ++r, scores += kKeyBlock) {
+    for (int64_t i = 0; i < columns; i += kWidth) {
+      const Vector x = load(scores + i) / broadcast(cap);
+      const Integers negative = x < Vector{};
+      const Vector power = exp_negative((negative ? x : -x) * broadcast(2.0f));
+      const Vector magnitude = (broadcast(1.0f) - power) / (broadcast(1.0f) + power);
+      store(scores + i, (negative ? -magnitude : magnitude) * broadcast(cap));
+    }
+  }
+}
+
 /// Adds the bias, hides what the row does not see, and returns the largest score.
 inline float hide_unseen(const AttentionRow& row, float* scores, int64_t first_key, int64_t columns) {
   const auto clamp = [&](int64_t key) { return key < 0 ? 0 : key > columns ? columns : key; };

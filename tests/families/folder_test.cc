@@ -42,7 +42,7 @@ constexpr const char* kLlamaConfig =
 
 std::string message_of(const std::filesystem::path& path) {
   try {
-    (void)ModelFile::open(path);
+    (void)open_model_file(path);
   } catch (const Error& error) {
     return error.what();
   }
@@ -82,7 +82,7 @@ TEST(Folder, BertSpeaksGguf) {
   folder.write("sentence_bert_config.json", R"({"max_seq_length":12})");
   folder.write("README.md", "---\nlanguage: en\nlicense: \"mit\"\n---\n# Model\nlicense: none\n");
 
-  const ModelFile file = ModelFile::open(folder.path());
+  const ModelFile file = open_model_file(folder.path());
   EXPECT_EQ(file.kind(), "folder");
   EXPECT_EQ(file.architecture(), "bert");
   const Metadata& metadata = file.metadata();
@@ -112,7 +112,7 @@ TEST(Folder, BertSpeaksGguf) {
   EXPECT_EQ(metadata.integer("tokenizer.wattle.max_length"), 12);
 
   // The weights alone, with config.json beside them, are the same model.
-  EXPECT_EQ(ModelFile::open(folder.path() / "model.safetensors").architecture(), "bert");
+  EXPECT_EQ(open_model_file(folder.path() / "model.safetensors").architecture(), "bert");
 }
 
 TEST(Folder, LlamaRowsAreInterleavedByHead) {
@@ -125,7 +125,7 @@ TEST(Folder, LlamaRowsAreInterleavedByHead) {
                                         .add("model.layers.0.self_attn.v_proj.weight", {4, 1})
                                         .add("lm_head.weight", {7, 8}, 5)
                                         .bytes());
-  const ModelFile file = ModelFile::open(folder.path());
+  const ModelFile file = open_model_file(folder.path());
   EXPECT_EQ(file.decoded(file.need("blk.0.attn_q.weight")), (std::vector<float>{0, 2, 1, 3, 4, 6, 5, 7}));
   EXPECT_EQ(file.decoded(file.need("blk.0.attn_k.weight")), (std::vector<float>{0, 2, 1, 3}));
   EXPECT_EQ(file.decoded(file.need("blk.0.attn_v.weight")), (std::vector<float>{0, 1, 2, 3}));
@@ -143,7 +143,7 @@ TEST(Folder, Llama3SlowsItsLowFrequencies) {
             R"("original_max_position_embeddings":8192}})";
   folder.write("config.json", config);
   folder.write("model.safetensors", Weights().add("model.norm.weight", {8}).bytes());
-  const ModelFile file = ModelFile::open(folder.path());
+  const ModelFile file = open_model_file(folder.path());
   // Wavelengths 2 pi and 2 pi sqrt(500000) = 4443: the first is short, the second between 8192/4 and 8192.
   const double smooth = (8192 / (2 * 3.14159265358979 * std::sqrt(500000.0)) - 1) / 3;
   const auto factors = file.decoded(file.need("rope_freqs.weight"));
@@ -163,7 +163,7 @@ TEST(Folder, Gemma3NormsCarryTheirOne) {
                                         .add("model.layers.0.pre_feedforward_layernorm.weight", {2})
                                         .add("model.layers.0.self_attn.q_norm.weight", {2}, -1)
                                         .bytes());
-  const ModelFile file = ModelFile::open(folder.path());
+  const ModelFile file = open_model_file(folder.path());
   EXPECT_EQ(file.decoded(file.need("output_norm.weight")), (std::vector<float>{1.5F, 2.5F, 3.5F}));
   EXPECT_EQ(file.decoded(file.need("blk.0.ffn_norm.weight")), (std::vector<float>{1, 2}));
   EXPECT_EQ(file.decoded(file.need("blk.0.attn_q_norm.weight")), (std::vector<float>{0, 1}));
@@ -185,7 +185,7 @@ TEST(Folder, ByteLevelBpeNamesItsPretokenizer) {
   folder.write("tokenizer_config.json", R"({"eos_token":"<|end|>","chat_template":"{{ messages }}"})");
   const auto pre_of = [&](const std::string& pre) {
     folder.write("tokenizer.json", bpe(pre));
-    return ModelFile::open(folder.path()).metadata().text("tokenizer.ggml.pre");
+    return open_model_file(folder.path()).metadata().text("tokenizer.ggml.pre");
   };
   EXPECT_EQ(pre_of(R"({"type":"ByteLevel"})"), "gpt-2");
   EXPECT_EQ(
@@ -193,7 +193,7 @@ TEST(Folder, ByteLevelBpeNamesItsPretokenizer) {
           R"({"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel"}]})"),
       "smollm");
 
-  const ModelFile file = ModelFile::open(folder.path());
+  const ModelFile file = open_model_file(folder.path());
   const Metadata& metadata = file.metadata();
   const auto tokens = metadata.strings("tokenizer.ggml.tokens");
   EXPECT_EQ(std::vector<std::string>(tokens.begin(), tokens.end()),
@@ -231,7 +231,7 @@ TEST(Folder, SentencePieceModelGivesPiecesAndScores) {
   folder.write("model.safetensors", Weights().add("model.embed_tokens.weight", {3, 8}).bytes());
   folder.write("tokenizer.model", piece("<unk>", 0, 2) + piece("\u2581", -1.5F, 1) + piece("<0x0A>", 0, 6) +
                                       trainer + normalizer);
-  const ModelFile file = ModelFile::open(folder.path());
+  const ModelFile file = open_model_file(folder.path());
   const Metadata& metadata = file.metadata();
   EXPECT_EQ(metadata.text("tokenizer.ggml.model"), "llama");
   EXPECT_EQ(metadata.strings("tokenizer.ggml.tokens")[1], "\u2581");
@@ -250,7 +250,7 @@ TEST(Folder, ShardsAreOneModel) {
   const auto index = [&](const std::string& map) {
     return folder.write("model.safetensors.index.json", R"({"weight_map":)" + map + "}");
   };
-  const ModelFile file = ModelFile::open(index(R"({"a":"one.safetensors","b":"two.safetensors"})"));
+  const ModelFile file = open_model_file(index(R"({"a":"one.safetensors","b":"two.safetensors"})"));
   EXPECT_EQ(file.tensors().size(), 2U);
   EXPECT_EQ(file.decoded(file.need("b")), (std::vector<float>{7, 8}));
 

@@ -1,10 +1,26 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
-#include "layers/key_value_cache.h"
+#include "quant/format.h"
 
 namespace wattle {
+
+/// Keys are kept in blocks of so many positions, transposed, so that attention reads the keys of neighbouring
+/// positions as one vector.
+inline constexpr int64_t kKeyBlock = 64;
+
+/// The stored keys and values of one head of one layer.
+/// Keys of block b, F32 and F16: [head_dim, kKeyBlock]; Q8_0: int8 [head_dim, kKeyBlock], then the scales as
+/// F16 [head_dim / 32, kKeyBlock]. Values: rows [head_dim] of the format, one a position.
+struct HeadCache {
+  Format format = Format::kF32;
+  const std::byte* keys = nullptr;
+  const std::byte* values = nullptr;
+  size_t key_block_bytes = 0;
+  size_t value_row_bytes = 0;
+};
 
 /// One query of one head, the place of its answer, and its online softmax (Milakov and Gimelshein 2018): the
 /// keys from .. to that it sees, a bias by the key's position or null, and what has been seen so far.
@@ -26,6 +42,8 @@ struct AttentionKernels {
   /// The same with b in IEEE binary16.
   void (*product_f16)(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t a_stride,
                       const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, bool add);
+  /// scores [count, columns], stride kKeyBlock, become cap * tanh(score / cap) (Gemma 2's soft cap), within 1e-6 * cap.
+  void (*cap)(float* scores, int64_t count, int64_t columns, float cap);
   /// One step of every row's softmax: scores [count, columns], stride kKeyBlock, of the keys from `first_key`
   /// on become exp(score + bias - maximum) under the new maximum, 0 where a row does not see. columns is a
   /// multiple of 16. exp is within 2e-7 relative of the exact value.
