@@ -52,19 +52,20 @@ def t5_like(config_class, model_class, encoder_class, tied):
         return config_class(**base | keys)
 
     # Scores are not divided by the root of the head's width; a tied head multiplies by the inverse root of the model's.
-    # Blocks outweigh the token itself, else a tied head repeats it; a decoder looks at itself more than at the encoder.
-    rules = [(r"(SelfAttention|EncDecAttention)\.[qk]\.weight$", {"gain": 0.8}),
+    # Decoders that look at the encoder too much, or at the token too much under a tied head, repeat one token.
+    plain = [(r"(SelfAttention|EncDecAttention)\.[qk]\.weight$", {"gain": 0.8})]
+    rules = [*plain,
+             (r"decoder.*EncDecAttention\.o\.weight$", {"gain": 0.25}),
              (r"decoder.*SelfAttention\.o\.weight$", {"gain": 2.0}),
-             (r"decoder.*wo\.weight$", {"gain": 3.0}),
-             (r"relative_attention_bias", {"scale": 2.0})]
+             (r"decoder.*wi\w*\.weight$", {"gain": 2.0}),
+             (r"decoder.*wo\.weight$", {"gain": 8.0 if tied else 4.0})]
     if tied:
-        rules += [(r"shared\.weight$", {"scale": 0.25}),
-                  (r"decoder\.final_layer_norm\.weight$", {"scale": 8.0, "offset": 16.0})]
-    return config, dict(rules=rules), model_class, encoder_class
+        rules += [(r"decoder\.final_layer_norm\.weight$", {"scale": 2.0, "offset": 4.0})]
+    return config, dict(rules=rules), dict(rules=plain), model_class, encoder_class
 
 
 def t5():
-    config, common, model, encoder = t5_like(t.T5Config, t.T5ForConditionalGeneration, t.T5EncoderModel, tied=True)
+    config, common, plain, model, encoder = t5_like(t.T5Config, t.T5ForConditionalGeneration, t.T5EncoderModel, tied=True)
     copies = [{"name": name, "same_as": "shared.weight"} for name in
               ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight")]
     unread = {"name": "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight", "shape": [16, 3],
@@ -74,14 +75,14 @@ def t5():
         Case("base", model, config(num_layers=3), pairs(71, 0), extra=[*copies, unread], generations=prompts(71, 0, 0),
              drop_keys=["dense_act_fn", "is_gated_act", "tie_word_embeddings", "classifier_dropout"], **common),
         Case("gated_silu_tied", model, config(feed_forward_proj="gated-silu", num_decoder_layers=3, d_kv=8, num_heads=4),
-             pairs(71, 0, SHORT, (9, 5, 1), seed=8), **common),
+             pairs(71, 0, SHORT, (9, 5, 1), seed=8), **plain),
         Case("encoder", encoder, config(relative_attention_num_buckets=32, relative_attention_max_distance=128),
-             ragged(71, (5, 1, 70), seed=9), **common),
+             ragged(71, (5, 1, 70), seed=9), **plain),
     ]
 
 
 def flan_t5():
-    config, common, model, encoder = t5_like(t.T5Config, t.T5ForConditionalGeneration, t.T5EncoderModel, tied=False)
+    config, common, plain, model, encoder = t5_like(t.T5Config, t.T5ForConditionalGeneration, t.T5EncoderModel, tied=False)
     keys = dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False)
     copies = [{"name": name, "same_as": "shared.weight"} for name in
               ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")]
@@ -89,16 +90,16 @@ def flan_t5():
         Case("base", model, config(num_decoder_layers=3, **keys), pairs(71, 0), extra=copies,
              generations=prompts(71, 0, 0), **common),
         Case("relu_untied", model, config(tie_word_embeddings=False, d_kv=8, num_heads=2),
-             pairs(71, 0, SHORT, (9, 5, 1), seed=8), **common),
+             pairs(71, 0, SHORT, (9, 5, 1), seed=8), **plain),
     ]
 
 
 def mt5():
-    config, common, model, encoder = t5_like(t.MT5Config, t.MT5ForConditionalGeneration, t.MT5EncoderModel, tied=False)
+    config, common, plain, model, encoder = t5_like(t.MT5Config, t.MT5ForConditionalGeneration, t.MT5EncoderModel, tied=False)
     keys = dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False)
     return [
         Case("base", model, config(**keys), pairs(71, 0), generations=prompts(71, 0, 0, seed=5), **common),
-        Case("encoder", encoder, config(**keys), ragged(71, (5, 1, 70), seed=9), **common),
+        Case("encoder", encoder, config(**keys), ragged(71, (5, 1, 70), seed=9), **plain),
     ]
 
 
