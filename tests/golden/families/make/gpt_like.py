@@ -125,8 +125,6 @@ def gptj():
              + [minus(f"transformer.h.{i}.attn.masked_bias", -1e9) for i in layers]),
         Case("whole_rotary", t.GPTJForCausalLM, config(rotary_dim=12, n_inner=44, activation_function="gelu", n_layer=2),
              ragged(61, SHORT, seed=8)),
-        Case("rotary_dim_null", t.GPTJForCausalLM, config(rotary_dim=None, n_inner=44, activation_function="relu", n_layer=1,
-                                                          n_head=2, n_embd=24), ragged(61, SHORT, seed=9)),
     ]
 
 
