@@ -24,7 +24,7 @@ void describe(const Hyperparameters& hyper, Description& d) {
   const int64_t width = hyper.width(), inner = hyper.inner_width();
   d.prefixes({"bert."});
   d.buffers({"embeddings.position_ids"});
-  d.left_out({"pooler.", "cls.seq_relationship."});
+  d.left_out({"pooler.", "cls."});
   d.table(Role::kEmbedding, "token_embd", "embeddings.word_embeddings", hyper.vocabulary(), width);
   d.table(Role::kPosition, "position_embd", "embeddings.position_embeddings", hyper.context_length(), width);
   d.table(Role::kTable, "token_types", "embeddings.token_type_embeddings", 
@@ -64,7 +64,7 @@ std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, c
                                                            .function = function});
   plan.max_tokens = hyper.context_length();
   return std::make_unique<TextEncoder>(weights, std::move(plan),
-                                       Head::Plan{.masked = function, .epsilon = hyper.epsilon()});
+                                       NetworkHead::Plan{.masked = function, .epsilon = hyper.epsilon()});
 }
 
 constexpr std::string_view kTypes[] = {"bert"};

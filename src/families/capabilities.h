@@ -84,7 +84,7 @@ class Translates {
 };
 
 /// Heads with labels. out [sequences, labels] from the hidden states of ReadsText, or [tokens, labels].
-enum class HeadKind {
+enum class NetworkHeadKind {
   kSequence,  ///< a label, or a score, of the whole sequence
   kToken,     ///< a label a token
   kSpan,      ///< where an answer begins and where it ends: two scores a token
@@ -95,7 +95,7 @@ enum class HeadKind {
 class HasHead {
  public:
   virtual ~HasHead() = default;
-  virtual std::optional<HeadKind> head_kind() const = 0;  ///< nothing: the file has no head
+  virtual std::optional<NetworkHeadKind> head_kind() const = 0;  ///< nothing: the file has no head
   virtual int64_t head_outputs() const = 0;               ///< labels, 2, or the vocabulary
   /// logits [sequences or tokens, head_outputs()] of hidden [tokens, width] as hidden_states() left it; `tokens` are
   /// its sequences.

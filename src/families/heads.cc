@@ -14,14 +14,14 @@ constexpr std::string_view kHeadKey = "wattle.head";
 struct HeadName {
   std::string_view architecture;  ///< what follows the family's name in `architectures`
   std::string_view name;
-  HeadKind kind;
+  NetworkHeadKind kind;
 };
 constexpr HeadName kHeads[] = {
-    {"ForSequenceClassification", "sequence", HeadKind::kSequence},
-    {"ForTokenClassification", "token", HeadKind::kToken},
-    {"ForQuestionAnswering", "span", HeadKind::kSpan},
-    {"ForMaskedLM", "masked", HeadKind::kMasked},
-    {"ForPreTraining", "masked", HeadKind::kMasked},
+    {"ForSequenceClassification", "sequence", NetworkHeadKind::kSequence},
+    {"ForTokenClassification", "token", NetworkHeadKind::kToken},
+    {"ForQuestionAnswering", "span", NetworkHeadKind::kSpan},
+    {"ForMaskedLM", "masked", NetworkHeadKind::kMasked},
+    {"ForPreTraining", "masked", NetworkHeadKind::kMasked},
 };
 
 /// id2label of config.json, in the order of the ids.
@@ -55,14 +55,14 @@ void read_head(ConfigReader& config, Metadata& metadata) {
   for (const HeadName& head : kHeads) {
     if (!architecture.ends_with(head.architecture)) continue;
     metadata.set(std::string(kHeadKey), Value::of(std::string(head.name)));
-    if (head.kind != HeadKind::kSequence && head.kind != HeadKind::kToken) return;
+    if (head.kind != NetworkHeadKind::kSequence && head.kind != NetworkHeadKind::kToken) return;
     if (auto labels = labels_of(config); !labels.empty()) metadata.set("wattle.labels", Value::of(std::move(labels)));
     if (const auto problem = config.json().text("problem_type")) metadata.set("wattle.problem_type", Value::of(*problem));
     return;
   }
 }
 
-std::optional<HeadKind> head_of(const Metadata& metadata) {
+std::optional<NetworkHeadKind> head_of(const Metadata& metadata) {
   const auto name = metadata.text(kHeadKey);
   if (!name) return std::nullopt;
   for (const HeadName& head : kHeads) {
@@ -77,17 +77,17 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
   const int64_t outputs = labels > 0 ? labels : kAnySize;
   description.begin("", "");
   const auto kind = head_of(hyper.metadata());
-  if (kind == HeadKind::kSequence) {
+  if (kind == NetworkHeadKind::kSequence) {
     if (!sources.sequence_dense.empty())
       description.linear({.name = "cls", .source = sources.sequence_dense, .outputs = width, .inputs = width,
                           .bias = sources.sequence_dense_bias});
     if (sources.sequence_norm) description.norm("cls.norm", sources.sequence_norm_source, width, false);
     description.linear({.name = "cls.output", .source = sources.sequence_out, .outputs = outputs, .inputs = width});
-  } else if (kind == HeadKind::kToken) {
+  } else if (kind == NetworkHeadKind::kToken) {
     description.linear({.name = "token_cls", .source = sources.token, .outputs = outputs, .inputs = width});
-  } else if (kind == HeadKind::kSpan) {
+  } else if (kind == NetworkHeadKind::kSpan) {
     description.linear({.name = "span", .source = sources.span, .outputs = 2, .inputs = width});
-  } else if (kind == HeadKind::kMasked) {
+  } else if (kind == NetworkHeadKind::kMasked) {
     const int64_t narrow = sources.masked_width > 0 ? sources.masked_width : width;
     if (!sources.masked_dense.empty()) {
       description.linear({.name = "mlm.dense", .source = sources.masked_dense, .outputs = narrow, .inputs = width,
@@ -101,20 +101,20 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
   }
 }
 
-Head::Head(Weights& weights, int64_t width, const Plan& plan) : kind_(head_of(weights.file().metadata())), plan_(plan) {
+NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : kind_(head_of(weights.file().metadata())), plan_(plan) {
   const ModelFile& file = weights.file();
   const auto linear = [&](const std::string& name, int64_t inputs) {
     return Linear(weights, {name, file.need(name + ".weight").rows()}, inputs);
   };
-  if (kind_ == HeadKind::kSequence) {
+  if (kind_ == NetworkHeadKind::kSequence) {
     if (weights.has("cls.weight")) dense_ = linear("cls", width);
     norm_ = Norm::where_there(weights, "cls.norm", width, plan.norm, plan.epsilon);
     out_ = linear("cls.output", width);
-  } else if (kind_ == HeadKind::kToken) {
+  } else if (kind_ == NetworkHeadKind::kToken) {
     out_ = linear("token_cls", width);
-  } else if (kind_ == HeadKind::kSpan) {
+  } else if (kind_ == NetworkHeadKind::kSpan) {
     out_ = linear("span", width);
-  } else if (kind_ == HeadKind::kMasked) {
+  } else if (kind_ == NetworkHeadKind::kMasked) {
     if (weights.has("mlm.dense.weight")) dense_ = linear("mlm.dense", width);
     const int64_t narrow = dense_.outputs() > 0 ? dense_.outputs() : width;
     norm_ = Norm::where_there(weights, "mlm.norm", narrow, plan.norm, plan.epsilon);
@@ -124,7 +124,7 @@ Head::Head(Weights& weights, int64_t width, const Plan& plan) : kind_(head_of(we
   }
 }
 
-Matrix Head::pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden) const {
+Matrix NetworkHead::pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden) const {
   Matrix rows(tokens.sequences(), hidden.columns);
   for (int64_t i = 0; i < rows.rows(); ++i) {
     const auto out = rows.row(i);
@@ -139,10 +139,10 @@ Matrix Head::pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden) const
   return rows;
 }
 
-void Head::operator()(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits, Work& work) const {
+void NetworkHead::operator()(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits, Work& work) const {
   if (!kind_) fail("this model has no head; use one that was trained for the task");
   Matrix first, inner;
-  if (kind_ == HeadKind::kSequence) {
+  if (kind_ == NetworkHeadKind::kSequence) {
     first = pooled(tokens, hidden);
     hidden = first.view();
   }
@@ -150,7 +150,7 @@ void Head::operator()(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Mat
   if (dense_.outputs() > 0) {
     inner.resize(hidden.rows, dense_.outputs());
     input.set(hidden);
-    dense_(input, inner.view(), work, kind_ == HeadKind::kSequence ? plan_.sequence : plan_.masked);
+    dense_(input, inner.view(), work, kind_ == NetworkHeadKind::kSequence ? plan_.sequence : plan_.masked);
     work.weight_bytes += dense_.weight_bytes();
     hidden = inner.view();
   }

@@ -33,14 +33,14 @@ struct HeadSources {
 /// The head that config.json's `architectures` names ("BertForTokenClassification"), as wattle.head, and its labels
 /// (wattle.labels, in the order of their ids) and kind of problem (wattle.problem_type).
 void read_head(ConfigReader& config, Metadata& metadata);
-std::optional<HeadKind> head_of(const Metadata& metadata);
+std::optional<NetworkHeadKind> head_of(const Metadata& metadata);
 
 /// The tensors of the head that the metadata name. GGUF names: cls, cls.norm, cls.output (sequences), token_cls, span,
 /// mlm.dense, mlm.norm, mlm.output.
 void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Description& description);
 
 /// A network's head, or none.
-class Head {
+class NetworkHead {
  public:
   struct Plan {
     ActivationFunction sequence = ActivationFunction::kTanh;
@@ -49,17 +49,17 @@ class Head {
     float epsilon = 1e-12f;
     bool mean = false;  ///< sequences by the mean of their tokens instead of the first
   };
-  Head() = default;
-  Head(Weights& weights, int64_t width, const Plan& plan);
+  NetworkHead() = default;
+  NetworkHead(Weights& weights, int64_t width, const Plan& plan);
 
-  std::optional<HeadKind> kind() const { return kind_; }
+  std::optional<NetworkHeadKind> kind() const { return kind_; }
   int64_t outputs() const { return out_.outputs(); }
   void operator()(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits, Work& work) const;
 
  private:
   Matrix pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden) const;
 
-  std::optional<HeadKind> kind_;
+  std::optional<NetworkHeadKind> kind_;
   Plan plan_;
   Linear dense_, out_;
   Norm norm_;

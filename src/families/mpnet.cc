@@ -25,7 +25,7 @@ void describe(const Hyperparameters& hyper, Description& d) {
   const int64_t width = hyper.width(), inner = hyper.inner_width();
   d.prefixes({"mpnet."});
   d.buffers({"embeddings.position_ids"});
-  d.left_out({"pooler."});
+  d.left_out({"pooler.", "lm_head."});
   d.table(Role::kEmbedding, "token_embd", "embeddings.word_embeddings", hyper.vocabulary(), width);
   d.table(Role::kPosition, "position_embd", "embeddings.position_embeddings",
           hyper.context_length() + kFirstPosition, width);
@@ -63,6 +63,7 @@ std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, c
   plan.embedding = {.width = hyper.width(),
                     .positions = Positions::kLearned,
                     .first_position = kFirstPosition,
+                    .padding = kFirstPosition - 1,
                     .epsilon = hyper.epsilon()};
   plan.max_tokens = hyper.context_length();
   const auto bias = bucket_bias(weights, "attn_rel_b.weight", hyper.count("attention.relative_buckets_count", 4, 4096),
@@ -74,7 +75,7 @@ std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, c
                                                            .function = function,
                                                            .bias = bias});
   return std::make_unique<TextEncoder>(weights, std::move(plan),
-                                       Head::Plan{.masked = function, .epsilon = hyper.epsilon()});
+                                       NetworkHead::Plan{.masked = function, .epsilon = hyper.epsilon()});
 }
 
 constexpr std::string_view kTypes[] = {"mpnet"};

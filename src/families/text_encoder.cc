@@ -25,7 +25,7 @@ void EncoderStack::run(const Ragged<int32_t>& tokens, std::span<const int32_t> t
   check_lengths(tokens, max_tokens());
   if (!types.empty() && types.size() != tokens.items.size())
     fail("{} token types were given for {} tokens; give one a token", types.size(), tokens.items.size());
-  const std::vector<int64_t> positions = positions_of(tokens.offsets);
+  const std::vector<int64_t> positions = positions_of(tokens, plan_.embedding.padding);
   embedding_(tokens.items, positions, types, out, work);
   for (const auto& rope : plan_.ropes) rope->set_positions(positions);
   run_layers(order_, out, tokens.offsets, work);
@@ -33,7 +33,7 @@ void EncoderStack::run(const Ragged<int32_t>& tokens, std::span<const int32_t> t
   work.tokens_in += static_cast<int64_t>(tokens.items.size());
 }
 
-TextEncoder::TextEncoder(Weights& weights, EncoderPlan plan, const Head::Plan& head)
+TextEncoder::TextEncoder(Weights& weights, EncoderPlan plan, const NetworkHead::Plan& head)
     : stack_(weights, std::move(plan)), head_(weights, stack_.width(), head) {}
 
 namespace {

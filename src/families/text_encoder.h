@@ -43,7 +43,7 @@ class EncoderStack {
 /// A network that is an encoder, with its head where the file has one.
 class TextEncoder : public Network, public ReadsText, public HasHead {
  public:
-  TextEncoder(Weights& weights, EncoderPlan plan, const Head::Plan& head);
+  TextEncoder(Weights& weights, EncoderPlan plan, const NetworkHead::Plan& head);
 
   using ReadsText::hidden_states;
   void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
@@ -53,7 +53,7 @@ class TextEncoder : public Network, public ReadsText, public HasHead {
   int64_t width() const override { return stack_.width(); }
   int64_t max_tokens() const override { return stack_.max_tokens(); }
 
-  std::optional<HeadKind> head_kind() const override { return head_.kind(); }
+  std::optional<NetworkHeadKind> head_kind() const override { return head_.kind(); }
   int64_t head_outputs() const override { return head_.outputs(); }
   void head(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits, Work& work) override {
     head_(tokens, hidden, logits, work);
@@ -61,7 +61,7 @@ class TextEncoder : public Network, public ReadsText, public HasHead {
 
  private:
   EncoderStack stack_;
-  Head head_;
+  NetworkHead head_;
 };
 
 /// The table of T5's buckets of distances (Raffel et al. 2020), spread over all distances below `reach`: heads'

@@ -147,11 +147,12 @@ void TextEmbedding::operator()(std::span<const int32_t> ids, std::span<const int
   }
 }
 
-std::vector<int64_t> positions_of(std::span<const int64_t> offsets) {
+std::vector<int64_t> positions_of(const Ragged<int32_t>& tokens, int32_t padding) {
   std::vector<int64_t> positions;
-  positions.reserve(static_cast<size_t>(offsets.back()));
-  for (size_t sequence = 0; sequence + 1 < offsets.size(); ++sequence) {
-    for (int64_t i = 0; i < offsets[sequence + 1] - offsets[sequence]; ++i) positions.push_back(i);
+  positions.reserve(tokens.items.size());
+  for (int64_t sequence = 0; sequence < tokens.sequences(); ++sequence) {
+    int64_t next = 0;
+    for (const int32_t id : tokens.sequence(sequence)) positions.push_back(id == padding ? -1 : next++);
   }
   return positions;
 }

@@ -48,6 +48,7 @@ struct EmbeddingPlan {
   float scale = 1;         ///< of the words
   Positions positions = Positions::kNone;
   int64_t first_position = 0;  ///< row of the table that the first token of a sequence takes
+  int32_t padding = -1;  ///< fairseq's encoders: this id is not counted and takes the row before first_position
   int64_t most_positions = 0;  ///< rows that sinusoids need
   NormKind norm = NormKind::kLayer;
   float epsilon = 1e-5f;
@@ -79,8 +80,8 @@ class TextEmbedding {
   Linear projection_;
 };
 
-/// Positions of every token in its sequence, from 0.
-std::vector<int64_t> positions_of(std::span<const int64_t> offsets);
+/// Positions of every token in its sequence, from 0; tokens `padding` are not counted and have position -1.
+std::vector<int64_t> positions_of(const Ragged<int32_t>& tokens, int32_t padding = -1);
 
 /// Error when a sequence is empty or longer than `most` tokens.
 void check_lengths(const Ragged<int32_t>& tokens, int64_t most);

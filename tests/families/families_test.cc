@@ -62,7 +62,7 @@ void run_reader(Network& network, const golden::Case& golden, Outputs& outputs) 
   if (head != nullptr && head->head_kind()) {
     Matrix logits;
     head->head(tokens, hidden.view(), logits, work);
-    if (head->head_kind() == HeadKind::kSpan) {
+    if (head->head_kind() == NetworkHeadKind::kSpan) {
       outputs["start_logits"] = column(logits, 0);
       outputs["end_logits"] = column(logits, 1);
     } else {

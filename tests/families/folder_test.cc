@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "families/open_file.h"
 #include "file/samples.h"
 #include "file/temporary_directory.h"
 
