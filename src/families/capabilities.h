@@ -88,6 +88,7 @@ enum class NetworkHeadKind {
   kSequence,  ///< a label, or a score, of the whole sequence
   kToken,     ///< a label a token
   kSpan,      ///< where an answer begins and where it ends: two scores a token
+  kReplaced,  ///< whether a token was replaced: one score a token (ELECTRA's discriminator)
   kMasked,    ///< what stands in a masked token's place: scores over the vocabulary a token
 };
 

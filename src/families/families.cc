@@ -5,6 +5,10 @@
 // Every family, one line each; its page defines NAME_family().
 #define WATTLE_FAMILIES(F) \
   F(bert)                  \
+  F(distilbert)            \
+  F(roberta)               \
+  F(albert)                \
+  F(electra)               \
   F(mpnet)                 \
   F(llama)                 \
   F(qwen2)                 \

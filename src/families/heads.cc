@@ -21,6 +21,7 @@ constexpr HeadName kHeads[] = {
     {"ForTokenClassification", "token", NetworkHeadKind::kToken},
     {"ForQuestionAnswering", "span", NetworkHeadKind::kSpan},
     {"ForMaskedLM", "masked", NetworkHeadKind::kMasked},
+    {"ElectraForPreTraining", "replaced", NetworkHeadKind::kReplaced},
     {"ForPreTraining", "masked", NetworkHeadKind::kMasked},
 };
 
@@ -68,7 +69,7 @@ std::optional<NetworkHeadKind> head_of(const Metadata& metadata) {
   for (const HeadName& head : kHeads) {
     if (head.name == *name) return head.kind;
   }
-  fail("{}: {} is {}; known are sequence, token, span and masked", metadata.origin(), kHeadKey, *name);
+  fail("{}: {} is {}; known are sequence, token, span, replaced and masked", metadata.origin(), kHeadKey, *name);
 }
 
 void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Description& description) {
@@ -87,6 +88,9 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
     description.linear({.name = "token_cls", .source = sources.token, .outputs = outputs, .inputs = width});
   } else if (kind == NetworkHeadKind::kSpan) {
     description.linear({.name = "span", .source = sources.span, .outputs = 2, .inputs = width});
+  } else if (kind == NetworkHeadKind::kReplaced) {
+    description.linear({.name = "replaced.dense", .source = sources.replaced_dense, .outputs = width, .inputs = width});
+    description.linear({.name = "replaced.output", .source = sources.replaced_out, .outputs = 1, .inputs = width});
   } else if (kind == NetworkHeadKind::kMasked) {
     const int64_t narrow = sources.masked_width > 0 ? sources.masked_width : width;
     if (!sources.masked_dense.empty()) {
@@ -114,6 +118,9 @@ NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : ki
     out_ = linear("token_cls", width);
   } else if (kind_ == NetworkHeadKind::kSpan) {
     out_ = linear("span", width);
+  } else if (kind_ == NetworkHeadKind::kReplaced) {
+    dense_ = linear("replaced.dense", width);
+    out_ = linear("replaced.output", width);
   } else if (kind_ == NetworkHeadKind::kMasked) {
     if (weights.has("mlm.dense.weight")) dense_ = linear("mlm.dense", width);
     const int64_t narrow = dense_.outputs() > 0 ? dense_.outputs() : width;
@@ -150,7 +157,10 @@ void NetworkHead::operator()(const Ragged<int32_t>& tokens, ConstMatrixView hidd
   if (dense_.outputs() > 0) {
     inner.resize(hidden.rows, dense_.outputs());
     input.set(hidden);
-    dense_(input, inner.view(), work, kind_ == NetworkHeadKind::kSequence ? plan_.sequence : plan_.masked);
+    dense_(input, inner.view(), work,
+           kind_ == NetworkHeadKind::kSequence   ? plan_.sequence
+           : kind_ == NetworkHeadKind::kReplaced ? plan_.replaced
+                                                 : plan_.masked);
     work.weight_bytes += dense_.weight_bytes();
     hidden = inner.view();
   }

@@ -21,6 +21,8 @@ struct HeadSources {
   bool sequence_dense_bias = true, sequence_norm = false;
   std::string sequence_norm_source = {};
   std::string token = "classifier", span = "qa_outputs";
+  /// Replaced tokens: a score = out(f(dense(token))).
+  std::string replaced_dense = {}, replaced_out = {};
   /// Masked tokens: logits = decoder(norm(f(dense(token)))), the decoder often tied to the words.
   std::string masked_dense = {}, masked_norm = {}, masked_out = {};
   /// Its bias, by its whole name with ending, and other names that the same tensor has.
@@ -36,7 +38,7 @@ void read_head(ConfigReader& config, Metadata& metadata);
 std::optional<NetworkHeadKind> head_of(const Metadata& metadata);
 
 /// The tensors of the head that the metadata name. GGUF names: cls, cls.norm, cls.output (sequences), token_cls, span,
-/// mlm.dense, mlm.norm, mlm.output.
+/// replaced.dense, replaced.output, mlm.dense, mlm.norm, mlm.output.
 void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Description& description);
 
 /// A network's head, or none.
@@ -45,6 +47,7 @@ class NetworkHead {
   struct Plan {
     ActivationFunction sequence = ActivationFunction::kTanh;
     ActivationFunction masked = ActivationFunction::kGelu;
+    ActivationFunction replaced = ActivationFunction::kGelu;
     NormKind norm = NormKind::kLayer;
     float epsilon = 1e-12f;
     bool mean = false;  ///< sequences by the mean of their tokens instead of the first
