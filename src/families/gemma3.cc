@@ -80,6 +80,7 @@ void describe(const Hyperparameters& hyper, Description& d) {
   d.begin("", "");
   d.norm("output_norm", "norm", width, false, add_one());
   d.table(Role::kOutput, "output", "lm_head", hyper.vocabulary(), width, {}, true);
+  describe_decoder_head(hyper, d);
 }
 
 /// Gemma 3 (Gemma Team 2025): scaled embeddings, norms before and after attention and feed-forward, normalised queries

@@ -83,7 +83,8 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
       description.linear({.name = "cls", .source = sources.sequence_dense, .outputs = width, .inputs = width,
                           .bias = sources.sequence_dense_bias});
     if (sources.sequence_norm) description.norm("cls.norm", sources.sequence_norm_source, width, false);
-    description.linear({.name = "cls.output", .source = sources.sequence_out, .outputs = outputs, .inputs = width});
+    description.linear({.name = "cls.output", .source = sources.sequence_out, .outputs = outputs, .inputs = width,
+                        .bias = sources.sequence_out_bias});
   } else if (kind == NetworkHeadKind::kToken) {
     description.linear({.name = "token_cls", .source = sources.token, .outputs = outputs, .inputs = width});
   } else if (kind == NetworkHeadKind::kSpan) {
@@ -103,6 +104,11 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
     description.tensor({"mlm.output.bias", sources.masked_bias, {hyper.vocabulary()}, Role::kBias});
     description.buffers(sources.masked_duplicates);
   }
+}
+
+void describe_decoder_head(const Hyperparameters& hyper, Description& description) {
+  describe_head(hyper, {.sequence_out = "score", .sequence_out_bias = false, .token = "classifier"}, description);
+  description.left_out({"score.", "classifier."});
 }
 
 NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : kind_(head_of(weights.file().metadata())), plan_(plan) {
@@ -134,14 +140,15 @@ NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : ki
 Matrix NetworkHead::pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden) const {
   Matrix rows(tokens.sequences(), hidden.columns);
   for (int64_t i = 0; i < rows.rows(); ++i) {
+    const int64_t begin = tokens.offsets[static_cast<size_t>(i)], length = tokens.length(i);
     const auto out = rows.row(i);
-    std::ranges::copy(hidden.row(tokens.offsets[static_cast<size_t>(i)]), out.begin());
-    if (!plan_.mean) continue;
-    for (int64_t token = 1; token < tokens.length(i); ++token) {
-      const auto row = hidden.row(tokens.offsets[static_cast<size_t>(i)] + token);
+    std::ranges::copy(hidden.row(plan_.pooling == Pooling::kLast ? begin + length - 1 : begin), out.begin());
+    if (plan_.pooling != Pooling::kMean) continue;
+    for (int64_t token = 1; token < length; ++token) {
+      const auto row = hidden.row(begin + token);
       for (size_t c = 0; c < out.size(); ++c) out[c] += row[c];
     }
-    for (float& value : out) value /= static_cast<float>(tokens.length(i));
+    for (float& value : out) value /= static_cast<float>(length);
   }
   return rows;
 }

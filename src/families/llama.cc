@@ -17,7 +17,10 @@ void read_config(ConfigReader& config) {
   config.set("attention.value_length", Value::of(head_dim));
   config.number("rms_norm_eps", "attention.layer_norm_rms_epsilon");
   config.integer("vocab_size", "vocab_size");
-  config.expect("hidden_act", "silu");
+  config.activation("hidden_act", "silu");
+  config.ignore({"attention_bias", "mlp_bias"});  // the tensors say it
+  if (config.word_of("model_type", "") == "mistral" && config.has("sliding_window"))
+    config.integer("sliding_window", "attention.sliding_window");
   read_rope(config, head_dim);
   config.tied(false);
 }
@@ -49,10 +52,11 @@ void describe(const Hyperparameters& hyper, Description& d) {
   d.begin("", "");
   d.norm("output_norm", "norm", width, false);
   d.table(Role::kOutput, "output", "lm_head", hyper.vocabulary(), width, {}, true);
+  describe_decoder_head(hyper, d);
 }
 
-/// Llama (Touvron et al. 2023): pre-norm layers with RMSNorm, rotary positions, grouped heads and a SiLU gate. GGUF's
-/// rows of queries and keys are permuted so that rotation turns neighbours.
+/// Llama (Touvron et al. 2023): pre-norm layers with RMSNorm, rotary positions, grouped heads and a SiLU gate; Mistral
+/// (Jiang et al. 2023) adds a sliding window, SmolLM nothing. GGUF's rows of queries and keys are permuted so that rotation turns neighbours.
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
   const AttentionShape attention = hyper.attention();
   const auto rope = rope_of(weights, hyper, attention.head_dim, RopePairs::kNeighbours, 10000);
@@ -61,13 +65,14 @@ std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, c
                                           .attention = attention,
                                           .norm = NormKind::kRms,
                                           .epsilon = hyper.epsilon(),
-                                          .function = ActivationFunction::kSilu,
+                                          .function = hyper.activation(ActivationFunction::kSilu),
+                                          .window = hyper.count_or("attention.sliding_window", 0, 0, 1 << 24),
                                           .rope = rope});
   plan.ropes = {rope};
   return std::make_unique<TextDecoder>(weights, std::move(plan), options);
 }
 
-constexpr std::string_view kTypes[] = {"llama"};
+constexpr std::string_view kTypes[] = {"llama", "mistral"};
 
 }  // namespace
 

@@ -45,6 +45,7 @@ void describe(const Hyperparameters& hyper, Description& d) {
   d.begin("", "");
   d.norm("output_norm", "norm", width, false);
   d.table(Role::kOutput, "output", "lm_head", hyper.vocabulary(), width, {}, true);
+  describe_decoder_head(hyper, d);
 }
 
 /// Qwen2 (Yang et al. 2024): Llama's layers with biases of queries, keys and values.
