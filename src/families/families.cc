@@ -12,6 +12,9 @@
   F(mpnet)                 \
   F(llama)                 \
   F(qwen2)                 \
+  F(qwen3)                 \
+  F(gemma)                 \
+  F(gemma2)                \
   F(gemma3)
 
 namespace wattle {

@@ -58,6 +58,7 @@ void read_head(ConfigReader& config, Metadata& metadata) {
     metadata.set(std::string(kHeadKey), Value::of(std::string(head.name)));
     if (head.kind != NetworkHeadKind::kSequence && head.kind != NetworkHeadKind::kToken) return;
     if (auto labels = labels_of(config); !labels.empty()) metadata.set("wattle.labels", Value::of(std::move(labels)));
+    if (const auto padding = config.json().integer("pad_token_id")) metadata.set("wattle.head.padding", Value::of(*padding));
     if (const auto problem = config.json().text("problem_type")) metadata.set("wattle.problem_type", Value::of(*problem));
     return;
   }
@@ -116,6 +117,7 @@ NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : ki
   const auto linear = [&](const std::string& name, int64_t inputs) {
     return Linear(weights, {name, file.need(name + ".weight").rows()}, inputs);
   };
+  padding_ = static_cast<int32_t>(file.metadata().integer("wattle.head.padding").value_or(-1));
   if (kind_ == NetworkHeadKind::kSequence) {
     if (weights.has("cls.weight")) dense_ = linear("cls", width);
     norm_ = Norm::where_there(weights, "cls.norm", width, plan.norm, plan.epsilon);
@@ -142,11 +144,15 @@ Matrix NetworkHead::pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden
   for (int64_t i = 0; i < rows.rows(); ++i) {
     const int64_t begin = tokens.offsets[static_cast<size_t>(i)], length = tokens.length(i);
     const auto out = rows.row(i);
-    std::ranges::copy(hidden.row(plan_.pooling == Pooling::kLast ? begin + length - 1 : begin), out.begin());
+    int64_t row = 0;
+    if (plan_.pooling == Pooling::kLast) {
+      for (row = length - 1; row > 0 && tokens.sequence(i)[static_cast<size_t>(row)] == padding_;) --row;
+    }
+    std::ranges::copy(hidden.row(begin + row), out.begin());
     if (plan_.pooling != Pooling::kMean) continue;
     for (int64_t token = 1; token < length; ++token) {
-      const auto row = hidden.row(begin + token);
-      for (size_t c = 0; c < out.size(); ++c) out[c] += row[c];
+      const auto values = hidden.row(begin + token);
+      for (size_t c = 0; c < out.size(); ++c) out[c] += values[c];
     }
     for (float& value : out) value /= static_cast<float>(length);
   }

@@ -49,7 +49,7 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
 class NetworkHead {
  public:
   /// Which of a sequence's hidden states its label is read from.
-  enum class Pooling { kFirst, kLast, kMean };
+  enum class Pooling { kFirst, kLast, kMean };  ///< kLast: the last that is no padding, where the file names one
   struct Plan {
     Pooling pooling = Pooling::kFirst;
     ActivationFunction sequence = ActivationFunction::kTanh;
@@ -70,6 +70,7 @@ class NetworkHead {
 
   std::optional<NetworkHeadKind> kind_;
   Plan plan_;
+  int32_t padding_ = -1;
   Linear dense_, out_;
   Norm norm_;
 };
