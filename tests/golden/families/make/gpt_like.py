@@ -174,8 +174,6 @@ def opt():
         Case("narrow_gelu", t.OPTForCausalLM, config(word_embed_proj_dim=24, activation_function="gelu",
                                                      tie_word_embeddings=False), ragged(73, SHORT, seed=9)),
         Case("no_bias", t.OPTForCausalLM, config(enable_bias=False, num_hidden_layers=1), ragged(73, SHORT, seed=10)),
-        Case("plain_norms", t.OPTForCausalLM, config(layer_norm_elementwise_affine=False, num_hidden_layers=1),
-             ragged(73, SHORT, seed=11)),
         Case("no_final_norm", t.OPTForCausalLM, config(_remove_final_layer_norm=True, num_hidden_layers=1),
              ragged(73, SHORT, seed=12)),
         Case("sequence_classification", t.OPTForSequenceClassification, config(**LABELS),
