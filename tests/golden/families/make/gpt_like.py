@@ -159,6 +159,9 @@ def gpt_bigcode():
 
 
 def opt():
+    # The library's start fails for norms without weights; every weight is drawn anyway.
+    t.OPTPreTrainedModel._init_weights = lambda self, module: None
+
     def config(**keys):
         base = dict(vocab_size=73, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, ffn_dim=44,
                     max_position_embeddings=72, word_embed_proj_dim=32, pad_token_id=1, bos_token_id=2, eos_token_id=2)
@@ -174,6 +177,8 @@ def opt():
         Case("narrow_gelu", t.OPTForCausalLM, config(word_embed_proj_dim=24, activation_function="gelu",
                                                      tie_word_embeddings=False), ragged(73, SHORT, seed=9)),
         Case("no_bias", t.OPTForCausalLM, config(enable_bias=False, num_hidden_layers=1), ragged(73, SHORT, seed=10)),
+        Case("plain_norms", t.OPTForCausalLM, config(layer_norm_elementwise_affine=False, num_hidden_layers=1),
+             ragged(73, SHORT, seed=11)),
         Case("no_final_norm", t.OPTForCausalLM, config(_remove_final_layer_norm=True, num_hidden_layers=1),
              ragged(73, SHORT, seed=12)),
         Case("sequence_classification", t.OPTForSequenceClassification, config(**LABELS),
