@@ -5,7 +5,6 @@ from .case import Case, ragged
 from .gpt_like import GENERAL, LABELS, SHORT, labelled, prompts, tied
 
 TIED = tied(r"embed_tokens\.weight$", r"^model\.norm\.weight$")
-ONE_PLUS = [(r"norm\.weight$", {"scale": 0.5, "offset": 0.0})]  # Gemma's norms multiply by 1 + weight
 
 
 def llama():
