@@ -161,13 +161,13 @@ Change transpose() {
   };
 }
 
-Change regroup_rows(int64_t groups, int64_t parts) {
-  return [groups, parts](Tensor& tensor, std::vector<std::byte>& owned) {
+Change regroup_rows(int64_t groups, int64_t parts, std::vector<int64_t> order) {
+  return [groups, parts, order = std::move(order)](Tensor& tensor, std::vector<std::byte>& owned) {
     need_rows(tensor, groups * parts, "rows of fused parts");
     const int64_t size = tensor.shape[0] / (groups * parts);
     move_rows(tensor, owned, [&](int64_t row) {
       const int64_t i = row % size, part = row / size % parts, group = row / (size * parts);
-      return (part * groups + group) * size + i;
+      return ((order.empty() ? part : order[static_cast<size_t>(part)]) * groups + group) * size + i;
     });
   };
 }

@@ -93,8 +93,8 @@ Change add_one();
 /// [inputs, outputs] -> [outputs, inputs] (GPT-2's Conv1D).
 Change transpose();
 /// Rows [groups, parts, rows / (groups * parts)] -> [parts, groups, ...]: fused queries, keys and values that lie head
-/// by head -> all queries, all keys, all values (GPT-NeoX, BLOOM).
-Change regroup_rows(int64_t groups, int64_t parts);
+/// by head -> all queries, all keys, all values (GPT-NeoX, BLOOM). `order`: which place each part takes; empty: its own.
+Change regroup_rows(int64_t groups, int64_t parts, std::vector<int64_t> order = {});
 /// Leaves the first rows out (positions that no token takes).
 Change drop_rows(int64_t count);
 /// One after the other.

@@ -15,7 +15,15 @@
   F(qwen3)                 \
   F(gemma)                 \
   F(gemma2)                \
-  F(gemma3)
+  F(gemma3)                \
+  F(gpt2)                  \
+  F(gpt_bigcode)           \
+  F(gpt_neo)               \
+  F(gpt_neox)              \
+  F(gptj)                  \
+  F(codegen)               \
+  F(opt)                   \
+  F(bloom)
 
 namespace wattle {
 

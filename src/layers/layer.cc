@@ -153,10 +153,12 @@ void Layer::finish(ConstMatrixView context, MatrixView x, Work& work, DecoderBat
                    IndexRange rows, int64_t layer) const {
   if (plan_.parallel) return finish_parallel(context, x, work);
   Scratch& memory = scratch();
+  if (plan_.residual_of_norm) attention_norm_(x, x, work);
   memory.input.set(context);
   add(output_, memory.input, post_attention_norm_, attention_output_norm_, x, work);
   if (cross_query_.outputs() > 0) attend_to_memory(x, *batch, rows, layer, work);
-  LayerInput& input = input_of(feed_forward_norm_, x, work);
+  if (plan_.residual_of_norm) feed_forward_norm_(x, x, work);
+  LayerInput& input = input_of(plan_.residual_of_norm ? Norm() : feed_forward_norm_, x, work);
   if (post_feed_forward_norm_) {
     memory.added.resize(x.rows, x.columns);
     feed_forward_(input, memory.added.view(), {}, work);

@@ -25,6 +25,9 @@ struct LayerPlan {
   /// Attention and feed-forward read the same hidden state, each through its norm or, where it has none of its own,
   /// the other's (GPT-J, GPT-NeoX, Phi).
   bool parallel = false;
+  /// What attention and feed-forward are added to is what they read: the norm, not what was normalised (BLOOM's
+  /// apply_residual_connection_post_layernorm).
+  bool residual_of_norm = false;
   /// Decoders: positions a token sees, itself included; encoders: how far away a token sees. 0: all.
   int64_t window = 0;
   std::shared_ptr<const Rope> rope = {};       ///< null: queries and keys are not rotated
