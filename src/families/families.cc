@@ -23,7 +23,13 @@
   F(gptj)                  \
   F(codegen)               \
   F(opt)                   \
-  F(bloom)
+  F(bloom)                 \
+  F(t5)                    \
+  F(bart)                  \
+  F(mbart)                 \
+  F(pegasus)               \
+  F(m2m_100)               \
+  F(marian)
 
 namespace wattle {
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <set>
+#include <unordered_map>
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
@@ -38,6 +39,7 @@ struct Import {
   bool tied;
   std::string origin, architecture;
   std::set<std::string> left_out, buffers;
+  std::unordered_map<const TensorSpec*, std::string> taken;  ///< tensors that have several names are read once
 
   /// Null for a tensor that is not read; Error for one that has no place.
   const TensorSpec* spec_of(const std::string& name) {
@@ -45,7 +47,8 @@ struct Import {
     switch (found.use) {
       case Description::Use::kTensor:
         // A tied output matrix is the embedding again.
-        return tied && found.spec->role == Role::kOutput && found.spec->optional ? nullptr : found.spec;
+        if (tied && found.spec->role == Role::kOutput && found.spec->optional) return nullptr;
+        return taken.emplace(found.spec, name).first->second == name ? found.spec : nullptr;
       case Description::Use::kBuffer:
         buffers.insert(name);
         return nullptr;
@@ -231,7 +234,7 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
   }
   const Description description = describe(contents.metadata);
   const fs::path weights = given_weights.empty() ? find_weights(folder) : given_weights;
-  Import import{description, config.tied, weights.string(), std::string(config.family.architecture), {}, {}};
+  Import import{description, config.tied, weights.string(), std::string(config.family.architecture), {}, {}, {}};
   add_mapped_tensors(import, weights, contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));

@@ -96,6 +96,7 @@ TextEmbedding::TextEmbedding(Weights& weights, const std::string& prefix, const 
     }
   } else if (plan_.positions != Positions::kNone) {
     positions_ = sinusoids(plan_.first_position + plan_.most_positions, table_width, plan_.positions);
+    if (plan_.padding >= 0) std::ranges::fill(positions_.row(plan_.first_position - 1), 0.0f);
   }
   if (prefix.empty() && weights.has("token_types.weight")) types_ = table("token_types.weight");
   if (weights.has(prefix + "token_embd_norm.weight")) {

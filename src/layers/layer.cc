@@ -47,7 +47,7 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
     const LinearPart parts[] = {{name("attn_q"), queries}, {name("attn_k"), keys}, {name("attn_v"), keys}};
     qkv_ = Linear(weights, parts, width);
   }
-  output_ = Linear(weights, {name("attn_output"), width}, queries);
+  output_ = Linear(weights, {name(weights.has(name("attn_o.weight")) ? "attn_o" : "attn_output"), width}, queries);
   const auto head_norm = [&](const char* part, int64_t heads) {
     const bool each = weights.has(name(part) + ".weight") &&
                       weights.file().need(name(part) + ".weight").elements() != shape.head_dim;
@@ -62,7 +62,7 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
     cross_query_ = Linear(weights, {name("cross_attn_q"), queries}, width);
     const LinearPart parts[] = {{name("cross_attn_k"), keys}, {name("cross_attn_v"), keys}};
     cross_key_value_ = Linear(weights, parts, width);
-    cross_output_ = Linear(weights, {name("cross_attn_output"), width}, queries);
+    cross_output_ = Linear(weights, {name("cross_attn_o"), width}, queries);
     cross_norm_ = norm("cross_attn_norm", width);
     cross_output_norm_ = norm("cross_attn_output_norm", width);
   }

@@ -55,7 +55,7 @@ struct DecoderBatch {
 ///     y = c + post_ffw_norm(feed_forward(ffn_norm(c)))                then  layer_output_norm(y)
 ///
 /// Every norm and the line of c are there where the file has their tensors, all named PREFIX.*: attn_q|k|v or
-/// attn_qkv, attn_output, attn_q_norm, attn_k_norm, cross_attn_q|k|v|output, ffn_up|gate|down, and the norms as
+/// attn_qkv, attn_output (or attn_o), attn_q_norm, attn_k_norm, cross_attn_q|k|v|o, ffn_up|gate|down, and the norms as
 /// above. It comes in steps, because a token attends to others: first every token is projected, then it attends,
 /// and what follows is its own.
 class Layer {
