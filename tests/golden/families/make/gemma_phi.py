@@ -58,8 +58,10 @@ def gemma3_text():
              drop_keys=["layer_types", "_sliding_window_pattern"], set_keys={"sliding_window_pattern": 3}),
         Case("scaled_layer_types", t.Gemma3ForCausalLM,
              config(layer_types=["full_attention", "sliding_attention", "sliding_attention", "full_attention"],
-                    rope_scaling={"rope_type": "linear", "factor": 8.0}, num_key_value_heads=1, query_pre_attn_scalar=16,
-                    hidden_activation="gelu", sliding_window=6), ragged(61, (6, 40), seed=8), rules=GEMMA),
+                    rope_scaling={"rope_type": "linear", "factor": 8.0}, num_key_value_heads=1,
+                    query_pre_attn_scalar=16,
+                    hidden_activation="gelu", sliding_window=6, attn_logit_softcapping=4.0, final_logit_softcapping=5.0),
+             ragged(61, (6, 40), seed=8), rules=GEMMA),
     ]
 
 
