@@ -7,6 +7,7 @@
 #include <wattle/error.h>
 
 #include "base/json.h"
+#include "file/file_kind.h"
 #include "file/hf_names.h"
 #include "file/readers.h"
 
@@ -14,15 +15,6 @@ namespace wattle {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path find_weights(const fs::path& folder) {
-  constexpr std::array<const char*, 4> kNames{"model.safetensors", "model.safetensors.index.json",
-                                              "pytorch_model.bin", "pytorch_model.bin.index.json"};
-  for (const char* name : kNames) {
-    if (fs::exists(folder / name)) return folder / name;
-  }
-  fail("{}: holds none of {}; get the model's weights", folder.string(), fmt::join(kNames, ", "));
-}
 
 /// New contents for a tensor, owned by the file.
 void replace(Tensor& tensor, Format format, std::vector<std::byte> bytes, ModelFile::Contents& contents) {
@@ -210,17 +202,16 @@ int64_t file_type(const std::vector<Tensor>& tensors) {
 
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& weights) {
   const fs::path config_path = folder / "config.json";
-  if (!fs::exists(config_path)) {
-    fail("{}: is a folder without config.json; give a Hugging Face folder or a model file", folder.string());
-  }
-  const nlohmann::json parsed = read_json_file(config_path);
+  const fs::path source = weights.empty() ? find_weights(folder) : weights;
+  ModelFile::Contents contents;
+  const nlohmann::json parsed = read_config(folder, source, contents.notes);
   const JsonView whole(&parsed, config_path.string());
+  refuse_foreign_folder(folder, whole);
   const HfFamily& family = hf_family(whole.text("model_type").value_or(""), config_path.string());
   // Models that also see keep the numbers of their text part apart.
   const JsonView text_part = whole.child("text_config");
   const JsonView& config = text_part ? text_part : whole;
 
-  ModelFile::Contents contents;
   contents.path = folder;
   contents.metadata = Metadata(folder.string());
   read_hf_config(family, config, contents);
@@ -231,7 +222,7 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& weights)
     contents.metadata.set("general.license", Value::of(licence));
   }
   const bool tied = whole.flag("tie_word_embeddings").value_or(family.tied_by_default);
-  add_mapped_tensors(family, tied, weights.empty() ? find_weights(folder) : weights, contents);
+  add_mapped_tensors(family, tied, source, contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));
   read_modules(folder, contents);

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "file/file_kind.h"
 #include "file/readers.h"
 
 namespace wattle {
@@ -86,16 +87,15 @@ ModelFile ModelFile::open(const std::filesystem::path& path) {
   std::error_code code;
   if (fs::is_directory(path, code)) return ModelFile(read_folder(path, {}));
   Contents contents;
-  MappedFile mapping(path);
-  if (is_gguf(mapping.bytes()) || path.extension() == ".gguf") {
-    contents = read_gguf(mapping.bytes(), path.string());
-    contents.mappings.push_back(std::move(mapping));
-  } else if (!is_weights_file(path)) {
-    fail("{}: is no model file; give a .gguf, .safetensors, .pth, .pt or .bin file, or a Hugging Face folder",
-         path.string());
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const FileKind kind = is_index(path) ? FileKind::kSafetensors : kind_of(MappedFile(path).bytes(), path);
+  // An ONNX file shows its settings itself; with a tokenizer beside it, it is a model.
+  const char* beside = kind == FileKind::kOnnx ? "tokenizer.json" : "config.json";
+  if (kind == FileKind::kGguf) {
+    contents = open_gguf(path);
+  } else if (fs::exists(folder / "config.json", code) || fs::exists(folder / beside, code)) {
+    return ModelFile(read_folder(folder, path));
   } else {
-    const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-    if (fs::exists(folder / "config.json", code)) return ModelFile(read_folder(folder, path));
     contents.metadata = Metadata(path.string());
     add_weights(path, {}, contents);
   }
