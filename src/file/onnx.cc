@@ -1,6 +1,7 @@
 #include "file/onnx.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <fmt/ranges.h>
@@ -69,6 +70,17 @@ class Adder {
   Adder(const OnnxSource& source, const WantTensor& wanted, ModelFile::Contents& contents)
       : source_(source), wanted_(wanted), contents_(contents) {}
 
+  void add(const std::vector<OnnxWeight>& weights) {
+    for (const OnnxWeight& weight : weights) named_.emplace(weight.name, &weight);
+    for (const OnnxWeight& weight : weights) add(weight);
+  }
+
+  void note(const std::vector<std::string>& nameless) {
+    note("left out, for nothing in the graph says what they are", nameless);
+    note("left out, for their types are not read here", unread_);
+  }
+
+ private:
   void add(const OnnxWeight& weight) {
     if (is_repeated(weight)) return;
     if (wanted_ && !wanted_(weight.name)) return;
@@ -93,30 +105,35 @@ class Adder {
     if (converted) contents_.metadata.set(std::string(kConvertedFrom), Value::of(std::string("int8")));
   }
 
-  void note(const std::vector<std::string>& nameless) {
-    note("left out, for nothing in the graph says what they are", nameless);
-    note("left out, for their types are not read here", unread_);
-  }
-
- private:
   /// A module that is called several times, or shared by two, has a copy of its weight for each.
-  bool is_repeated(const OnnxWeight& weight) {
-    if (const auto place = named_.find(weight.name); place != named_.end()) {
-      if (same(*place->second, weight)) return true;
+  bool is_repeated(const OnnxWeight& weight) const {
+    const OnnxWeight& first = *named_.at(weight.name);
+    if (&first != &weight) {
+      if (same(first, weight)) return true;
       fail("{}: two different tensors would be called {}; export the model again", source_.origin,
            weight.name);
     }
-    const std::string plain = weight.from_path ? without_call_numbers(weight.name) : weight.name;
-    const auto place = named_.find(plain);
-    const bool repeated = place != named_.end() && same(*place->second, weight);
-    if (!repeated) named_.emplace(weight.name, &weight);
-    return repeated;
+    if (!weight.from_path) return false;
+    const auto plain = named_.find(without_call_numbers(weight.name));
+    return plain != named_.end() && plain->second != &weight && same(*plain->second, weight);
   }
 
+  /// Whether two weights are copies of one. The quantiser leaves the copies of later calls as floats: then
+  /// they are it to half a step.
   bool same(const OnnxWeight& first, const OnnxWeight& second) const {
-    if (first.shape() != second.shape() || first.tensor->type != second.tensor->type) return false;
+    if (first.shape() != second.shape()) return false;
     const OnnxValues a = values_of(first, source_), b = values_of(second, source_);
-    return std::equal(a.bytes.begin(), a.bytes.end(), b.bytes.begin(), b.bytes.end());
+    if (first.tensor->type == second.tensor->type)
+      return std::equal(a.bytes.begin(), a.bytes.end(), b.bytes.begin(), b.bytes.end());
+    constexpr int64_t kFloat = 1;
+    if (first.scale.empty() || second.tensor->type != kFloat) return false;
+    const auto scales = numbers_at(first.scale, first, source_);
+    const float step = *std::max_element(scales.begin(), scales.end());
+    std::vector<float> x(a.bytes.size() / sizeof(float)), y(x.size());
+    decode(Format::kF32, a.bytes, x);
+    decode(Format::kF32, b.bytes, y);
+    return std::equal(x.begin(), x.end(), y.begin(),
+                      [&](float left, float right) { return std::fabs(left - right) <= step; });
   }
 
   void note(std::string_view why, const std::vector<std::string>& names) {
@@ -175,7 +192,7 @@ void read_onnx(const OnnxSource& source, const WantTensor& wanted, ModelFile::Co
   const OnnxModel model(source.bytes, source.origin);
   const OnnxNames names = name_weights(model, source.side);
   Adder adder(source, wanted, contents);
-  for (const OnnxWeight& weight : names.weights) adder.add(weight);
+  adder.add(names.weights);
   adder.note(names.nameless);
 }
 

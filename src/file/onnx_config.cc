@@ -100,7 +100,6 @@ json bert_config(const Survey& survey) {
   // RoBERTa counts its positions from the padding on, with a running sum; its tensors are BERT's.
   const bool counts = survey.facts().has("CumSum");
   config["model_type"] = counts ? "roberta" : "bert";
-  config["architectures"] = {counts ? "RobertaModel" : "BertModel"};
   config["pad_token_id"] = counts ? 1 : 0;
   return config;
 }
@@ -109,14 +108,12 @@ json mpnet_config(const Survey& survey) {
   json config = encoder_config(survey, "attention.attn.q.weight");
   config["relative_attention_num_buckets"] = survey.size("encoder.relative_attention_bias.weight", 0);
   config["model_type"] = "mpnet";
-  config["architectures"] = {"MPNetModel"};
   config["pad_token_id"] = 1;
   return config;
 }
 
 json distilbert_config(const Survey& survey) {
   return {{"model_type", "distilbert"},
-          {"architectures", {"DistilBertModel"}},
           {"dim", survey.size("embeddings.word_embeddings.weight", 1)},
           {"vocab_size", survey.size("embeddings.word_embeddings.weight", 0)},
           {"max_position_embeddings", survey.size("embeddings.position_embeddings.weight", 0)},

@@ -12,7 +12,7 @@ namespace wattle {
 namespace {
 
 constexpr int kMaxSteps = 16;  // from an operator back to the tensor that it reads
-constexpr std::string_view kQuantised = "_quantized";
+constexpr std::string_view kQuantised = "_quantized", kTransposed = "_Transposed";
 constexpr int64_t kSmall = 16;  // elements of shapes, axes and other constants of no interest
 
 /// How an operator reads a weight.
@@ -259,17 +259,16 @@ class Namer {
     const Use* use = place == uses_.end() ? nullptr : &place->second;
     if (use == nullptr && helpers_.count(tensor.name) != 0) return;
     set_scales(use, weight);
-    const std::string_view own = without(tensor.name, kQuantised);
+    const std::string_view given = without(tensor.name, kQuantised);
+    const std::string_view own = without(given, kTransposed);
     if (is_helper(graph, tensor.name)) return;
-    if (is_made_up(own)) {
+    const bool says_weight = own.ends_with("weight") || own.ends_with("bias");
+    if (is_made_up(own) || (use == nullptr && own.find('.') == std::string_view::npos && !says_weight)) {
       weight.from_path = true;
       if (use != nullptr) set_name(*use, weight);
     } else {
       weight.name = own;
-      // ONNX Runtime's quantiser turns the weights of Gemm over and leaves their name.
-      weight.transposed = use != nullptr && use->node->name.find("Gemm_MatMul") != std::string_view::npos &&
-                          use->operand->kind == "weight" && !use->found.turned &&
-                          !is_conv1d(without(own, ".weight"));
+      weight.transposed = own != given || (use != nullptr && is_turned_gemm(*use, own));
     }
     weight.transposed = weight.transposed && tensor.shape.size() == 2;
     if (!weight.name.empty()) {
@@ -277,6 +276,13 @@ class Namer {
     } else if (tensor.elements() > kSmall) {
       names_.nameless.emplace_back(tensor.name);
     }
+  }
+
+  /// ONNX Runtime's quantiser makes MatMul of Gemm and turns the weights over; before 1.15 under their own
+  /// name.
+  static bool is_turned_gemm(const Use& use, std::string_view name) {
+    return use.node->name.find("Gemm_MatMul") != std::string_view::npos && use.operand->kind == "weight" &&
+           !use.found.turned && !is_conv1d(without(name, ".weight"));
   }
 
   /// Scales and zero points of the quantiser, which it calls after the weight.

@@ -208,19 +208,23 @@ void dequantise(const OnnxTensor& tensor, const OnnxScales& scales, const std::s
         "again",
         origin, tensor.name, count, scales.zero_point.size());
   }
-  size_t inner = 1;  // elements that share a scale in a row
-  for (int64_t i = axis + 1; per_axis && i < rank; ++i)
-    inner *= static_cast<size_t>(tensor.shape[static_cast<size_t>(i)]);
+  size_t inner = values.bytes.size();  // elements in a row that share a scale
+  if (per_axis) {
+    inner = 1;
+    for (int64_t i = axis + 1; i < rank; ++i)
+      inner *= static_cast<size_t>(tensor.shape[static_cast<size_t>(i)]);
+  }
   const bool is_signed = type.name == "int8";
   std::vector<std::byte> weights(values.bytes.size() * sizeof(float));
-  for (size_t i = 0; i < values.bytes.size(); ++i) {
-    const size_t which = per_axis ? i / inner % count : 0;
-    const auto stored = std::to_integer<uint8_t>(values.bytes[i]);
-    const float number =
-        is_signed ? static_cast<float>(static_cast<int8_t>(stored)) : static_cast<float>(stored);
-    const float zero = scales.zero_point.empty() ? 0 : scales.zero_point[which];
-    const float weight = (number - zero) * scales.scale[which];
-    std::memcpy(weights.data() + i * sizeof weight, &weight, sizeof weight);
+  for (size_t begin = 0, row = 0; begin < values.bytes.size(); begin += inner, ++row) {
+    const float scale = scales.scale[row % count];
+    const float zero = scales.zero_point.empty() ? 0 : scales.zero_point[row % count];
+    for (size_t i = begin; i < begin + inner; ++i) {
+      const auto stored = std::to_integer<uint8_t>(values.bytes[i]);
+      const int number = is_signed ? int{static_cast<int8_t>(stored)} : int{stored};
+      const float weight = (static_cast<float>(number) - zero) * scale;
+      std::memcpy(weights.data() + i * sizeof weight, &weight, sizeof weight);
+    }
   }
   values.own(std::move(weights));
 }
