@@ -264,7 +264,6 @@ class Namer {
     if (is_helper(graph, tensor.name)) return;
     const bool says_weight = own.ends_with("weight") || own.ends_with("bias");
     if (is_made_up(own) || (use == nullptr && own.find('.') == std::string_view::npos && !says_weight)) {
-      weight.from_path = true;
       if (use != nullptr) set_name(*use, weight);
     } else {
       weight.name = own;
@@ -329,6 +328,7 @@ class Namer {
     const bool bias_says = !by_bias.empty() && (by_path.empty() || last_part(by_path) == last_part(by_bias));
     const std::string module = bias_says ? std::string(by_bias) : by_path;
     if (module.empty()) return;
+    weight.from_path = !bias_says;
     weight.name = module + "." + std::string(use.operand->kind);
     const Layout layout = use.operand->layout;
     const bool flag = layout == Layout::kByFlag && use.node->integer("transB", 0) != 0;
@@ -338,42 +338,53 @@ class Namer {
     if (linear && is_conv1d(module)) weight.transposed = !weight.transposed;
   }
 
-  /// Takes the modules off that wrap the whole model, and puts an encoder's own in front.
+  /// Takes the modules off that wrap the whole model, and puts an encoder's own in front. A wrapper that is
+  /// never called itself is in the names of parameters and not in the paths of nodes.
   void unwrap() {
-    const size_t length = wrapper_length();
+    const auto any = [](const OnnxWeight&) { return true; };
+    const auto own = [](const OnnxWeight& weight) { return !weight.from_path; };
+    const std::string whole = wrapper_of(any), parameters = wrapper_of(own);
+    const bool only_parameters =
+        whole.empty() &&
+        std::none_of(names_.weights.begin(), names_.weights.end(), [&](const OnnxWeight& weight) {
+          return weight.from_path && weight.name.starts_with(parameters);
+        });
     for (OnnxWeight& weight : names_.weights) {
-      weight.name.erase(0, length);
+      weight.name.erase(0, whole.size());
+      if (only_parameters && own(weight)) weight.name.erase(0, parameters.size());
       if (side_ != OnnxSide::kEncoder) continue;
       const std::string_view first = std::string_view(weight.name).substr(0, weight.name.find('.'));
       if (first != "encoder" && first != "shared" && first != "model") weight.name.insert(0, "encoder.");
     }
   }
 
-  /// Bytes of the modules that all names begin with, and behind which several modules lie.
-  size_t wrapper_length() const {
+  /// The modules that all names of `counted` weights begin with, and behind which several modules lie.
+  std::string wrapper_of(bool (*counted)(const OnnxWeight& weight)) const {
     constexpr std::string_view kParts[] = {"encoder", "decoder", "text_model", "vision_model",
                                            "language_model"};
-    if (names_.weights.empty()) return 0;
-    const std::string& first = names_.weights[0].name;
+    std::vector<std::string_view> names;
+    for (const OnnxWeight& weight : names_.weights) {
+      if (counted(weight)) names.push_back(weight.name);
+    }
+    if (names.empty()) return {};
+    const std::string_view first = names[0];
     size_t length = 0;
     for (size_t dot = first.find('.'); dot != std::string::npos; dot = first.find('.', length)) {
-      const std::string_view part = std::string_view(first).substr(length, dot - length);
-      const std::string_view prefix = std::string_view(first).substr(0, dot + 1);
-      const bool shared =
-          std::all_of(names_.weights.begin(), names_.weights.end(),
-                      [&](const OnnxWeight& weight) { return weight.name.starts_with(prefix); });
+      const std::string_view part = first.substr(length, dot - length), prefix = first.substr(0, dot + 1);
+      const bool shared = std::all_of(names.begin(), names.end(),
+                                      [&](std::string_view name) { return name.starts_with(prefix); });
       if (!shared || std::find(std::begin(kParts), std::end(kParts), part) != std::end(kParts)) break;
       length = dot + 1;
     }
     std::set<std::string_view> inside;
-    for (const OnnxWeight& weight : names_.weights) {
-      const std::string_view rest = std::string_view(weight.name).substr(length);
+    for (std::string_view rest : names) {
+      rest.remove_prefix(length);
       const size_t dot = rest.find('.');
       // The members of a list, or the tensors of one module, are no model of their own.
-      if (dot == std::string_view::npos || all_digits(rest.substr(0, dot))) return 0;
+      if (dot == std::string_view::npos || all_digits(rest.substr(0, dot))) return {};
       inside.insert(rest.substr(0, dot));
     }
-    return inside.size() < 2 ? 0 : length;
+    return inside.size() < 2 ? std::string() : std::string(first.substr(0, length));
   }
 
   const OnnxModel& model_;
