@@ -280,12 +280,12 @@ TEST(Folder, RefusesWhatItCannotPresentFaithfully) {
 
   with_config("\"bert\"", "\"resnet\"");
   expect_refused(folder.path(), "\"resnet\" is not known");
-  with_config("\"gelu\"", "\"relu\"");
-  expect_refused(folder.path(), "hidden_act is \"relu\"");
+  with_config("\"gelu\"", "\"xielu\"");
+  expect_refused(folder.path(), "the activation function xielu is not known");
   with_config("\"hidden_size\":4", "\"hidden_size\":\"4\"");
   expect_refused(folder.path(), "not an integer");
   with_config("\"hidden_size\":4", "\"hidden_size\":-4");
-  expect_refused(folder.path(), "would be -4");
+  expect_refused(folder.path(), "hidden_size is -4");
   with_config("\"hidden_size\":4,", "");
   expect_refused(folder.path(), "lacks \"hidden_size\"");
   folder.write("config.json", "{\"model_type\":");
@@ -299,6 +299,21 @@ TEST(Folder, RefusesWhatItCannotPresentFaithfully) {
   expect_refused(folder.path(), "Dense is not known");
   folder.write("modules.json", R"([{"path":"../x","type":"sentence_transformers.models.Pooling"}])");
   expect_refused(folder.path(), "not in a folder beside it");
+}
+
+TEST(Folder, AnOnnxModelWithoutConfigurationOpensWithItsTokenizer) {
+  const TemporaryDirectory folder;
+  folder.write("model.onnx", samples::golden("onnx/bert.onnx"));
+  EXPECT_EQ(open_model_file(folder.path() / "model.onnx").kind(), "onnx");
+  folder.write("tokenizer.json", R"({"model":{"type":"WordPiece","unk_token":"a","vocab":{"a":0,"b":1}}})");
+  for (const auto& path : {folder.path() / "model.onnx", folder.path()}) {
+    const ModelFile file = open_model_file(path);
+    EXPECT_EQ(file.architecture(), "bert");
+    EXPECT_EQ(file.metadata().integer("bert.attention.head_count"), 2);
+    EXPECT_EQ(file.need("blk.0.ffn_down.weight").shape, (std::vector<int64_t>{8, 12}));
+    ASSERT_FALSE(file.notes().empty());
+    EXPECT_NE(file.notes()[0].find("config.json is missing"), std::string::npos);
+  }
 }
 
 }  // namespace
