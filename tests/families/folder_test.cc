@@ -316,5 +316,18 @@ TEST(Folder, AnOnnxModelWithoutConfigurationOpensWithItsTokenizer) {
   }
 }
 
+TEST(Folder, QuantisedCheckpointsAndAdaptersAreNamed) {
+  const TemporaryDirectory adapter;
+  adapter.write("adapter_config.json", R"({"base_model_name_or_path":"org/base"})");
+  adapter.write("adapter_model.safetensors", bert_weights().bytes());
+  expect_refused(adapter.path(), "an adapter of org/base");
+
+  const TemporaryDirectory quantised;
+  quantised.write("config.json",
+                  R"({"model_type":"llama","quantization_config":{"quant_method":"awq","bits":4}})");
+  quantised.write("model.safetensors", bert_weights().bytes());
+  expect_refused(quantised.path(), "quantised by awq");
+}
+
 }  // namespace
 }  // namespace wattle
