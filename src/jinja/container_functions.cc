@@ -6,7 +6,9 @@
 namespace wattle::jinja {
 namespace {
 
-bool is_list(const Value& value) { return value.is(Kind::kList) && value.list().kind == ListKind::kList; }
+bool is_list(const Value& value) {
+  return value.is(Kind::kList) && value.list().kind == ListKind::kList;
+}
 
 std::vector<Value>& items_to_change(Interpreter& in, const Value& subject, std::string_view name) {
   if (!is_list(subject)) in.fail("a {} has no \"{}\"", type_name(subject), name);
@@ -41,7 +43,8 @@ Value insert(Interpreter& in, const Value& subject, const Bound& arguments) {
   const int64_t index = arguments.integer(0, 0);
   in.charge_bytes(sizeof(Value));
   in.charge(size / 16);
-  items.insert(items.begin() + std::clamp<int64_t>(index < 0 ? index + size : index, 0, size), arguments.value(1));
+  items.insert(items.begin() + std::clamp<int64_t>(index < 0 ? index + size : index, 0, size),
+               arguments.value(1));
   return {};
 }
 
@@ -89,7 +92,9 @@ Value list_clear(Interpreter& in, const Value& subject, const Bound&) {
   return {};
 }
 
-Value list_copy(Interpreter& in, const Value& subject, const Bound&) { return in.list(subject.list().items); }
+Value list_copy(Interpreter& in, const Value& subject, const Bound&) {
+  return in.list(subject.list().items);
+}
 
 // --- dictionaries ---
 
@@ -173,8 +178,12 @@ constexpr std::string_view kTupleMethods[] = {"index", "count"};
 
 }  // namespace
 
-std::span<const Function> list_methods() { return kListMethods; }
-std::span<const Function> dict_methods() { return kDictMethods; }
+std::span<const Function> list_methods() {
+  return kListMethods;
+}
+std::span<const Function> dict_methods() {
+  return kDictMethods;
+}
 
 const Function* find_in(std::span<const Function> functions, std::string_view name) {
   const auto found =

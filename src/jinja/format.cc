@@ -264,7 +264,8 @@ void append_padded(const FieldStyle& style, const Text& text, bool is_number, Te
 std::string with_commas(std::string digits) {
   const size_t begin = digits.find_first_of("0123456789");
   const size_t end = std::min(digits.find_first_not_of("0123456789", begin), digits.size());
-  for (size_t i = end; i > begin + 3; i -= 3) digits.insert(i - 3, ",");
+  for (size_t i = end; i > begin + 3; i -= 3)
+    digits.insert(digits.begin() + static_cast<ptrdiff_t>(i) - 3, ',');
   return digits;
 }
 
@@ -316,9 +317,11 @@ void append_field(Context& context, const FieldStyle& style, const Value& value,
   const bool wants_integer = style.type != 0 && kInteger.find(style.type) != std::string_view::npos;
   const bool plain_number = style.type == 0 && value.is_number() && !value.is(Kind::kBool);
   if (wants_real || wants_integer || plain_number) {
-    if (!value.is_number()) context.fail("a number is wanted for \"{}\", not a {}", style.type, type_name(value));
+    if (!value.is_number())
+      context.fail("a number is wanted for \"{}\", not a {}", style.type, type_name(value));
     const bool finite = std::abs(value.number()) < 9e18;
-    if (wants_integer && value.is(Kind::kFloat) && !finite) context.fail("a number is too large for an integer");
+    if (wants_integer && value.is(Kind::kFloat) && !finite)
+      context.fail("a number is too large for an integer");
     const bool real = wants_real || (plain_number && value.is(Kind::kFloat));
     std::string text = real ? real_text(style, value.number()) : integer_text(context, style, value);
     if (style.commas) text = with_commas(text);
@@ -460,7 +463,8 @@ Text percent_format(Context& context, const Text& format, const Value& arguments
         context.fail("a format with names needs a dictionary");
       }
       named = arguments.dict().find(text.substr(at + 1, close - at - 1));
-      if (named == nullptr) context.fail("the format's name {} is missing", text.substr(at + 1, close - at - 1));
+      if (named == nullptr)
+        context.fail("the format's name {} is missing", text.substr(at + 1, close - at - 1));
       at = close + 1;
     }
     FieldStyle style;
@@ -477,7 +481,8 @@ Text percent_format(Context& context, const Text& format, const Value& arguments
     if (at == text.size()) context.fail("the format ends within a field");
     style.type = text[at] == 'i' || text[at] == 'u' ? 'd' : text[at];
     ++at;
-    if (named == nullptr && next == values.size()) context.fail("the format has more fields than there are values");
+    if (named == nullptr && next == values.size())
+      context.fail("the format has more fields than there are values");
     append_field(context, style, named != nullptr ? *named : values[next++], out);
     context.charge_bytes(static_cast<size_t>(style.width) + 16);
   }

@@ -170,7 +170,8 @@ void Interpreter::assign_target(Scope& scope, const Node& target, const Value& v
     const Value holder = look_up(scope, target.children[0]->text);
     need_defined(*this, holder);
     if (!holder.is(Kind::kObject) || !holder.object().set_attribute(*this, target.text, value)) {
-      fail("{} is no namespace: its attributes cannot be set; make it one by namespace()", target.children[0]->text);
+      fail("{} is no namespace: its attributes cannot be set; make it one by namespace()",
+           target.children[0]->text);
     }
     return;
   }
@@ -325,7 +326,8 @@ Arguments Interpreter::evaluate_arguments(const CallSyntax& call, Scope& scope) 
   arguments.positional = evaluate_all(call.positional, scope);
   for (const auto& [name, node] : call.named) arguments.named.emplace_back(name, evaluate(*node, scope));
   if (call.list != nullptr) {
-    for (const Value& value : elements(*this, evaluate(*call.list, scope))) arguments.positional.push_back(value);
+    for (const Value& value : elements(*this, evaluate(*call.list, scope)))
+      arguments.positional.push_back(value);
   }
   if (call.dict != nullptr) {
     const Value more = evaluate(*call.dict, scope);
@@ -380,7 +382,8 @@ Value Interpreter::call(const Value& callee, const Arguments& arguments) {
   const Nested nested(*this);
   charge(1);
   need_defined(*this, callee);
-  if (!callee.is(Kind::kObject) || !callee.object().callable()) fail("a {} cannot be called", type_name(callee));
+  if (!callee.is(Kind::kObject) || !callee.object().callable())
+    fail("a {} cannot be called", type_name(callee));
   return callee.object().call(*this, arguments);
 }
 
@@ -420,12 +423,14 @@ Value Interpreter::attribute(const Value& value, std::string_view name) {
 Value Interpreter::item(const Value& value, const Value& key) {
   need_defined(*this, value);
   if (value.is(Kind::kDict) && !key.is(Kind::kUndefined)) {
-    const bool hashable = !key.is(Kind::kDict) && !(key.is(Kind::kList) && key.list().kind != ListKind::kTuple);
+    const bool hashable =
+        !key.is(Kind::kDict) && !(key.is(Kind::kList) && key.list().kind != ListKind::kTuple);
     const Value* found = hashable ? value.dict().find(*this, key) : nullptr;
     if (found != nullptr) return *found;
   }
-  const bool indexed = value.is(Kind::kText) || (value.is(Kind::kList) && value.list().kind != ListKind::kGenerator &&
-                                                 (value.list().kind != ListKind::kView || value.list().view == "range"));
+  const bool indexed =
+      value.is(Kind::kText) || (value.is(Kind::kList) && value.list().kind != ListKind::kGenerator &&
+                                (value.list().kind != ListKind::kView || value.list().view == "range"));
   if (indexed && key.is_integral()) {
     if (const auto found = at_index(*this, value, key.integer())) return *found;
   }
@@ -462,8 +467,8 @@ Value Interpreter::bind_macro(const Statement& statement, Scope& closure, const 
       assign(scope, parameters[i].name, evaluate(*parameters[i].otherwise, scope));
     } else {
       assign(scope, parameters[i].name,
-             undefined(fmt::format("the parameter \"{}\" of the macro \"{}\" is not given", parameters[i].name,
-                                   statement.text)));
+             undefined(fmt::format("the parameter \"{}\" of the macro \"{}\" is not given",
+                                   parameters[i].name, statement.text)));
     }
   }
   if (statement.uses_caller) {
@@ -472,8 +477,8 @@ Value Interpreter::bind_macro(const Statement& statement, Scope& closure, const 
   }
   if (statement.uses_varargs) {
     const size_t taken = std::min(arguments.positional.size(), parameters.size());
-    assign(scope, "varargs", tuple({arguments.positional.begin() + static_cast<ptrdiff_t>(taken),
-                                    arguments.positional.end()}));
+    assign(scope, "varargs",
+           tuple({arguments.positional.begin() + static_cast<ptrdiff_t>(taken), arguments.positional.end()}));
   }
   const Value rest = dict();
   for (size_t i = 0; i < arguments.named.size(); ++i) {

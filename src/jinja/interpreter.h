@@ -21,7 +21,8 @@ class Bound;
 struct Function {
   std::string_view name;
   Value (*call)(Interpreter& interpreter, const Value& subject, const Bound& arguments);
-  /// Names of the parameters in order; "?" at the end of one that may be left out. "*" takes whatever is given.
+  /// Names of the parameters in order; "?" at the end of one that may be left out. "*" takes whatever is
+  /// given.
   std::array<std::string_view, 5> parameters = {};
 };
 

@@ -17,7 +17,9 @@ constexpr std::string_view kDigits = "0123456789";
 bool is_name_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<uint8_t>(c) >= 0x80;
 }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 /// "\r\n" and "\r" are line ends too.
 std::string with_plain_newlines(std::string_view text) {
@@ -36,7 +38,8 @@ std::string with_plain_newlines(std::string_view text) {
 
 class Lexer {
  public:
-  Lexer(std::string_view source, const std::string& name) : source_(with_plain_newlines(source)), name_(name) {
+  Lexer(std::string_view source, const std::string& name)
+      : source_(with_plain_newlines(source)), name_(name) {
     if (source_.ends_with('\n')) source_.pop_back();
   }
 
@@ -173,7 +176,8 @@ class Lexer {
     std::string closers;
     while (true) {
       skip_spaces();
-      if (at_ == source_.size()) fail_here("the template ends within {} ... {}", mark == "}}" ? "{{" : "{%", mark);
+      if (at_ == source_.size())
+        fail_here("the template ends within {} ... {}", mark == "}}" ? "{{" : "{%", mark);
       if (closers.empty()) {
         const uint32_t line = line_;
         if (read_end(mark, mark == "%}")) {
@@ -217,10 +221,9 @@ class Lexer {
   /// The end of digits with single underscores between them.
   size_t digits_end(size_t begin, std::string_view digits) const {
     size_t end = begin;
-    while (end < source_.size() &&
-           (digits.find(source_[end]) != std::string_view::npos ||
-            (source_[end] == '_' && end > begin && end + 1 < source_.size() &&
-             digits.find(source_[end + 1]) != std::string_view::npos))) {
+    while (end < source_.size() && (digits.find(source_[end]) != std::string_view::npos ||
+                                    (source_[end] == '_' && end > begin && end + 1 < source_.size() &&
+                                     digits.find(source_[end + 1]) != std::string_view::npos))) {
       ++end;
     }
     return end;
@@ -242,7 +245,8 @@ class Lexer {
       real = true;
     }
     if (may_be_real && end < source_.size() && (source_[end] | 0x20) == 'e') {
-      const size_t sign = end + 1 < source_.size() && (source_[end + 1] == '+' || source_[end + 1] == '-') ? 1 : 0;
+      const size_t sign =
+          end + 1 < source_.size() && (source_[end + 1] == '+' || source_[end + 1] == '-') ? 1 : 0;
       const size_t exponent = digits_end(end + 1 + sign, kDigits);
       if (exponent > end + 1 + sign) end = exponent, real = true;
     }
@@ -251,8 +255,8 @@ class Lexer {
     Token token{real ? TokenKind::kFloat : TokenKind::kInteger, line_, digits};
     const char* const first = digits.data() + (base == 10 ? 0 : 2);
     const char* const last = digits.data() + digits.size();
-    const auto result = real ? std::from_chars(first, last, token.real)
-                             : std::from_chars(first, last, token.integer, base);
+    const auto result =
+        real ? std::from_chars(first, last, token.real) : std::from_chars(first, last, token.integer, base);
     if (result.ec != std::errc()) fail_here("the number {} is not between those of 64 bits", digits);
     tokens_.push_back(std::move(token));
     advance(end - at_);
@@ -284,7 +288,8 @@ class Lexer {
         append_escape(text.substr(i + 1, digits), digits, 16, out);
         i += digits;
       } else if (c >= '0' && c <= '7') {
-        const size_t digits = std::min(text.find_first_not_of("01234567", i), std::min(i + 3, text.size())) - i;
+        const size_t digits =
+            std::min(text.find_first_not_of("01234567", i), std::min(i + 3, text.size())) - i;
         append_escape(text.substr(i, digits), digits, 8, out);
         i += digits - 1;
       } else if (c == 'N') {

@@ -29,8 +29,8 @@ struct Token {
   double real = 0;
 };
 
-/// The tokens of a template as Jinja2 reads it with trim_blocks and lstrip_blocks on and keep_trailing_newline off;
-/// comments are left out. Throws Error naming `name` and the line.
+/// The tokens of a template as Jinja2 reads it with trim_blocks and lstrip_blocks on and
+/// keep_trailing_newline off; comments are left out. Throws Error naming `name` and the line.
 std::vector<Token> tokenize(std::string_view source, const std::string& name);
 
 }  // namespace wattle::jinja

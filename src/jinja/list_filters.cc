@@ -55,7 +55,8 @@ std::vector<Value> sorted(Interpreter& in, const std::vector<Value>& items, cons
   std::vector<Keyed> keyed;
   for (const Value& item : items) {
     keyed.push_back({{}, item});
-    for (const Value& part : attributes) keyed.back().keys.push_back(sort_key(in, item, part, case_sensitive));
+    for (const Value& part : attributes)
+      keyed.back().keys.push_back(sort_key(in, item, part, case_sensitive));
   }
   const auto before = [&](const Keyed& a, const Keyed& b) {
     for (size_t i = 0; i < attributes.size(); ++i) {
@@ -101,7 +102,9 @@ Value unique(Interpreter& in, const Value& subject, const Bound& arguments) {
 Value extreme(Interpreter& in, const Value& subject, const Bound& arguments, int sign) {
   const std::vector<Value> items = elements(in, subject);
   if (items.empty()) return in.undefined("no item, and so no smallest or largest");
-  const auto key = [&](const Value& item) { return sort_key(in, item, arguments.value(1), arguments.flag(0, false)); };
+  const auto key = [&](const Value& item) {
+    return sort_key(in, item, arguments.value(1), arguments.flag(0, false));
+  };
   Value best = items[0], best_key = key(best);
   for (size_t i = 1; i < items.size(); ++i) {
     const Value next = key(items[i]);
@@ -124,7 +127,8 @@ Value group_by(Interpreter& in, const Value& subject, const Bound& arguments) {
   for (size_t i = 0; i < keyed.size();) {
     std::vector<Value> members;
     const size_t first = i;
-    for (; i < keyed.size() && equal(in, keyed[i].first, keyed[first].first); ++i) members.push_back(keyed[i].second);
+    for (; i < keyed.size() && equal(in, keyed[i].first, keyed[first].first); ++i)
+      members.push_back(keyed[i].second);
     const Value grouper = attribute_of(in, keyed[first].second, attribute, otherwise);
     groups.push_back(in.list({grouper, in.list(std::move(members))}, ListKind::kTuple, "group"));
   }
@@ -139,7 +143,8 @@ Value first(Interpreter& in, const Value& subject, const Bound&) {
 }
 
 Value last(Interpreter& in, const Value& subject, const Bound&) {
-  if (subject.is(Kind::kList) && subject.list().kind == ListKind::kGenerator) in.fail("a generator has no last item");
+  if (subject.is(Kind::kList) && subject.list().kind == ListKind::kGenerator)
+    in.fail("a generator has no last item");
   const std::vector<Value> items = elements(in, subject);
   return items.empty() ? in.undefined("there is no last item") : items.back();
 }
@@ -222,10 +227,12 @@ Value map(Interpreter& in, const Value& subject, const Bound& arguments) {
       (name == "attribute" ? attribute : otherwise) = value;
     }
     if (attribute.is(Kind::kNone)) in.fail("map wants a filter's name or an attribute");
-    for (const Value& item : elements(in, subject)) out.push_back(attribute_of(in, item, attribute, otherwise));
+    for (const Value& item : elements(in, subject))
+      out.push_back(attribute_of(in, item, attribute, otherwise));
     return in.list(std::move(out), ListKind::kGenerator);
   }
-  if (!all.positional[0].is(Kind::kText)) in.fail("map wants a filter's name, not a {}", type_name(all.positional[0]));
+  if (!all.positional[0].is(Kind::kText))
+    in.fail("map wants a filter's name, not a {}", type_name(all.positional[0]));
   const Arguments rest{{all.positional.begin() + 1, all.positional.end()}, all.named};
   for (const Value& item : elements(in, subject)) {
     out.push_back(in.apply_filter(all.positional[0].bytes(), item, rest));
@@ -233,7 +240,8 @@ Value map(Interpreter& in, const Value& subject, const Bound& arguments) {
   return in.list(std::move(out), ListKind::kGenerator);
 }
 
-/// Items for which a test (or their own truth) holds, or does not; `by_attribute`: of the attribute named first.
+/// Items for which a test (or their own truth) holds, or does not; `by_attribute`: of the attribute named
+/// first.
 Value chosen(Interpreter& in, const Value& subject, const Bound& arguments, bool wanted, bool by_attribute) {
   std::vector<Value> rest = arguments.all.positional;
   Value attribute;
@@ -244,7 +252,8 @@ Value chosen(Interpreter& in, const Value& subject, const Bound& arguments, bool
   }
   std::string_view test;
   if (!rest.empty()) {
-    if (!rest[0].is(Kind::kText)) in.fail("\"{}\" wants a test's name, not a {}", arguments.name, type_name(rest[0]));
+    if (!rest[0].is(Kind::kText))
+      in.fail("\"{}\" wants a test's name, not a {}", arguments.name, type_name(rest[0]));
     test = rest[0].bytes();
     rest.erase(rest.begin());
   }
@@ -272,7 +281,7 @@ Value attr(Interpreter& in, const Value& subject, const Bound& arguments) {
   return in.attribute(subject, name);
 }
 
-#define FILTER(...) [](Interpreter & in, const Value& subject, const Bound& arguments) -> Value { __VA_ARGS__ }
+#define FILTER(...) [](Interpreter& in, const Value& subject, const Bound& arguments) -> Value { __VA_ARGS__ }
 
 const Function kListFilters[] = {
     {"default", otherwise, {"default_value?", "boolean?"}},
@@ -306,6 +315,8 @@ const Function kListFilters[] = {
 
 }  // namespace
 
-std::span<const Function> list_filters() { return kListFilters; }
+std::span<const Function> list_filters() {
+  return kListFilters;
+}
 
 }  // namespace wattle::jinja

@@ -36,8 +36,8 @@ Value reset(Interpreter&, const Value& subject, const Bound&) {
   return {};
 }
 
-constexpr Function kChanged{"changed", changed, {"*"}}, kCycle{"cycle", cycle, {"*"}}, kNext{"next", next, {}},
-    kReset{"reset", reset, {}};
+constexpr Function kChanged{"changed", changed, {"*"}}, kCycle{"cycle", cycle, {"*"}},
+    kNext{"next", next, {}}, kReset{"reset", reset, {}};
 
 // --- globals ---
 
@@ -49,17 +49,20 @@ Value range(Interpreter& in, const Value&, const Bound& arguments) {
   const int64_t step = arguments.integer(2, 1);
   if (step == 0) in.fail("a range by steps of 0");
   const bool empty = step > 0 ? from >= to : from <= to;
-  const uint64_t low = static_cast<uint64_t>(std::min(from, to)), high = static_cast<uint64_t>(std::max(from, to));
+  const uint64_t low = static_cast<uint64_t>(std::min(from, to)),
+                 high = static_cast<uint64_t>(std::max(from, to));
   const uint64_t by = step > 0 ? static_cast<uint64_t>(step) : ~static_cast<uint64_t>(step) + 1;
   const uint64_t count = empty ? 0 : (high - low - 1) / by + 1;
   if (count > kMost) in.fail("a range of more than {} numbers", kMost);
   std::vector<Value> numbers;
   numbers.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
-    numbers.push_back(Value::of_integer(static_cast<int64_t>(static_cast<uint64_t>(from) + i * static_cast<uint64_t>(step))));
+    numbers.push_back(Value::of_integer(
+        static_cast<int64_t>(static_cast<uint64_t>(from) + i * static_cast<uint64_t>(step))));
   }
   const Value made = in.list(std::move(numbers), ListKind::kView, "range");
-  made.list().shown = step == 1 ? fmt::format("range({}, {})", from, to) : fmt::format("range({}, {}, {})", from, to, step);
+  made.list().shown =
+      step == 1 ? fmt::format("range({}, {})", from, to) : fmt::format("range({}, {}, {})", from, to, step);
   return made;
 }
 
@@ -114,8 +117,8 @@ Value strftime_now(Interpreter& in, const Value&, const Bound& arguments) {
   tm.tm_wday = static_cast<int>(weekday(day).c_encoding());
   tm.tm_yday = static_cast<int>((day - local_days(date.year() / January / 1)).count());
   tm.tm_isdst = -1;
-  // One directive a time: an empty answer is then no sign of a small buffer. %z and %Z of a time without a zone are
-  // empty, as Python's.
+  // One directive a time: an empty answer is then no sign of a small buffer. %z and %Z of a time without a
+  // zone are empty, as Python's.
   const std::string_view format = arguments.text(0);
   std::string out;
   for (size_t i = 0; i < format.size(); ++i) {
@@ -187,10 +190,13 @@ std::optional<Value> Loop::attribute(Context& context, std::string_view name) {
   if (name == "length") return number(count);
   if (name == "depth") return Value::of_integer(depth_ + 1);
   if (name == "depth0") return Value::of_integer(depth_);
-  if (name == "previtem") return index > 0 ? items[index - 1] : context.undefined("there is no previous item");
-  if (name == "nextitem") return index + 1 < count ? items[index + 1] : context.undefined("there is no next item");
+  if (name == "previtem")
+    return index > 0 ? items[index - 1] : context.undefined("there is no previous item");
+  if (name == "nextitem")
+    return index + 1 < count ? items[index + 1] : context.undefined("there is no next item");
   if (name == "cycle") return context.object(std::make_unique<BoundFunction>(kCycle, Value::of_object(this)));
-  if (name == "changed") return context.object(std::make_unique<BoundFunction>(kChanged, Value::of_object(this)));
+  if (name == "changed")
+    return context.object(std::make_unique<BoundFunction>(kChanged, Value::of_object(this)));
   return std::nullopt;
 }
 
@@ -198,8 +204,9 @@ Value Loop::call(Interpreter& interpreter, const Arguments& arguments) {
   if (arguments.positional.size() != 1 || !arguments.named.empty()) {
     interpreter.fail("loop(...) takes what is to be looped over, and nothing else");
   }
-  return interpreter.captured(
-      [&] { interpreter.run_for({&statement_, &scope_, depth_ + 1}, arguments.positional[0]); });
+  return interpreter.captured([&] {
+    interpreter.run_for({&statement_, &scope_, depth_ + 1}, arguments.positional[0]);
+  });
 }
 
 std::optional<Value> Namespace::attribute(Context&, std::string_view name) {

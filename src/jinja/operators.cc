@@ -14,7 +14,8 @@ namespace {
 }
 
 Value integer_power(Context& context, int64_t base, int64_t exponent) {
-  if (exponent < 0) return Value::of_float(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
+  if (exponent < 0)
+    return Value::of_float(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
   int64_t result = 1;
   while (exponent > 0) {
     if ((exponent & 1) != 0 && __builtin_mul_overflow(result, base, &result)) beyond(context);
@@ -92,9 +93,8 @@ Value repeated(Context& context, const Value& value, int64_t count) {
 }
 
 bool is_sequence(const Value& value) {
-  return value.is(Kind::kText) ||
-         (value.is(Kind::kList) &&
-          (value.list().kind == ListKind::kList || value.list().kind == ListKind::kTuple));
+  return value.is(Kind::kText) || (value.is(Kind::kList) && (value.list().kind == ListKind::kList ||
+                                                             value.list().kind == ListKind::kTuple));
 }
 
 Value joined(Context& context, const Value& a, const Value& b) {
@@ -127,7 +127,8 @@ Value arithmetic(Context& context, std::string_view operation, const Value& a, c
   need_defined(context, a);
   if (operation == "%" && a.is(Kind::kText)) return context.text(percent_format(context, a.text(), b));
   need_defined(context, b);
-  if (a.is_integral() && b.is_integral()) return integer_arithmetic(context, operation, a.integer(), b.integer());
+  if (a.is_integral() && b.is_integral())
+    return integer_arithmetic(context, operation, a.integer(), b.integer());
   if (a.is_number() && b.is_number()) return real_arithmetic(context, operation, a.number(), b.number());
   if (operation == "+" && a.kind() == b.kind() && is_sequence(a) && is_sequence(b) &&
       (a.is(Kind::kText) || a.list().kind == b.list().kind)) {

@@ -7,8 +7,8 @@
 
 namespace wattle::jinja {
 
-/// `a operator b` for + - * / // % **, as Python computes it. Error for types that it has none for, a division by
-/// zero, and an integer beyond 64 bits.
+/// `a operator b` for + - * / // % **, as Python computes it. Error for types that it has none for, a
+/// division by zero, and an integer beyond 64 bits.
 Value arithmetic(Context& context, std::string_view operation, const Value& a, const Value& b);
 Value negative(Context& context, const Value& value);
 /// `a operator b` for == != < <= > >= in "not in".

@@ -310,7 +310,9 @@ class Parser {
     return {kind, line};
   }
   Statement parse_break(uint32_t line) { return parse_leaving(line, StatementKind::kBreak, "break"); }
-  Statement parse_continue(uint32_t line) { return parse_leaving(line, StatementKind::kContinue, "continue"); }
+  Statement parse_continue(uint32_t line) {
+    return parse_leaving(line, StatementKind::kContinue, "continue");
+  }
 
   Statement parse_print(uint32_t line) {
     Statement statement{StatementKind::kPrint, line};
@@ -448,17 +450,21 @@ class Parser {
     return node;
   }
   NodePointer parse_sum() {
-    return parse_chain(NodeKind::kArithmetic, &Parser::parse_concat, [this] { return take_one_of({"+", "-"}); });
+    return parse_chain(NodeKind::kArithmetic, &Parser::parse_concat, [this] {
+      return take_one_of({"+", "-"});
+    });
   }
   NodePointer parse_concat() {
     return parse_chain(NodeKind::kConcat, &Parser::parse_product, [this] { return take_one_of({"~"}); });
   }
   NodePointer parse_product() {
-    return parse_chain(NodeKind::kArithmetic, &Parser::parse_power,
-                       [this] { return take_one_of({"*", "/", "//", "%"}); });
+    return parse_chain(NodeKind::kArithmetic, &Parser::parse_power, [this] {
+      return take_one_of({"*", "/", "//", "%"});
+    });
   }
   NodePointer parse_power() {
-    return parse_chain(NodeKind::kArithmetic, &Parser::parse_filtered, [this] { return take_one_of({"**"}); });
+    return parse_chain(NodeKind::kArithmetic, &Parser::parse_filtered,
+                       [this] { return take_one_of({"**"}); });
   }
   NodePointer parse_filtered() { return parse_unary(true); }
 
@@ -600,7 +606,8 @@ class Parser {
         need_operator(",");
         if (take_operator(")")) break;
       }
-      const bool is_named = at(TokenKind::kName) && peek(1).kind == TokenKind::kOperator && peek(1).text == "=";
+      const bool is_named =
+          at(TokenKind::kName) && peek(1).kind == TokenKind::kOperator && peek(1).text == "=";
       if (call.dict != nullptr || (call.list != nullptr && !is_named && !at_operator("**"))) {
         unexpected("\")\"");
       }
@@ -617,7 +624,8 @@ class Parser {
         call.positional.push_back(argument());
       }
     }
-    if (owner.depth > kDeepest) fail_at(owner.line, "nested deeper than {} levels; correct the template", kDeepest);
+    if (owner.depth > kDeepest)
+      fail_at(owner.line, "nested deeper than {} levels; correct the template", kDeepest);
     return call;
   }
 
@@ -629,7 +637,8 @@ class Parser {
 
   NodePointer parse_one_filter(NodePointer node) {
     const uint32_t line = peek().line;
-    NodePointer filter = node != nullptr ? make(NodeKind::kFilter, line, std::move(node)) : make(NodeKind::kFilter, line);
+    NodePointer filter =
+        node != nullptr ? make(NodeKind::kFilter, line, std::move(node)) : make(NodeKind::kFilter, line);
     filter->text = need_dotted_name();
     if (at_operator("(")) filter->call = parse_call(*filter);
     return filter;

@@ -36,9 +36,9 @@ class Argument {
 using Variables = std::vector<std::pair<std::string, Argument>>;
 
 /// A Jinja template as transformers renders chat templates: Jinja2 with trim_blocks, lstrip_blocks, break and
-/// continue, generation blocks, its tojson, raise_exception and strftime_now. It has no access to anything but its
-/// variables: neither files nor other templates, the clock nor the environment. Unlike there, lists and dictionaries
-/// may be changed (append, update), and escaped texts are plain texts.
+/// continue, generation blocks, its tojson, raise_exception and strftime_now. It has no access to anything
+/// but its variables: neither files nor other templates, the clock nor the environment. Unlike there, lists
+/// and dictionaries may be changed (append, update), and escaped texts are plain texts.
 ///
 /// Documentation: https://jinja.palletsprojects.com/en/stable/templates/
 class Template {
@@ -49,8 +49,8 @@ class Template {
   Template(Template&&) noexcept;
   Template& operator=(Template&&) noexcept;
 
-  /// Thread-safe. Throws Error with the line when the template raises an exception, uses what is not known, or takes
-  /// more than the limits allow. `now` answers strftime_now, which is undefined without it.
+  /// Thread-safe. Throws Error with the line when the template raises an exception, uses what is not known,
+  /// or takes more than the limits allow. `now` answers strftime_now, which is undefined without it.
   Text render(const Variables& variables, std::optional<std::chrono::local_seconds> now = {},
               const Limits& limits = {}) const;
 

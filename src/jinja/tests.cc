@@ -9,7 +9,7 @@ namespace wattle::jinja {
 namespace {
 
 #define TEST_OF(expression) \
-  [](Interpreter & in, const Value& v, const Bound& arguments) -> Value { return Value::of_bool(expression); }
+  [](Interpreter& in, const Value& v, const Bound& arguments) -> Value { return Value::of_bool(expression); }
 
 int64_t remainder_of(Interpreter& in, const Value& value, const Value& divisor) {
   const Value rest = arithmetic(in, "%", value, divisor);
@@ -69,6 +69,8 @@ constexpr Function kTests[] = {
 
 }  // namespace
 
-const Function* find_test(std::string_view name) { return find_in(kTests, name); }
+const Function* find_test(std::string_view name) {
+  return find_in(kTests, name);
+}
 
 }  // namespace wattle::jinja

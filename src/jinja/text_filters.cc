@@ -31,8 +31,8 @@ Value title(Interpreter& in, const Value& subject, const Bound&) {
   };
   for (size_t i = 0; i < text.size();) {
     const DecodedCharacter c = decode_utf8(text.bytes(), i);
-    const bool separates =
-        is_space(c.value) || (c.value < 0x80 && c.value != 0 && std::strchr("-({[<", static_cast<char>(c.value)));
+    const bool separates = is_space(c.value) || (c.value < 0x80 && c.value != 0 &&
+                                                 std::strchr("-({[<", static_cast<char>(c.value)));
     if (separates) {
       flush(i);
       out.append(text, i, i + c.bytes);
@@ -81,7 +81,7 @@ Value tojson(Interpreter& in, const Value& subject, const Bound& arguments) {
   style.sort_keys = arguments.flag(3, false);
   if (arguments.given(1)) {
     style.pretty = true;
-    style.item_separator = ",";
+    style.item_separator.assign(1, ',');
     if (arguments.value(1).is(Kind::kText)) {
       style.indent = arguments.text(1);
     } else {
@@ -171,7 +171,8 @@ Value word_count(Interpreter& in, const Value& subject, const Bound&) {
   const Value held = as_text(in, subject);
   for (size_t i = 0; i < held.text().size();) {
     const DecodedCharacter c = decode_utf8(held.bytes(), i);
-    const bool letter = !is_space(c.value) && (c.value >= 0x80 || std::isalnum(static_cast<int>(c.value)) || c.value == '_');
+    const bool letter =
+        !is_space(c.value) && (c.value >= 0x80 || std::isalnum(static_cast<int>(c.value)) || c.value == '_');
     words += letter && !inside ? 1 : 0;
     inside = letter;
     i += c.bytes;
@@ -206,7 +207,8 @@ std::optional<double> parsed_float(std::string_view text) {
   const std::string digits = number_text(text);
   double number = 0;
   const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (digits.empty() || result.ec != std::errc() || result.ptr != digits.data() + digits.size()) return std::nullopt;
+  if (digits.empty() || result.ec != std::errc() || result.ptr != digits.data() + digits.size())
+    return std::nullopt;
   return number;
 }
 
@@ -277,8 +279,10 @@ Value round_number(Interpreter& in, const Value& subject, const Bound& arguments
 }
 
 Value file_size(Interpreter& in, const Value& subject, const Bound& arguments) {
-  const auto parsed = subject.is(Kind::kText) ? parsed_float(subject.bytes()) : std::optional(subject.number());
-  if (!parsed || (!subject.is(Kind::kText) && !subject.is_number())) in.fail("filesizeformat of a {}", type_name(subject));
+  const auto parsed =
+      subject.is(Kind::kText) ? parsed_float(subject.bytes()) : std::optional(subject.number());
+  if (!parsed || (!subject.is(Kind::kText) && !subject.is_number()))
+    in.fail("filesizeformat of a {}", type_name(subject));
   const bool binary = arguments.flag(0, false);
   const double base = binary ? 1024 : 1000;
   if (*parsed == 1) return in.text("1 Byte");
@@ -293,7 +297,7 @@ Value file_size(Interpreter& in, const Value& subject, const Bound& arguments) {
   }
 }
 
-#define FILTER(...) [](Interpreter & in, const Value& subject, const Bound& arguments) -> Value { __VA_ARGS__ }
+#define FILTER(...) [](Interpreter& in, const Value& subject, const Bound& arguments) -> Value { __VA_ARGS__ }
 
 const Function kTextFilters[] = {
     {"trim", trim, {"chars?"}},
@@ -325,6 +329,8 @@ const Function kTextFilters[] = {
 
 }  // namespace
 
-std::span<const Function> text_filters() { return kTextFilters; }
+std::span<const Function> text_filters() {
+  return kTextFilters;
+}
 
 }  // namespace wattle::jinja

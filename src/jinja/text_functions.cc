@@ -30,11 +30,11 @@ struct SpecialCase {
   char32_t character;
   std::string_view upper, title;
 };
-constexpr SpecialCase kSpecialCases[] = {
-    {U'\u00DF', "SS", "Ss"}, {U'\u0149', "\u02BCN", "\u02BCN"}, {U'\u01F0', "J\u030C", "J\u030C"},
-    {U'\uFB00', "FF", "Ff"}, {U'\uFB01', "FI", "Fi"},           {U'\uFB02', "FL", "Fl"},
-    {U'\uFB03', "FFI", "Ffi"}, {U'\uFB04', "FFL", "Ffl"},       {U'\uFB05', "ST", "St"},
-    {U'\uFB06', "ST", "St"}};
+constexpr SpecialCase kSpecialCases[] = {{U'\u00DF', "SS", "Ss"},           {U'\u0149', "\u02BCN", "\u02BCN"},
+                                         {U'\u01F0', "J\u030C", "J\u030C"}, {U'\uFB00', "FF", "Ff"},
+                                         {U'\uFB01', "FI", "Fi"},           {U'\uFB02', "FL", "Fl"},
+                                         {U'\uFB03', "FFI", "Ffi"},         {U'\uFB04', "FFL", "Ffl"},
+                                         {U'\uFB05', "ST", "St"},           {U'\uFB06', "ST", "St"}};
 
 void append_in_case(char32_t c, Case wanted, Source source, Text& out) {
   const auto value = static_cast<utf8proc_int32_t>(c);
@@ -44,10 +44,12 @@ void append_in_case(char32_t c, Case wanted, Source source, Text& out) {
     return;
   }
   for (const SpecialCase& special : kSpecialCases) {
-    if (special.character == c) return out.append(wanted == Case::kUpper ? special.upper : special.title, source);
+    if (special.character == c)
+      return out.append(wanted == Case::kUpper ? special.upper : special.title, source);
   }
   out.append_character(
-      static_cast<char32_t>(wanted == Case::kUpper ? utf8proc_toupper(value) : utf8proc_totitle(value)), source);
+      static_cast<char32_t>(wanted == Case::kUpper ? utf8proc_toupper(value) : utf8proc_totitle(value)),
+      source);
 }
 
 /// The text with each character in the case that `choose(previous is cased, character)` gives.
@@ -63,7 +65,8 @@ Text in_case(const Text& text, const Choose& choose) {
     // A sigma that ends a word is small in its own form.
     const bool ends_word = next >= bytes.size() || !is_letter(decode_utf8(bytes, next).value);
     const bool final_sigma = c.value == U'\u03A3' && wanted == Case::kLower && after_cased && ends_word;
-    final_sigma ? out.append("\u03C2", text.source_at(i)) : append_in_case(c.value, wanted, text.source_at(i), out);
+    final_sigma ? out.append("\u03C2", text.source_at(i))
+                : append_in_case(c.value, wanted, text.source_at(i), out);
     after_cased = is_cased(c.value);
     i = next;
   }
@@ -82,7 +85,9 @@ Value all_are(const Value& subject, const Is& is) {
   return Value::of_bool(!bytes.empty());
 }
 
-bool is_decimal(char32_t c) { return category(c) == UTF8PROC_CATEGORY_ND; }
+bool is_decimal(char32_t c) {
+  return category(c) == UTF8PROC_CATEGORY_ND;
+}
 bool is_numeric(char32_t c) {
   const auto kind = category(c);
   return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_NO;
@@ -121,7 +126,8 @@ Value any_affix(Interpreter& in, const Bound& arguments, const Matches& matches)
   return Value::of_bool(false);
 }
 
-/// The part of the subject that optional arguments `start` and `end` (from place `first`) leave, and where it begins.
+/// The part of the subject that optional arguments `start` and `end` (from place `first`) leave, and where it
+/// begins.
 std::pair<std::string_view, int64_t> window(const Value& subject, const Bound& arguments, size_t first) {
   const std::string_view bytes = subject.bytes();
   if (!arguments.given(first) && !arguments.given(first + 1)) return {bytes, 0};
@@ -162,7 +168,8 @@ Value count(Interpreter& in, const Value& subject, const Bound& arguments) {
 
 Value split_by(Interpreter& in, const Value& subject, const Bound& arguments, bool from_right) {
   const Value separator = arguments.value(0);
-  if (arguments.given(0) && arguments.text(0).empty()) in.fail("\"{}\" got an empty separator", arguments.name);
+  if (arguments.given(0) && arguments.text(0).empty())
+    in.fail("\"{}\" got an empty separator", arguments.name);
   return in.list(split(in, subject.text(), arguments.given(0) ? &separator.text() : nullptr,
                        arguments.integer(1, -1), from_right));
 }
@@ -172,7 +179,8 @@ Value partition(Interpreter& in, const Value& subject, const Bound& arguments, b
   if (separator.empty()) in.fail("\"{}\" got an empty separator", arguments.name);
   const size_t at = last ? bytes.rfind(separator) : bytes.find(separator);
   if (at == std::string_view::npos) {
-    return last ? in.tuple({in.text(""), in.text(""), subject}) : in.tuple({subject, in.text(""), in.text("")});
+    return last ? in.tuple({in.text(""), in.text(""), subject})
+                : in.tuple({subject, in.text(""), in.text("")});
   }
   const Text& text = subject.text();
   return in.tuple({in.text(text.part(0, at)), in.text(text.part(at, at + separator.size())),
@@ -242,7 +250,8 @@ Value swap_case(Interpreter& in, const Value& subject, const Bound&) {
 }
 
 Value title(Interpreter& in, const Value& subject, const Bound&) {
-  return in.text(in_case(subject.text(), [](bool after, char32_t) { return after ? Case::kLower : Case::kTitle; }));
+  return in.text(
+      in_case(subject.text(), [](bool after, char32_t) { return after ? Case::kLower : Case::kTitle; }));
 }
 
 Value is_title(Interpreter& in, const Value& subject, const Bound& arguments) {
@@ -251,7 +260,7 @@ Value is_title(Interpreter& in, const Value& subject, const Bound& arguments) {
   return Value::of_bool(!cased && !subject.text().empty() && titled.bytes() == subject.bytes());
 }
 
-#define METHOD(...) [](Interpreter & in, const Value& subject, const Bound& arguments) -> Value { __VA_ARGS__ }
+#define METHOD(...) [](Interpreter& in, const Value& subject, const Bound& arguments) -> Value { __VA_ARGS__ }
 
 const Function kTextMethods[] = {
     {"strip", METHOD(return stripped(in, subject, arguments, true, true);), {"chars?"}},
@@ -259,12 +268,14 @@ const Function kTextMethods[] = {
     {"rstrip", METHOD(return stripped(in, subject, arguments, false, true);), {"chars?"}},
     {"split", METHOD(return split_by(in, subject, arguments, false);), {"sep?", "maxsplit?"}},
     {"rsplit", METHOD(return split_by(in, subject, arguments, true);), {"sep?", "maxsplit?"}},
-    {"splitlines", METHOD(return in.list(split_lines(in, subject.text(), arguments.flag(0, false)));), {"keepends?"}},
+    {"splitlines",
+     METHOD(return in.list(split_lines(in, subject.text(), arguments.flag(0, false)));),
+     {"keepends?"}},
     {"partition", METHOD(return partition(in, subject, arguments, false);), {"sep"}},
     {"rpartition", METHOD(return partition(in, subject, arguments, true);), {"sep"}},
     {"startswith",
-     METHOD(const auto part = window(subject, arguments, 1).first;
-            return any_affix(in, arguments, [&](std::string_view affix) { return part.starts_with(affix); });),
+     METHOD(const auto part = window(subject, arguments, 1).first; return any_affix(
+                in, arguments, [&](std::string_view affix) { return part.starts_with(affix); });),
      {"prefix", "start?", "end?"}},
     {"endswith",
      METHOD(const auto part = window(subject, arguments, 1).first;
@@ -283,19 +294,29 @@ const Function kTextMethods[] = {
             return in.text(replaced(in, subject.text(), arguments.value(0).text(), arguments.value(1).text(),
                                     arguments.integer(2, -1)));),
      {"old", "new", "count?"}},
-    {"find", METHOD(return Value::of_integer(found_at(in, subject, arguments, false));), {"sub", "start?", "end?"}},
-    {"rfind", METHOD(return Value::of_integer(found_at(in, subject, arguments, true));), {"sub", "start?", "end?"}},
-    {"index", METHOD(return Value::of_integer(index_of(in, subject, arguments, false));), {"sub", "start?", "end?"}},
-    {"rindex", METHOD(return Value::of_integer(index_of(in, subject, arguments, true));), {"sub", "start?", "end?"}},
+    {"find",
+     METHOD(return Value::of_integer(found_at(in, subject, arguments, false));),
+     {"sub", "start?", "end?"}},
+    {"rfind",
+     METHOD(return Value::of_integer(found_at(in, subject, arguments, true));),
+     {"sub", "start?", "end?"}},
+    {"index",
+     METHOD(return Value::of_integer(index_of(in, subject, arguments, false));),
+     {"sub", "start?", "end?"}},
+    {"rindex",
+     METHOD(return Value::of_integer(index_of(in, subject, arguments, true));),
+     {"sub", "start?", "end?"}},
     {"count", count, {"sub", "start?", "end?"}},
     {"join",
-     METHOD(const auto items = elements(in, arguments.value(0)); for (const Value& item : items) {
+     METHOD(const auto items = elements(in, arguments.value(0)); for (const Value& item
+                                                                      : items) {
        if (!item.is(Kind::kText)) in.fail("join takes texts, not a {}", type_name(item));
      } return in.text(joined_by(in, subject.text(), items));),
      {"iterable"}},
     {"format", METHOD(return in.text(brace_format(in, subject.text(), arguments.all));), {"*"}},
     {"center",
-     METHOD(return in.text(centered(in, subject.text(), checked_width(in, arguments, 0, 0), arguments.text(1, " ")));),
+     METHOD(return in.text(
+         centered(in, subject.text(), checked_width(in, arguments, 0, 0), arguments.text(1, " ")));),
      {"width", "fillchar?"}},
     {"ljust", METHOD(return justified(in, subject, arguments, true);), {"width", "fillchar?"}},
     {"rjust", METHOD(return justified(in, subject, arguments, false);), {"width", "fillchar?"}},
@@ -317,7 +338,9 @@ const Function kTextMethods[] = {
 
 }  // namespace
 
-std::span<const Function> text_methods() { return kTextMethods; }
+std::span<const Function> text_methods() {
+  return kTextMethods;
+}
 
 Value as_text(Interpreter& interpreter, const Value& value) {
   return value.is(Kind::kText) ? value : interpreter.text(to_text(interpreter, value));
@@ -332,7 +355,8 @@ Text lower(const Text& text) {
 
 Text capitalized(const Text& text) {
   bool first = true;
-  return in_case(text, [&](bool, char32_t) { return std::exchange(first, false) ? Case::kTitle : Case::kLower; });
+  return in_case(text,
+                 [&](bool, char32_t) { return std::exchange(first, false) ? Case::kTitle : Case::kLower; });
 }
 
 bool is_upper(std::string_view text) {
@@ -385,8 +409,8 @@ std::vector<std::pair<size_t, size_t>> words_of(std::string_view bytes) {
 }
 
 /// Parts between separators, where at most `most` of them count, from the left or the right.
-std::vector<std::pair<size_t, size_t>> parts_of(std::string_view bytes, std::string_view separator, size_t most,
-                                                bool from_right) {
+std::vector<std::pair<size_t, size_t>> parts_of(std::string_view bytes, std::string_view separator,
+                                                size_t most, bool from_right) {
   std::vector<size_t> places;
   if (from_right) {
     size_t end = bytes.size();

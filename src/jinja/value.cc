@@ -94,7 +94,7 @@ Value* Dict::find(Context& context, const Value& key) {
 }
 
 Value* Dict::find(std::string_view key) {
-  const auto found = index_.find("s" + std::string(key));
+  const auto found = index_.find(std::string(1, 's').append(key));
   return found == index_.end() ? nullptr : &entries[found->second].second;
 }
 
@@ -161,7 +161,8 @@ void Context::fail_with(const std::string& what) const {
 }
 
 void Context::over(std::string_view what, int64_t limit) const {
-  fail("the template takes more than {} {} on this input; shorten the input, or correct the template", limit, what);
+  fail("the template takes more than {} {} on this input; shorten the input, or correct the template", limit,
+       what);
 }
 
 std::string type_name(const Value& value) {
@@ -263,7 +264,8 @@ int compare(Context& context, const Value& a, const Value& b) {
 }
 
 bool is_iterable(const Value& value) {
-  return value.is(Kind::kText) || value.is(Kind::kList) || value.is(Kind::kDict) || value.is(Kind::kUndefined);
+  return value.is(Kind::kText) || value.is(Kind::kList) || value.is(Kind::kDict) ||
+         value.is(Kind::kUndefined);
 }
 
 std::vector<Value> elements(Context& context, const Value& iterable) {

@@ -23,8 +23,9 @@ class Object;
 
 enum class Kind : uint8_t { kUndefined, kNone, kBool, kInteger, kFloat, kText, kList, kDict, kObject };
 
-/// A value of a running template. Texts, lists, dictionaries and objects belong to the Context that made them and
-/// live as long as it: copying a value is copying 16 bytes, and structures that hold themselves need no care.
+/// A value of a running template. Texts, lists, dictionaries and objects belong to the Context that made them
+/// and live as long as it: copying a value is copying 16 bytes, and structures that hold themselves need no
+/// care.
 class Value {
  public:
   Value() : kind_(Kind::kNone) { held_.integer = 0; }
@@ -84,7 +85,9 @@ class Value {
   Dict& dict() const { return *held_.dict; }
   Object& object() const { return *held_.object; }
   /// Python's `is`.
-  bool same_as(const Value& other) const { return kind_ == other.kind_ && held_.integer == other.held_.integer; }
+  bool same_as(const Value& other) const {
+    return kind_ == other.kind_ && held_.integer == other.held_.integer;
+  }
 
  private:
   explicit Value(Kind kind) : kind_(kind) {}
@@ -104,9 +107,10 @@ enum class ListKind : uint8_t { kList, kTuple, kView, kGenerator };
 struct List {
   std::vector<Value> items;
   ListKind kind = ListKind::kList;
-  std::string_view view = {};  ///< Python's name of a view: "dict_items", "range"; "group" of groupby's tuples
-  std::string shown = {};      ///< how a range prints
-  bool used_up = false;        ///< a generator that was iterated over
+  std::string_view view =
+      {};                  ///< Python's name of a view: "dict_items", "range"; "group" of groupby's tuples
+  std::string shown = {};  ///< how a range prints
+  bool used_up = false;    ///< a generator that was iterated over
 };
 
 /// Keys in the order of their insertion; 1, 1.0 and true are one key, as in Python.
@@ -145,9 +149,9 @@ class Object {
 
 /// What one rendering may use. A template is untrusted: it may neither run for ever nor fill the memory.
 struct Limits {
-  int64_t steps = 20'000'000;      ///< syntax nodes evaluated, elements and each 64 bytes touched
+  int64_t steps = 20'000'000;        ///< syntax nodes evaluated, elements and each 64 bytes touched
   int64_t bytes = int64_t{1} << 28;  ///< of all texts and lists that are made
-  int depth = 200;                 ///< of calls, of expressions, and of what holds what
+  int depth = 200;                   ///< of calls, of expressions, and of what holds what
 };
 
 /// The memory of one rendering, its limits, and the place where it is.
@@ -182,7 +186,8 @@ class Context {
   class Nested {
    public:
     explicit Nested(Context& context) : context_(context) {
-      if (++context_.depth_ > context_.limits_.depth) context_.over("levels of nesting", context_.limits_.depth);
+      if (++context_.depth_ > context_.limits_.depth)
+        context_.over("levels of nesting", context_.limits_.depth);
     }
     ~Nested() { --context_.depth_; }
     Nested(const Nested&) = delete;

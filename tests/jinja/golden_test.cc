@@ -31,8 +31,8 @@ void expect_same(const Json& wanted, const Outcome& outcome, const std::string& 
     return;
   }
   const std::string line = "golden, line " + std::to_string(wanted["line"].get<int>()) + ": ";
-  EXPECT_TRUE(outcome.error.starts_with(line)) << which << "\n wanted: " << line << "\n got: " << outcome.error
-                                               << outcome.text;
+  EXPECT_TRUE(outcome.error.starts_with(line))
+      << which << "\n wanted: " << line << "\n got: " << outcome.error << outcome.text;
   if (wanted.contains("message")) {
     EXPECT_TRUE(outcome.error.ends_with(": " + wanted["message"].get<std::string>())) << outcome.error;
   }
