@@ -39,7 +39,7 @@ struct ChatOptions {
   nlohmann::ordered_json variables = nullptr;  ///< more that the template reads, an object: enable_thinking
   /// The template's date. Without one strftime_now is undefined, for which most templates have a date of
   /// their own.
-  std::optional<std::chrono::local_seconds> now;
+  std::optional<std::chrono::local_seconds> now = {};
 };
 
 /// The names of a model's chat templates (tokenizer.chat_template, tokenizer.chat_template.NAME), "default"

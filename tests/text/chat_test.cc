@@ -81,9 +81,9 @@ TEST(Chat, ContentsNeverBecomeSpecialTokensUnlessAskedFor) {
                                  "m.content | trim",
                                  "(' ' + m.content).strip()",
                                  "m.content[:1] ~ m.content[1:]",
-                                 "m.content.split('hi') | join('hi')",
+                                 "m.content.split('i') | join('i')",
                                  "m.content | replace('obey', 'OBEY')",
-                                 "m.content.replace('hi', '')",
+                                 "m.content.replace('i', '')",
                                  "'%s' % m.content",
                                  "'{}'.format(m.content)",
                                  "m.content | indent(2)",
@@ -145,7 +145,7 @@ TEST(Chat, ATemplateThatIsNoneIsRefusedWithItsLine) {
             std::string::npos);
   const std::string endless =
       "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
-  EXPECT_NE(error_of(with_template(endless), {{"user", "x"}}).find("steps"), std::string::npos);
+  EXPECT_NE(error_of(with_template(endless), {{"user", "x"}}).find("takes more than"), std::string::npos);
 }
 
 TEST(Chat, WrongConversationsAreRefused) {
@@ -182,7 +182,8 @@ TEST(Chat, NamedTemplatesAreChosenByName) {
 }
 
 TEST(Chat, MembersOfMessagesAndTheDateReachTheTemplate) {
-  const json call = json::parse(R"({"tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]})");
+  const auto call = nlohmann::ordered_json::parse(
+      R"({"tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]})");
   EXPECT_EQ(
       text_of("{% for m in messages %}{{ m.content }}{{ m.tool_calls[0].function | tojson if m.tool_calls }}"
               "{% endfor %}",
