@@ -82,7 +82,11 @@ Value repeated(Context& context, const Value& value, int64_t count) {
   context.charge_bytes(bytes);  // before anything of that size is made
   if (is_text) {
     Text text;
-    for (int64_t i = 0; i < count; ++i) text.append(value.text());
+    if (count > 0) text = value.text();
+    while (text.size() < bytes) {  // doubled, and cut to the size at last
+      const Text half = text;
+      text.append(half, 0, std::min(half.size(), bytes - half.size()));
+    }
     return context.text(std::move(text));
   }
   std::vector<Value> items;

@@ -150,7 +150,7 @@ class Object {
 /// What one rendering may use. A template is untrusted: it may neither run for ever nor fill the memory.
 struct Limits {
   int64_t steps = 5'000'000;         ///< syntax nodes evaluated, elements and each 64 bytes touched
-  int64_t bytes = int64_t{1} << 28;  ///< of all texts and lists that are made
+  int64_t bytes = int64_t{1} << 27;  ///< of all texts and lists that are made
   int depth = 200;                   ///< of calls, of expressions, and of what holds what
 };
 
