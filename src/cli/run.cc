@@ -11,6 +11,7 @@
 
 #include "base/interrupt.h"
 #include "cli/help.h"
+#include "cli/local_time.h"
 #include "cli/paths.h"
 #include "cli/precision.h"
 #include "cli/progress.h"
@@ -18,6 +19,7 @@
 #include "cli/verbs.h"
 #include "tasks/rows.h"
 #include "tasks/task.h"
+#include "text/chat.h"
 
 namespace wattle {
 namespace {
@@ -39,6 +41,7 @@ using Json = nlohmann::ordered_json;
 void complete(Arguments& arguments) {
   TaskOptions& task = arguments.task;
   task.chat = !arguments.no_chat;
+  task.now = local_time();
   task.labels = arguments.labels;
   if (!arguments.activations.empty())
     arguments.load.activations = activations_from_name(arguments.activations);
@@ -283,7 +286,13 @@ void add_run(CLI::App& app, const GlobalOptions& options) {
       "  wattle run smollm2.gguf --task classify --labels negative,neutral,positive --input rows.jsonl\n"
       "  wattle run model.gguf --task perplexity --input wikitext2/eval.jsonl.gz --max-tokens 16384\n"
       "  cat texts.txt | wattle run model.gguf --task tokenize --input -");
-  verb->callback([arguments, &options] { run(*arguments, options); });
+  verb->callback([arguments, &options] {
+    try {
+      run(*arguments, options);
+    } catch (const ChatError& error) {
+      fail("{}; give --no-chat to leave chat templates out", error.what());
+    }
+  });
 }
 
 }  // namespace wattle

@@ -25,8 +25,10 @@ PromptMaker::PromptMaker(const Model& model, const TaskOptions& options, std::st
       instruction_(std::move(instruction)),
       answer_separator_(std::move(answer_separator)),
       examples_(options.examples),
-      chat_(options.chat && has_chat_template(model.metadata())),
       parse_special_(options.parse_special) {
+  if (options.chat && has_chat_template(model.metadata())) chat_.emplace(model.metadata(), model.tokenizer());
+  chat_options_.parse_special = options.parse_special;
+  chat_options_.now = options.now;
   if (instruction_.find(kText) == std::string::npos) {
     fail("--prompt-template: does not hold {{text}}, the place of the row's text; add it");
   }
@@ -46,7 +48,7 @@ std::vector<TokenId> PromptMaker::encode(std::string_view text, const std::strin
       messages.push_back({"assistant", label});
     }
     messages.push_back({"user", fill(text)});
-    std::vector<TokenId> ids = encode_chat(model_.metadata(), model_.tokenizer(), messages);
+    std::vector<TokenId> ids = chat_->encode(messages, chat_options_);
     const auto rest = model_.tokenizer().encode(answer, {.add_special = false});
     ids.insert(ids.end(), rest.begin(), rest.end());
     return ids;

@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tasks/task.h"
+#include "text/chat.h"
 
 namespace wattle {
 
@@ -26,7 +28,7 @@ class PromptMaker {
   PromptMaker(const Model& model, const TaskOptions& options, std::string instruction,
               std::string answer_separator);
 
-  bool chat() const { return chat_; }
+  bool chat() const { return chat_.has_value(); }
   /// At most `limit` tokens; Error when the template alone is longer.
   Prompt make(std::string_view text, int64_t limit) const;
   /// Tokens that `answer` adds after any prompt.
@@ -39,7 +41,9 @@ class PromptMaker {
   const Model& model_;
   std::string instruction_, answer_separator_;
   std::vector<std::pair<std::string, std::string>> examples_;
-  bool chat_, parse_special_;
+  std::optional<ChatTemplate> chat_;
+  ChatOptions chat_options_;
+  bool parse_special_;
 };
 
 /// Key-value caches for the rows of a batch. A slot keeps what its last prompt computed, so that the part

@@ -205,6 +205,19 @@ TEST(Folder, ByteLevelBpeNamesItsPretokenizer) {
   EXPECT_EQ(metadata.integer("tokenizer.ggml.eos_token_id"), 3);
   EXPECT_EQ(metadata.text("tokenizer.chat_template"), "{{ messages }}");
 
+  folder.write("tokenizer_config.json",
+               R"({"eos_token":"<|end|>","chat_template":[)"
+               R"({"name":"default","template":"d"},{"name":"tool_use","template":"t"}]})");
+  const auto template_of = [&](const std::string& key) {
+    return ModelFile::open(folder.path()).metadata().text("tokenizer.chat_template" + key);
+  };
+  EXPECT_EQ(template_of(""), "d");
+  EXPECT_EQ(template_of(".tool_use"), "t");
+  folder.write("chat_template.json", R"({"chat_template":"old"})");
+  EXPECT_EQ(template_of(""), "d");
+  folder.write("chat_template.jinja", "file");
+  EXPECT_EQ(template_of(""), "file");
+
   folder.write("tokenizer.json", bpe(R"({"type":"Whitespace"})"));
   expect_refused(folder.path(), "pre-tokenizer (Whitespace)");
 }
