@@ -209,7 +209,7 @@ TEST(Folder, ByteLevelBpeNamesItsPretokenizer) {
                R"({"eos_token":"<|end|>","chat_template":[)"
                R"({"name":"default","template":"d"},{"name":"tool_use","template":"t"}]})");
   const auto template_of = [&](const std::string& key) {
-    return ModelFile::open(folder.path()).metadata().text("tokenizer.chat_template" + key);
+    return open_model_file(folder.path()).metadata().text("tokenizer.chat_template" + key);
   };
   EXPECT_EQ(template_of(""), "d");
   EXPECT_EQ(template_of(".tool_use"), "t");
