@@ -23,8 +23,8 @@ namespace wattle {
 namespace {
 
 struct Arguments {
-  std::string model, prompt, input, output, field = "text", label = "label", examples, activations, cache,
-                                            precision;
+  std::string model, prompt, input, output, field = "text", label = "label", examples;
+  PrecisionFlags precision;
   std::vector<std::string> labels;
   TaskOptions task;
   LoadOptions load;
@@ -40,9 +40,6 @@ void complete(Arguments& arguments) {
   TaskOptions& task = arguments.task;
   task.chat = !arguments.no_chat;
   task.labels = arguments.labels;
-  if (!arguments.activations.empty())
-    arguments.load.activations = activations_from_name(arguments.activations);
-  if (!arguments.cache.empty()) arguments.load.cache_format = format_from_name(arguments.cache);
   if (arguments.context > 0) task.context = arguments.load.context = arguments.context;
   if (arguments.examples.empty()) return;
   const LabelledRows examples = read_labelled_rows(
@@ -79,7 +76,7 @@ Json longest_json(const RunTotals& totals) {
 /// A model that was converted for this run is called by its own name, not by that of a file that is gone.
 Json described(const Arguments& arguments, const Task& task) {
   Json description = task.description();
-  if (!arguments.precision.empty()) description["path"] = arguments.model;
+  if (!arguments.precision.precision.empty()) description["path"] = arguments.model;
   return description;
 }
 
@@ -197,9 +194,11 @@ void run(Arguments arguments, const GlobalOptions& options) {
   std::string model = model_path(arguments.model);
   if (!arguments.task.base.empty()) arguments.task.base = model_path(arguments.task.base);
   // A trained head stays as it is: its precision is that of the encoder it reads.
+  const Precision precision = arguments.precision.read(model);
+  arguments.load.take(precision);
   const std::string base =
-      arguments.precision.empty() ? std::string() : Task::base_of(model, arguments.task.base);
-  const ModelAtPrecision at(base.empty() ? model : base, arguments.precision, options.quiet);
+      precision.changes_weights() ? Task::base_of(model, arguments.task.base) : std::string();
+  const ModelAtPrecision at(base.empty() ? model : base, precision, options.quiet);
   (base.empty() ? model : arguments.task.base) = at.path();
   const auto task = Task::create(model, arguments.task, arguments.load);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());
@@ -218,9 +217,8 @@ void add_model_flags(CLI::App& verb, Arguments& a) {
   verb.add_option("--task", a.task.task,
                   "embed, classify, generate, tokenize, perplexity (default: what the model is for)");
   verb.add_option("--base", a.task.base, "for a trained head: the base model to use, at any precision");
-  verb.add_option("--precision", a.precision, "convert the weights to this format before running, as Q4_K");
-  verb.add_option("--activations", a.activations, "how products read their inputs: " + activations_list());
-  verb.add_option("--cache", a.cache, "format of the key-value cache: F16, F32 or Q8_0");
+  add_precision_flags(verb, a.precision);
+  verb.add_option("--cache", a.precision.cache, "format of the key-value cache: F16, F32 or Q8_0");
   verb.add_option("--context", a.context, "tokens of a window of perplexity (512), or that the cache holds")
       ->check(at_least_one());
 }

@@ -28,7 +28,7 @@ constexpr float kStandardDeviation = 0.02f;  // what the families' training star
 struct Shape {
   std::string name, family;
   YAML::Node node;
-  Format wanted = Format::kF32;
+  Precision precision, published;
   ModelFile::Contents contents;
 
   int64_t number(const char* key) const { return node[key].as<int64_t>(); }
@@ -38,7 +38,8 @@ struct Shape {
   }
   void add(std::string tensor_name, std::vector<int64_t> dimensions) {
     Tensor tensor{std::move(tensor_name), Format::kF32, std::move(dimensions), {}};
-    tensor.format = format_for(tensor, wanted);
+    tensor.format = format_for(tensor, published).format;
+    tensor.format = format_for(tensor, precision).format;
     contents.tensors.push_back(std::move(tensor));
   }
   void add_linear(const std::string& tensor_name, int64_t outputs, int64_t inputs, bool bias) {
@@ -158,6 +159,17 @@ bool is_shape(std::string_view model) {
   return model.starts_with(kPrefix);
 }
 
+Precision shape_precision(std::string_view model) {
+  const size_t at = model.find('@');
+  return at == std::string_view::npos ? Precision() : Precision::parse(model.substr(at + 1));
+}
+
+std::string shape_at(std::string_view model, const Precision& precision) {
+  const Precision weights = precision.of_weights();
+  const std::string_view shape = model.substr(0, model.find('@'));
+  return weights.changes_weights() ? fmt::format("{}@{}", shape, weights.name()) : std::string(shape);
+}
+
 std::vector<std::string> shape_names() {
   std::vector<std::string> names;
   for (const auto& entry : catalogue()) names.push_back(entry.first.as<std::string>());
@@ -166,20 +178,15 @@ std::vector<std::string> shape_names() {
 
 ModelFile shape_file(const std::string& model) {
   const std::string rest = model.substr(kPrefix.size());
-  const size_t at = rest.find('@');
   Shape shape;
-  shape.name = rest.substr(0, at);
+  shape.name = rest.substr(0, rest.find('@'));
   const YAML::Node node = catalogue()[shape.name];
   if (!node) fail("{}: no such shape; known are {}", model, fmt::join(shape_names(), ", "));
   shape.node = node;
   shape.family = node["family"].as<std::string>();
   const bool encoder = shape.family == "bert" || shape.family == "mpnet";
-  shape.wanted = encoder ? Format::kF32 : Format::kBF16;
-  if (at != std::string::npos) shape.wanted = format_from_name(rest.substr(at + 1));
-  if (info(shape.wanted).encode == nullptr) {
-    fail("{}: {} is only read here; ask for one of the formats that convert writes", model,
-         info(shape.wanted).name);
-  }
+  shape.published = encoder ? Format::kF32 : Format::kBF16;
+  shape.precision = shape_precision(model);
   shape.contents.path = model;
   shape.contents.kind = "shape";
   shape.contents.metadata = Metadata(model);
@@ -194,6 +201,7 @@ ModelFile shape_file(const std::string& model) {
   shape.set("attention.head_count", Value::of(shape.number("heads")));
   shape.set("context_length", Value::of(shape.number("context")));
   encoder ? list_encoder(shape) : list_decoder(shape);
+  unused_roles(shape.precision, shape.contents.tensors, model);
   return ModelFile(std::move(shape.contents));
 }
 

@@ -96,8 +96,7 @@ Json Worker::open(const Json& request) {
       options.examples.emplace_back(example.at(0), example.at(1));
   }
   LoadOptions load;
-  if (request.contains("activations"))
-    load.activations = activations_from_name(request.at("activations").get<std::string>());
+  if (request.contains("precision")) load.take(Precision::parse(request.at("precision").get<std::string>()));
   const Window window = measured("load", [&] {
     task_ = Task::create(request.at("model"), options, load);
     return nullptr;
@@ -225,7 +224,7 @@ Json Worker::convert_model(const Json& request) {
   const Window window = measured("convert", [&] {
     const ModelFile file = ModelFile::open(request.at("model").get<std::string>());
     convert(file, request.at("path").get<std::string>(),
-            format_from_name(request.at("precision").get<std::string>()));
+            Precision::parse(request.at("precision").get<std::string>()));
     return nullptr;
   });
   return {{"window", to_json(window)}};
