@@ -167,8 +167,8 @@ void bench_encoder(Encoder& encoder, const ModelBenchOptions& options, Meter& me
 /// The token ids of every row with text, cut at what the model reads.
 std::vector<std::vector<TokenId>> tokens_of_rows(Model& model, const ModelBenchOptions& options) {
   std::vector<std::vector<TokenId>> rows;
-  for (const Row& row : read_rows(options.input, {.field = options.field}).rows) {
-    rows.push_back(model.tokenizer().encode(row.text));
+  for (const Question& row : read_rows(options.input, {.field = options.field}).rows) {
+    rows.push_back(model.tokenizer().encode(row.text()));
     const int64_t most =
         model.encoder() != nullptr ? model.encoder()->max_tokens() : model.decoder()->context_length();
     if (static_cast<int64_t>(rows.back().size()) > most) rows.back().resize(static_cast<size_t>(most));

@@ -83,7 +83,7 @@ InputStatistics calibration(const Arguments& arguments, ProgressBar& bar) {
   RowOptions row_options;
   row_options.field = arguments.field;
   std::vector<std::string> texts;
-  for (Row& row : read_rows(arguments.calibrate, row_options).rows) texts.push_back(std::move(row.text));
+  for (const Question& row : read_rows(arguments.calibrate, row_options).rows) texts.push_back(row.text());
   return calibrate(arguments.in, texts, arguments.calibration_tokens, [&](int64_t done, int64_t total) {
     bar("calibrating " + arguments.in, static_cast<size_t>(done), static_cast<size_t>(total));
   });

@@ -78,6 +78,7 @@ class Model {
   const ModelFile& file() const { return *file_; }
   const Metadata& metadata() const { return file_->metadata(); }
   const Tokenizer& tokenizer() const;  ///< Error when the file has none
+  bool has_tokenizer() const { return tokenizer_ != nullptr; }
   std::string architecture() const { return file_->architecture(); }
   bool is_shape() const { return is_shape_; }
 

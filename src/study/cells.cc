@@ -170,7 +170,7 @@ class Planner {
       for (size_t row = 0; row < used.size(); ++row) {
         if (used[row] || data_.train.labels[row] != wanted) continue;
         used[row] = true;
-        examples.push_back({data_.train.rows[row].text, words[wanted]});
+        examples.push_back({data_.train.rows[row].text(), words[wanted]});
         break;
       }
     }
