@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "families/open_file.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "models/convert.h"
@@ -62,7 +63,7 @@ ModelAtPrecision::ModelAtPrecision(const std::string& model, const Precision& pr
     return;
   }
   const Precision weights = precision.of_weights();
-  const ModelFile file = ModelFile::open(model);
+  const ModelFile file = open_model_file(model);
   if (precision_name(file) == weights.name()) return;
   const fs::path directory = cache_directory() / "converted";
   std::error_code code;

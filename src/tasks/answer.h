@@ -67,17 +67,23 @@ struct PerplexityAnswer {
   int64_t tokens = 0, windows = 0;
 };
 
-/// What the model's own layers gave, for checking against a reference.
-struct MatrixAnswer {
-  std::string_view name;  ///< "hidden" [tokens, width], "logits" [tokens, vocabulary]
-  int64_t rows = 0, columns = 0;
-  std::vector<float> values;  ///< [rows, columns]
+/// A matrix [rows, columns], or with no columns a plain list.
+struct Numbers {
+  std::string_view name;
+  int64_t columns = 0;
+  std::vector<float> values;
+};
+
+/// What the model's own layers gave, for checking against a reference: "hidden" [tokens, width]; "logits" as
+/// the head has them; "start_logits" and "end_logits" [tokens].
+struct NumbersAnswer {
+  std::vector<Numbers> parts;
 };
 
 /// What a task answers, with the engine's record of the work. Knows no JSON and no joules.
 struct Answer {
   std::variant<std::monostate, LabelAnswer, VectorAnswer, TextAnswer, SpansAnswer, TokensAnswer, ScoreAnswer,
-               PerplexityAnswer, MatrixAnswer>
+               PerplexityAnswer, NumbersAnswer>
       value;
   Work work;
   Phases phases;

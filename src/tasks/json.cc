@@ -60,14 +60,21 @@ struct Writer {
   Json operator()(const TokensAnswer& answer) const { return {{"ids", answer.ids}}; }
   Json operator()(const ScoreAnswer& answer) const { return {{"score", answer.score}}; }
   Json operator()(const PerplexityAnswer& answer) const { return to_json(answer); }
-  Json operator()(const MatrixAnswer& answer) const {
-    Json rows = Json::array();
-    for (auto value = answer.values.begin(); value != answer.values.end();) {
-      std::vector<double> row;
-      for (int64_t i = 0; i < answer.columns; ++i) row.push_back(shortest(*value++));
-      rows.push_back(std::move(row));
+  Json operator()(const NumbersAnswer& answer) const {
+    Json json;
+    for (const Numbers& part : answer.parts) {
+      std::vector<double> all;
+      for (const float value : part.values) all.push_back(shortest(value));
+      if (part.columns == 0) {
+        json[part.name] = std::move(all);
+        continue;
+      }
+      Json& rows = json[part.name] = Json::array();
+      for (auto begin = all.begin(); begin != all.end(); begin += part.columns) {
+        rows.push_back(std::vector<double>(begin, begin + part.columns));
+      }
     }
-    return {{std::string(answer.name), std::move(rows)}};
+    return json;
   }
 };
 

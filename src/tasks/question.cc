@@ -24,19 +24,23 @@ const std::string& Question::text() const {
        kKinds[content.index()]);
 }
 
-std::span<const TokenId> checked_ids(const Question& question, const Model& model, int64_t limit) {
-  const TokenIds& given = std::get<TokenIds>(question.content);
+void check_ids(const Question& question, std::span<const TokenId> ids, const Model& model, int64_t limit) {
   const int64_t vocabulary = vocabulary_of(model);
-  for (const TokenId id : given.ids) {
+  for (const TokenId id : ids) {
     if (id < 0 || id >= vocabulary) {
       fail("row {}: token id {} is beyond the model's vocabulary of {}; give ids of its own tokenizer",
            question.id, id, vocabulary);
     }
   }
-  if (static_cast<int64_t>(given.ids.size()) > limit) {
+  if (static_cast<int64_t>(ids.size()) > limit) {
     fail("row {}: has {} token ids, more than the {} that there is room for; give fewer", question.id,
-         given.ids.size(), limit);
+         ids.size(), limit);
   }
+}
+
+std::span<const TokenId> checked_ids(const Question& question, const Model& model, int64_t limit) {
+  const TokenIds& given = std::get<TokenIds>(question.content);
+  check_ids(question, given.ids, model, limit);
   if (std::ranges::any_of(given.type_ids, [](int32_t type) { return type != 0; })) {
     fail("row {}: has type ids other than 0, which this task does not read; leave `type_ids` out",
          question.id);

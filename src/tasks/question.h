@@ -40,8 +40,11 @@ struct Question {
   const TokenIds* ids() const { return std::get_if<TokenIds>(&content); }
 };
 
-/// The token ids of a question, checked for a model that reads ids alone. Throws Error for an id beyond its
-/// vocabulary, for more ids than `limit`, for type ids other than 0, for decoder ids.
+/// Throws Error for an id beyond the model's vocabulary, and for more ids than `limit`; `question` is named.
+void check_ids(const Question& question, std::span<const TokenId> ids, const Model& model, int64_t limit);
+
+/// The token ids of a question, checked for a model that reads ids alone. Throws Error as check_ids
+/// does, for type ids other than 0 and for decoder ids.
 std::span<const TokenId> checked_ids(const Question& question, const Model& model, int64_t limit);
 
 }  // namespace wattle

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "families/open_file.h"
 #include "tasks/kinds.h"
 #include "train/embedder.h"
 
@@ -24,7 +25,7 @@ bool is_shape(const std::string& path) {
 /// The trained head in a file, or nullopt for a model.
 std::optional<Head> head_in(const std::string& path) {
   if (is_shape(path) || !std::filesystem::is_regular_file(path)) return std::nullopt;
-  const ModelFile file = ModelFile::open(path);
+  const ModelFile file = open_model_file(path);
   if (file.metadata().text("general.architecture") != std::string(Head::kArchitecture)) return std::nullopt;
   return Head::load(file);
 }
@@ -85,8 +86,10 @@ std::unique_ptr<Task> Task::create(const std::string& model_path, const TaskOpti
     fail("--task {}: unknown task; one of {}", task, task_names());
   }
   if (task == "hidden") return make_hidden(std::move(model));
-  if (encoder) fail("{}: is an encoder and can do embed, tokenize and hidden, not {}", model_path, task);
   if (task == "logits") return make_logits(std::move(model));
+  if (encoder) {
+    fail("{}: is an encoder and can do embed, tokenize, hidden and logits, not {}", model_path, task);
+  }
   if (task == "classify") return make_classify_by_likelihood(std::move(model), options, load);
   if (task == "generate") return make_generate(std::move(model), options, load);
   if (task == "tokenize") fail("{}: a shape has no tokenizer; name a model file", model_path);

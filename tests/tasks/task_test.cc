@@ -1,3 +1,4 @@
+#include "families/open_file.h"
 #include "tasks/task.h"
 
 #include <gtest/gtest.h>
@@ -54,7 +55,7 @@ class TaskTest : public ::testing::Test {
 
   /// A golden model as GGUF, with the tokenizer above.
   std::string give_tokenizer(const std::string& name, const std::string& pooling) const {
-    const ModelFile file = ModelFile::open(kGolden / name);
+    const ModelFile file = open_model_file(kGolden / name);
     Metadata metadata = with_tokenizer(file.metadata());
     if (!pooling.empty()) metadata.set(name + ".pooling_type", Value::of(int64_t{1}));
     std::vector<TensorToWrite> tensors;
@@ -321,7 +322,7 @@ TEST_F(TaskTest, WhatAModelCannotDoIsSaid) {
   const std::vector<Case> cases = {
       {"embed", llama_, "gives no embeddings"},    {"generate", bert_, "is an encoder"},
       {"classify", bert_, "wattle train", labels}, {"classify", llama_, "--labels"},
-      {"translate", llama_, "unknown task"},       {"hidden", llama_, "no hidden states"},
+      {"translate", llama_, "unknown task"},
       {"logits", bert_, "is an encoder"},          {"generate", llama_, "{text}", no_text},
       {"generate", llama_, "--max-tokens", room},  {"generate", llama_, "temperature", temperature},
       {"perplexity", llama_, "--context", window}, {"generate", (folder_ / "missing").string(), "missing"}};
@@ -404,8 +405,8 @@ TEST_F(TaskTest, HiddenStatesAndLogitsAreTheModelsOwn) {
 }
 
 TEST(AnswerJson, FloatsOfMatricesAreTheShortestThatReadBack) {
-  const Answer answer{MatrixAnswer{"hidden", 2, 2, {0.1F, -1e-30F, 16777216.0F, 1.0F / 3}}, {}, {}, {}};
-  EXPECT_EQ(to_json(answer).dump(), R"({"hidden":[[0.1,-1e-30],[16777216.0,0.33333334]]})");
+  const Answer answer{NumbersAnswer{{{"hidden", 2, {0.1F, -1e-30F, 16777216.0F, 1.0F / 3}}, {"start_logits", 0, {0.5F}}}}, {}, {}, {}};
+  EXPECT_EQ(to_json(answer).dump(), R"({"hidden":[[0.1,-1e-30],[16777216.0,0.33333334]],"start_logits":[0.5]})");
 }
 
 TEST(AnswerJson, KeysOfEveryKind) {
