@@ -59,6 +59,8 @@ void read_head(ConfigReader& config, Metadata& metadata) {
     if (head.kind != NetworkHeadKind::kSequence && head.kind != NetworkHeadKind::kToken) return;
     if (auto labels = labels_of(config); !labels.empty()) metadata.set("wattle.labels", Value::of(std::move(labels)));
     if (const auto padding = config.json().integer("pad_token_id")) metadata.set("wattle.head.padding", Value::of(*padding));
+    const nlohmann::json* end = config.json().find("eos_token_id");
+    if (end != nullptr && end->is_number_integer()) metadata.set("wattle.head.end", Value::of(end->get<int64_t>()));
     if (const auto problem = config.json().text("problem_type")) metadata.set("wattle.problem_type", Value::of(*problem));
     return;
   }
@@ -117,6 +119,7 @@ NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : ki
   const auto linear = [&](const std::string& name, int64_t inputs) {
     return Linear(weights, {name, file.need(name + ".weight").rows()}, inputs);
   };
+  end_ = static_cast<int32_t>(file.metadata().integer("wattle.head.end").value_or(-1));
   padding_ = static_cast<int32_t>(file.metadata().integer("wattle.head.padding").value_or(-1));
   if (kind_ == NetworkHeadKind::kSequence) {
     if (weights.has("cls.weight")) dense_ = linear("cls", width);
@@ -145,8 +148,9 @@ Matrix NetworkHead::pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden
     const int64_t begin = tokens.offsets[static_cast<size_t>(i)], length = tokens.length(i);
     const auto out = rows.row(i);
     int64_t row = 0;
-    if (plan_.pooling == Pooling::kLast) {
-      for (row = length - 1; row > 0 && tokens.sequence(i)[static_cast<size_t>(row)] == padding_;) --row;
+    const auto skips = [&](int32_t id) { return plan_.pooling == Pooling::kLast ? id == padding_ : id != end_; };
+    if (plan_.pooling == Pooling::kLast || plan_.pooling == Pooling::kEnd) {
+      for (row = length - 1; row > 0 && skips(tokens.sequence(i)[static_cast<size_t>(row)]);) --row;
     }
     std::ranges::copy(hidden.row(begin + row), out.begin());
     if (plan_.pooling != Pooling::kMean) continue;

@@ -49,7 +49,12 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
 class NetworkHead {
  public:
   /// Which of a sequence's hidden states its label is read from.
-  enum class Pooling { kFirst, kLast, kMean };  ///< kLast: the last that is no padding, where the file names one
+  enum class Pooling {
+    kFirst,
+    kLast,  ///< the last token that is no padding (wattle.head.padding), where the file names one
+    kEnd,   ///< the last end token (wattle.head.end)
+    kMean,
+  };
   struct Plan {
     Pooling pooling = Pooling::kFirst;
     ActivationFunction sequence = ActivationFunction::kTanh;
@@ -70,7 +75,7 @@ class NetworkHead {
 
   std::optional<NetworkHeadKind> kind_;
   Plan plan_;
-  int32_t padding_ = -1;
+  int32_t padding_ = -1, end_ = -1;
   Linear dense_, out_;
   Norm norm_;
 };

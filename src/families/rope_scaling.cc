@@ -70,14 +70,14 @@ RopeScaling rope_scaling(const Hyperparameters& hyper, int64_t dimensions, doubl
   return scaling;
 }
 
-void read_rope(ConfigReader& config, int64_t head_dim, double base) {
+void read_rope(ConfigReader& config, int64_t head_dim, double base, double part) {
   const JsonView parameters = config.child("rope_parameters");
   if (config.has("rope_theta")) {
     base = config.number_of("rope_theta", base);
   } else {
     base = parameters.number("rope_theta").value_or(base);
   }
-  const double part = parameters.number("partial_rotary_factor").value_or(config.number_of("partial_rotary_factor", 1));
+  part = parameters.number("partial_rotary_factor").value_or(config.number_of("partial_rotary_factor", part));
   const auto dimensions = static_cast<int64_t>(static_cast<double>(head_dim) * part);
   if (!(part > 0) || part > 1 || dimensions < 2)
     fail("{}: partial_rotary_factor is {}, which leaves nothing to rotate; correct the file", config.origin(), part);

@@ -30,7 +30,10 @@ DecoderStack::DecoderStack(Weights& weights, DecoderPlan plan, const NetworkOpti
   const std::string projection = plan_.prefix + "output_proj";
   if (weights.has(projection + ".weight"))
     projection_ = Linear(weights, {projection, weights.file().need(projection + ".weight").rows()}, width);
-  output_ = Linear(weights, {weights.has("output.weight") ? "output" : "token_embd", embedding_.tokens(), "output"},
+  const std::string own_words = plan_.prefix + "token_embd";
+  const std::string words = weights.has(own_words + ".weight") ? own_words : "token_embd";
+  const std::string output = weights.has("output.weight") ? "output" : words;
+  output_ = Linear(weights, {output, weights.file().need(output + ".weight").rows(), "output"},
                    projection_.outputs() > 0 ? projection_.outputs() : width);
   plan_.context_length = std::min(plan_.context_length, embedding_.most_tokens());
 }
@@ -121,11 +124,14 @@ void DecoderStack::forward(std::span<const DecoderInput> inputs, LogitsWanted wa
   });
 }
 
-void DecoderStack::hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work) {
+void DecoderStack::hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work, ConstMatrixView encoded) {
   std::vector<std::unique_ptr<KeyValueCache>> caches;
   std::vector<DecoderInput> inputs;
   for (int64_t i = 0; i < tokens.sequences(); ++i) {
     caches.push_back(cache_for(tokens.length(i)));
+    if (encoded.data != nullptr)
+      caches.back()->set_memory(
+          remember(encoded.rows_from(tokens.offsets[static_cast<size_t>(i)], tokens.length(i)), work));
     inputs.push_back({caches.back().get(), tokens.sequence(i)});
   }
   int64_t written = 0;
@@ -151,10 +157,23 @@ void TextDecoder::hidden_states(const Ragged<int32_t>& tokens, std::span<const i
   stack_.hidden_states(tokens, out, work);
 }
 
+const std::vector<int64_t>& DecoderStack::counted_positions() {
+  counted_.clear();
+  for (const CachedSequence& sequence : batch_.sequences) {
+    int64_t next = sequence.position;
+    for (int64_t i = 0; i < sequence.count; ++i) {
+      const bool padding = batch_.tokens[static_cast<size_t>(sequence.first + i)] == plan_.embedding.padding;
+      counted_.push_back(padding ? -1 : next++);
+    }
+  }
+  return counted_;
+}
+
 void DecoderStack::run_slab(Work& work) {
   const auto tokens = static_cast<int64_t>(batch_.tokens.size());
   hidden_.resize(tokens, plan_.embedding.width);
-  embedding_(batch_.tokens, batch_.positions, {}, hidden_.view(), work);
+  embedding_(batch_.tokens, plan_.embedding.padding < 0 ? batch_.positions : counted_positions(), {}, hidden_.view(),
+             work);
   for (const auto& rope : plan_.ropes) rope->set_positions(batch_.positions);
   run_layers(order_, hidden_.view(), batch_, work);
   for (const CachedSequence& sequence : batch_.sequences) sequence.cache->advance(sequence.count);

@@ -37,8 +37,9 @@ class DecoderStack {
   int64_t vocabulary() const { return output_.outputs(); }
   int64_t context_length() const { return plan_.context_length; }
   int64_t width() const { return plan_.embedding.width; }
-  /// out [tokens, width]: hidden states after the last norm; caches of their own.
-  void hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work);
+  /// out [tokens, width]: hidden states after the last norm, by caches of their own. `encoded`: hidden states of an
+  /// encoder for the same sequences, one row a token, which decoders with cross-attention see.
+  void hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work, ConstMatrixView encoded = {});
 
   /// Keys and values of an encoder's hidden states [tokens, width] for the cross-attention of all layers.
   std::shared_ptr<const KeyValueCache> remember(ConstMatrixView hidden, Work& work) const;
@@ -50,6 +51,8 @@ class DecoderStack {
   template <class Finished>
   void run_slabs(std::span<const DecoderInput> inputs, Work& work, const Finished& finished);
   void run_slab(Work& work);
+  /// Positions of the batch's tokens without those of padding, as fairseq counts.
+  const std::vector<int64_t>& counted_positions();
   void write_logits(ConstMatrixView hidden, MatrixView logits, Work& work);
   std::unique_ptr<KeyValueCache> cache_for(int64_t capacity) const;
 
@@ -62,6 +65,7 @@ class DecoderStack {
   Linear projection_, output_;
   // Of the slab that runs.
   DecoderBatch batch_;
+  std::vector<int64_t> counted_;
   Matrix hidden_, normed_, projected_;
 };
 

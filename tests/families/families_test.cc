@@ -91,7 +91,8 @@ void run_decoder(Network& network, const golden::Case& golden, Outputs& outputs)
 Outputs run(Network& network, const golden::Case& golden) {
   Outputs outputs;
   if (capability<ReadsText>(network) != nullptr) run_reader(network, golden, outputs);
-  if (capability<ContinuesText>(network) != nullptr && outputs.count("logits") == 0)
+  const auto* head = capability<HasHead>(network);
+  if (capability<ContinuesText>(network) != nullptr && !(head != nullptr && head->head_kind()))
     run_decoder(network, golden, outputs);
   return outputs;
 }
