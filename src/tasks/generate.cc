@@ -39,12 +39,12 @@ class Generate : public Task {
     Sampler checked(sampler_options());
   }
 
-  std::vector<Answer> answer(std::span<const Row> rows) override {
+  std::vector<Answer> answer(std::span<const Question> rows) override {
     std::vector<Answer> answers(rows.size());
     std::vector<Prompt> prompts;
     log_.restart();
     for (size_t i = 0; i < rows.size(); ++i) {
-      prompts.push_back(prompts_.make(rows[i].text, caches_.capacity() - max_tokens_));
+      prompts.push_back(prompts_.make(rows[i], caches_.capacity() - max_tokens_));
       answers[i].truncation = prompts.back().truncation;
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
     }
@@ -68,10 +68,7 @@ class Generate : public Task {
       answer.work.tokens_out = static_cast<int64_t>(sequences[i].ids.size());
       answer.phases.prefill = prefill * prompt_share;
       answer.phases.decode = decode_seconds * decode_share;
-      answer.fields["text"] = repaired_utf8(model_->tokenizer().decode(sequences[i].ids));
-      answer.fields["tokens_in"] = prompts[i].tokens.size();
-      answer.fields["tokens_out"] = sequences[i].ids.size();
-      answer.fields["stop"] = sequences[i].ended ? "end" : "length";
+      answer.value = answer_of(sequences[i], rows[i], prompts[i]);
       answer.phases.post = log_.end(Phase::kPost);
     }
     return answers;
@@ -84,6 +81,21 @@ class Generate : public Task {
   }
 
  private:
+  TextAnswer answer_of(const Sequence& sequence, const Question& question, const Prompt& prompt) const {
+    TextAnswer answer;
+    if (model_->has_tokenizer()) answer.text = repaired_utf8(model_->tokenizer().decode(sequence.ids));
+    if (question.ids() != nullptr) answer.ids = sequence.ids;
+    answer.tokens_in = static_cast<int64_t>(prompt.tokens.size());
+    answer.tokens_out = static_cast<int64_t>(sequence.ids.size());
+    answer.stop = sequence.ended ? Stop::kEnd : Stop::kLength;
+    return answer;
+  }
+
+  bool ends(TokenId id) const {
+    if (model_->has_tokenizer()) return model_->tokenizer().ends_generation(id);
+    return id == model_->metadata().integer("tokenizer.ggml.eos_token_id");
+  }
+
   SamplerOptions sampler_options() const {
     return {options_.temperature, options_.top_k, options_.top_p, options_.min_p, options_.seed};
   }
@@ -109,14 +121,14 @@ class Generate : public Task {
 
   void take(Sequence& sequence, std::span<const float> logits, bool streams) {
     const TokenId id = sequence.sampler.next(logits);
-    if (model_->tokenizer().ends_generation(id)) {
+    if (ends(id)) {
       sequence.ended = true;
       sequence.active = false;
     } else {
       sequence.ids.push_back(id);
       sequence.active = static_cast<int64_t>(sequence.ids.size()) < max_tokens_;
     }
-    if (!streams || !options_.stream) return;
+    if (!streams || !options_.stream || !model_->has_tokenizer()) return;
     const std::string text = model_->tokenizer().decode(sequence.ids);
     const std::string_view whole = sequence.active ? whole_characters(text) : std::string_view(text);
     if (whole.size() > sequence.streamed) options_.stream(whole.substr(sequence.streamed));
