@@ -67,8 +67,7 @@ void PartialOutput::resume() {
     if (!identity->contains(key) || (*identity)[key] != value) different.push_back(key);
   }
   if (!different.empty()) {
-    refuse(fmt::format("holds rows of another run ({} differ{})", fmt::join(different, ", "),
-                       different.size() == 1 ? "s" : ""));
+    refuse(fmt::format("holds rows of another run (another {})", fmt::join(different, ", another ")));
   }
   if (fs::file_size(partial_) < static_cast<uint64_t>(*bytes)) refuse("is shorter than its record says");
   // What came after the record may end in the middle of a line.

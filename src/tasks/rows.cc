@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "base/sha256.h"
 #include "base/utf8.h"
 #include "tasks/table.h"
 
@@ -26,6 +27,7 @@ struct RawRow {
 struct RawRows {
   std::vector<RawRow> rows;
   int64_t repaired = 0;
+  std::string sha256;
 };
 
 bool ends_with(const std::string& name, std::string_view suffix) {
@@ -141,6 +143,7 @@ RawRows parse(const std::filesystem::path& path, RowFormat format, const std::st
       });
   }
   if (raw.rows.empty()) fail("{}: holds no rows; give a file with at least one", origin);
+  raw.sha256 = sha256_hex(bytes);
   return raw;
 }
 
@@ -202,7 +205,7 @@ std::vector<std::string> distinct_sorted(const std::vector<std::string>& values)
 
 Rows read_rows(const std::filesystem::path& path, const RowOptions& options) {
   RawRows raw = parse(path, options.format, options.field);
-  Rows rows{{}, raw.repaired};
+  Rows rows{{}, raw.repaired, raw.sha256};
   rows.rows.reserve(raw.rows.size());
   for (RawRow& row : raw.rows) rows.rows.push_back(take_row(row, options.field, "--field", rows.rows.size()));
   return rows;

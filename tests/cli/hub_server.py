@@ -111,6 +111,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(401 if self.header_token() != hub.token else 404, "RepoNotFound", "Repository not found")
         if api and rest[:1] in ([], ["revision"]):
             return self.describe(name, "/".join(rest[1:]) or "main", "blobs" in url.query)
+        if api and rest[:1] == ["tree"]:  # the hub's own client asks for this
+            return self.send_json([self.entry(name, file, "path", "oid") | {"type": "file"} for file in hub.files(name)])
         if not api and rest[:1] == ["resolve"]:
             return self.resolve(name, rest[1], "/".join(rest[2:]))
         return self.refuse(404, "", "Not found")
@@ -118,25 +120,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def header_token(self):
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
+    def send_json(self, value):
+        self.send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
     def search(self, word):
-        found = [{"id": name} for name in self.server.hub.models() if word.lower()[:4] in name.lower()]
-        self.send(200, json.dumps(found).encode(), {"Content-Type": "application/json"})
+        self.send_json([{"id": name} for name in self.server.hub.models() if word.lower()[:4] in name.lower()])
+
+    def entry(self, name, path, path_key, sha1_key):
+        data = (self.server.hub.folder / name / path).read_bytes()
+        entry = {path_key: path, "size": len(data), sha1_key: git_sha1(data)}
+        if path.endswith(LARGE):
+            sha256 = hashlib.sha256(data).hexdigest()
+            entry["lfs"] = {"sha256": sha256, "oid": sha256, "size": len(data), "pointerSize": 130}
+        return entry
 
     def describe(self, name, revision, blobs):
         hub = self.server.hub
         if revision not in ("main", "v1", "refs/pr/1", hub.commit(name)):
             return self.refuse(404, "RevisionNotFound", "Invalid rev id")
-        siblings = []
-        for path, file in hub.files(name).items():
-            entry, data = {"rfilename": path}, file.read_bytes()
-            if blobs:
-                entry |= {"size": len(data), "blobId": git_sha1(data)}
-                if path.endswith(LARGE):
-                    entry["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
-            siblings.append(entry)
-        about = {"id": name, "modelId": name, "sha": hub.commit(name), "private": False,
-                 "siblings": siblings + hub.siblings}
-        self.send(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
+        siblings = [self.entry(name, path, "rfilename", "blobId") if blobs else {"rfilename": path} for path in hub.files(name)]
+        self.send_json({"id": name, "modelId": name, "sha": hub.commit(name), "private": False,
+                        "siblings": siblings + hub.siblings})
 
     def resolve(self, name, revision, path):
         hub = self.server.hub
