@@ -97,7 +97,8 @@ TEST_P(CacheFormats, TakesOverWhatAnotherHolds) {
     const auto fresh = source.sibling();
     EXPECT_EQ(fresh->length(), 0);
     fresh->copy_from(source, 0);
-    for (const KeyValueCache* copy : {&to, const_cast<const KeyValueCache*>(fresh.get())}) {
+    for (const KeyValueCache* copy :
+         {static_cast<const KeyValueCache*>(&to), static_cast<const KeyValueCache*>(fresh.get())}) {
       ASSERT_EQ(copy->length(), 130);
       for (int64_t i = 0; i < kLayers * kHeads; ++i) {
         const HeadCache want = source.head(i / kHeads, i % kHeads), got = copy->head(i / kHeads, i % kHeads);
