@@ -207,9 +207,7 @@ std::span<const GenerationEvent> Generation::step(Work& work) {
       }
     }
   } catch (...) {
-    // What the caches hold is unknown.
-    running_.clear();
-    running_rows_ = 0;
+    forget_running();
     throw;
   }
   mine.tokens_out = tokens_out_;
@@ -218,11 +216,24 @@ std::span<const GenerationEvent> Generation::step(Work& work) {
   return events_;
 }
 
+// Their caches go with them: what these hold is unknown after an error.
+void Generation::forget_running() {
+  running_.clear();
+  running_rows_ = 0;
+}
+
+void Generation::clear() {
+  forget_running();
+  waiting_.clear();
+  finished_.clear();
+}
+
 void Generation::attribute(const Work& work) {
   int64_t tokens = 0;
   for (const auto& sequence : running_) tokens += sequence->tokens_run;
   for (const auto& sequence : running_) {
     GenerationResult& result = sequence->result;
+    if (!sequence->reads_prompt) result.answer_tokens += sequence->tokens_run;
     (sequence->reads_prompt ? result.prompt_work : result.answer_work) +=
         work.part(static_cast<double>(sequence->tokens_run) / static_cast<double>(tokens));
   }

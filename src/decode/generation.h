@@ -55,6 +55,7 @@ struct GenerationResult {
   std::vector<Generated> answers;  ///< one, or the best hypotheses, best first
   int64_t prompt_tokens = 0;       ///< of the prompt
   int64_t computed_tokens = 0;     ///< of it, that no kept cache held
+  int64_t answer_tokens = 0;       ///< that ran after the prompt, of all beams
   Work prompt_work, answer_work;   ///< its part of the steps' work; tokens are counted above
 };
 
@@ -86,6 +87,8 @@ class Generation {
   void cancel(int64_t handle);
   /// The result of a finished text, which is forgotten with that. Error for a handle that is not finished.
   GenerationResult take(int64_t handle);
+  /// Forgets every text, finished or not.
+  void clear();
 
   const CachePool& caches() const { return pool_; }
 
@@ -105,6 +108,7 @@ class Generation {
   void finish_beams(Sequence& sequence, FinishReason reason);
   void give_back(Sequence& sequence);
   void retire();
+  void forget_running();
 
   Decoder& decoder_;
   const Tokenizer* tokenizer_;

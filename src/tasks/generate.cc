@@ -1,12 +1,11 @@
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
-#include "base/utf8.h"
-#include "decode/sampler.h"
+#include "decode/defaults.h"
+#include "decode/generation.h"
 #include "tasks/kinds.h"
 #include "tasks/prompts.h"
 
@@ -15,64 +14,59 @@ namespace {
 
 constexpr int64_t kTokensByDefault = 128;
 
-/// A text that grows token by token.
-struct Sequence {
-  Sampler sampler;
-  std::vector<TokenId> ids;
-  size_t streamed = 0;  ///< bytes of the text that the stream has seen
-  bool ended = false;   ///< by an end token
-  bool active = true;
-};
+/// What was asked for, and the model's own defaults for the rest.
+GenerationOptions options_of(const TaskOptions& task, const Model& model) {
+  GenerationOptions options = task.generation;
+  options.max_tokens = task.max_tokens > 0 ? task.max_tokens : kTokensByDefault;
+  const int64_t vocabulary = model.decoder()->vocabulary();
+  options =
+      with_defaults(options, generation_defaults(model.metadata(), &model.tokenizer(), vocabulary).options);
+  check(options, vocabulary);
+  return options;
+}
 
 class Generate : public Task {
  public:
   Generate(std::unique_ptr<Model> model, const TaskOptions& options, const LoadOptions& load)
       : model_(std::move(model)),
-        options_(options),
-        max_tokens_(options.max_tokens > 0 ? options.max_tokens : kTokensByDefault),
+        stream_(options.stream),
+        options_(options_of(options, *model_)),
         prompts_(*model_, options, options.prompt_template.empty() ? "{text}" : options.prompt_template, " "),
-        caches_(*model_->decoder(), context_of(*model_->decoder(), load)) {
-    if (max_tokens_ >= caches_.capacity()) {
-      fail("--max-tokens {}: leaves no room for a prompt in a context of {}; lower it or raise --context",
-           max_tokens_, caches_.capacity());
+        context_(context_of(*model_->decoder(), load)),
+        generation_(*model_->decoder(), &model_->tokenizer(), {.capacity = context_}) {
+    if (*options_.max_tokens >= context_) {
+      fail(
+          "an answer of {} tokens leaves no room for a prompt in a context of {}; ask for fewer tokens or a "
+          "longer "
+          "context",
+          *options_.max_tokens, context_);
     }
-    Sampler checked(sampler_options());
   }
 
+  /// Every row draws from its own generator with the same seed, so its text does not depend on the batch.
   std::vector<Answer> answer(std::span<const Row> rows) override {
     std::vector<Answer> answers(rows.size());
     std::vector<Prompt> prompts;
     log_.restart();
     for (size_t i = 0; i < rows.size(); ++i) {
-      prompts.push_back(prompts_.make(rows[i].text, caches_.capacity() - max_tokens_));
+      prompts.push_back(prompts_.make(rows[i].text, context_ - *options_.max_tokens));
       answers[i].truncation = prompts.back().truncation;
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
     }
-    Work prefill_work, decode_work;
-    const std::vector<int64_t> computed = caches_.run(prompts, logits_, prefill_work);
-    const double prefill = log_.end(Phase::kPrefill, prefill_work);
-    const std::vector<Sequence> sequences = decode(rows.size(), decode_work);
-    const double decode_seconds = log_.end(Phase::kDecode, decode_work);
-
-    const auto prompt_total =
-        static_cast<double>(std::accumulate(computed.begin(), computed.end(), int64_t{0}));
-    double decoded_total = 0;
-    for (const Sequence& sequence : sequences) decoded_total += static_cast<double>(sequence.ids.size() + 1);
+    Times times;
+    const std::vector<GenerationResult> results = generate(std::move(prompts), times);
+    double prompt_tokens = 0, answer_tokens = 0;
+    for (const GenerationResult& result : results) {
+      prompt_tokens += static_cast<double>(result.computed_tokens);
+      answer_tokens += static_cast<double>(result.answer_tokens + 1);
+    }
     for (size_t i = 0; i < rows.size(); ++i) {
-      const double prompt_share = static_cast<double>(computed[i]) / prompt_total;
-      const double decode_share = static_cast<double>(sequences[i].ids.size() + 1) / decoded_total;
-      Answer& answer = answers[i];
-      answer.work = prefill_work.part(prompt_share);
-      answer.work += decode_work.part(decode_share);
-      answer.work.tokens_in = computed[i];
-      answer.work.tokens_out = static_cast<int64_t>(sequences[i].ids.size());
-      answer.phases.prefill = prefill * prompt_share;
-      answer.phases.decode = decode_seconds * decode_share;
-      answer.fields["text"] = repaired_utf8(model_->tokenizer().decode(sequences[i].ids));
-      answer.fields["tokens_in"] = prompts[i].tokens.size();
-      answer.fields["tokens_out"] = sequences[i].ids.size();
-      answer.fields["stop"] = sequences[i].ended ? "end" : "length";
-      answer.phases.post = log_.end(Phase::kPost);
+      answers[i].phases.prefill =
+          times.prefill * static_cast<double>(results[i].computed_tokens) / prompt_tokens;
+      answers[i].phases.decode =
+          times.decode * static_cast<double>(results[i].answer_tokens + 1) / answer_tokens;
+      fill(results[i], answers[i]);
+      answers[i].phases.post = log_.end(Phase::kPost);
     }
     return answers;
   }
@@ -84,51 +78,54 @@ class Generate : public Task {
   }
 
  private:
-  SamplerOptions sampler_options() const {
-    return {options_.temperature, options_.top_k, options_.top_p, options_.min_p, options_.seed};
+  struct Times {
+    double prefill = 0, decode = 0;
+  };
+
+  std::vector<GenerationResult> generate(std::vector<Prompt> prompts, Times& times) {
+    std::vector<GenerationResult> results;
+    try {
+      std::vector<int64_t> handles;
+      for (Prompt& prompt : prompts) handles.push_back(generation_.admit(std::move(prompt.tokens), options_));
+      // The first step reads all prompts.
+      Work prefill_work, decode_work;
+      step(prompts.size() == 1, prefill_work);
+      times.prefill = log_.end(Phase::kPrefill, prefill_work);
+      while (!generation_.idle()) step(prompts.size() == 1, decode_work);
+      times.decode = log_.end(Phase::kDecode, decode_work);
+      for (const int64_t handle : handles) results.push_back(generation_.take(handle));
+    } catch (...) {
+      generation_.clear();
+      throw;
+    }
+    return results;
   }
 
-  /// Every row draws from its own generator with the same seed, so its text does not depend on the batch.
-  std::vector<Sequence> decode(size_t rows, Work& work) {
-    std::vector<Sequence> sequences;
-    std::vector<size_t> active(rows);
-    std::iota(active.begin(), active.end(), size_t{0});
-    for (size_t i = 0; i < rows; ++i) sequences.push_back({Sampler(sampler_options()), {}});
-    while (true) {
-      throw_if_interrupted();
-      for (size_t a = 0; a < active.size(); ++a) {
-        take(sequences[active[a]], logits_.row(static_cast<int64_t>(a)), rows == 1);
-      }
-      std::erase_if(active, [&](size_t i) { return !sequences[i].active; });
-      if (active.empty()) return sequences;
-      std::vector<std::vector<TokenId>> next;
-      for (const size_t i : active) next.push_back({sequences[i].ids.back()});
-      caches_.advance(active, next, LogitsWanted::kLast, logits_, work);
+  void step(bool streams, Work& work) {
+    throw_if_interrupted();
+    for (const GenerationEvent& event : generation_.step(work)) {
+      if (stream_ && streams && !event.text.empty()) stream_(event.text);
     }
   }
 
-  void take(Sequence& sequence, std::span<const float> logits, bool streams) {
-    const TokenId id = sequence.sampler.next(logits);
-    if (model_->tokenizer().ends_generation(id)) {
-      sequence.ended = true;
-      sequence.active = false;
-    } else {
-      sequence.ids.push_back(id);
-      sequence.active = static_cast<int64_t>(sequence.ids.size()) < max_tokens_;
-    }
-    if (!streams || !options_.stream) return;
-    const std::string text = model_->tokenizer().decode(sequence.ids);
-    const std::string_view whole = sequence.active ? whole_characters(text) : std::string_view(text);
-    if (whole.size() > sequence.streamed) options_.stream(whole.substr(sequence.streamed));
-    sequence.streamed = std::max(sequence.streamed, whole.size());
+  static void fill(const GenerationResult& result, Answer& answer) {
+    const Generated& best = result.answers.front();
+    answer.work = result.prompt_work;
+    answer.work += result.answer_work;
+    answer.work.tokens_in = result.computed_tokens;
+    answer.work.tokens_out = static_cast<int64_t>(best.ids.size());
+    answer.fields["text"] = best.text;
+    answer.fields["tokens_in"] = result.prompt_tokens;
+    answer.fields["tokens_out"] = best.ids.size();
+    answer.fields["stop"] = name(best.reason);
   }
 
   std::unique_ptr<Model> model_;
-  TaskOptions options_;
-  int64_t max_tokens_;
+  std::function<void(std::string_view)> stream_;
+  GenerationOptions options_;
   PromptMaker prompts_;
-  PromptCaches caches_;
-  Matrix logits_;
+  int64_t context_;
+  Generation generation_;
 };
 
 }  // namespace

@@ -141,6 +141,7 @@ TEST(Generation, WorkIsDividedAndPromptsAreComputedOnce) {
   EXPECT_EQ(a.computed_tokens, 60);
   EXPECT_EQ(a.prompt_work.macs_fp32, 60);
   EXPECT_EQ(a.answer_work.macs_fp32, 3);
+  EXPECT_EQ(a.answer_tokens, 3);
   EXPECT_EQ(b.prompt_work.macs_fp32, 2);
   EXPECT_EQ(b.answer_work.macs_fp32, 1);
   EXPECT_EQ(work.tokens_in, 66);
@@ -258,6 +259,13 @@ TEST(Generation, CancelledTextsEndAndFreeTheirPlace) {
   EXPECT_EQ(generation.take(waits).answers.front().ids.size(), 0u);
   EXPECT_EQ(generation.take(next).answers.front().ids.size(), 2u);
   EXPECT_THROW(generation.take(next), Error) << "a result is taken once";
+  generation.admit({5, 6}, greedy(50));
+  generation.step(work);
+  generation.clear();
+  EXPECT_TRUE(generation.idle());
+  const int64_t after = generation.admit({5, 6}, greedy(3));
+  run(generation, work);
+  EXPECT_EQ(generation.take(after).answers.front().ids.size(), 3u);
 }
 
 TEST(Generation, RefusesWhatCannotBe) {

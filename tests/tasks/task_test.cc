@@ -111,8 +111,8 @@ TEST_F(TaskTest, AnswersDoNotDependOnTheBatch) {
   TaskOptions generate;
   generate.max_tokens = 12;
   TaskOptions draw = generate;
-  draw.temperature = 0.9;
-  draw.seed = 5;
+  draw.generation.sampler.temperature = 0.9;
+  draw.generation.sampler.seed = 5;
   TaskOptions window;
   window.context = 16;
   const std::tuple<std::string, std::string, TaskOptions> cases[] = {
@@ -297,13 +297,13 @@ TEST_F(TaskTest, WhatAModelCannotDoIsSaid) {
   no_text.prompt_template = "nothing";
   room.max_tokens = 4000;
   window.context = 4000;
-  temperature.temperature = -1;
+  temperature.generation.sampler.temperature = -1;
   const std::vector<Case> cases = {
-      {"embed", llama_, "gives no embeddings"},    {"generate", bert_, "is an encoder"},
-      {"classify", bert_, "wattle train", labels}, {"classify", llama_, "--labels"},
-      {"translate", llama_, "unknown task"},       {"generate", llama_, "{text}", no_text},
-      {"generate", llama_, "--max-tokens", room},  {"generate", llama_, "temperature", temperature},
-      {"perplexity", llama_, "--context", window}, {"generate", (folder_ / "missing").string(), "missing"}};
+      {"embed", llama_, "gives no embeddings"},     {"generate", bert_, "is an encoder"},
+      {"classify", bert_, "wattle train", labels},  {"classify", llama_, "--labels"},
+      {"translate", llama_, "unknown task"},        {"generate", llama_, "{text}", no_text},
+      {"generate", llama_, "leaves no room", room}, {"generate", llama_, "temperature", temperature},
+      {"perplexity", llama_, "--context", window},  {"generate", (folder_ / "missing").string(), "missing"}};
   for (const Case& c : cases) {
     try {
       task(c.task, c.path, c.options);
