@@ -106,7 +106,7 @@ std::vector<TokenId> random_tokens(int64_t count, int64_t vocabulary) {
   return ids;
 }
 
-void bench_decoder(Decoder& decoder, const ModelBenchOptions& options, Meter& meter,
+void bench_decoder(ContinuesText& decoder, const ModelBenchOptions& options, Meter& meter,
                    std::map<std::string, Phase>& phases) {
   const std::vector<TokenId> prompt = random_tokens(options.prompt, decoder.vocabulary());
   const auto cache = decoder.new_cache(options.prompt + options.generate);
@@ -134,14 +134,14 @@ void bench_decoder(Decoder& decoder, const ModelBenchOptions& options, Meter& me
 
 using Sequences = std::span<const std::vector<TokenId>>;
 
-void run_encoder(Encoder& encoder, Sequences sequences, Work& work) {
+void run_encoder(ReadsText& encoder, Sequences sequences, Work& work) {
   Ragged<TokenId> tokens;
   for (const auto& ids : sequences) tokens.append(ids);
   Matrix hidden(tokens.offsets.back(), encoder.width());
   encoder.hidden_states(tokens, hidden.view(), work);
 }
 
-void run_decoder(Decoder& decoder, Sequences sequences, Matrix& logits, Work& work) {
+void run_decoder(ContinuesText& decoder, Sequences sequences, Matrix& logits, Work& work) {
   std::vector<std::unique_ptr<KeyValueCache>> caches;
   std::vector<DecoderInput> inputs;
   for (const auto& ids : sequences) {
@@ -151,7 +151,7 @@ void run_decoder(Decoder& decoder, Sequences sequences, Matrix& logits, Work& wo
   decoder.forward(inputs, LogitsWanted::kLast, logits, work);
 }
 
-void bench_encoder(Encoder& encoder, const ModelBenchOptions& options, Meter& meter, int vocabulary,
+void bench_encoder(ReadsText& encoder, const ModelBenchOptions& options, Meter& meter, int vocabulary,
                    std::map<std::string, Phase>& phases) {
   const std::vector<TokenId> ids = random_tokens(std::min(options.prompt, encoder.max_tokens()), vocabulary);
   Phase reading;

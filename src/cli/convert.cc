@@ -11,6 +11,7 @@
 #include <wattle/error.h>
 #include <nlohmann/json.hpp>
 
+#include "families/open_file.h"
 #include "cli/help.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
@@ -95,7 +96,7 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
     fail("convert: name a precision with --to, or --packed to keep it; `wattle convert --help` lists them");
   std::optional<Format> wanted;
   if (!arguments.to.empty()) wanted = format_from_name(arguments.to);
-  const ModelFile file = ModelFile::open(model_path(arguments.in));
+  const ModelFile file = open_model_file(model_path(arguments.in));
   if (file.metadata().text("general.architecture") == std::string(Head::kArchitecture)) {
     fail(
         "{}: is a trained head and has no precision; convert the encoder that it reads and give that with "

@@ -10,6 +10,7 @@
 #include <wattle/error.h>
 #include <nlohmann/json.hpp>
 
+#include "families/open_file.h"
 #include "cli/paths.h"
 #include "cli/verbs.h"
 #include "file/model_file.h"
@@ -337,7 +338,7 @@ Json json_file(const ModelFile& file, const Arguments& arguments) {
 }
 
 void run(const Arguments& arguments) {
-  const ModelFile file = ModelFile::open(model_path(arguments.file));
+  const ModelFile file = open_model_file(model_path(arguments.file));
   // Text of a file need not be UTF-8: what is not becomes U+FFFD.
   const auto print_json = [](const Json& json) {
     fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));

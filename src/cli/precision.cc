@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <wattle/error.h>
 
+#include "families/open_file.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "models/convert.h"
@@ -32,7 +33,7 @@ ModelAtPrecision::ModelAtPrecision(const std::string& model, const std::string& 
     path_ = shape_at(model, wanted);
     return;
   }
-  const ModelFile file = ModelFile::open(model);
+  const ModelFile file = open_model_file(model);
   if (precision_name(file) == info(wanted).name) return;
   const fs::path directory = cache_directory() / "converted";
   std::error_code code;

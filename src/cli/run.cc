@@ -284,10 +284,10 @@ void add_sampling_flags(CLI::App& verb, Arguments& a) {
   SamplerOptions& sampler = a.task.generation.sampler;
   const CLI::Range share(0.0, 1.0);
   verb.add_option("--temperature", sampler.temperature, "0: always the likeliest token")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_of_at_least(0))
       ->capture_default_str();
   verb.add_option("--top-k", sampler.top_k, "draw from the k likeliest; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_of_at_least(0))
       ->capture_default_str();
   verb.add_option("--top-p", sampler.top_p, "draw from the likeliest that reach this probability")
       ->check(share)
@@ -301,10 +301,10 @@ void add_sampling_flags(CLI::App& verb, Arguments& a) {
       ->capture_default_str();
   verb.add_option("--mirostat", sampler.mirostat,
                   "mirostat 2 instead: the bits that a token is to surprise by (0: off)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_of_at_least(0))
       ->capture_default_str();
   verb.add_option("--mirostat-rate", sampler.mirostat_rate, "how fast it learns")
-      ->check(CLI::PositiveNumber)
+      ->check(number_above(0))
       ->capture_default_str();
   verb.add_option("--seed", a.seed, "of the draws; -1: another one each time, which is told")
       ->check(CLI::Range(int64_t{-1}, std::numeric_limits<int64_t>::max()))
@@ -324,15 +324,15 @@ void add_generation_flags(CLI::App& verb, Arguments& a) {
                   "of beam search: yes, no, or never before no better text can come")
       ->transform(CLI::Transformer(stopping));
   verb.add_option("--min-tokens", generation.min_tokens, "tokens before the text may end")
-      ->check(CLI::NonNegativeNumber);
+      ->check(number_of_at_least(0));
   verb.add_flag("--ignore-eos", generation.ignore_end, "end tokens end nothing");
   verb.add_option("--stop", generation.stop, "end the text before this string; may be given again")
       ->allow_extra_args(false);
   verb.add_option("--no-repeat-ngram", generation.no_repeat_ngram, "no run of so many tokens twice; 0: off")
-      ->check(CLI::NonNegativeNumber);
+      ->check(number_of_at_least(0));
   verb.add_option("--repetition-penalty", generation.repetition_penalty,
                   "divides the score of tokens that prompt or text have; 1: off")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above(0));
   verb.add_option("--frequency-penalty", generation.frequency_penalty,
                   "lowers the score of a token by this each time it was generated")
       ->capture_default_str();

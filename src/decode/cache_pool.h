@@ -5,7 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "models/model.h"
+#include "families/capabilities.h"
+#include "text/tokenizer.h"
 
 namespace wattle {
 
@@ -15,7 +16,7 @@ namespace wattle {
 class CachePool {
  public:
   /// Caches for `capacity` positions each.
-  CachePool(const Decoder& decoder, int64_t capacity) : decoder_(decoder), capacity_(capacity) {}
+  CachePool(const ContinuesText& decoder, int64_t capacity) : decoder_(decoder), capacity_(capacity) {}
 
   int64_t capacity() const { return capacity_; }
   /// A cache that holds a beginning of the prompt, its length() tokens; never the last token, whose logits
@@ -33,7 +34,7 @@ class CachePool {
   };
   std::unique_ptr<KeyValueCache> take(size_t index, int64_t length);
 
-  const Decoder& decoder_;
+  const ContinuesText& decoder_;
   int64_t capacity_;
   std::vector<Idle> idle_;  ///< in the order they were given back
 };

@@ -83,7 +83,7 @@ struct Generation::Sequence {
   }
 };
 
-Generation::Generation(Decoder& decoder, const Tokenizer* tokenizer, const GenerationSettings& settings)
+Generation::Generation(ContinuesText& decoder, const Tokenizer* tokenizer, const GenerationSettings& settings)
     : decoder_(decoder), tokenizer_(tokenizer), settings_(settings), pool_(decoder, settings.capacity) {
   if (settings.capacity < 2) fail("a context of {} holds no prompt with an answer", settings.capacity);
 }

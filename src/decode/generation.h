@@ -12,7 +12,7 @@
 #include "decode/options.h"
 #include "decode/processors.h"
 #include "decode/text_stream.h"
-#include "models/model.h"
+#include "families/capabilities.h"
 
 namespace wattle {
 
@@ -66,7 +66,7 @@ class Generation {
  public:
   /// `tokenizer` may be null: then ids alone are generated, and stop strings are refused. Both must outlive
   /// this object.
-  Generation(Decoder& decoder, const Tokenizer* tokenizer, const GenerationSettings& settings);
+  Generation(ContinuesText& decoder, const Tokenizer* tokenizer, const GenerationSettings& settings);
   ~Generation();
 
   /// Adds a text to be continued and returns its handle. Error, with nothing changed, for options that make
@@ -110,7 +110,7 @@ class Generation {
   void retire();
   void forget_running();
 
-  Decoder& decoder_;
+  ContinuesText& decoder_;
   const Tokenizer* tokenizer_;
   GenerationSettings settings_;
   CachePool pool_;

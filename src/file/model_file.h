@@ -34,8 +34,9 @@ struct Tensor {
 /// Every count was checked against the bytes there are; nothing of the file is ever executed.
 class ModelFile {
  public:
-  /// A .gguf, .safetensors (single, or the index of a sharded one), .pth/.bin/.pt pickle, or a Hugging Face
-  /// folder. Throws Error with one sentence for anything cut, corrupt, hostile or unknown.
+  /// A .gguf, .safetensors (single, or the index of a sharded one) or .pth/.bin/.pt pickle, with the names and the
+  /// metadata that it has (folders: families/open_file.h). Throws Error with one sentence for anything cut, corrupt,
+  /// hostile or unknown.
   static ModelFile open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }

@@ -33,14 +33,6 @@ bool is_weights_file(const std::filesystem::path& path);
 /// Adds the tensors of such a file, or of all the files that an index names, under the names they have there.
 void add_weights(const std::filesystem::path& path, const WantTensor& wanted, ModelFile::Contents& contents);
 
-/// A Hugging Face folder, presented under GGUF's names and keys. `weights` is the file to take, empty for the
-/// one that the folder has. What GGUF has no key for goes under keys of this project:
-/// `tokenizer.wattle.lowercase` and `tokenizer.wattle.strip_accents` (flags of a WordPiece tokenizer),
-/// `tokenizer.wattle.max_length` (the tokens of a text that Sentence Transformers reads, where that is
-/// stated), `wattle.normalize_embeddings` (whether the published embeddings have length 1,
-/// where that is stated).
-ModelFile::Contents read_folder(const std::filesystem::path& folder, const std::filesystem::path& weights);
-
 /// Fills the tokenizer.* keys from a folder's tokenizer files; adds a note when it has none. `config` is
 /// config.json.
 void read_hf_tokenizer(const std::filesystem::path& folder, const JsonView& config,

@@ -113,6 +113,10 @@ inline typename V::Float activate(ActivationFunction function, typename V::Float
     }
     case ActivationFunction::kSilu:
       return x / (1.0f + exponential<V>(-x));
+    case ActivationFunction::kGeluQuick:
+      return x / (1.0f + exponential<V>(-1.702f * x));
+    case ActivationFunction::kSigmoid:
+      return 1.0f / (1.0f + exponential<V>(-x));
     case ActivationFunction::kTanh:
       return hyperbolic_tangent<V>(x);
     case ActivationFunction::kGelu:

@@ -115,7 +115,9 @@ void KeyValueCache::copy_from(const KeyValueCache& other, int64_t shared) {
 }
 
 std::unique_ptr<KeyValueCache> KeyValueCache::sibling() const {
-  return std::make_unique<KeyValueCache>(shape_);
+  auto cache = std::make_unique<KeyValueCache>(shape_);
+  cache->set_memory(memory_of_source_);
+  return cache;
 }
 
 size_t KeyValueCache::bytes_per_position() const {

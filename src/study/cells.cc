@@ -5,6 +5,7 @@
 
 #include <wattle/error.h>
 
+#include "families/open_file.h"
 #include "base/sha256.h"
 #include "file/model_file.h"
 #include "kernels/matmul.h"
@@ -200,7 +201,7 @@ std::vector<int64_t> order_of_round(int64_t cells, uint64_t seed, int round) {
 }
 
 void describe_weights(Cell& cell) {
-  const ModelFile file = ModelFile::open(cell.weights);
+  const ModelFile file = open_model_file(cell.weights);
   std::map<Format, double> weights;
   double matrices = 0;
   for (const Tensor& tensor : file.tensors()) {

@@ -13,6 +13,7 @@
 
 #include <wattle/error.h>
 
+#include "families/open_file.h"
 #include "base/cpu.h"
 #include "base/interrupt.h"
 #include "base/sha256.h"
@@ -223,7 +224,7 @@ Json Worker::train(const Json& request) {
 
 Json Worker::convert_model(const Json& request) {
   const Window window = measured("convert", [&] {
-    const ModelFile file = ModelFile::open(request.at("model").get<std::string>());
+    const ModelFile file = open_model_file(request.at("model").get<std::string>());
     convert(file, request.at("path").get<std::string>(),
             format_from_name(request.at("precision").get<std::string>()));
     return nullptr;

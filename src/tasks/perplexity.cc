@@ -123,7 +123,7 @@ class Perplexity : public Task {
 
   std::unique_ptr<Model> model_;
   TaskOptions options_;
-  Decoder& decoder_;
+  ContinuesText& decoder_;
   std::unique_ptr<KeyValueCache> cache_;
   Matrix logits_;
   Score total_;

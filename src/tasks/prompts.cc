@@ -132,7 +132,7 @@ double log_probability(std::span<const float> logits, TokenId id) {
   return static_cast<double>(logits[static_cast<size_t>(id)] - largest) - std::log(sum);
 }
 
-int64_t context_of(const Decoder& decoder, const LoadOptions& load) {
+int64_t context_of(const ContinuesText& decoder, const LoadOptions& load) {
   constexpr int64_t kLongestByDefault = 4096;
   return load.context > 0 ? load.context : std::min(decoder.context_length(), kLongestByDefault);
 }

@@ -47,7 +47,7 @@ class PromptMaker {
 /// (decode/cache_pool.h).
 class PromptCaches {
  public:
-  PromptCaches(Decoder& decoder, int64_t capacity) : decoder_(decoder), pool_(decoder, capacity) {}
+  PromptCaches(ContinuesText& decoder, int64_t capacity) : decoder_(decoder), pool_(decoder, capacity) {}
 
   int64_t capacity() const { return pool_.capacity(); }
   /// Runs the prompts (a ragged batch, one a slot); logits [prompts, vocabulary] of what follows each.
@@ -64,7 +64,7 @@ class PromptCaches {
     std::unique_ptr<KeyValueCache> cache;
     std::vector<TokenId> prompt;
   };
-  Decoder& decoder_;
+  ContinuesText& decoder_;
   CachePool pool_;
   std::vector<Slot> slots_;
 };
@@ -74,6 +74,6 @@ double log_probability(std::span<const float> logits, TokenId id);
 
 /// Positions that the caches of a task hold: as asked for, else what the model was trained with, at most
 /// 4,096.
-int64_t context_of(const Decoder& decoder, const LoadOptions& load);
+int64_t context_of(const ContinuesText& decoder, const LoadOptions& load);
 
 }  // namespace wattle

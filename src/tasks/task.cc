@@ -6,6 +6,7 @@
 
 #include <wattle/error.h>
 
+#include "families/open_file.h"
 #include "tasks/kinds.h"
 #include "train/embedder.h"
 
@@ -19,7 +20,7 @@ bool is_shape(const std::string& path) {
 /// The trained head in a file, or nullopt for a model.
 std::optional<Head> head_in(const std::string& path) {
   if (is_shape(path) || !std::filesystem::is_regular_file(path)) return std::nullopt;
-  const ModelFile file = ModelFile::open(path);
+  const ModelFile file = open_model_file(path);
   if (file.metadata().text("general.architecture") != std::string(Head::kArchitecture)) return std::nullopt;
   return Head::load(file);
 }

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "families/open_file.h"
 #include "tasks/kinds.h"
 
 namespace wattle {
@@ -8,7 +9,7 @@ namespace {
 class Tokenize : public Task {
  public:
   Tokenize(const std::string& path, bool parse_special)
-      : file_(ModelFile::open(path)),
+      : file_(open_model_file(path)),
         tokenizer_(Tokenizer::create(file_.metadata())),
         options_{.add_special = true, .parse_special = parse_special} {}
 

@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 #include "decode/options.h"
-#include "models/model.h"
+#include "families/capabilities.h"
 
 namespace wattle {
 
@@ -17,7 +17,7 @@ inline constexpr int64_t kToyVocabulary = 64;
 /// The model of tests/golden/make_generation.py: its logits are a formula of the last two tokens, which it
 /// reads from its key-value cache alone, where they stand as keys and values. With `whole` they are one of
 /// all tokens.
-class FormulaModel : public Decoder {
+class FormulaModel : public ContinuesText {
  public:
   explicit FormulaModel(bool whole = false) : whole_(whole) {}
 

@@ -29,7 +29,7 @@ std::vector<GenerationEvent> run(Generation& generation, Work& work) {
   return all;
 }
 
-GenerationResult alone(Decoder& decoder, const Tokenizer* tokenizer, Ids prompt,
+GenerationResult alone(ContinuesText& decoder, const Tokenizer* tokenizer, Ids prompt,
                        const GenerationOptions& options) {
   Generation generation(decoder, tokenizer, {.capacity = kCapacity});
   const int64_t handle = generation.admit(std::move(prompt), options);

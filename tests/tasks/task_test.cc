@@ -1,3 +1,4 @@
+#include "families/open_file.h"
 #include "tasks/task.h"
 
 #include <gtest/gtest.h>
@@ -53,7 +54,7 @@ class TaskTest : public ::testing::Test {
 
   /// A golden model as GGUF, with the tokenizer above.
   std::string give_tokenizer(const std::string& name, const std::string& pooling) const {
-    const ModelFile file = ModelFile::open(kGolden / name);
+    const ModelFile file = open_model_file(kGolden / name);
     Metadata metadata = with_tokenizer(file.metadata());
     if (!pooling.empty()) metadata.set(name + ".pooling_type", Value::of(int64_t{1}));
     std::vector<TensorToWrite> tensors;

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "families/open_file.h"
 #include "file/model_file.h"
 #include "file/test_models.h"
 #include "text/golden.h"
@@ -71,7 +72,7 @@ class Published : public testing::TestWithParam<int> {
     golden_ = read_golden("published.json")[static_cast<size_t>(GetParam())];
     path_ = test_models() / golden_["model"].get<std::string>();
     if (!fs::exists(path_)) GTEST_SKIP() << path_ << " is not there; pull it or set WATTLE_TEST_MODELS";
-    file_ = std::make_unique<ModelFile>(ModelFile::open(path_));
+    file_ = std::make_unique<ModelFile>(open_model_file(path_));
     tokenizer_ = Tokenizer::create(file_->metadata());
   }
   bool add_special() const { return golden_["add_special"]; }

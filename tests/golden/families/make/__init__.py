@@ -1,0 +1,4 @@
+"""Golden values of every family: tiny random models of the reference libraries, stored without their weights."""
+from . import bert_like, encoders, gpt_like, llama_like, seq2seq
+
+FAMILIES = (bert_like.FAMILIES | encoders.FAMILIES | gpt_like.FAMILIES | llama_like.FAMILIES | seq2seq.FAMILIES)
