@@ -25,11 +25,6 @@ constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 
 }  // namespace
 
-std::string_view name(FinishReason reason) {
-  constexpr std::string_view kNames[] = {"end", "stop", "length", "context", "forbidden", "cancelled"};
-  return kNames[static_cast<size_t>(reason)];
-}
-
 struct Generation::Sequence {
   int64_t handle = 0;
   int64_t prompt_length = 0;

@@ -22,17 +22,6 @@ struct GenerationSettings {
   int64_t tokens_per_step = 0;  ///< long prompts are cut so that a step runs about so many. 0: never
 };
 
-enum class FinishReason {
-  kEnd,        ///< an end token
-  kStop,       ///< a stop string
-  kLength,     ///< as many tokens as wanted
-  kContext,    ///< the cache is full
-  kForbidden,  ///< no token is left that the options allow
-  kCancelled   ///< by cancel()
-};
-/// "end", "stop", "length", "context", "forbidden", "cancelled".
-std::string_view name(FinishReason reason);
-
 struct GenerationEvent {
   int64_t handle = 0;
   /// Text that became certain, whole characters; empty without a tokenizer. Of beam search there is none

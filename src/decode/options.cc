@@ -71,6 +71,11 @@ void check_tokens(std::span<const TokenId> tokens, const char* what, int64_t voc
   }
 }
 
+std::string_view name(FinishReason reason) {
+  constexpr std::string_view kNames[] = {"end", "stop", "length", "context", "forbidden", "cancelled"};
+  return kNames[static_cast<size_t>(reason)];
+}
+
 int64_t GenerationOptions::most_tokens(int64_t prompt_length, int64_t otherwise) const {
   if (max_tokens) return *max_tokens;
   if (max_length) return std::max<int64_t>(0, *max_length - prompt_length);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,17 @@
 #include "text/tokenizer.h"
 
 namespace wattle {
+
+enum class FinishReason {
+  kEnd,        ///< an end token
+  kStop,       ///< a stop string
+  kLength,     ///< as many tokens as wanted
+  kContext,    ///< the cache is full
+  kForbidden,  ///< no token is left that the options allow
+  kCancelled   ///< by cancel()
+};
+/// "end", "stop", "length", "context", "forbidden", "cancelled".
+std::string_view name(FinishReason reason);
 
 /// When beam search stops looking for better hypotheses, once it has as many as beams (transformers'
 /// `early_stopping`).
