@@ -12,6 +12,7 @@ namespace {
 using Candidate = Sampler::Candidate;
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
+constexpr size_t kStretch = 64;  ///< values that are looked at together
 
 /// NaN never wins: it compares as not larger.
 float maximum(const float* values, size_t count) {
@@ -85,13 +86,18 @@ void keep_typical(double mass, std::vector<Candidate>& candidates) {
 }  // namespace
 
 int32_t arg_max(std::span<const float> values) {
-  const float most = maximum(values.data(), values.size());
+  float most = kNothing;
+  size_t begin = 0;  // of the first stretch that holds it
+  for (size_t i = 0; i < values.size(); i += kStretch) {
+    const float here = maximum(values.data() + i, std::min(kStretch, values.size() - i));
+    if (here > most) most = here, begin = i;
+  }
   if (most == kNothing) fail("the model's logits are not numbers; the file is damaged, get it again");
-  return static_cast<int32_t>(std::ranges::find(values, most) - values.begin());
+  return static_cast<int32_t>(std::find(values.begin() + static_cast<ptrdiff_t>(begin), values.end(), most) -
+                              values.begin());
 }
 
 std::vector<std::pair<int32_t, float>> largest(std::span<const float> values, int64_t k) {
-  constexpr size_t kStretch = 64;
   std::vector<std::pair<int32_t, float>> heap;  // its smallest is in front
   const auto before = [](const auto& a, const auto& b) {
     return a.second > b.second || (a.second == b.second && a.first < b.first);
