@@ -81,6 +81,7 @@ class Translates {
   /// source's keys and values.
   virtual std::vector<std::unique_ptr<KeyValueCache>> begin(const Ragged<int32_t>& sources, int64_t capacity,
                                                             Work& work) = 0;
+  virtual int32_t start_token() const = 0;  ///< what the decoder's text begins with
 };
 
 /// Heads with labels. out [sequences, labels] from the hidden states of ReadsText, or [tokens, labels].

@@ -101,6 +101,10 @@ void Description::left_out(std::vector<std::string> names) {
   left_out_.insert(left_out_.end(), std::make_move_iterator(names.begin()), std::make_move_iterator(names.end()));
 }
 
+void Description::alias(const std::string& name, const std::string& source) {
+  by_source_.emplace(source, by_name_.at(name));
+}
+
 const TensorSpec* Description::find(std::string_view name) const {
   const auto place = by_name_.find(std::string(name));
   return place == by_name_.end() ? nullptr : &tensors_[place->second];
@@ -161,13 +165,13 @@ Change transpose() {
   };
 }
 
-Change regroup_rows(int64_t groups, int64_t parts) {
-  return [groups, parts](Tensor& tensor, std::vector<std::byte>& owned) {
+Change regroup_rows(int64_t groups, int64_t parts, std::vector<int64_t> order) {
+  return [groups, parts, order = std::move(order)](Tensor& tensor, std::vector<std::byte>& owned) {
     need_rows(tensor, groups * parts, "rows of fused parts");
     const int64_t size = tensor.shape[0] / (groups * parts);
     move_rows(tensor, owned, [&](int64_t row) {
       const int64_t i = row % size, part = row / size % parts, group = row / (size * parts);
-      return (part * groups + group) * size + i;
+      return ((order.empty() ? part : order[static_cast<size_t>(part)]) * groups + group) * size + i;
     });
   };
 }
@@ -179,6 +183,13 @@ Change drop_rows(int64_t count) {
     const auto rest = tensor.bytes.subspan(static_cast<size_t>(count) * bytes_a_row(tensor));
     owned.assign(rest.begin(), rest.end());
     tensor.shape[0] -= count;
+  };
+}
+
+Change flatten() {
+  return [](Tensor& tensor, std::vector<std::byte>& owned) {
+    owned.assign(tensor.bytes.begin(), tensor.bytes.end());
+    tensor.shape = {tensor.elements()};
   };
 }
 

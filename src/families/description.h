@@ -58,6 +58,8 @@ class Description {
 
   /// Prefixes that Hugging Face names may begin with, in any number and order ("bert.", "model.").
   void prefixes(std::vector<std::string> names) { prefixes_ = std::move(names); }
+  /// Another name that Hugging Face files may have for the tensor `name` (GGUF's): of several only the first is read.
+  void alias(const std::string& name, const std::string& source);
   /// Names, or beginnings of names, that files may hold and that say nothing of the model's weights: buffers.
   void buffers(std::vector<std::string> names);
   /// Weights that files may hold and this program does not compute with; `why` ends the note "left out, ...".
@@ -93,10 +95,12 @@ Change add_one();
 /// [inputs, outputs] -> [outputs, inputs] (GPT-2's Conv1D).
 Change transpose();
 /// Rows [groups, parts, rows / (groups * parts)] -> [parts, groups, ...]: fused queries, keys and values that lie head
-/// by head -> all queries, all keys, all values (GPT-NeoX, BLOOM).
-Change regroup_rows(int64_t groups, int64_t parts);
+/// by head -> all queries, all keys, all values (GPT-NeoX, BLOOM). `order`: which place each part takes; empty: its own.
+Change regroup_rows(int64_t groups, int64_t parts, std::vector<int64_t> order = {});
 /// Leaves the first rows out (positions that no token takes).
 Change drop_rows(int64_t count);
+/// [1, n] -> [n].
+Change flatten();
 /// One after the other.
 Change both(Change first, Change second);
 

@@ -12,7 +12,24 @@
   F(mpnet)                 \
   F(llama)                 \
   F(qwen2)                 \
-  F(gemma3)
+  F(qwen3)                 \
+  F(gemma)                 \
+  F(gemma2)                \
+  F(gemma3)                \
+  F(gpt2)                  \
+  F(gpt_bigcode)           \
+  F(gpt_neo)               \
+  F(gpt_neox)              \
+  F(gptj)                  \
+  F(codegen)               \
+  F(opt)                   \
+  F(bloom)                 \
+  F(t5)                    \
+  F(bart)                  \
+  F(mbart)                 \
+  F(pegasus)               \
+  F(m2m_100)               \
+  F(marian)
 
 namespace wattle {
 

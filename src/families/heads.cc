@@ -58,6 +58,9 @@ void read_head(ConfigReader& config, Metadata& metadata) {
     metadata.set(std::string(kHeadKey), Value::of(std::string(head.name)));
     if (head.kind != NetworkHeadKind::kSequence && head.kind != NetworkHeadKind::kToken) return;
     if (auto labels = labels_of(config); !labels.empty()) metadata.set("wattle.labels", Value::of(std::move(labels)));
+    if (const auto padding = config.json().integer("pad_token_id")) metadata.set("wattle.head.padding", Value::of(*padding));
+    const nlohmann::json* end = config.json().find("eos_token_id");
+    if (end != nullptr && end->is_number_integer()) metadata.set("wattle.head.end", Value::of(end->get<int64_t>()));
     if (const auto problem = config.json().text("problem_type")) metadata.set("wattle.problem_type", Value::of(*problem));
     return;
   }
@@ -83,7 +86,8 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
       description.linear({.name = "cls", .source = sources.sequence_dense, .outputs = width, .inputs = width,
                           .bias = sources.sequence_dense_bias});
     if (sources.sequence_norm) description.norm("cls.norm", sources.sequence_norm_source, width, false);
-    description.linear({.name = "cls.output", .source = sources.sequence_out, .outputs = outputs, .inputs = width});
+    description.linear({.name = "cls.output", .source = sources.sequence_out, .outputs = outputs, .inputs = width,
+                        .bias = sources.sequence_out_bias});
   } else if (kind == NetworkHeadKind::kToken) {
     description.linear({.name = "token_cls", .source = sources.token, .outputs = outputs, .inputs = width});
   } else if (kind == NetworkHeadKind::kSpan) {
@@ -105,11 +109,18 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
   }
 }
 
+void describe_decoder_head(const Hyperparameters& hyper, Description& description) {
+  describe_head(hyper, {.sequence_out = "score", .sequence_out_bias = false, .token = "classifier"}, description);
+  description.left_out({"score.", "classifier."});
+}
+
 NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : kind_(head_of(weights.file().metadata())), plan_(plan) {
   const ModelFile& file = weights.file();
   const auto linear = [&](const std::string& name, int64_t inputs) {
     return Linear(weights, {name, file.need(name + ".weight").rows()}, inputs);
   };
+  end_ = static_cast<int32_t>(file.metadata().integer("wattle.head.end").value_or(-1));
+  padding_ = static_cast<int32_t>(file.metadata().integer("wattle.head.padding").value_or(-1));
   if (kind_ == NetworkHeadKind::kSequence) {
     if (weights.has("cls.weight")) dense_ = linear("cls", width);
     norm_ = Norm::where_there(weights, "cls.norm", width, plan.norm, plan.epsilon);
@@ -134,14 +145,20 @@ NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : ki
 Matrix NetworkHead::pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden) const {
   Matrix rows(tokens.sequences(), hidden.columns);
   for (int64_t i = 0; i < rows.rows(); ++i) {
+    const int64_t begin = tokens.offsets[static_cast<size_t>(i)], length = tokens.length(i);
     const auto out = rows.row(i);
-    std::ranges::copy(hidden.row(tokens.offsets[static_cast<size_t>(i)]), out.begin());
-    if (!plan_.mean) continue;
-    for (int64_t token = 1; token < tokens.length(i); ++token) {
-      const auto row = hidden.row(tokens.offsets[static_cast<size_t>(i)] + token);
-      for (size_t c = 0; c < out.size(); ++c) out[c] += row[c];
+    int64_t row = 0;
+    const auto skips = [&](int32_t id) { return plan_.pooling == Pooling::kLast ? id == padding_ : id != end_; };
+    if (plan_.pooling == Pooling::kLast || plan_.pooling == Pooling::kEnd) {
+      for (row = length - 1; row > 0 && skips(tokens.sequence(i)[static_cast<size_t>(row)]);) --row;
     }
-    for (float& value : out) value /= static_cast<float>(tokens.length(i));
+    std::ranges::copy(hidden.row(begin + row), out.begin());
+    if (plan_.pooling != Pooling::kMean) continue;
+    for (int64_t token = 1; token < length; ++token) {
+      const auto values = hidden.row(begin + token);
+      for (size_t c = 0; c < out.size(); ++c) out[c] += values[c];
+    }
+    for (float& value : out) value /= static_cast<float>(length);
   }
   return rows;
 }

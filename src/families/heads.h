@@ -18,6 +18,7 @@ namespace wattle {
 struct HeadSources {
   /// Sequences: logits = out(f(dense(first token))).
   std::string sequence_dense = {}, sequence_out = {};
+  bool sequence_out_bias = true;
   bool sequence_dense_bias = true, sequence_norm = false;
   std::string sequence_norm_source = {};
   std::string token = "classifier", span = "qa_outputs";
@@ -37,6 +38,9 @@ struct HeadSources {
 void read_head(ConfigReader& config, Metadata& metadata);
 std::optional<NetworkHeadKind> head_of(const Metadata& metadata);
 
+/// The tensors of a decoder's head for sequences or tokens: "score" or "classifier" of most families.
+void describe_decoder_head(const Hyperparameters& hyper, Description& description);
+
 /// The tensors of the head that the metadata name. GGUF names: cls, cls.norm, cls.output (sequences), token_cls, span,
 /// replaced.dense, replaced.output, mlm.dense, mlm.norm, mlm.output.
 void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Description& description);
@@ -44,13 +48,20 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
 /// A network's head, or none.
 class NetworkHead {
  public:
+  /// Which of a sequence's hidden states its label is read from.
+  enum class Pooling {
+    kFirst,
+    kLast,  ///< the last token that is no padding (wattle.head.padding), where the file names one
+    kEnd,   ///< the last end token (wattle.head.end)
+    kMean,
+  };
   struct Plan {
+    Pooling pooling = Pooling::kFirst;
     ActivationFunction sequence = ActivationFunction::kTanh;
     ActivationFunction masked = ActivationFunction::kGelu;
     ActivationFunction replaced = ActivationFunction::kGelu;
     NormKind norm = NormKind::kLayer;
     float epsilon = 1e-12f;
-    bool mean = false;  ///< sequences by the mean of their tokens instead of the first
   };
   NetworkHead() = default;
   NetworkHead(Weights& weights, int64_t width, const Plan& plan);
@@ -64,6 +75,7 @@ class NetworkHead {
 
   std::optional<NetworkHeadKind> kind_;
   Plan plan_;
+  int32_t padding_ = -1, end_ = -1;
   Linear dense_, out_;
   Norm norm_;
 };

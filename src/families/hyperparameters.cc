@@ -59,12 +59,16 @@ AttentionShape Hyperparameters::attention() const {
         "key_length",
         metadata_.origin(), key("attention.value_length"));
   }
-  shape.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(shape.head_dim)));
+  shape.scale = static_cast<float>(positive_or("attention.scale", 1 / std::sqrt(static_cast<double>(shape.head_dim))));
   return shape;
 }
 
 bool Hyperparameters::has(std::string_view name) const {
   return metadata_.find(key(name)) != nullptr;
+}
+
+std::span<const int64_t> Hyperparameters::integers(std::string_view name) const {
+  return metadata_.integers(key(name));
 }
 
 bool Hyperparameters::flag_or(std::string_view name, bool fallback) const {

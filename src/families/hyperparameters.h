@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,7 @@ class Hyperparameters {
   bool flag_or(std::string_view key, bool fallback) const;
   std::string word_or(std::string_view key, std::string_view fallback) const;
   bool has(std::string_view key) const;
+  std::span<const int64_t> integers(std::string_view key) const;  ///< empty where there is no such list
   const Metadata& metadata() const { return metadata_; }
   /// For error sentences: the file, and the whole name of a key.
   const std::string& origin() const { return metadata_.origin(); }

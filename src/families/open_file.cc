@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <set>
+#include <unordered_map>
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
@@ -11,21 +12,13 @@
 #include "base/json.h"
 #include "families/family.h"
 #include "families/heads.h"
+#include "file/file_kind.h"
 #include "file/readers.h"
 
 namespace wattle {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path find_weights(const fs::path& folder) {
-  constexpr std::array<const char*, 4> kNames{"model.safetensors", "model.safetensors.index.json",
-                                              "pytorch_model.bin", "pytorch_model.bin.index.json"};
-  for (const char* name : kNames) {
-    if (fs::exists(folder / name)) return folder / name;
-  }
-  fail("{}: holds none of {}; get the model's weights", folder.string(), fmt::join(kNames, ", "));
-}
 
 void own(Tensor& tensor, std::vector<std::byte> bytes, ModelFile::Contents& contents) {
   contents.owned.push_back(std::make_unique<std::vector<std::byte>>(std::move(bytes)));
@@ -38,6 +31,7 @@ struct Import {
   bool tied;
   std::string origin, architecture;
   std::set<std::string> left_out, buffers;
+  std::unordered_map<const TensorSpec*, std::string> taken;  ///< tensors that have several names are read once
 
   /// Null for a tensor that is not read; Error for one that has no place.
   const TensorSpec* spec_of(const std::string& name) {
@@ -45,7 +39,8 @@ struct Import {
     switch (found.use) {
       case Description::Use::kTensor:
         // A tied output matrix is the embedding again.
-        return tied && found.spec->role == Role::kOutput && found.spec->optional ? nullptr : found.spec;
+        if (tied && found.spec->role == Role::kOutput && found.spec->optional) return nullptr;
+        return taken.emplace(found.spec, name).first->second == name ? found.spec : nullptr;
       case Description::Use::kBuffer:
         buffers.insert(name);
         return nullptr;
@@ -184,12 +179,12 @@ int64_t file_type(const std::vector<Tensor>& tensors) {
 }
 
 /// The metadata of config.json, read by its family.
-struct ReadConfig {
+struct ImportedConfig {
   const Family& family;
   bool tied = false;
 };
 
-ReadConfig read_config(const JsonView& whole, ModelFile::Contents& contents) {
+ImportedConfig import_config(const JsonView& whole, ModelFile::Contents& contents) {
   const Family& family = family_of_type(whole.text("model_type").value_or(""), whole.origin());
   // Models that also see keep the numbers of their text part apart.
   const JsonView text_part = whole.child("text_config");
@@ -215,24 +210,22 @@ ReadConfig read_config(const JsonView& whole, ModelFile::Contents& contents) {
 
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
   const fs::path config_path = folder / "config.json";
-  if (!fs::exists(config_path)) {
-    fail("{}: is a folder without config.json; give a Hugging Face folder or a model file", folder.string());
-  }
-  const nlohmann::json parsed = read_json_file(config_path);
-  const JsonView whole(&parsed, config_path.string());
+  const fs::path source = given_weights.empty() ? find_weights(folder) : given_weights;
   ModelFile::Contents contents;
+  const nlohmann::json parsed = read_config(folder, source, contents.notes);
+  const JsonView whole(&parsed, config_path.string());
+  refuse_foreign_folder(folder, whole);
   contents.path = folder;
   contents.metadata = Metadata(folder.string());
-  const ReadConfig config = read_config(whole, contents);
+  const ImportedConfig config = import_config(whole, contents);
   const fs::path name = (fs::canonical(folder) / "").parent_path().filename();
   contents.metadata.set("general.name", Value::of(name.string()));
   if (const std::string licence = licence_of(folder); !licence.empty()) {
     contents.metadata.set("general.license", Value::of(licence));
   }
   const Description description = describe(contents.metadata);
-  const fs::path weights = given_weights.empty() ? find_weights(folder) : given_weights;
-  Import import{description, config.tied, weights.string(), std::string(config.family.architecture), {}, {}};
-  add_mapped_tensors(import, weights, contents);
+  Import import{description, config.tied, source.string(), std::string(config.family.architecture), {}, {}, {}};
+  add_mapped_tensors(import, source, contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));
   read_modules(folder, contents);
@@ -247,10 +240,12 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
 ModelFile open_model_file(const fs::path& path) {
   std::error_code code;
   if (fs::is_directory(path, code)) return ModelFile(read_folder(path, {}));
-  if (is_weights_file(path)) {
-    const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-    if (fs::exists(folder / "config.json", code)) return ModelFile(read_folder(folder, path));
-  }
+  const FileKind kind = kind_of_file(path);
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  // An ONNX file shows its settings itself; with a tokenizer beside it, it is a model.
+  const bool of_folder = fs::exists(folder / "config.json", code) ||
+                         (kind == FileKind::kOnnx && fs::exists(folder / "tokenizer.json", code));
+  if (kind != FileKind::kGguf && of_folder) return ModelFile(read_folder(folder, path));
   return ModelFile::open(path);
 }
 
@@ -259,7 +254,7 @@ ModelFile::Contents contents_of_config(const nlohmann::json& config, const std::
   contents.path = origin;
   contents.kind = "shape";
   contents.metadata = Metadata(origin);
-  const ReadConfig read = read_config(JsonView(&config, origin), contents);
+  const ImportedConfig read = import_config(JsonView(&config, origin), contents);
   const Description description = describe(contents.metadata);
   for (const TensorSpec& spec : description.tensors()) {
     // What some files have and some not, a configuration alone has not, but the output matrix where it is its own.

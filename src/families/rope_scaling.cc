@@ -70,14 +70,14 @@ RopeScaling rope_scaling(const Hyperparameters& hyper, int64_t dimensions, doubl
   return scaling;
 }
 
-void read_rope(ConfigReader& config, int64_t head_dim, double base) {
+void read_rope(ConfigReader& config, int64_t head_dim, double base, double part) {
   const JsonView parameters = config.child("rope_parameters");
   if (config.has("rope_theta")) {
     base = config.number_of("rope_theta", base);
   } else {
     base = parameters.number("rope_theta").value_or(base);
   }
-  const double part = parameters.number("partial_rotary_factor").value_or(config.number_of("partial_rotary_factor", 1));
+  part = parameters.number("partial_rotary_factor").value_or(config.number_of("partial_rotary_factor", part));
   const auto dimensions = static_cast<int64_t>(static_cast<double>(head_dim) * part);
   if (!(part > 0) || part > 1 || dimensions < 2)
     fail("{}: partial_rotary_factor is {}, which leaves nothing to rotate; correct the file", config.origin(), part);
@@ -95,16 +95,19 @@ void read_rope(ConfigReader& config, int64_t head_dim, double base) {
   config.set("rope.scaling.type", Value::of(kind));
   config.set("rope.scaling.factor", Value::of(factor));
   if (kind == "linear") return;
-  for (const char* key : {"mscale", "mscale_all_dim", "truncate"}) {
-    if (scaling.find(key) != nullptr)
-      fail("{}: {} of rope_scaling is not known; use another model", config.origin(), key);
-  }
+  if (scaling.find("truncate") != nullptr && !scaling.flag("truncate").value_or(true))
+    fail("{}: truncate of rope_scaling is not known; use another model", config.origin());
   const double context = scaling.number("original_max_position_embeddings")
                              .value_or(config.number_of("max_position_embeddings", 0));
   config.set("rope.scaling.original_context_length", Value::of(static_cast<int64_t>(context)));
   const double usual = factor > 1 ? 0.1 * std::log(factor) + 1 : 1;
-  if (const auto given = scaling.number("attention_factor"))
+  const auto scale = [&](double by) { return factor > 1 ? 0.1 * by * std::log(factor) + 1 : 1; };
+  const auto own = scaling.number("mscale"), all = scaling.number("mscale_all_dim");
+  if (const auto given = scaling.number("attention_factor")) {
     config.set("rope.scaling.attn_factor", Value::of(*given / usual));
+  } else if (own && all && *own != 0 && *all != 0) {
+    config.set("rope.scaling.attn_factor", Value::of(scale(*own) / scale(*all) / usual));
+  }
   if (const auto fast = scaling.number("beta_fast")) config.set("rope.scaling.yarn_beta_fast", Value::of(*fast));
   if (const auto slow = scaling.number("beta_slow")) config.set("rope.scaling.yarn_beta_slow", Value::of(*slow));
 }

@@ -20,8 +20,9 @@ struct RopeScaling {
 RopeScaling rope_scaling(const Hyperparameters& hyper, int64_t dimensions, double base);
 
 /// Reads rope_theta, rope_scaling (or rope_parameters, which holds both) and partial_rotary_factor into <arch>.rope.*;
-/// `base` is what the family takes where the file says nothing. Llama 3's scaling becomes the tensor
+/// `base` and `part` (of a head that is rotated) are what the
+/// family takes where the file says nothing. Llama 3's scaling becomes the tensor
 /// rope_freqs.weight. Error for a kind that is not known.
-void read_rope(ConfigReader& config, int64_t head_dim, double base = 10000);
+void read_rope(ConfigReader& config, int64_t head_dim, double base = 10000, double part = 1);
 
 }  // namespace wattle

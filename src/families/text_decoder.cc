@@ -30,7 +30,10 @@ DecoderStack::DecoderStack(Weights& weights, DecoderPlan plan, const NetworkOpti
   const std::string projection = plan_.prefix + "output_proj";
   if (weights.has(projection + ".weight"))
     projection_ = Linear(weights, {projection, weights.file().need(projection + ".weight").rows()}, width);
-  output_ = Linear(weights, {weights.has("output.weight") ? "output" : "token_embd", embedding_.tokens(), "output"},
+  const std::string own_words = plan_.prefix + "token_embd";
+  const std::string words = weights.has(own_words + ".weight") ? own_words : "token_embd";
+  const std::string output = weights.has("output.weight") ? "output" : words;
+  output_ = Linear(weights, {output, weights.file().need(output + ".weight").rows(), "output"},
                    projection_.outputs() > 0 ? projection_.outputs() : width);
   plan_.context_length = std::min(plan_.context_length, embedding_.most_tokens());
 }
@@ -70,27 +73,13 @@ void DecoderStack::check(std::span<const DecoderInput> inputs) const {
   }
 }
 
-void DecoderStack::forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits, Work& work) {
+template <class Finished>
+void DecoderStack::run_slabs(std::span<const DecoderInput> inputs, Work& work, const Finished& finished) {
   check(inputs);
-  int64_t rows = static_cast<int64_t>(inputs.size());
-  if (wanted == LogitsWanted::kAll) {
-    rows = std::accumulate(inputs.begin(), inputs.end(), int64_t{0}, [](int64_t sum, const DecoderInput& input) {
-      return sum + static_cast<int64_t>(input.tokens.size());
-    });
-  }
-  logits.resize(rows, vocabulary());
-  int64_t written = 0;
   std::vector<int64_t> last_rows;
   const auto flush = [&] {
     run_slab(work);
-    if (wanted == LogitsWanted::kLast) {
-      for (size_t i = 0; i < last_rows.size(); ++i)
-        std::ranges::copy(hidden_.row(last_rows[i]), hidden_.row(static_cast<int64_t>(i)).begin());
-    }
-    const int64_t count = wanted == LogitsWanted::kAll ? hidden_.rows() : static_cast<int64_t>(last_rows.size());
-    if (count > 0)
-      write_logits(hidden_.view().rows_from(0, count), logits.view().rows_from(written, count), work);
-    written += count;
+    finished(last_rows);
     batch_.clear();
     last_rows.clear();
   };
@@ -113,10 +102,78 @@ void DecoderStack::forward(std::span<const DecoderInput> inputs, LogitsWanted wa
   if (!batch_.tokens.empty()) flush();
 }
 
+void DecoderStack::forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits, Work& work) {
+  int64_t rows = static_cast<int64_t>(inputs.size());
+  if (wanted == LogitsWanted::kAll) {
+    rows = std::accumulate(inputs.begin(), inputs.end(), int64_t{0}, [](int64_t sum, const DecoderInput& input) {
+      return sum + static_cast<int64_t>(input.tokens.size());
+    });
+  }
+  logits.resize(rows, vocabulary());
+  int64_t written = 0;
+  run_slabs(inputs, work, [&](const std::vector<int64_t>& last_rows) {
+    int64_t count = hidden_.rows();
+    if (wanted == LogitsWanted::kLast) {
+      count = static_cast<int64_t>(last_rows.size());
+      for (int64_t i = 0; i < count; ++i)
+        std::ranges::copy(hidden_.row(last_rows[static_cast<size_t>(i)]), hidden_.row(i).begin());
+    }
+    if (count == 0) return;
+    write_logits(hidden_.view().rows_from(0, count), logits.view().rows_from(written, count), work);
+    written += count;
+  });
+}
+
+void DecoderStack::hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work, ConstMatrixView encoded) {
+  std::vector<std::unique_ptr<KeyValueCache>> caches;
+  std::vector<DecoderInput> inputs;
+  for (int64_t i = 0; i < tokens.sequences(); ++i) {
+    caches.push_back(cache_for(tokens.length(i)));
+    if (encoded.data != nullptr)
+      caches.back()->set_memory(
+          remember(encoded.rows_from(tokens.offsets[static_cast<size_t>(i)], tokens.length(i)), work));
+    inputs.push_back({caches.back().get(), tokens.sequence(i)});
+  }
+  int64_t written = 0;
+  run_slabs(inputs, work, [&](const std::vector<int64_t>&) {
+    const MatrixView rows = out.rows_from(written, hidden_.rows());
+    if (norm_) {
+      norm_(hidden_.view(), rows, work);
+    } else {
+      for (int64_t i = 0; i < rows.rows; ++i) std::ranges::copy(hidden_.row(i), rows.row(i).begin());
+    }
+    written += rows.rows;
+  });
+}
+
+TextDecoder::TextDecoder(Weights& weights, DecoderPlan plan, const NetworkOptions& options)
+    : stack_(weights, std::move(plan), options),
+      head_(weights, stack_.width(), {.pooling = NetworkHead::Pooling::kLast}) {}
+
+void TextDecoder::hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
+                                Work& work) {
+  if (!types.empty()) fail("token types were given and this model has none; leave them out");
+  check_lengths(tokens, max_tokens());
+  stack_.hidden_states(tokens, out, work);
+}
+
+const std::vector<int64_t>& DecoderStack::counted_positions() {
+  counted_.clear();
+  for (const CachedSequence& sequence : batch_.sequences) {
+    int64_t next = sequence.position;
+    for (int64_t i = 0; i < sequence.count; ++i) {
+      const bool padding = batch_.tokens[static_cast<size_t>(sequence.first + i)] == plan_.embedding.padding;
+      counted_.push_back(padding ? -1 : next++);
+    }
+  }
+  return counted_;
+}
+
 void DecoderStack::run_slab(Work& work) {
   const auto tokens = static_cast<int64_t>(batch_.tokens.size());
   hidden_.resize(tokens, plan_.embedding.width);
-  embedding_(batch_.tokens, batch_.positions, {}, hidden_.view(), work);
+  embedding_(batch_.tokens, plan_.embedding.padding < 0 ? batch_.positions : counted_positions(), {}, hidden_.view(),
+             work);
   for (const auto& rope : plan_.ropes) rope->set_positions(batch_.positions);
   run_layers(order_, hidden_.view(), batch_, work);
   for (const CachedSequence& sequence : batch_.sequences) sequence.cache->advance(sequence.count);

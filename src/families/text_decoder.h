@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "families/capabilities.h"
+#include "families/heads.h"
 #include "families/hyperparameters.h"
 #include "layers/embedding.h"
 #include "layers/layer.h"
@@ -35,13 +36,23 @@ class DecoderStack {
   void forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits, Work& work);
   int64_t vocabulary() const { return output_.outputs(); }
   int64_t context_length() const { return plan_.context_length; }
+  int64_t width() const { return plan_.embedding.width; }
+  /// out [tokens, width]: hidden states after the last norm, by caches of their own. `encoded`: hidden states of an
+  /// encoder for the same sequences, one row a token, which decoders with cross-attention see.
+  void hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work, ConstMatrixView encoded = {});
 
   /// Keys and values of an encoder's hidden states [tokens, width] for the cross-attention of all layers.
   std::shared_ptr<const KeyValueCache> remember(ConstMatrixView hidden, Work& work) const;
 
  private:
   void check(std::span<const DecoderInput> inputs) const;
+  /// Runs all inputs a slab at a time; finished(last_rows) is called after each with the rows of the slab (in hidden_)
+  /// that are the last of their inputs.
+  template <class Finished>
+  void run_slabs(std::span<const DecoderInput> inputs, Work& work, const Finished& finished);
   void run_slab(Work& work);
+  /// Positions of the batch's tokens without those of padding, as fairseq counts.
+  const std::vector<int64_t>& counted_positions();
   void write_logits(ConstMatrixView hidden, MatrixView logits, Work& work);
   std::unique_ptr<KeyValueCache> cache_for(int64_t capacity) const;
 
@@ -54,14 +65,14 @@ class DecoderStack {
   Linear projection_, output_;
   // Of the slab that runs.
   DecoderBatch batch_;
+  std::vector<int64_t> counted_;
   Matrix hidden_, normed_, projected_;
 };
 
-/// A network that is a decoder.
-class TextDecoder : public Network, public ContinuesText {
+/// A network that is a decoder, with its head where the file has one.
+class TextDecoder : public Network, public ContinuesText, public ReadsText, public HasHead {
  public:
-  TextDecoder(Weights& weights, DecoderPlan plan, const NetworkOptions& options)
-      : stack_(weights, std::move(plan), options) {}
+  TextDecoder(Weights& weights, DecoderPlan plan, const NetworkOptions& options);
 
   std::unique_ptr<KeyValueCache> new_cache(int64_t capacity) const override { return stack_.new_cache(capacity); }
   void forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits, Work& work) override {
@@ -70,8 +81,22 @@ class TextDecoder : public Network, public ContinuesText {
   int64_t vocabulary() const override { return stack_.vocabulary(); }
   int64_t context_length() const override { return stack_.context_length(); }
 
+  using ReadsText::hidden_states;
+  /// Tokens see those before them alone. There are no types.
+  void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
+                     Work& work) override;
+  int64_t width() const override { return stack_.width(); }
+  int64_t max_tokens() const override { return stack_.context_length(); }
+
+  std::optional<NetworkHeadKind> head_kind() const override { return head_.kind(); }
+  int64_t head_outputs() const override { return head_.outputs(); }
+  void head(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits, Work& work) override {
+    head_(tokens, hidden, logits, work);
+  }
+
  private:
   DecoderStack stack_;
+  NetworkHead head_;
 };
 
 /// The rotation that a file asks for: <arch>.rope.freq_base, .dimension_count, .scaling.*, rope_freqs.weight (and

@@ -4,6 +4,26 @@
 
 namespace wattle {
 
+TextTranslator::TextTranslator(Weights& weights, EncoderPlan encoder, DecoderPlan decoder, int32_t start,
+                               const NetworkOptions& options)
+    : encoder_(weights, std::move(encoder)),
+      decoder_(weights, std::move(decoder), options),
+      start_(start),
+      head_(weights, decoder_.width(), {.pooling = NetworkHead::Pooling::kEnd}) {}
+
+void TextTranslator::head(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits, Work& work) {
+  Ragged<int32_t> moved;
+  for (int64_t i = 0; i < tokens.sequences(); ++i) {
+    const auto ids = tokens.sequence(i);
+    std::vector<int32_t> sequence{start_};
+    sequence.insert(sequence.end(), ids.begin(), ids.end() - 1);
+    moved.append(sequence);
+  }
+  Matrix decoded(hidden.rows, decoder_.width());
+  decoder_.hidden_states(moved, decoded.view(), work, hidden);
+  head_(tokens, decoded.view(), logits, work);
+}
+
 std::unique_ptr<KeyValueCache> TextTranslator::new_cache(int64_t) const {
   fail("this model continues a text only under a source; give the source that it is to read");
 }

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "file/file_kind.h"
 #include "file/readers.h"
 
 namespace wattle {
@@ -86,13 +87,8 @@ ModelFile ModelFile::open(const std::filesystem::path& path) {
   std::error_code code;
   if (fs::is_directory(path, code)) fail("{}: is a folder; give a model file", path.string());
   Contents contents;
-  MappedFile mapping(path);
-  if (is_gguf(mapping.bytes()) || path.extension() == ".gguf") {
-    contents = read_gguf(mapping.bytes(), path.string());
-    contents.mappings.push_back(std::move(mapping));
-  } else if (!is_weights_file(path)) {
-    fail("{}: is no model file; give a .gguf, .safetensors, .pth, .pt or .bin file, or a Hugging Face folder",
-         path.string());
+  if (kind_of_file(path) == FileKind::kGguf) {
+    contents = open_gguf(path);
   } else {
     contents.metadata = Metadata(path.string());
     add_weights(path, {}, contents);

@@ -26,11 +26,13 @@ using WantTensor = std::function<bool(const std::string& name)>;
 std::vector<Tensor> read_safetensors(std::span<const std::byte> bytes, const std::string& origin,
                                      const WantTensor& wanted = {});
 
-/// Whether the name says that a file holds weights without metadata: .safetensors, .bin, .pt, .pth, or the
-/// .index.json of a sharded one.
-bool is_weights_file(const std::filesystem::path& path);
+/// GGUF as files come: `path` is the whole, or the first of NAME-00001-of-00003.gguf, whose other parts lie
+/// beside it (keys split.no, split.count and split.tensors.count). Error naming a part that is missing, or
+/// the first one for any other.
+ModelFile::Contents open_gguf(const std::filesystem::path& path);
 
-/// Adds the tensors of such a file, or of all the files that an index names, under the names they have there.
+/// Adds the tensors of a file without settings, safetensors, PyTorch's or ONNX (file/onnx.h), or of all the
+/// files that an index names, under the names that PyTorch has for them. Error for what file_kind.h refuses.
 void add_weights(const std::filesystem::path& path, const WantTensor& wanted, ModelFile::Contents& contents);
 
 /// Fills the tokenizer.* keys from a folder's tokenizer files; adds a note when it has none. `config` is

@@ -84,8 +84,9 @@ TextEmbedding::TextEmbedding(Weights& weights, const std::string& prefix, const 
   if (plan_.word_width == 0) plan_.word_width = plan_.width;
   const auto own = [&](const std::string& name) { return weights.has(prefix + name) ? prefix + name : name; };
   words_ = TokenEmbedding(weights, own("token_embd.weight"), plan_.word_width);
+  const int64_t table_width = plan_.project_words ? plan_.width : plan_.word_width;
   const auto table = [&](const std::string& name) {
-    return weights.values(name, weights.file().need(name).rows(), plan_.word_width);
+    return weights.values(name, weights.file().need(name).rows(), table_width);
   };
   if (plan_.positions == Positions::kLearned) {
     positions_ = table(prefix + "position_embd.weight");
@@ -94,12 +95,12 @@ TextEmbedding::TextEmbedding(Weights& weights, const std::string& prefix, const 
            weights.file().metadata().origin(), positions_.rows());
     }
   } else if (plan_.positions != Positions::kNone) {
-    positions_ = sinusoids(plan_.first_position + plan_.most_positions, plan_.word_width, plan_.positions);
+    positions_ = sinusoids(plan_.first_position + plan_.most_positions, table_width, plan_.positions);
+    if (plan_.padding >= 0) std::ranges::fill(positions_.row(plan_.first_position - 1), 0.0f);
   }
   if (prefix.empty() && weights.has("token_types.weight")) types_ = table("token_types.weight");
   if (weights.has(prefix + "token_embd_norm.weight")) {
-    // ELECTRA and ALBERT normalise before the projection, all others after: they have none.
-    norm_ = Norm(weights, prefix + "token_embd_norm", plan_.word_width, plan_.norm, plan_.epsilon);
+    norm_ = Norm(weights, prefix + "token_embd_norm", table_width, plan_.norm, plan_.epsilon);
   }
   if (weights.has(prefix + "token_embd_proj.weight"))
     projection_ = Linear(weights, {prefix + "token_embd_proj", plan_.width}, plan_.word_width);
@@ -128,23 +129,23 @@ void TextEmbedding::add_positions(std::span<const int64_t> positions, std::span<
 
 void TextEmbedding::operator()(std::span<const int32_t> ids, std::span<const int64_t> positions,
                                std::span<const int32_t> types, MatrixView hidden, Work& work) const {
-  thread_local Matrix narrow;
-  MatrixView out = hidden;
-  if (projection_.outputs() > 0) {
-    narrow.resize(hidden.rows, plan_.word_width);
-    out = narrow.view();
-  }
-  words_(ids, plan_.scale, out, work);
   if (!types.empty() && types_.rows() == 0 && std::ranges::any_of(types, [](int32_t type) { return type != 0; }))
     fail("token types were given and the model has none; leave them out");
-  if (positions_.rows() > 0 || types_.rows() > 0) add_positions(positions, types, out);
-  if (norm_) norm_(out, out, work);
-  if (projection_.outputs() > 0) {
+  thread_local Matrix narrow;
+  const bool projects = projection_.outputs() > 0;
+  if (projects) narrow.resize(hidden.rows, plan_.word_width);
+  const auto project = [&] {
     LayerInput input;
-    input.set(out);
+    input.set(narrow.view());
     projection_(input, hidden, work);
     work.weight_bytes += projection_.weight_bytes();
-  }
+  };
+  words_(ids, plan_.scale, projects ? narrow.view() : hidden, work);
+  if (projects && plan_.project_words) project();
+  const MatrixView out = projects && !plan_.project_words ? narrow.view() : hidden;
+  if (positions_.rows() > 0 || types_.rows() > 0) add_positions(positions, types, out);
+  if (norm_) norm_(out, out, work);
+  if (projects && !plan_.project_words) project();
 }
 
 std::vector<int64_t> positions_of(const Ragged<int32_t>& tokens, int32_t padding) {

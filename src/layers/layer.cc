@@ -47,7 +47,7 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
     const LinearPart parts[] = {{name("attn_q"), queries}, {name("attn_k"), keys}, {name("attn_v"), keys}};
     qkv_ = Linear(weights, parts, width);
   }
-  output_ = Linear(weights, {name("attn_output"), width}, queries);
+  output_ = Linear(weights, {name(weights.has(name("attn_o.weight")) ? "attn_o" : "attn_output"), width}, queries);
   const auto head_norm = [&](const char* part, int64_t heads) {
     const bool each = weights.has(name(part) + ".weight") &&
                       weights.file().need(name(part) + ".weight").elements() != shape.head_dim;
@@ -62,7 +62,7 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
     cross_query_ = Linear(weights, {name("cross_attn_q"), queries}, width);
     const LinearPart parts[] = {{name("cross_attn_k"), keys}, {name("cross_attn_v"), keys}};
     cross_key_value_ = Linear(weights, parts, width);
-    cross_output_ = Linear(weights, {name("cross_attn_output"), width}, queries);
+    cross_output_ = Linear(weights, {name("cross_attn_o"), width}, queries);
     cross_norm_ = norm("cross_attn_norm", width);
     cross_output_norm_ = norm("cross_attn_output_norm", width);
   }
@@ -153,10 +153,12 @@ void Layer::finish(ConstMatrixView context, MatrixView x, Work& work, DecoderBat
                    IndexRange rows, int64_t layer) const {
   if (plan_.parallel) return finish_parallel(context, x, work);
   Scratch& memory = scratch();
+  if (plan_.residual_of_norm) attention_norm_(x, x, work);
   memory.input.set(context);
   add(output_, memory.input, post_attention_norm_, attention_output_norm_, x, work);
   if (cross_query_.outputs() > 0) attend_to_memory(x, *batch, rows, layer, work);
-  LayerInput& input = input_of(feed_forward_norm_, x, work);
+  if (plan_.residual_of_norm) feed_forward_norm_(x, x, work);
+  LayerInput& input = input_of(plan_.residual_of_norm ? Norm() : feed_forward_norm_, x, work);
   if (post_feed_forward_norm_) {
     memory.added.resize(x.rows, x.columns);
     feed_forward_(input, memory.added.view(), {}, work);

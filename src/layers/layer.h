@@ -25,6 +25,9 @@ struct LayerPlan {
   /// Attention and feed-forward read the same hidden state, each through its norm or, where it has none of its own,
   /// the other's (GPT-J, GPT-NeoX, Phi).
   bool parallel = false;
+  /// What attention and feed-forward are added to is what they read: the norm, not what was normalised (BLOOM's
+  /// apply_residual_connection_post_layernorm).
+  bool residual_of_norm = false;
   /// Decoders: positions a token sees, itself included; encoders: how far away a token sees. 0: all.
   int64_t window = 0;
   std::shared_ptr<const Rope> rope = {};       ///< null: queries and keys are not rotated
@@ -52,7 +55,7 @@ struct DecoderBatch {
 ///     y = c + post_ffw_norm(feed_forward(ffn_norm(c)))                then  layer_output_norm(y)
 ///
 /// Every norm and the line of c are there where the file has their tensors, all named PREFIX.*: attn_q|k|v or
-/// attn_qkv, attn_output, attn_q_norm, attn_k_norm, cross_attn_q|k|v|output, ffn_up|gate|down, and the norms as
+/// attn_qkv, attn_output (or attn_o), attn_q_norm, attn_k_norm, cross_attn_q|k|v|o, ffn_up|gate|down, and the norms as
 /// above. It comes in steps, because a token attends to others: first every token is projected, then it attends,
 /// and what follows is its own.
 class Layer {

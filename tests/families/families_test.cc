@@ -69,7 +69,9 @@ void run_reader(Network& network, const golden::Case& golden, Outputs& outputs) 
       outputs["logits"] = std::move(logits);
     }
   }
-  outputs[capability<Translates>(network) != nullptr ? "encoder_hidden" : "hidden"] = std::move(hidden);
+  const bool both = capability<ContinuesText>(network) != nullptr;
+  outputs[capability<Translates>(network) != nullptr ? "encoder_hidden" : both ? "decoder_hidden" : "hidden"] =
+      std::move(hidden);
 }
 
 void run_decoder(Network& network, const golden::Case& golden, Outputs& outputs) {
@@ -89,27 +91,24 @@ void run_decoder(Network& network, const golden::Case& golden, Outputs& outputs)
 Outputs run(Network& network, const golden::Case& golden) {
   Outputs outputs;
   if (capability<ReadsText>(network) != nullptr) run_reader(network, golden, outputs);
-  if (capability<ContinuesText>(network) != nullptr) run_decoder(network, golden, outputs);
+  const auto* head = capability<HasHead>(network);
+  if (capability<ContinuesText>(network) != nullptr && !(head != nullptr && head->head_kind()))
+    run_decoder(network, golden, outputs);
   return outputs;
 }
 
-/// The rows of `all` that belong to a sequence's output, which is given by its shape: rows go in order, and spans are
-/// one row of all tokens.
+/// The largest difference of a kind of output, whose values of all sequences follow each other.
 double difference(const golden::Case& golden, const std::string& kind, const Matrix& all) {
-  int64_t row = 0, at = 0;
+  const float* at = all.data();
+  const float* const end = all.data() + all.rows() * all.columns();
   double worst = 0;
   for (const golden::Output* output : golden.outputs(kind)) {
     const ConstMatrixView want = output->values;
-    if (kind.ends_with("_logits")) {
-      worst = std::max(worst, golden::relative_difference(all.view().columns_from(at, want.columns), want));
-      at += want.columns;
-      continue;
-    }
-    if (row + want.rows > all.rows()) return INFINITY;
-    worst = std::max(worst, golden::relative_difference(all.view().rows_from(row, want.rows), want));
-    row += want.rows;
+    if (end - at < want.rows * want.columns) return INFINITY;
+    worst = std::max(worst, golden::relative_difference({at, want.rows, want.columns}, want));
+    at += want.rows * want.columns;
   }
-  return worst;
+  return at == end ? worst : INFINITY;
 }
 
 bool same_bits(const Outputs& a, const Outputs& b) {

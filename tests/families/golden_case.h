@@ -59,7 +59,9 @@ struct Output {
 };
 
 /// A generation without sampling. `expect` leaves out the prompt and the decoder's start token, and holds the
-/// end token where the reference library wrote one.
+/// end token where the reference library wrote one. As in transformers, min_length counts the prompt (of
+/// encoder-decoders the decoder's start token), and a beam's score is its log-probability divided by
+/// (new tokens, the end token counted) ^ length_penalty.
 struct Generation {
   std::vector<int32_t> ids;  ///< the prompt; of encoder-decoders what the encoder reads
   int64_t max_new_tokens = 0, num_beams = 1, no_repeat_ngram_size = 0, min_length = 0;

@@ -4,7 +4,7 @@
 Makes tests/golden/families/FAMILY/CASE.json (configuration, tensors with their drawing, inputs, generations, outputs'
 places) and CASE.f32 (the outputs, little-endian float32). Weights are drawn by the rule of families/make/drawing.py.
 
-    make_families.py [FAMILY...]        all families without a name
+    make_families.py [FAMILY | FAMILY/CASE ...]        all families without a name
 
 Needs torch, transformers 4.57.1, safetensors, numpy. tests/golden/families/README.md describes the files.
 """
@@ -26,7 +26,8 @@ def write_drawing_check():
     for name, scale, offset in [("a", 1.0, 0.0), ("encoder.layer.0.output.LayerNorm.weight", 0.5, 1.0),
                                 ("größe", 0.125, -0.3)]:
         values = drawing.draw(name, [5], scale, offset).tolist()
-        checks.append({"name": name, "seed": str(drawing.seed(name)), "scale": scale, "offset": offset, "values": values})
+        checks.append({"name": name, "seed": str(drawing.seed(name)), "scale": scale, "offset": offset,
+                       "values": values})
     body = ",\n".join(json.dumps(check, ensure_ascii=False) for check in checks)
     (case.OUT / "drawing.json").write_text(f"[\n{body}\n]\n")
 
@@ -34,14 +35,14 @@ def write_drawing_check():
 def main():
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
-    chosen = sys.argv[1:] or list(FAMILIES)
     write_drawing_check()
-    for family in chosen:
-        cases = FAMILIES[family]()
-        shutil.rmtree(case.OUT / family, ignore_errors=True)
-        for one in cases:
-            size = case.write(one, family)
-            print(f"{family}/{one.name}: {size / 1000:.1f} KB", flush=True)
+    for chosen in sys.argv[1:] or FAMILIES:
+        family, _, name = chosen.partition("/")
+        if not name:
+            shutil.rmtree(case.OUT / family, ignore_errors=True)
+        for one in FAMILIES[family]():
+            if name in ("", one.name):
+                print(f"{family}/{one.name}: {case.write(one, family) / 1000:.1f} KB", flush=True)
 
 
 main()

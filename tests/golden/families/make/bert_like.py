@@ -68,7 +68,8 @@ def distilbert():
     return [
         Case("base", t.DistilBertModel, config(n_layers=3, n_heads=4, activation="gelu"), ragged(89),
              rename=[(r"^", "distilbert.")], extra=[positions_buffer("distilbert.embeddings.position_ids", 72)]),
-        Case("sinusoidal", t.DistilBertModel, config(n_heads=1, sinusoidal_pos_embds=True), ragged(89, (7, 33), seed=8)),
+        Case("sinusoidal", t.DistilBertModel, config(n_heads=1, sinusoidal_pos_embds=True),
+             ragged(89, (7, 33), seed=8)),
         *heads("DistilBert", config, sequences),
     ]
 

@@ -37,7 +37,7 @@ def linear_scale(inputs, gain=1.0):
     return 2.0 ** round(math.log2(gain * math.sqrt(3.0 / inputs)))
 
 
-NORM = r"(norm|layernorm|LayerNorm|layer_norm|ln_\w+|ln\w*|norm\d|layernorm_embedding)\.(weight|gamma)$"
+NORM = r"(norm|norms\.\d+|layernorm|LayerNorm|layer_norm|ln_\w+|ln\w*|norm\d|layernorm_embedding)\.(weight|gamma)$"
 QUERY_KEY = (
     r"(\bquery|\bkey|query_proj|key_proj|q_lin|k_lin|q_proj|k_proj|\.q|\.k|in_proj|qkv_proj|c_attn|query_key_value|Wqkv"
     r"|pos_proj|pos_q_proj|pos_key_proj|pos_query_proj)\.weight$"

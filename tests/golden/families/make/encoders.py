@@ -22,8 +22,9 @@ def albert():
         # Layer i is of group i / (layers / groups), and runs every layer of that group.
         Case("groups", t.AlbertModel, config(num_hidden_layers=5, num_hidden_groups=2, inner_group_num=2,
                                              hidden_act="relu", num_attention_heads=2), ragged(79, (8, 33), seed=8),
-             rules=[(r"attention\.dense\.weight$", {"gain": 0.5}), (r"ffn\w*\.weight$", {"gain": 2.0}),
-                    (r"(query|ffn_output|attention\.dense)\.bias$", {"scale": 1.0})]),
+             rules=[(r"attention\.dense\.weight$", {"gain": 0.25}),
+                    (r"(value|ffn|ffn_output|attention\.dense)\.bias$", {"scale": 0.25}),
+                    (r"query\.bias$", {"scale": 2.0}), (r"query\.weight$", {"gain": 4.0})]),
         Case("three_groups", t.AlbertModel, config(num_hidden_layers=6, num_hidden_groups=3, embedding_size=36,
                                                    hidden_act="gelu"), ragged(79, (8, 33), seed=9)),
         *heads("Albert", config, sequences),
@@ -42,7 +43,8 @@ def electra():
 
     return [
         # As the discriminators were published: with the head that tells replaced tokens.
-        Case("base", t.ElectraModel, config(num_hidden_layers=3), ragged(79, type_ids=2), saved_by=t.ElectraForPreTraining,
+        Case("base", t.ElectraModel, config(num_hidden_layers=3), ragged(79, type_ids=2),
+             saved_by=t.ElectraForPreTraining,
              ignored=r"^discriminator_predictions",
              extra=[positions_buffer("electra.embeddings.position_ids", 72)]),
         Case("same_width", t.ElectraModel, config(embedding_size=32, hidden_act="relu", num_attention_heads=2),
@@ -102,8 +104,10 @@ def deberta():
         Case("talking_heads", t.DebertaModel, config(**short, talking_head=True, num_hidden_layers=1),
              ragged(79, (8, 21), seed=12)),
         *heads("Deberta", config, sequences),
-        # legacy=False names the head lm_predictions, as deberta-base was published.
-        Case("masked_lm_published", t.DebertaForMaskedLM, config(legacy=False), sequences(16)),
+        # legacy=False names the head lm_predictions, as deberta-base was published; the library's tying would overwrite
+        # that head's dense layer by the table.
+        Case("masked_lm_published", t.DebertaForMaskedLM, config(legacy=False, tie_word_embeddings=False),
+             sequences(16)),
     ]
 
 
@@ -125,17 +129,21 @@ def deberta_v2():
         Case("v2_convolution", t.DebertaV2Model, config(conv_kernel_size=3, conv_act="gelu", position_buckets=16,
                                                         num_attention_heads=2), ragged(79, (9, 1, 50), seed=8)),
         Case("grouped_convolution", t.DebertaV2Model, config(conv_kernel_size=5, conv_groups=4, hidden_act="relu",
-                                                             type_vocab_size=2), ragged(79, (9, 30), seed=9, type_ids=2)),
+                                                             type_vocab_size=2),
+             ragged(79, (9, 30), seed=9, type_ids=2)),
         # Projections of its own for positions, no buckets, no norm of the positions' embeddings.
         Case("own_projections", t.DebertaV2Model, config(share_att_key=False, position_buckets=-1, norm_rel_ebd="none",
                                                          max_relative_positions=10), ragged(79, (9, 40), seed=10)),
         Case("p2c", t.DebertaV2Model, config(pos_att_type="p2c", share_att_key=False, num_hidden_layers=1,
-                                             position_biased_input=True, embedding_size=20), ragged(79, (9, 40), seed=11)),
+                                             position_biased_input=True, embedding_size=20),
+             ragged(79, (9, 40), seed=11)),
         Case("c2p", t.DebertaV2Model, config(pos_att_type="c2p", num_hidden_layers=1), ragged(79, (9, 40), seed=12)),
-        Case("absolute", t.DebertaV2Model, config(relative_attention=False, pos_att_type=None, position_biased_input=True,
+        Case("absolute", t.DebertaV2Model, config(relative_attention=False, pos_att_type=None,
+                                                  position_biased_input=True,
                                                   num_hidden_layers=1), ragged(79, (9, 40), seed=13)),
         *heads("DebertaV2", config, sequences),
-        Case("masked_lm_published", t.DebertaV2ForMaskedLM, config(legacy=False), sequences(16)),
+        Case("masked_lm_published", t.DebertaV2ForMaskedLM, config(legacy=False, tie_word_embeddings=False),
+             sequences(16)),
     ]
 
 
@@ -158,7 +166,8 @@ def modernbert():
              ragged(79, (9, 40), seed=8)),
         *heads("ModernBert", lambda **keys: config(**few | keys), sequences),
         Case("mean_classification", t.ModernBertForSequenceClassification,
-             config(**few, classifier_pooling="mean", classifier_bias=True, classifier_activation="relu", norm_bias=True,
+             config(**few, classifier_pooling="mean", classifier_bias=True, classifier_activation="relu",
+                    norm_bias=True,
                     num_labels=3), sequences(17)),
         Case("masked_lm_plain", t.ModernBertForMaskedLM, config(**few, decoder_bias=False, tie_word_embeddings=False),
              sequences(18)),

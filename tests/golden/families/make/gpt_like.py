@@ -1,4 +1,4 @@
-"""Decoders with learnt, rotary or distance-biased positions and biased layers: the GPTs, OPT, BLOOM, CodeGen, BigCode."""
+"""Decoders with biased layers and learnt, rotary or distance-biased positions: GPTs, OPT, BLOOM, CodeGen, BigCode."""
 import transformers as t
 
 from .case import Case, Generation, ragged
@@ -60,7 +60,8 @@ def gpt2():
              ragged(71, SHORT, seed=9), rules=[(r"c_attn\.weight", {"gain": 1.0})], **common),
         Case("sequence_classification", t.GPT2ForSequenceClassification, config(pad_token_id=69, **LABELS),
              labelled(ragged(69, SHORT, seed=10), 69), **common),
-        Case("token_classification", t.GPT2ForTokenClassification, config(**LABELS), ragged(71, SHORT, seed=12), **common),
+        Case("token_classification", t.GPT2ForTokenClassification, config(**LABELS), ragged(71, SHORT, seed=12),
+             **common),
     ]
 
 
@@ -80,9 +81,10 @@ def gpt_neo():
              extra=[mask_buffer(f"transformer.h.{i}.attn.attention.bias", 96) for i in layers]
              + [minus(f"transformer.h.{i}.attn.attention.masked_bias", -1e9) for i in layers]),
         Case("mostly_global", t.GPTNeoForCausalLM,
-             config(num_layers=3, attention_types=[[["global"], 2], [["local"], 1]], window_size=5, intermediate_size=44,
+             config(num_layers=3, attention_types=[[["global"], 2], [["local"], 1]], window_size=5,
+                    intermediate_size=44,
                     activation_function="relu", num_heads=2, tie_word_embeddings=False), ragged(67, SHORT, seed=8),
-             rules=rules),
+             rules=rules, generations=prompts(67, seed=5)[:3]),
     ]
 
 
@@ -123,7 +125,8 @@ def gptj():
         Case("base", t.GPTJForCausalLM, config(), ragged(61, GENERAL), generations=prompts(61),
              extra=[mask_buffer(f"transformer.h.{i}.attn.bias", 96, "BOOL") for i in layers]
              + [minus(f"transformer.h.{i}.attn.masked_bias", -1e9) for i in layers]),
-        Case("whole_rotary", t.GPTJForCausalLM, config(rotary_dim=12, n_inner=44, activation_function="gelu", n_layer=2),
+        Case("whole_rotary", t.GPTJForCausalLM, config(rotary_dim=12, n_inner=44, activation_function="gelu",
+                                                       n_layer=2),
              ragged(61, SHORT, seed=8)),
     ]
 
@@ -137,7 +140,8 @@ def codegen():
     return [
         Case("base", t.CodeGenForCausalLM, config(), ragged(61, GENERAL), generations=prompts(61),
              extra=[mask_buffer(f"transformer.h.{i}.attn.causal_mask", 96, "BOOL") for i in range(2)]),
-        Case("eight_heads", t.CodeGenForCausalLM, config(n_head=8, rotary_dim=4, n_inner=52, activation_function="gelu"),
+        Case("eight_heads", t.CodeGenForCausalLM, config(n_head=8, rotary_dim=4, n_inner=52,
+                                                         activation_function="gelu"),
              ragged(61, SHORT, seed=8)),
     ]
 
@@ -153,12 +157,16 @@ def gpt_bigcode():
              rules=tied(r"wte\.weight$", r"ln_f\.weight$")),
         Case("many_keys", t.GPTBigCodeForCausalLM, config(multi_query=False, activation_function="gelu", n_inner=None,
                                                           tie_word_embeddings=False), ragged(61, SHORT, seed=8)),
-        Case("unscaled", t.GPTBigCodeForCausalLM, config(scale_attn_weights=False, n_layer=1), ragged(61, SHORT, seed=9),
+        Case("unscaled", t.GPTBigCodeForCausalLM, config(scale_attn_weights=False, n_layer=1),
+             ragged(61, SHORT, seed=9),
              rules=[(r"c_attn\.weight", {"gain": 1.0})]),
     ]
 
 
 def opt():
+    # The library's start fails for norms without weights; every weight is drawn anyway.
+    t.OPTPreTrainedModel._init_weights = lambda self, module: None
+
     def config(**keys):
         base = dict(vocab_size=73, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, ffn_dim=44,
                     max_position_embeddings=72, word_embed_proj_dim=32, pad_token_id=1, bos_token_id=2, eos_token_id=2)
@@ -166,9 +174,11 @@ def opt():
 
     return [
         Case("base", t.OPTForCausalLM, config(num_hidden_layers=3, num_attention_heads=4), ragged(73, GENERAL),
-             generations=prompts(73), extra=[{"name": "lm_head.weight", "same_as": "model.decoder.embed_tokens.weight"}],
+             generations=prompts(73),
+             extra=[{"name": "lm_head.weight", "same_as": "model.decoder.embed_tokens.weight"}],
              rules=tied(r"embed_tokens\.weight$", r"decoder\.final_layer_norm\.weight$")),
-        # opt-350m: norms after the blocks, none at the end, tokens narrower than the layers; published without "model.".
+        # opt-350m: norms after the blocks, none at the end, tokens narrower than the layers; published without
+        # "model.".
         Case("post_norm", t.OPTForCausalLM, config(do_layer_norm_before=False, word_embed_proj_dim=20),
              ragged(73, (5, 1, 37), seed=8), rename=[(r"^model\.", "")], generations=prompts(73, seed=4)[:2]),
         Case("narrow_gelu", t.OPTForCausalLM, config(word_embed_proj_dim=24, activation_function="gelu",
@@ -192,15 +202,18 @@ def bloom():
     return [
         # As bloom-560m was published: no prefix; n_embed and num_attention_heads are older names of the keys.
         Case("base", t.BloomForCausalLM, config(n_layer=3), ragged(61, GENERAL), rename=[(r"^transformer\.", "")],
-             generations=prompts(61), rules=tied(r"word_embeddings\.weight$", r"ln_f\.weight$")),
+             generations=prompts(61), rules=[
+                 (r"word_embeddings_layernorm\.weight$", {"scale": 0.125, "offset": 0.25}),
+                 (r"ln_f\.weight$", {"scale": 1.0, "offset": 2.0})]),
         # A number of heads that is no power of two has slopes of its own.
         Case("six_heads", t.BloomForCausalLM, config(n_head=6, hidden_size=36), ragged(61, SHORT, seed=8)),
         Case("residual_after_norm", t.BloomForCausalLM, config(apply_residual_connection_post_layernorm=True, n_head=3,
                                                                hidden_size=27, tie_word_embeddings=False),
-             ragged(61, SHORT, seed=9)),
+             ragged(61, SHORT, seed=9), generations=prompts(61, seed=5)),
         Case("sequence_classification", t.BloomForSequenceClassification, config(**LABELS),
              labelled(ragged(61, SHORT, seed=10, low=4), 3)),
-        Case("token_classification", t.BloomForTokenClassification, config(n_layer=1, **LABELS), ragged(61, SHORT, seed=11)),
+        Case("token_classification", t.BloomForTokenClassification, config(n_layer=1, **LABELS),
+             ragged(61, SHORT, seed=11)),
     ]
 
 

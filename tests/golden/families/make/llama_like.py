@@ -5,7 +5,6 @@ from .case import Case, ragged
 from .gpt_like import GENERAL, LABELS, SHORT, labelled, prompts, tied
 
 TIED = tied(r"embed_tokens\.weight$", r"^model\.norm\.weight$")
-ONE_PLUS = [(r"norm\.weight$", {"scale": 0.5, "offset": 0.0})]  # Gemma's norms multiply by 1 + weight
 
 
 def llama():
@@ -85,7 +84,8 @@ def qwen2():
              drop_keys=["layer_types"]),
         Case("layer_types", t.Qwen2ForCausalLM,
              config(use_sliding_window=True, sliding_window=7, max_window_layers=3, num_key_value_heads=1,
-                    layer_types=["sliding_attention", "full_attention", "sliding_attention"]), ragged(61, (30,), seed=9)),
+                    layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+                    ragged(61, (30,), seed=9)),
         Case("yarn", t.Qwen2ForCausalLM, config(num_hidden_layers=2, rope_scaling={
             "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 24}, hidden_size=48),
              ragged(61, (5, 60), seed=10)),
