@@ -6,11 +6,13 @@
 
 #include <fmt/format.h>
 
+#include "tasks/json.h"
+
 namespace wattle {
 namespace {
 
 constexpr double kWindowSeconds = 1;
-constexpr std::array kPhaseNames = {"tokenise", "prefill", "decode", "post"};
+constexpr std::array kPhaseNames = {"tokenize", "prefill", "decode", "post"};
 static_assert(kPhaseNames.size() == kPhases.size());
 
 }  // namespace
@@ -32,16 +34,16 @@ RowWriter::RowWriter(Task& task, Meter& meter, const std::string& output) : task
   if (!output.empty()) file_.emplace(output);
 }
 
-void RowWriter::answer(std::span<const Row> rows) {
+void RowWriter::answer(std::span<const Question> questions) {
   if (!window_) {
     window_ = meter_.begin();
     window_watch_.lap();
   }
-  std::vector<Answer> answers = task_.answer(rows);
+  std::vector<Answer> answers = task_.answer(questions);
   BatchRecord& batch = batches_.emplace_back();
   batch.stretches.assign(task_.stretches().begin(), task_.stretches().end());
   for (const Answer& answer : answers) batch.rows.push_back(answer.phases);
-  rows_.insert(rows_.end(), rows.begin(), rows.end());
+  questions_.insert(questions_.end(), questions.begin(), questions.end());
   std::move(answers.begin(), answers.end(), std::back_inserter(answers_));
   if (window_watch_.seconds() >= kWindowSeconds) end_window();
 }
@@ -57,32 +59,32 @@ void RowWriter::end_window() {
   totals_.work += work;
   const std::vector<RowEnergy> parts = divide_window(meter_, energy, batches_);
   for (size_t i = 0; i < answers_.size(); ++i) {
-    write(rows_[i], answers_[i], parts[i]);
+    write(questions_[i], answers_[i], parts[i]);
     totals_.rows += 1;
-    count_truncation(rows_[i], answers_[i].truncation);
+    count_truncation(questions_[i], answers_[i].truncation);
     totals_.phases.tokenize += answers_[i].phases.tokenize;
     totals_.phases.prefill += answers_[i].phases.prefill;
     totals_.phases.decode += answers_[i].phases.decode;
     totals_.phases.post += answers_[i].phases.post;
   }
-  rows_.clear();
+  questions_.clear();
   answers_.clear();
   batches_.clear();
 }
 
-void RowWriter::count_truncation(const Row& row, const Truncation& truncation) {
+void RowWriter::count_truncation(const Question& question, const Truncation& truncation) {
   if (!truncation.happened()) return;
   totals_.truncated += 1;
   if (truncation.tokens <= totals_.longest.tokens) return;
   totals_.longest = truncation;
-  totals_.longest_id = row.id;
+  totals_.longest_id = question.id;
 }
 
-void RowWriter::write(const Row& row, const Answer& answer, const RowEnergy& part) {
+void RowWriter::write(const Question& question, const Answer& answer, const RowEnergy& part) {
   const Energy& energy = part.energy;
   nlohmann::ordered_json object;
-  object["id"] = row.id;
-  object.update(answer.fields);
+  object["id"] = nlohmann::ordered_json::parse(question.id);
+  object.update(to_json(answer));
   if (answer.truncation.happened()) object["truncated"] = true;
   object["energy_joules"] = energy.joules;
   object["energy_low"] = energy.low;

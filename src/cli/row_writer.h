@@ -19,8 +19,8 @@ namespace wattle {
 /// What all rows together took.
 struct RunTotals {
   int64_t rows = 0, truncated = 0;
-  Truncation longest;         ///< of the row that lost most
-  nlohmann::json longest_id;  ///< its id
+  Truncation longest;      ///< of the row that lost most
+  std::string longest_id;  ///< its id, as JSON
   Work work;
   Phases phases;
   double seconds = 0;  ///< on the clock, inside the energy windows
@@ -30,7 +30,7 @@ struct RunTotals {
 /// "3 rows were longer than the 256 tokens that there is room for and were cut; the longest, id 7, has 812".
 std::string truncation_notice(int64_t rows, const Truncation& longest, const std::string& longest_row);
 
-/// {"tokenise", "prefill", "decode", "post"}: joules that add up to the row's exactly.
+/// {"tokenize", "prefill", "decode", "post"}: joules that add up to the row's exactly.
 nlohmann::ordered_json phases_json(const RowEnergy& energy);
 
 /// Answers rows and writes one JSON object a row with its energy, to a file that appears whole at the end, or
@@ -40,22 +40,22 @@ class RowWriter {
   /// `output` is a path, or empty for standard output.
   RowWriter(Task& task, Meter& meter, const std::string& output);
 
-  void answer(std::span<const Row> rows);
+  void answer(std::span<const Question> questions);
   /// Ends the last window and, with a path, puts the file in its place.
   RunTotals finish();
   const RunTotals& totals() const { return totals_; }
 
  private:
   void end_window();
-  void count_truncation(const Row& row, const Truncation& truncation);
-  void write(const Row& row, const Answer& answer, const RowEnergy& energy);
+  void count_truncation(const Question& question, const Truncation& truncation);
+  void write(const Question& question, const Answer& answer, const RowEnergy& energy);
 
   Task& task_;
   Meter& meter_;
   std::optional<OutputFile> file_;
   std::shared_ptr<const Meter::Moment> window_;
   Stopwatch window_watch_;
-  std::vector<Row> rows_;  ///< of the open window
+  std::vector<Question> questions_;  ///< of the open window
   std::vector<Answer> answers_;
   std::vector<BatchRecord> batches_;
   RunTotals totals_;

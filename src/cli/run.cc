@@ -19,6 +19,7 @@
 #include "cli/progress.h"
 #include "cli/row_writer.h"
 #include "cli/verbs.h"
+#include "tasks/json.h"
 #include "tasks/rows.h"
 #include "tasks/task.h"
 
@@ -26,8 +27,8 @@ namespace wattle {
 namespace {
 
 struct Arguments {
-  std::string model, prompt, input, output, field = "text", label = "label", examples, activations, cache,
-                                            precision;
+  std::string model, prompt, input, output, field = "text", label = "label", examples;
+  PrecisionFlags precision;
   std::vector<std::string> labels, biases;
   int64_t seed = 0;
   TaskOptions task;
@@ -61,16 +62,13 @@ void complete(Arguments& arguments, const GlobalOptions& options) {
     if (!options.quiet) fmt::print(stderr, "seed {}\n", arguments.seed);
   }
   task.generation.sampler.seed = static_cast<uint64_t>(arguments.seed);
-  if (!arguments.activations.empty())
-    arguments.load.activations = activations_from_name(arguments.activations);
-  if (!arguments.cache.empty()) arguments.load.cache_format = format_from_name(arguments.cache);
   if (arguments.context > 0) task.context = arguments.load.context = arguments.context;
   if (arguments.examples.empty()) return;
   const LabelledRows examples = read_labelled_rows(
       arguments.examples,
       {.text_field = arguments.field, .label_field = arguments.label, .label_names = arguments.labels});
   for (size_t i = 0; i < examples.rows.size() && i < static_cast<size_t>(arguments.shots); ++i) {
-    task.examples.emplace_back(examples.rows[i].text,
+    task.examples.emplace_back(examples.rows[i].text(),
                                examples.label_names[static_cast<size_t>(examples.labels[i])]);
   }
 }
@@ -81,7 +79,7 @@ Rows rows_of(const Arguments& arguments) {
   const std::string& input = arguments.input;
   if (perplexity && (input.ends_with(".txt") || input.ends_with(".raw"))) options.format = RowFormat::kWhole;
   Rows rows = read_rows(input, options);
-  if (perplexity) rows.rows = {joined(rows.rows)};
+  if (perplexity) rows.rows = joined(std::move(rows.rows));
   return rows;
 }
 
@@ -94,13 +92,15 @@ Json energy_json(const Energy& energy) {
 
 Json longest_json(const RunTotals& totals) {
   if (!totals.longest.happened()) return nullptr;
-  return {{"id", totals.longest_id}, {"tokens", totals.longest.tokens}, {"limit", totals.longest.limit}};
+  return {{"id", Json::parse(totals.longest_id)},
+          {"tokens", totals.longest.tokens},
+          {"limit", totals.longest.limit}};
 }
 
 /// A model that was converted for this run is called by its own name, not by that of a file that is gone.
 Json described(const Arguments& arguments, const Task& task) {
   Json description = task.description();
-  if (!arguments.precision.empty()) description["path"] = arguments.model;
+  if (!arguments.precision.precision.empty()) description["path"] = arguments.model;
   return description;
 }
 
@@ -135,7 +135,7 @@ void print_notices(const Arguments& arguments, const Rows& rows, const RunTotals
   }
   if (totals.truncated > 0) {
     fmt::print(stderr, "{}\n",
-               truncation_notice(totals.truncated, totals.longest, "id " + totals.longest_id.dump()));
+               truncation_notice(totals.truncated, totals.longest, "id " + totals.longest_id));
   }
   fmt::print(stderr, "{} rows in {:.3g} s, {}, {:.3g} Wh per 1,000\n", totals.rows, totals.seconds,
              joules_text(*totals.energy), totals.energy->joules / static_cast<double>(totals.rows) / 3.6);
@@ -170,10 +170,10 @@ void run_rows(const Arguments& arguments, const GlobalOptions& options, Task& ta
 /// A single text given on the command line: generated text streams; other answers are one JSON object.
 void run_prompt(const Arguments& arguments, const GlobalOptions& options, Task& task, Meter& meter) {
   const auto window = meter.begin();
-  const Answer answer = task.answer(std::vector<Row>{{nullptr, arguments.prompt}}).front();
+  const Answer answer = task.answer(std::vector<Question>{{.content = arguments.prompt}}).front();
   const Energy energy = meter.end(window, &answer.work);
-  if (!answer.fields.contains("tokens_out")) {
-    Json object = answer.fields;
+  if (!std::holds_alternative<TextAnswer>(answer.value)) {
+    Json object = to_json(answer);
     object["energy"] = energy_json(energy);
     const BatchRecord batch{{task.stretches().begin(), task.stretches().end()}, {answer.phases}};
     object["energy_phases"] = phases_json(divide_window(meter, energy, {&batch, 1}).front());
@@ -218,9 +218,11 @@ void run(Arguments arguments, const GlobalOptions& options) {
   std::string model = model_path(arguments.model);
   if (!arguments.task.base.empty()) arguments.task.base = model_path(arguments.task.base);
   // A trained head stays as it is: its precision is that of the encoder it reads.
+  const Precision precision = arguments.precision.read(model);
+  arguments.load.take(precision);
   const std::string base =
-      arguments.precision.empty() ? std::string() : Task::base_of(model, arguments.task.base);
-  const ModelAtPrecision at(base.empty() ? model : base, arguments.precision, options.quiet);
+      precision.changes_weights() ? Task::base_of(model, arguments.task.base) : std::string();
+  const ModelAtPrecision at(base.empty() ? model : base, precision, options.quiet);
   (base.empty() ? model : arguments.task.base) = at.path();
   const auto task = Task::create(model, arguments.task, arguments.load);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());
@@ -236,12 +238,10 @@ void add_model_flags(CLI::App& verb, Arguments& a) {
                   "file, folder, name of the catalogue, shape:NAME, or a file made by `wattle train`")
       ->required();
   verb.add_option("PROMPT", a.prompt, "a text to continue or answer; its answer streams to standard output");
-  verb.add_option("--task", a.task.task,
-                  "embed, classify, generate, tokenize, perplexity (default: what the model is for)");
+  verb.add_option("--task", a.task.task, task_names() + " (default: what the model is for)");
   verb.add_option("--base", a.task.base, "for a trained head: the base model to use, at any precision");
-  verb.add_option("--precision", a.precision, "convert the weights to this format before running, as Q4_K");
-  verb.add_option("--activations", a.activations, "how products read their inputs: " + activations_list());
-  verb.add_option("--cache", a.cache, "format of the key-value cache: F16, F32 or Q8_0");
+  add_precision_flags(verb, a.precision);
+  verb.add_option("--cache", a.precision.cache, "format of the key-value cache: F16, F32 or Q8_0");
   verb.add_option("--context", a.context, "tokens of a window of perplexity (512), or that the cache holds")
       ->check(at_least_one());
 }

@@ -43,6 +43,7 @@ constexpr FileType kFileTypes[] = {
 
 constexpr std::string_view kFileTypeKey = "general.file_type";
 constexpr std::string_view kConvertedFromKey = "wattle.converted_from";
+constexpr std::string_view kPrecisionKey = "wattle.precision";
 
 bool is_integer(Format format) {
   return format == Format::kI8 || format == Format::kI16 || format == Format::kI32 || format == Format::kI64;
@@ -52,11 +53,11 @@ bool is_quantised(Format format) {
   return info(format).block_weights > 1;
 }
 
-/// Whether a tensor is the matrix of a linear layer or of the token embedding.
-bool takes_wanted(const Tensor& tensor) {
-  return tensor.shape.size() == 2 && tensor.name.ends_with(".weight") && !is_integer(tensor.format) &&
-         tensor.name.find("_norm.") == std::string::npos && !tensor.name.starts_with("token_types") &&
-         !tensor.name.starts_with("position_embd");
+/// Whether products read it: the matrix of a linear layer, of the output or of the token embedding.
+bool is_matrix(const Tensor& tensor) {
+  const Role role = role_of(tensor);
+  return !is_integer(tensor.format) &&
+         (role == Role::kLinear || role == Role::kOutput || role == Role::kEmbedding);
 }
 
 /// The format of most weights of matrices.
@@ -78,21 +79,31 @@ std::string history(const ModelFile& file) {
   return before.empty() ? precision_name(file) : before + ", " + precision_name(file);
 }
 
-void set_format(Metadata& metadata, Format wanted) {
-  const auto type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes),
-                                 [&](const FileType& known) { return known.format == wanted; });
-  metadata.set(std::string(kFileTypeKey), Value::of(type->id));
-  if (is_quantised(wanted)) {
+void set_precision(Metadata& metadata, const ModelFile& file, const Precision& precision,
+                   const Conversion& conversion) {
+  if (precision.weights()) {
+    const auto type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes), [&](const FileType& known) {
+      return known.format == precision.weights();
+    });
+    metadata.set(std::string(kFileTypeKey), Value::of(type->id));
+  }
+  if (std::ranges::any_of(conversion.tensors, [](const auto& tensor) { return is_quantised(tensor.to); }) ||
+      (precision.weights() && is_quantised(*precision.weights()))) {
     metadata.set("general.quantization_version", Value::of(int64_t{2}));
   } else {
     metadata.erase("general.quantization_version");
   }
+  if (precision.items().empty()) {
+    metadata.erase(std::string(kPrecisionKey));
+  } else {
+    metadata.set(std::string(kPrecisionKey), Value::of(precision.of_weights().name(precision_name(file))));
+  }
 }
 
-Metadata metadata_for(const ModelFile& file, std::optional<Format> wanted, const Conversion& conversion,
+Metadata metadata_for(const ModelFile& file, const Precision& precision, const Conversion& conversion,
                       const ConvertOptions& options) {
   Metadata metadata = file.metadata();
-  if (wanted) set_format(metadata, *wanted);
+  if (precision.changes_weights()) set_precision(metadata, file, precision, conversion);
   if (!conversion.converted_from.empty()) {
     metadata.set(std::string(kConvertedFromKey), Value::of(conversion.converted_from));
   }
@@ -180,16 +191,20 @@ void mark_packed(Metadata& metadata, std::vector<std::string> names) {
   metadata.set(std::string(kPackedTensors), Value::of(std::move(names)));
 }
 
-void check_target(const ModelFile& file, const std::filesystem::path& path, std::optional<Format> wanted) {
+void check_written(Format wanted) {
+  if (std::find(kWritten.begin(), kWritten.end(), wanted) != kWritten.end()) return;
+  std::vector<std::string_view> names;
+  for (const Format format : kWritten) names.push_back(info(format).name);
+  fail("{}: is not a format to convert to; choose one of {}", info(wanted).name, fmt::join(names, ", "));
+}
+
+void check_target(const ModelFile& file, const std::filesystem::path& path, const Precision& precision) {
   if (file.metadata().find(kPackedTensors) != nullptr) {
     fail("{}: is packed for running and cannot be converted; convert the file that it was made from",
          file.path().string());
   }
-  if (wanted && std::find(kWritten.begin(), kWritten.end(), *wanted) == kWritten.end()) {
-    std::vector<std::string_view> names;
-    for (const Format format : kWritten) names.push_back(info(format).name);
-    fail("{}: is not a format to convert to; choose one of {}", info(*wanted).name, fmt::join(names, ", "));
-  }
+  if (precision.weights()) check_written(*precision.weights());
+  for (const Precision::Item& item : precision.items()) check_written(item.format);
   std::error_code ignored;
   if (std::filesystem::equivalent(file.path(), path, ignored)) {
     fail("{}: is the model that is being read; give the converted file another name", path.string());
@@ -203,14 +218,46 @@ std::span<const Format> written_formats() {
   return kWritten;
 }
 
-Format format_for(const Tensor& tensor, Format wanted) {
-  if (is_integer(tensor.format)) return tensor.format;
-  if (takes_wanted(tensor)) return fitting_format(wanted, static_cast<size_t>(tensor.row_length()));
-  const bool large = tensor.shape.size() > 2 || tensor.name.starts_with("position_embd");
-  return large && wanted != Format::kF32 ? Format::kF16 : Format::kF32;
+Role role_of(const Tensor& tensor) {
+  const std::string& name = tensor.name;
+  if (name.starts_with("position_embd")) return Role::kPosition;
+  if (tensor.shape.size() > 2) return Role::kConvolution;
+  if (name.find("_norm.") != std::string::npos) return Role::kNorm;
+  if (name.ends_with(".bias")) return Role::kBias;
+  if (tensor.shape.size() < 2 || !name.ends_with(".weight") || name.starts_with("token_types")) {
+    return Role::kTable;
+  }
+  if (name.starts_with("token_embd.")) return Role::kEmbedding;
+  return name == "output.weight" ? Role::kOutput : Role::kLinear;
+}
+
+TensorFormat format_for(const Tensor& tensor, const Precision& precision) {
+  if (is_integer(tensor.format)) return {tensor.format};
+  return precision.format_for(role_of(tensor), tensor.name, tensor.row_length())
+      .value_or(TensorFormat{tensor.format});
+}
+
+std::vector<std::string> unused_roles(const Precision& precision, std::span<const Tensor> tensors,
+                                      const std::string& origin) {
+  std::vector<std::string> unused;
+  for (const Precision::Item& item : precision.items()) {
+    const bool used = std::ranges::any_of(tensors, [&](const Tensor& tensor) {
+      return !is_integer(tensor.format) && Precision::reaches(item, role_of(tensor), tensor.name);
+    });
+    if (used) continue;
+    if (!item.role) {
+      fail(
+          "{}: has no weight called {}, for which {} asks; name a role or a tensor that `wattle inspect` "
+          "lists",
+          origin, item.name, precision.name());
+    }
+    unused.push_back(item.name);
+  }
+  return unused;
 }
 
 std::string precision_name(const ModelFile& file) {
+  if (const auto precision = file.metadata().text(kPrecisionKey)) return *precision;
   if (const auto id = file.metadata().integer(kFileTypeKey)) {
     for (const FileType& known : kFileTypes) {
       if (known.id == *id) return std::string(known.name);
@@ -219,11 +266,13 @@ std::string precision_name(const ModelFile& file) {
   return std::string(info(main_format(file)).name);
 }
 
-Conversion convert(const ModelFile& file, const std::filesystem::path& path, std::optional<Format> wanted,
+Conversion convert(const ModelFile& file, const std::filesystem::path& path, const Precision& precision,
                    const ConvertOptions& options) {
-  check_target(file, path, wanted);
+  check_target(file, path, precision);
   Conversion conversion;
-  conversion.converted_from = wanted ? history(file) : file.metadata().text(kConvertedFromKey).value_or("");
+  conversion.unused = unused_roles(precision, file.tensors(), file.path().string());
+  conversion.converted_from =
+      precision.changes_weights() ? history(file) : file.metadata().text(kConvertedFromKey).value_or("");
   std::vector<const Tensor*> order;
   for (const Tensor& tensor : file.tensors()) order.push_back(&tensor);
   if (options.packed) order_for_packing(order);
@@ -231,23 +280,22 @@ Conversion convert(const ModelFile& file, const std::filesystem::path& path, std
   std::vector<std::string> packed;
   int64_t weights = 0;
   for (const Tensor* tensor : order) {
-    const Format to = wanted ? format_for(*tensor, *wanted) : tensor->format;
+    const auto [to, fell_back] = format_for(*tensor, precision);
     const int64_t row = tensor->row_length();
     const bool in_panels =
-        options.packed && takes_wanted(*tensor) && packs_in_place(panel_layout(to), tensor->rows(), row);
+        options.packed && is_matrix(*tensor) && packs_in_place(panel_layout(to), tensor->rows(), row);
     if (in_panels) packed.push_back(tensor->name);
-    conversion.tensors.push_back({tensor->name, tensor->format, to, tensor->elements(),
-                                  wanted && takes_wanted(*tensor) && to != *wanted});
+    conversion.tensors.push_back({tensor->name, tensor->format, to, tensor->elements(), fell_back});
     conversion.tensor_bytes += static_cast<size_t>(tensor->rows()) * row_bytes(to, static_cast<size_t>(row));
     weights += tensor->elements();
-    tensors.push_back({tensor->name, to, tensor->shape, [&file, tensor, to, row, in_panels, &options] {
+    tensors.push_back({tensor->name, to, tensor->shape, [&file, tensor, to = to, row, in_panels, &options] {
                          auto bytes = encoded(file, *tensor, to, options);
                          return in_panels ? panels_of(bytes, to, row) : bytes;
                        }});
   }
   conversion.bits_per_weight =
       weights == 0 ? 0 : 8.0 * static_cast<double>(conversion.tensor_bytes) / static_cast<double>(weights);
-  Metadata metadata = metadata_for(file, wanted, conversion, options);
+  Metadata metadata = metadata_for(file, precision, conversion, options);
   if (options.packed) mark_packed(metadata, std::move(packed));
   write_gguf(path, metadata, tensors, options.progress);
   return conversion;

@@ -14,15 +14,26 @@ namespace {
 
 constexpr int64_t kTokensByDefault = 128;
 
-/// What was asked for, and the model's own defaults for the rest.
-GenerationOptions options_of(const TaskOptions& task, const Model& model) {
+const Tokenizer* tokenizer_of(const Model& model) {
+  return model.has_tokenizer() ? &model.tokenizer() : nullptr;
+}
+
+/// What was asked for, and the model's own defaults for the rest. How long a text may be is the model's
+/// business only where it reads one and writes another.
+GenerationOptions options_of(const TaskOptions& task, const Model& model, const GenerationOptions& defaults) {
   GenerationOptions options = task.generation;
-  options.max_tokens = task.max_tokens > 0 ? task.max_tokens : kTokensByDefault;
-  const int64_t vocabulary = model.decoder()->vocabulary();
-  options =
-      with_defaults(options, generation_defaults(model.metadata(), &model.tokenizer(), vocabulary).options);
-  check(options, vocabulary);
+  if (task.max_tokens > 0) options.max_tokens = task.max_tokens;
+  const bool model_decides =
+      model.can<Translates>() != nullptr && (defaults.max_tokens || defaults.max_length);
+  if (!options.max_tokens && !model_decides) options.max_tokens = kTokensByDefault;
+  options = with_defaults(options, defaults);
+  check(options, model.decoder()->vocabulary());
   return options;
+}
+
+/// The part of a batch's time or work that is a row's.
+double share(int64_t part, int64_t all) {
+  return all > 0 ? static_cast<double>(part) / static_cast<double>(all) : 0;
 }
 
 class Generate : public Task {
@@ -30,11 +41,13 @@ class Generate : public Task {
   Generate(std::unique_ptr<Model> model, const TaskOptions& options, const LoadOptions& load)
       : model_(std::move(model)),
         stream_(options.stream),
-        options_(options_of(options, *model_)),
+        defaults_(
+            generation_defaults(model_->metadata(), tokenizer_of(*model_), model_->decoder()->vocabulary())),
+        options_(options_of(options, *model_, defaults_.options)),
         prompts_(*model_, options, options.prompt_template.empty() ? "{text}" : options.prompt_template, " "),
         context_(context_of(*model_->decoder(), load)),
-        generation_(*model_->decoder(), &model_->tokenizer(), {.capacity = context_}) {
-    if (*options_.max_tokens >= context_) {
+        generation_(*model_->decoder(), tokenizer_of(*model_), {.capacity = context_}) {
+    if (options_.max_tokens && *options_.max_tokens >= context_) {
       fail(
           "an answer of {} tokens leaves no room for a prompt in a context of {}; ask for fewer tokens or a "
           "longer "
@@ -44,28 +57,36 @@ class Generate : public Task {
   }
 
   /// Every row draws from its own generator with the same seed, so its text does not depend on the batch.
-  std::vector<Answer> answer(std::span<const Row> rows) override {
-    std::vector<Answer> answers(rows.size());
+  std::vector<Answer> answer(std::span<const Question> questions) override {
+    std::vector<Answer> answers(questions.size());
     std::vector<Prompt> prompts;
     log_.restart();
-    for (size_t i = 0; i < rows.size(); ++i) {
-      prompts.push_back(prompts_.make(rows[i].text, context_ - *options_.max_tokens));
+    for (size_t i = 0; i < questions.size(); ++i) {
+      prompts.push_back(prompt_of(questions[i]));
       answers[i].truncation = prompts.back().truncation;
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
     }
-    Times times;
-    const std::vector<GenerationResult> results = generate(std::move(prompts), times);
-    double prompt_tokens = 0, answer_tokens = 0;
-    for (const GenerationResult& result : results) {
-      prompt_tokens += static_cast<double>(result.computed_tokens);
-      answer_tokens += static_cast<double>(result.answer_tokens + 1);
+    Batch batch;
+    try {
+      generate(questions, prompts, batch);
+    } catch (...) {
+      generation_.clear();
+      throw;
     }
-    for (size_t i = 0; i < rows.size(); ++i) {
-      answers[i].phases.prefill =
-          times.prefill * static_cast<double>(results[i].computed_tokens) / prompt_tokens;
-      answers[i].phases.decode =
-          times.decode * static_cast<double>(results[i].answer_tokens + 1) / answer_tokens;
-      fill(results[i], answers[i]);
+    int64_t read = 0, written = 0;
+    for (const GenerationResult& result : batch.results) {
+      read += result.computed_tokens;
+      written += result.answer_tokens + 1;
+    }
+    for (size_t i = 0; i < questions.size(); ++i) {
+      const GenerationResult& result = batch.results[i];
+      answers[i].phases.prefill = batch.prefill * share(result.computed_tokens, read);
+      answers[i].phases.decode = batch.decode * share(result.answer_tokens + 1, written);
+      answers[i].work = result.prompt_work;
+      answers[i].work += result.answer_work;
+      answers[i].work.tokens_in = result.computed_tokens;
+      answers[i].work.tokens_out = static_cast<int64_t>(result.answers.front().ids.size());
+      answers[i].value = text_answer(result, questions[i]);
       answers[i].phases.post = log_.end(Phase::kPost);
     }
     return answers;
@@ -78,27 +99,86 @@ class Generate : public Task {
   }
 
  private:
-  struct Times {
-    double prefill = 0, decode = 0;
+  Translates* translator() const { return model_->can<Translates>(); }
+
+  /// What a decoder continues, or what the encoder of an encoder-decoder reads.
+  Prompt prompt_of(const Question& question) const {
+    if (translator() == nullptr) return prompts_.make(question, context_ - *options_.max_tokens);
+    const int64_t limit = model_->can<ReadsText>()->max_tokens();
+    if (question.ids() != nullptr) {
+      if (!question.ids()->type_ids.empty()) {
+        fail("row {}: has type ids, which this model does not read; leave `type_ids` out", question.id);
+      }
+      check_ids(question, question.ids()->ids, *model_, limit);
+      return {question.ids()->ids, {}};
+    }
+    Prompt prompt{model_->tokenizer().encode(question.text()), {}};
+    const auto tokens = static_cast<int64_t>(prompt.tokens.size());
+    if (tokens > limit) {
+      // The token that closes a text stays.
+      prompt.tokens.erase(prompt.tokens.begin() + static_cast<std::ptrdiff_t>(limit - 1),
+                          prompt.tokens.end() - 1);
+      prompt.truncation = {tokens, limit};
+    }
+    return prompt;
+  }
+
+  /// The tokens that an encoder-decoder's answer begins with.
+  std::vector<TokenId> beginning_of(const Question& question) const {
+    if (question.ids() != nullptr && !question.ids()->decoder_ids.empty()) return question.ids()->decoder_ids;
+    if (!defaults_.decoder_start) {
+      fail("{}: does not say which token an answer begins with (decoder_start_token_id); give decoder_ids",
+           model_->file().path().string());
+    }
+    return {*defaults_.decoder_start};
+  }
+
+  struct Batch {
+    std::vector<GenerationResult> results;
+    double prefill = 0, decode = 0;  ///< seconds
   };
 
-  std::vector<GenerationResult> generate(std::vector<Prompt> prompts, Times& times) {
-    std::vector<GenerationResult> results;
-    try {
-      std::vector<int64_t> handles;
+  void generate(std::span<const Question> questions, std::vector<Prompt>& prompts, Batch& batch) {
+    Work prefill_work, decode_work, encoder_work;
+    std::vector<int64_t> handles;
+    if (translator() == nullptr) {
       for (Prompt& prompt : prompts) handles.push_back(generation_.admit(std::move(prompt.tokens), options_));
-      // The first step reads all prompts.
-      Work prefill_work, decode_work;
-      step(prompts.size() == 1, prefill_work);
-      times.prefill = log_.end(Phase::kPrefill, prefill_work);
-      while (!generation_.idle()) step(prompts.size() == 1, decode_work);
-      times.decode = log_.end(Phase::kDecode, decode_work);
-      for (const int64_t handle : handles) results.push_back(generation_.take(handle));
-    } catch (...) {
-      generation_.clear();
-      throw;
+    } else {
+      handles = admit_translations(questions, prompts, encoder_work);
     }
-    return results;
+    // The first step reads all prompts.
+    prefill_work = encoder_work;
+    step(questions.size() == 1, prefill_work);
+    batch.prefill = log_.end(Phase::kPrefill, prefill_work);
+    while (!generation_.idle()) step(questions.size() == 1, decode_work);
+    batch.decode = log_.end(Phase::kDecode, decode_work);
+    for (const int64_t handle : handles) batch.results.push_back(generation_.take(handle));
+    if (translator() != nullptr) add_sources(prompts, encoder_work, batch.results);
+  }
+
+  std::vector<int64_t> admit_translations(std::span<const Question> questions,
+                                          std::span<const Prompt> prompts, Work& work) {
+    Ragged<TokenId> sources;
+    for (const Prompt& prompt : prompts) sources.append(prompt.tokens);
+    auto caches = translator()->begin(sources, context_, work);
+    std::vector<int64_t> handles;
+    for (size_t i = 0; i < questions.size(); ++i) {
+      handles.push_back(
+          generation_.admit(std::move(caches[i]), beginning_of(questions[i]), options_, prompts[i].tokens));
+    }
+    return handles;
+  }
+
+  /// What was read for an answer is the source, not the decoder's first token.
+  static void add_sources(std::span<const Prompt> prompts, const Work& work,
+                          std::span<GenerationResult> results) {
+    int64_t all = 0;
+    for (const Prompt& prompt : prompts) all += static_cast<int64_t>(prompt.tokens.size());
+    for (size_t i = 0; i < results.size(); ++i) {
+      const auto tokens = static_cast<int64_t>(prompts[i].tokens.size());
+      results[i].prompt_work += work.part(share(tokens, all));
+      results[i].prompt_tokens = results[i].computed_tokens = tokens;
+    }
   }
 
   void step(bool streams, Work& work) {
@@ -108,20 +188,20 @@ class Generate : public Task {
     }
   }
 
-  static void fill(const GenerationResult& result, Answer& answer) {
+  TextAnswer text_answer(const GenerationResult& result, const Question& question) const {
     const Generated& best = result.answers.front();
-    answer.work = result.prompt_work;
-    answer.work += result.answer_work;
-    answer.work.tokens_in = result.computed_tokens;
-    answer.work.tokens_out = static_cast<int64_t>(best.ids.size());
-    answer.fields["text"] = best.text;
-    answer.fields["tokens_in"] = result.prompt_tokens;
-    answer.fields["tokens_out"] = best.ids.size();
-    answer.fields["stop"] = name(best.reason);
+    TextAnswer answer;
+    if (model_->has_tokenizer()) answer.text = best.text;
+    if (question.ids() != nullptr) answer.ids = best.ids;
+    answer.tokens_in = result.prompt_tokens;
+    answer.tokens_out = static_cast<int64_t>(best.ids.size());
+    answer.stop = best.reason;
+    return answer;
   }
 
   std::unique_ptr<Model> model_;
   std::function<void(std::string_view)> stream_;
+  GenerationDefaults defaults_;
   GenerationOptions options_;
   PromptMaker prompts_;
   int64_t context_;

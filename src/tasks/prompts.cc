@@ -60,7 +60,28 @@ std::vector<TokenId> PromptMaker::encode(std::string_view text, const std::strin
   return ids;
 }
 
-Prompt PromptMaker::make(std::string_view text, int64_t limit) const {
+Prompt PromptMaker::make(const Question& question, int64_t limit) const {
+  if (question.conversation() != nullptr) return from_conversation(question, limit);
+  if (question.ids() == nullptr) return from_text(question.text(), limit);
+  const auto ids = checked_ids(question, model_, limit);
+  return {{ids.begin(), ids.end()}, {}};
+}
+
+Prompt PromptMaker::from_conversation(const Question& question, int64_t limit) const {
+  if (!chat_) {
+    fail("row {}: is a conversation, and no chat template of the model is used; give a text", question.id);
+  }
+  Prompt prompt{encode_chat(model_.metadata(), model_.tokenizer(), question.conversation()->messages), {}};
+  if (static_cast<int64_t>(prompt.tokens.size()) > limit) {
+    fail(
+        "row {}: the conversation takes {} tokens, more than the {} there is room for; shorten it or raise "
+        "--context",
+        question.id, prompt.tokens.size(), limit);
+  }
+  return prompt;
+}
+
+Prompt PromptMaker::from_text(std::string_view text, int64_t limit) const {
   Prompt prompt{encode(text), {}};
   const auto tokens = static_cast<int64_t>(prompt.tokens.size());
   while (static_cast<int64_t>(prompt.tokens.size()) > limit) {

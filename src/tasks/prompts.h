@@ -28,12 +28,16 @@ class PromptMaker {
               std::string answer_separator);
 
   bool chat() const { return chat_; }
-  /// At most `limit` tokens; Error when the template alone is longer.
-  Prompt make(std::string_view text, int64_t limit) const;
+  /// At most `limit` tokens. A text is put into the template; a conversation goes into the model's chat
+  /// template as it is; ids are the whole prompt. Error when the template alone, a conversation or ids are
+  /// longer, and for a question of another kind.
+  Prompt make(const Question& question, int64_t limit) const;
   /// Tokens that `answer` adds after any prompt.
   std::vector<TokenId> continuation(const std::string& answer) const;
 
  private:
+  Prompt from_text(std::string_view text, int64_t limit) const;
+  Prompt from_conversation(const Question& question, int64_t limit) const;
   std::vector<TokenId> encode(std::string_view text, const std::string& answer = {}) const;
   std::string fill(std::string_view text) const;
 

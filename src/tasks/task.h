@@ -9,25 +9,15 @@
 #include <nlohmann/json.hpp>
 
 #include "base/phases.h"
-#include "base/work.h"
 #include "decode/options.h"
 #include "models/model.h"
-#include "tasks/rows.h"
-#include "text/truncation.h"
+#include "tasks/answer.h"
+#include "tasks/question.h"
 
 namespace wattle {
 
-/// One typed answer with its work record. `fields` holds the task's own part of the JSON object (`embedding`;
-/// `label` and `scores`; `text` and token counts; `ids`).
-struct Answer {
-  nlohmann::ordered_json fields;
-  Work work;
-  Phases phases;
-  Truncation truncation;  ///< of the row's text
-};
-
 struct TaskOptions {
-  std::string task;                      ///< "embed", "classify", "generate", "tokenize", "perplexity"
+  std::string task;                      ///< one of task_names(); empty: what the model is for
   std::vector<std::string> labels = {};  ///< classify by likelihood: the labels' words
   std::string prompt_template = {};  ///< "{text}" stands for the row's text, "{labels}" for the labels' list
   std::vector<std::pair<std::string, std::string>> examples = {};  ///< few-shot: text, label
@@ -48,6 +38,9 @@ struct TaskOptions {
   std::function<void(double)> progress = {};
 };
 
+/// "embed, classify, ...": for help and error sentences.
+std::string task_names();
+
 /// A task bound to an opened model (or trained head, forest, keyword rule). Knows no joules.
 class Task {
  public:
@@ -61,11 +54,12 @@ class Task {
                                       const LoadOptions& load = {});
   virtual ~Task() = default;
 
-  /// Answers in the order of the rows. The answer to a row does not depend on what it was batched with.
-  virtual std::vector<Answer> answer(std::span<const Row> rows) = 0;
+  /// Answers in the order of the questions. An answer does not depend on what its question was batched with.
+  /// Throws Error for a question of another kind than the task answers.
+  virtual std::vector<Answer> answer(std::span<const Question> questions) = 0;
   /// When each phase of the last batch ran and what it did, in the order of time.
   std::span<const Stretch> stretches() const { return log_.stretches(); }
-  /// After the last row: the task's summary (perplexity), or null.
+  /// After the last question: the task's summary (perplexity), or null.
   virtual nlohmann::ordered_json summary() const { return nullptr; }
 
   /// Architecture, formats of the tensors, true bits per weight, where the weights come from.

@@ -98,6 +98,35 @@ TEST_F(Convert, EveryTensorTakesTheFormatOfTheRule) {
   EXPECT_DOUBLE_EQ(conversion.bits_per_weight, bits_per_weight(written));
 }
 
+TEST_F(Convert, ItemsOfAPrecisionReachTheirTensors) {
+  const ModelFile file = source();
+  const Precision precision = Precision::parse("Q4_K,embedding=Q6_K,blk.0.attn_*=F16,output=Q8_0,bias=F16");
+  const Conversion conversion = convert(file, folder_ / "mixed.gguf", precision);
+  EXPECT_EQ(conversion.unused, (std::vector<std::string>{"output"}));
+  const ModelFile mixed = ModelFile::open(folder_ / "mixed.gguf");
+  EXPECT_EQ(mixed.need("token_embd.weight").format, Format::kQ6_K);
+  EXPECT_EQ(mixed.need("blk.0.attn_q.weight").format, Format::kF16);
+  EXPECT_EQ(mixed.need("blk.0.attn_q.bias").format, Format::kF16);
+  EXPECT_EQ(mixed.need("blk.0.ffn_down.weight").format, Format::kQ4_1);
+  EXPECT_EQ(precision_name(mixed), precision.name());
+  EXPECT_EQ(mixed.metadata().integer("general.file_type"), 14);
+
+  convert(mixed, folder_ / "one.gguf", Precision::parse("as-published,blk.0.ffn_down=F32"));
+  const ModelFile one = ModelFile::open(folder_ / "one.gguf");
+  EXPECT_EQ(one.need("blk.0.ffn_down.weight").format, Format::kF32);
+  EXPECT_EQ(one.need("token_embd.weight").format, Format::kQ6_K);
+  EXPECT_EQ(one.need("token_types.weight").format, Format::kF32);
+  EXPECT_EQ(one.metadata().integer("general.file_type"), 14);
+
+  convert(mixed, folder_ / "plain.gguf", Format::kQ8_0);
+  const ModelFile plain = ModelFile::open(folder_ / "plain.gguf");
+  EXPECT_EQ(precision_name(plain), "Q8_0");
+  EXPECT_EQ(plain.metadata().text("wattle.precision"), std::nullopt);
+
+  EXPECT_THROW(convert(file, folder_ / "no.gguf", Precision::parse("Q4_K,blk.1.*=F16")), Error);
+  EXPECT_FALSE(fs::exists(folder_ / "no.gguf"));
+}
+
 TEST_F(Convert, ValuesAreThoseOfTheEncoder) {
   const ModelFile file = source();
   convert(file, folder_ / "out.gguf", Format::kQ6_K);
