@@ -152,6 +152,11 @@ GenerationDefaults generation_defaults(const Metadata& metadata, const Tokenizer
   options.end_tokens = end_tokens(metadata, tokenizer, vocabulary);
   defaults.sampler = sampler(keys);
   defaults.decoder_start = token(keys.integer("decoder_start_token_id"));
+  if (!defaults.decoder_start) {
+    // GGUF's key.
+    defaults.decoder_start = token(
+        metadata.integer(metadata.text("general.architecture").value_or("") + ".decoder_start_token_id"));
+  }
   defaults.prefix = keys.text("prefix").value_or("");
   check(options, vocabulary);
   return defaults;
