@@ -117,6 +117,7 @@ Json summary_json(const Arguments& arguments, const Task& task, const Rows& rows
                   {"tokens_out", totals.work.tokens_out},
                   {"energy", energy_json(*totals.energy)},
                   {"wh_per_1000", totals.energy->joules / static_cast<double>(totals.rows) / 3.6}};
+  if (arguments.task.generation.sampler.temperature > 0) summary["seed"] = arguments.seed;
   if (const Json own = task.summary(); !own.is_null()) summary["summary"] = own;
   return summary;
 }
