@@ -14,14 +14,17 @@
 
 #include "base/interrupt.h"
 #include "cli/help.h"
+#include "cli/local_time.h"
 #include "cli/paths.h"
 #include "cli/precision.h"
 #include "cli/progress.h"
 #include "cli/row_writer.h"
+#include "cli/run_identity.h"
 #include "cli/verbs.h"
 #include "tasks/json.h"
 #include "tasks/rows.h"
 #include "tasks/task.h"
+#include "text/chat.h"
 
 namespace wattle {
 namespace {
@@ -37,6 +40,7 @@ struct Arguments {
   int64_t context = 0;
   int batch = 1, shots = 8;
   bool no_chat = false, json = false;
+  std::string given;  ///< what of these changes the answers, as text
 };
 
 using Json = nlohmann::ordered_json;
@@ -55,6 +59,7 @@ std::pair<TokenId, float> bias_of(const std::string& text) {
 void complete(Arguments& arguments, const GlobalOptions& options) {
   TaskOptions& task = arguments.task;
   task.chat = !arguments.no_chat;
+  task.now = local_time();
   task.labels = arguments.labels;
   for (const std::string& bias : arguments.biases) task.generation.logit_bias.push_back(bias_of(bias));
   if (arguments.seed < 0) {
@@ -143,13 +148,16 @@ void print_notices(const Arguments& arguments, const Rows& rows, const RunTotals
 }
 
 void run_rows(const Arguments& arguments, const GlobalOptions& options, Task& task, Meter& meter,
-              const Rows& rows) {
+              const Rows& rows, const Json& identity) {
   RunTotals totals;
-  RowWriter writer(task, meter, arguments.output);
+  RowWriter writer(task, meter, arguments.output, identity);
+  if (writer.done() > 0 && !options.quiet) {
+    fmt::print(stderr, "{} of {} rows were finished by an earlier run\n", writer.done(), rows.rows.size());
+  }
   try {
     ProgressBar bar(options.quiet);
     const auto batch = static_cast<size_t>(arguments.batch);
-    for (size_t begin = 0; begin < rows.rows.size(); begin += batch) {
+    for (auto begin = static_cast<size_t>(writer.done()); begin < rows.rows.size(); begin += batch) {
       throw_if_interrupted();
       const size_t count = std::min(batch, rows.rows.size() - begin);
       writer.answer(std::span(rows.rows).subspan(begin, count));
@@ -157,10 +165,11 @@ void run_rows(const Arguments& arguments, const GlobalOptions& options, Task& ta
     }
     totals = writer.finish();
   } catch (const Error& error) {
-    if (error.exit_status() != 130) throw;
-    throw Error(fmt::format("interrupted after {} of {} rows{}", writer.totals().rows, rows.rows.size(),
-                            arguments.output.empty() ? "" : "; " + arguments.output + " was not written"),
-                130);
+    const std::string kept = writer.keep();
+    const std::string what = error.exit_status() == 130 ? "interrupted" : error.what();
+    if (error.exit_status() != 130 && writer.done() == 0) throw;
+    throw Error(fmt::format("{} after {} of {} rows{}", what, writer.done(), rows.rows.size(), kept),
+                error.exit_status());
   }
   if (arguments.json && !arguments.output.empty()) {
     fmt::print("{}\n", summary_json(arguments, task, rows, totals).dump(2));
@@ -223,6 +232,8 @@ void run(Arguments arguments, const GlobalOptions& options) {
   arguments.load.take(precision);
   const std::string base =
       precision.changes_weights() ? Task::base_of(model, arguments.task.base) : std::string();
+  const Json identity =
+      run_identity({model, Task::base_of(model, arguments.task.base)}, arguments.given, rows.sha256);
   const ModelAtPrecision at(base.empty() ? model : base, precision, options.quiet);
   (base.empty() ? model : arguments.task.base) = at.path();
   const auto task = Task::create(model, arguments.task, arguments.load);
@@ -230,7 +241,7 @@ void run(Arguments arguments, const GlobalOptions& options) {
   if (arguments.input.empty()) {
     run_prompt(arguments, options, *task, *meter);
   } else {
-    run_rows(arguments, options, *task, *meter, rows);
+    run_rows(arguments, options, *task, *meter, rows, identity);
   }
 }
 
@@ -251,7 +262,9 @@ void add_row_flags(CLI::App& verb, Arguments& a) {
   verb.add_option("--input,-i", a.input,
                   "rows: .jsonl, .csv, .tsv or .txt, also gzipped, or - for standard input");
   verb.add_option("--field", a.field, "the field that holds the text")->capture_default_str();
-  verb.add_option("--output,-o", a.output, "write one JSON object a row here (default: standard output)");
+  verb.add_option("--output,-o", a.output,
+                  "write one JSON object a row here (default: standard output); finished rows are kept in "
+                  "OUTPUT.partial, and the same command goes on after Ctrl-C");
   verb.add_option("--batch", a.batch, "rows that run together")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
@@ -363,7 +376,14 @@ void add_run(CLI::App& app, const GlobalOptions& options) {
       "  wattle run smollm2.gguf --task classify --labels negative,neutral,positive --input rows.jsonl\n"
       "  wattle run model.gguf --task perplexity --input wikitext2/eval.jsonl.gz --max-tokens 16384\n"
       "  cat texts.txt | wattle run model.gguf --task tokenize --input -");
-  verb->callback([arguments, &options] { run(*arguments, options); });
+  verb->callback([verb, arguments, &options] {
+    arguments->given = options_text(*verb, {"MODEL", "--input", "--output", "--batch", "--json", "--help"});
+    try {
+      run(*arguments, options);
+    } catch (const ChatError& error) {
+      fail("{}; give --no-chat to leave chat templates out", error.what());
+    }
+  });
 }
 
 }  // namespace wattle

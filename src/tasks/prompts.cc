@@ -21,8 +21,10 @@ PromptMaker::PromptMaker(const Model& model, const TaskOptions& options, std::st
       instruction_(std::move(instruction)),
       answer_separator_(std::move(answer_separator)),
       examples_(options.examples),
-      chat_(options.chat && has_chat_template(model.metadata())),
       parse_special_(options.parse_special) {
+  if (options.chat && has_chat_template(model.metadata())) chat_.emplace(model.metadata(), model.tokenizer());
+  chat_options_.parse_special = options.parse_special;
+  chat_options_.now = options.now;
   if (instruction_.find(kText) == std::string::npos) {
     fail("--prompt-template: does not hold {{text}}, the place of the row's text; add it");
   }
@@ -42,7 +44,7 @@ std::vector<TokenId> PromptMaker::encode(std::string_view text, const std::strin
       messages.push_back({"assistant", label});
     }
     messages.push_back({"user", fill(text)});
-    std::vector<TokenId> ids = encode_chat(model_.metadata(), model_.tokenizer(), messages);
+    std::vector<TokenId> ids = chat_->encode(messages, chat_options_);
     const auto rest = model_.tokenizer().encode(answer, {.add_special = false});
     ids.insert(ids.end(), rest.begin(), rest.end());
     return ids;
@@ -71,7 +73,7 @@ Prompt PromptMaker::from_conversation(const Question& question, int64_t limit) c
   if (!chat_) {
     fail("row {}: is a conversation, and no chat template of the model is used; give a text", question.id);
   }
-  Prompt prompt{encode_chat(model_.metadata(), model_.tokenizer(), question.conversation()->messages), {}};
+  Prompt prompt{chat_->encode(question.conversation()->messages, chat_options_), {}};
   if (static_cast<int64_t>(prompt.tokens.size()) > limit) {
     fail(
         "row {}: the conversation takes {} tokens, more than the {} there is room for; shorten it or raise "

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "decode/cache_pool.h"
 #include "tasks/task.h"
+#include "text/chat.h"
 
 namespace wattle {
 
@@ -27,7 +29,7 @@ class PromptMaker {
   PromptMaker(const Model& model, const TaskOptions& options, std::string instruction,
               std::string answer_separator);
 
-  bool chat() const { return chat_; }
+  bool chat() const { return chat_.has_value(); }
   /// At most `limit` tokens. A text is put into the template; a conversation goes into the model's chat
   /// template as it is; ids are the whole prompt. Error when the template alone, a conversation or ids are
   /// longer, and for a question of another kind.
@@ -44,7 +46,9 @@ class PromptMaker {
   const Model& model_;
   std::string instruction_, answer_separator_;
   std::vector<std::pair<std::string, std::string>> examples_;
-  bool chat_, parse_special_;
+  std::optional<ChatTemplate> chat_;
+  ChatOptions chat_options_;
+  bool parse_special_;
 };
 
 /// Runs the prompts of a batch and what may follow each. What two prompts share is computed once

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,6 +32,7 @@ struct TaskOptions {
   GenerationOptions generation = {};
   bool chat = true;  ///< use the model's chat template where it has one
   bool parse_special = false;
+  std::optional<std::chrono::local_seconds> now = {};  ///< what chat templates may ask for
   std::function<void(std::string_view)> stream =
       {};  ///< called with each piece of generated text of a single row
   /// Called between the steps of a long answer (a window of perplexity) with the part of the rows that is

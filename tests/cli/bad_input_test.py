@@ -101,6 +101,8 @@ CASES = [
     ("compare --data ok.jsonl --out out --text words", "--text"),
     ("compare --data ok.jsonl --out out --metric bleu", "bleu"),
     ("pull nothing", "nothing"),
+    ("pull a/b/c", "a/b/c"),
+    ("run none/model hello", "wattle pull none/model"),
     ("meter -- none-such-command", "none-such-command"),
     ("meter", "nothing to measure"),
     ("meter --zone NOWHERE -- true", "NOWHERE"),
@@ -199,10 +201,10 @@ class BadInputTest(unittest.TestCase):
         self.assert_refused(done, "standard output")
 
     def test_interrupts(self):
+        # What `run` keeps is resume_test.py's.
         rows = self.dir / "many.jsonl"
         rows.write_bytes(FILES["ok.jsonl"] * 20000)
-        for arguments in (["run", "encoder", "--task", "embed", "--input", "many.jsonl", "--output", "stop.out"],
-                          ["train", "--on", "encoder", "--input", "many.jsonl", "--output", "stop.out"],
+        for arguments in (["train", "--on", "encoder", "--input", "many.jsonl", "--output", "stop.out"],
                           ["train", "--kind", "forest", "--trees", "10000", "--input", "many.jsonl", "--output", "stop.out"]):
             with self.subTest(arguments):
                 process = subprocess.Popen([WATTLE, "-q", *arguments], cwd=self.dir, stderr=subprocess.PIPE)
