@@ -231,6 +231,7 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
   read_modules(folder, contents);
   const JsonView text_part = whole.child("text_config");
   read_hf_tokenizer(folder, text_part ? text_part : whole, contents);
+  read_generation_config(folder, contents);
   return contents;
 }
 

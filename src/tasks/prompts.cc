@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::string_view kText = "{text}";
 
-size_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
-  return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
-
 }  // namespace
 
 PromptMaker::PromptMaker(const Model& model, const TaskOptions& options, std::string instruction,
@@ -109,7 +105,7 @@ Prompt PromptMaker::from_text(std::string_view text, int64_t limit) const {
 
 std::vector<TokenId> PromptMaker::continuation(const std::string& answer) const {
   const std::vector<TokenId> without = encode("x"), with = encode("x", answer);
-  const size_t shared = common_prefix(without, with);
+  const auto shared = static_cast<size_t>(common_prefix(without, with));
   if (shared == with.size()) fail("the label '{}' has no tokens; give it words", answer);
   if (shared == without.size()) return {with.begin() + static_cast<std::ptrdiff_t>(shared), with.end()};
   // The answer's first letters merge with the prompt's last ones: then it stands alone.
@@ -117,17 +113,18 @@ std::vector<TokenId> PromptMaker::continuation(const std::string& answer) const 
 }
 
 std::vector<int64_t> PromptCaches::run(std::span<const Prompt> prompts, Matrix& logits, Work& work) {
+  for (size_t slot = 0; slot < slots_.size(); ++slot) {
+    rewind(slot);
+    pool_.give(std::move(slots_[slot].cache), std::move(slots_[slot].prompt));
+  }
+  slots_.clear();
   std::vector<DecoderInput> inputs;
   std::vector<int64_t> computed;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    if (i == slots_.size()) slots_.push_back({decoder_.new_cache(capacity_), {}});
-    Slot& slot = slots_[i];
-    const std::vector<TokenId>& tokens = prompts[i].tokens;
-    // The last token is always run: its logits are what the prompt is for.
-    const size_t kept = std::min(common_prefix(slot.prompt, tokens), tokens.size() - 1);
-    slot.cache->truncate(static_cast<int64_t>(kept));
-    slot.prompt = tokens;
-    const auto rest = std::span(slot.prompt).subspan(kept);
+  slots_.reserve(prompts.size());
+  for (const Prompt& prompt : prompts) {
+    Slot& slot = slots_.emplace_back(pool_.take(prompt.tokens), prompt.tokens);
+    const auto rest =
+        std::span<const TokenId>(slot.prompt).subspan(static_cast<size_t>(slot.cache->length()));
     inputs.push_back({slot.cache.get(), rest});
     computed.push_back(static_cast<int64_t>(rest.size()));
   }

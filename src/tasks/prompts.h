@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "decode/cache_pool.h"
 #include "tasks/task.h"
 #include "text/chat.h"
 
@@ -50,18 +51,16 @@ class PromptMaker {
   bool parse_special_;
 };
 
-/// Key-value caches for the rows of a batch. A slot keeps what its last prompt computed, so that the part
-/// which two prompts share (instruction, examples) is computed once; the answer is the same as from an empty
-/// cache.
+/// Runs the prompts of a batch and what may follow each. What two prompts share is computed once
+/// (decode/cache_pool.h).
 class PromptCaches {
  public:
-  PromptCaches(ContinuesText& decoder, int64_t capacity) : decoder_(decoder), capacity_(capacity) {}
+  PromptCaches(ContinuesText& decoder, int64_t capacity) : decoder_(decoder), pool_(decoder, capacity) {}
 
-  int64_t capacity() const { return capacity_; }
+  int64_t capacity() const { return pool_.capacity(); }
   /// Runs the prompts (a ragged batch, one a slot); logits [prompts, vocabulary] of what follows each.
   /// Returns how many tokens of each had to be computed, at least one.
   std::vector<int64_t> run(std::span<const Prompt> prompts, Matrix& logits, Work& work);
-  KeyValueCache& cache(size_t slot) { return *slots_[slot].cache; }
   /// Runs tokens after the prompts in some slots; appended tokens are forgotten by the next run().
   void advance(std::span<const size_t> slots, std::span<const std::vector<TokenId>> tokens,
                LogitsWanted wanted, Matrix& logits, Work& work);
@@ -74,7 +73,7 @@ class PromptCaches {
     std::vector<TokenId> prompt;
   };
   ContinuesText& decoder_;
-  int64_t capacity_;
+  CachePool pool_;
   std::vector<Slot> slots_;
 };
 
