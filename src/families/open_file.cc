@@ -213,6 +213,14 @@ ReadConfig read_config(const JsonView& whole, ModelFile::Contents& contents) {
   return {family, config.is_tied()};
 }
 
+/// A folder's own name; of a commit in the hub's cache (models--OWNER--NAME/snapshots/COMMIT) the model's NAME.
+std::string name_of(const fs::path& folder) {
+  const fs::path path = (fs::canonical(folder) / "").parent_path();
+  const std::string model = path.parent_path().parent_path().filename().string();
+  const bool cached = path.parent_path().filename() == "snapshots" && model.starts_with("models--");
+  return cached ? model.substr(model.rfind("--") + 2) : path.filename().string();
+}
+
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
   const fs::path config_path = folder / "config.json";
   if (!fs::exists(config_path)) {
@@ -224,8 +232,7 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
   contents.path = folder;
   contents.metadata = Metadata(folder.string());
   const ReadConfig config = read_config(whole, contents);
-  const fs::path name = (fs::canonical(folder) / "").parent_path().filename();
-  contents.metadata.set("general.name", Value::of(name.string()));
+  contents.metadata.set("general.name", Value::of(name_of(folder)));
   if (const std::string licence = licence_of(folder); !licence.empty()) {
     contents.metadata.set("general.license", Value::of(licence));
   }
