@@ -33,8 +33,4 @@ class CharacterMap {
   std::string texts_;
 };
 
-/// Bytes of standard base64; nullopt for what is none.
-std::optional<std::string> from_base64(std::string_view text);
-std::string to_base64(std::string_view bytes);
-
 }  // namespace wattle

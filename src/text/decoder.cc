@@ -215,7 +215,25 @@ class Ctc final : public Decoder::Step {
   bool cleanup_;
 };
 
-/// Tokens as they are, without the spaces between them that an absent decoder puts.
+/// Tokens with a mark join the next; between others stands a space.
+class MarkedBpe final : public Decoder::Step {
+ public:
+  explicit MarkedBpe(const JsonView& json) : mark_(json.text("continuation").value_or("@@")) {}
+  void apply(Tokens& tokens, bool) const override {
+    bool joins = true;
+    for (std::string& token : tokens) {
+      const bool marked = token.ends_with(mark_);
+      if (marked) token.resize(token.size() - mark_.size());
+      if (!joins) token.insert(0, " ");
+      joins = marked;
+    }
+  }
+
+ private:
+  std::string mark_;
+};
+
+/// What an absent decoder does: a space between tokens.
 class Plain final : public Decoder::Step {
  public:
   void apply(Tokens& tokens, bool) const override {
@@ -241,6 +259,7 @@ constexpr Named kDecoders[] = {
     {"ByteLevel", plain<ByteLevel>},       {"WordPiece", described<WordPiece>}, {"Metaspace", described<Metaspace>},
     {"BPEDecoder", described<Bpe>},        {"ByteFallback", plain<ByteFallback>}, {"Fuse", plain<Fuse>},
     {"Strip", described<Strip>},           {"Replace", described<Replace>},     {"CTC", described<Ctc>},
+    {"MarkedBPE", described<MarkedBpe>},
 };
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <wattle/error.h>
 
-#include "text/character_map.h"
+#include "base/base64.h"
 #include "text/ggml_pretokenizers.h"
 
 namespace wattle {

@@ -6,6 +6,7 @@
 
 #include <wattle/error.h>
 
+#include "base/base64.h"
 #include "text/character_map.h"
 #include "text/pattern.h"
 #include "text/special_matcher.h"

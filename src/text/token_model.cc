@@ -15,7 +15,7 @@ struct Named {
 constexpr Named kModels[] = {
     {"WordPiece", make_wordpiece}, {"WordLevel", make_word_level}, {"BPE", make_bpe},
     {"Unigram", make_unigram},     {"SentencePieceUnigram", make_unigram},
-    {"SentencePieceBPE", make_sentencepiece_bpe},
+    {"SentencePieceBPE", make_sentencepiece_bpe}, {"MarkedBPE", make_marked_bpe},
 };
 
 /// One token a piece.

@@ -37,13 +37,14 @@ struct ModelSource {
   bool raw_bytes;  ///< pieces come as bytes; tokens are kept as their stand-ins
 };
 
-/// The model of tokenizer.json: WordPiece, BPE, Unigram, WordLevel; and SentencePieceBPE and SentencePieceUnigram, this
-/// project's names for the models of SentencePiece. Error naming an unknown one or an option that is not honoured.
+/// The model of tokenizer.json: WordPiece, BPE, Unigram, WordLevel; and, by names of this project, those of other files:
+/// SentencePieceBPE, SentencePieceUnigram, MarkedBPE (fastBPE's, with "@@"). Error naming an unknown one or an option that is not honoured.
 std::unique_ptr<TokenModel> make_token_model(const ModelSource& source);
 
 std::unique_ptr<TokenModel> make_wordpiece(const ModelSource& source);
 std::unique_ptr<TokenModel> make_word_level(const ModelSource& source);
 std::unique_ptr<TokenModel> make_bpe(const ModelSource& source);
+std::unique_ptr<TokenModel> make_marked_bpe(const ModelSource& source);
 std::unique_ptr<TokenModel> make_unigram(const ModelSource& source);
 std::unique_ptr<TokenModel> make_sentencepiece_bpe(const ModelSource& source);
 
