@@ -153,6 +153,9 @@ json read_albert(Source& source) {
     }
   }
   json& steps = source.vocabulary.steps["before"];
+  // Python's split() and strip(), which know the separators of ASCII as white space.
+  steps.push_back({{"type", "Replace"}, {"pattern", {{"Regex", R"([\s\x1c-\x1f]+)"}}}, {"content", " "}});
+  steps.push_back({{"type", "Strip"}});
   for (const char* quotes : {"``", "''"}) {
     steps.push_back({{"type", "Replace"}, {"pattern", {{"String", quotes}}}, {"content", "\""}});
   }
@@ -228,7 +231,8 @@ json read_m2m100(Source& source) {
 json read_llama(Source& source) {
   source.add_pieces(0);
   const std::string bos = source.token("bos_token", "<s>"), eos = source.token("eos_token", "</s>");
-  const bool first = source.flag("add_bos_token", true), last = source.flag("add_eos_token", false);
+  const bool first = source.flag("add_bos_token", source.vocabulary.find(bos).has_value());
+  const bool last = source.flag("add_eos_token", false);
   source.vocabulary.add_bos = first;
   source.vocabulary.add_eos = last;
   StepTemplate parts = source.begin();

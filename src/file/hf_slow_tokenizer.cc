@@ -250,7 +250,7 @@ HfVocabulary read_bertweet(const Folder& folder) {
   vocabulary.kinds[3] = TokenKind::kUnknown;
   vocabulary.steps = {{"pre_tokenizer",
                        {{"type", "Split"},
-                        {"pattern", {{"Regex", R"(\S+\n?)"}}},
+                        {"pattern", {{"Regex", R"([^\s\x1c-\x1f]+\n?)"}}},
                         {"behavior", "Removed"},
                         {"invert", true}}},
                       {"model", {{"type", "MarkedBPE"}, {"unk_token", unknown}, {"continuation", "@@"}}},

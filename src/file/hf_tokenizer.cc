@@ -215,7 +215,7 @@ void read_hf_tokenizer(const fs::path& folder, const JsonView& config, ModelFile
     mark_word_starts(vocabulary);
   }
   set_sentence_keys(folder, vocabulary, metadata);
-  rebuild_template(tokenizer_config, metadata, vocabulary);
+  if (fs::exists(folder / "tokenizer.json")) rebuild_template(tokenizer_config, metadata, vocabulary);
   set_flags(vocabulary, metadata);
   set_lists(std::move(vocabulary), metadata);
   set_chat_template(folder, tokenizer_config, metadata);

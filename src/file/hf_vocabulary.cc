@@ -233,7 +233,9 @@ void merge_added_tokens(const JsonView& tokenizer_config, json& list) {
   }
 }
 
+/// Those that the model's own vocabulary lacks are noted for it.
 void read_added_tokens(const json& list, const std::string& origin, HfVocabulary& vocabulary) {
+  json& added_only = vocabulary.steps["model"]["added_only"] = json::array();
   for (const json& entry : list) {
     const JsonView token(&entry, origin);
     const auto text = token.text("content");
@@ -242,6 +244,7 @@ void read_added_tokens(const json& list, const std::string& origin, HfVocabulary
       fail("{}: an added token lacks its id or content; get the file again", origin);
     const int64_t number = id_of(*id, *text, origin);
     const bool special = token.flag("special").value_or(false);
+    if (vocabulary.find(*text) != number) added_only.push_back(number);
     vocabulary.set(number, *text,
                    vocabulary.unknown == number ? TokenKind::kUnknown
                    : special                    ? TokenKind::kControl

@@ -16,7 +16,7 @@ DecodedCharacter character_before(std::string_view text, size_t end) {
 }
 
 bool is_word(std::string_view character) {
-  static const Regex word("\\w", "the built-in pattern");
+  static const Regex word("[" + std::string(kWordCharacters) + "]", "the built-in pattern");
   return word.matches_whole(character);
 }
 

@@ -18,8 +18,13 @@ std::vector<std::string> user_defined_symbols(const Vocabulary& vocabulary) {
   return symbols;
 }
 
-/// SentencePiece has its symbols with U+2581 for a space; GGUF keeps those that users defined with plain spaces.
-Vocabulary with_escaped_symbols(Vocabulary vocabulary, const JsonView& model) {
+/// Without the tokens that the model does not have ("added_only", which the reader of tokenizer.json notes), and with
+/// SentencePiece's symbols as they are there: GGUF keeps those that users defined with plain spaces instead of U+2581.
+Vocabulary prepared(Vocabulary vocabulary, const JsonView& model) {
+  const nlohmann::json* const added_only = model.find("added_only");
+  for (const nlohmann::json& id : added_only != nullptr && added_only->is_array() ? *added_only : nlohmann::json::array()) {
+    if (id.is_number_integer() && vocabulary.contains(id.get<TokenId>())) vocabulary.hide(id.get<TokenId>());
+  }
   if (!model.text("type").value_or("").starts_with("SentencePiece")) return vocabulary;
   for (TokenId id = 0; id < vocabulary.size(); ++id) {
     if (vocabulary.type(id) != TokenType::kUserDefined) continue;
@@ -72,7 +77,7 @@ struct PipelineTokenizer::Run {
 
 PipelineTokenizer::PipelineTokenizer(Vocabulary vocabulary, const JsonView& pipeline, const Metadata& metadata,
                                      std::vector<std::string> notes)
-    : vocabulary_(with_escaped_symbols(std::move(vocabulary), pipeline.child("model"))),
+    : vocabulary_(prepared(std::move(vocabulary), pipeline.child("model"))),
       post_processor_(pipeline.child("post_processor"), vocabulary_),
       decoder_(pipeline.child("decoder")),
       special_tokens_(static_cast<size_t>(vocabulary_.size())),

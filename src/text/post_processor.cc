@@ -148,6 +148,8 @@ void PostProcessor::trim(Encoding& encoding, const Step& step) const {
       if (first && step.add_prefix_space && leading == 1) leading = 0;
       range.begin = std::min(range.begin + leading, range.end);
     }
+    const bool nothing_else = trailing == space.size();
+    if (nothing_else) range.end = range.begin;
     if (trailing > 0 && range.end >= trailing) range.end = std::max(range.end - trailing, range.begin);
   }
 }

@@ -340,7 +340,8 @@ Made described(const JsonView& json) {
   return std::make_unique<Step>(json);
 }
 Made words(const JsonView& json) {
-  return std::make_unique<Split>(Pattern(Regex(R"([\w\x{200c}\x{200d}]+|[^\w\x{200c}\x{200d}\s]+)", json.origin())),
+  const std::string word(kWordCharacters);
+  return std::make_unique<Split>(Pattern(Regex("[" + word + "]+|[^" + word + "\\s]+", json.origin())),
                                  Behavior::kRemoved, true);
 }
 

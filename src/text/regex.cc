@@ -20,8 +20,8 @@ constexpr uint32_t kMostHeap = 64 * 1024;   // KiB
 // White_Space spelt out: PCRE2's own \s takes U+180E as well, and a property is slower than ranges.
 constexpr std::string_view kSpaces =
     R"(\t-\r\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-// UTS 18, annex C; PCRE2's own \w has no marks.
-constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+// Oniguruma's: UTS 18, annex C, and the numbers of Latin-1; PCRE2's own \w has no marks.
+constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{b2}\x{b3}\x{b9}\x{bc}-\x{be})";
 
 /// What a letter after a backslash stands for, outside and inside a character class; empty: as PCRE2 has it.
 struct Escape {

@@ -38,7 +38,7 @@ std::vector<int16_t> script_table() {
   constexpr char32_t kEnd = 0x40000;
   std::string every;
   std::vector<char32_t> at(kEnd * 4);
-  for (char32_t c = 1; c < kEnd; ++c) {
+  for (char32_t c = 0; c < kEnd; ++c) {
     if (c >= 0xD800 && c < 0xE000) continue;
     at[every.size()] = c;
     append_utf8(every, c);

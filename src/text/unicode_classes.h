@@ -2,6 +2,8 @@
 
 #include <utf8proc.h>
 
+#include <string_view>
+
 namespace wattle {
 
 /// The classes of characters by which tokenizers clean and split texts.
@@ -48,6 +50,9 @@ inline bool is_mark(char32_t c) {
   const auto category = category_of(c);
   return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
 }
+
+/// What a word is made of (UTS 18, annex C), as the inside of a class of a pattern.
+inline constexpr std::string_view kWordCharacters = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200c}\x{200d})";
 
 /// The blocks that BERT's tokenizer surrounds with spaces (CJK Unified Ideographs and their extensions; neither Hangul
 /// nor Kana).

@@ -52,7 +52,7 @@ class Unigram final : public TokenModel {
     for (TokenId id = 0; id < source.vocabulary.size(); ++id) {
       const TokenType type = source.vocabulary.type(id);
       const bool wanted = sentencepiece ? type == TokenType::kNormal || type == TokenType::kUserDefined
-                                        : source.vocabulary.is_plain(id);
+                                        : source.vocabulary.is_plain(id) || type == TokenType::kUnknown;
       if (wanted) tokens.emplace_back(source.vocabulary.text(id), id);
     }
     return tokens;
@@ -76,6 +76,7 @@ class Unigram final : public TokenModel {
       }
       unknown_ = static_cast<TokenId>(*id);
     }
+    if (unknown_) unknown_text_ = source.vocabulary.text(*unknown_);
     if (!unknown_ && !spells_bytes_) {
       fail("{}: a unigram vocabulary needs an unknown token or all 256 byte tokens; convert or get the model again",
            source.metadata.origin());
@@ -89,6 +90,7 @@ class Unigram final : public TokenModel {
   std::vector<Score> scores_;
   Score unknown_score_ = 0;
   std::optional<TokenId> unknown_;
+  std::string unknown_text_;
   ByteTokens bytes_;
   bool spells_bytes_ = false;
   WordStates states_;
@@ -104,7 +106,7 @@ void Unigram<Score>::find_best(std::string_view piece, std::vector<Node>& best) 
     const auto consider = [&](size_t length, Score score, TokenId id) {
       Node& node = best[begin + length];
       const Score sum = score + here;
-      if (node.begin < 0 || sum > node.score) node = {sum, static_cast<int32_t>(begin), id};
+      if (node.begin < 0 || sum > node.score) node = {sum, static_cast<int32_t>(begin), id == unknown_ ? -1 : id};
     };
     trie_.for_each_prefix(piece.substr(begin), [&](size_t length, TokenId id) {
       consider(length, scores_[static_cast<size_t>(id)], id);
@@ -118,7 +120,8 @@ void Unigram<Score>::find_best(std::string_view piece, std::vector<Node>& best) 
 template <typename Score>
 void Unigram<Score>::append_unknown(std::string_view piece, uint32_t begin, uint32_t end,
                                     std::vector<TokenPlace>& tokens) const {
-  if (!spells_bytes_) return tokens.push_back({*unknown_, begin, end});
+  const bool written_out = unknown_ && piece.substr(begin, end - begin) == unknown_text_;
+  if (!spells_bytes_ || written_out) return tokens.push_back({*unknown_, begin, end});
   for (const char byte : piece.substr(begin, end - begin)) {
     tokens.push_back({bytes_.ids[static_cast<uint8_t>(byte)], begin, end});
   }

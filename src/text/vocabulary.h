@@ -75,7 +75,14 @@ class Vocabulary {
   /// Whether the token is one, not a row of the embedding without a token.
   bool is_real(TokenId id) const { return type(id) != TokenType::kUnused; }
   /// Whether a model may cut a text into it.
-  bool is_plain(TokenId id) const { return is_real(id) && !is_control(id); }
+  bool is_plain(TokenId id) const {
+    return is_real(id) && !is_control(id) && (hidden_.empty() || !hidden_[static_cast<size_t>(id)]);
+  }
+  /// Keeps a token from the model: it is only ever found in a text before the model sees it.
+  void hide(TokenId id) {
+    hidden_.resize(texts_.size());
+    hidden_[static_cast<size_t>(id)] = true;
+  }
   /// The lowest token with a text; looks at one after the other.
   std::optional<TokenId> find(std::string_view text) const;
 
@@ -99,6 +106,7 @@ class Vocabulary {
   std::string origin_;
   std::vector<std::string> texts_;
   std::vector<TokenType> types_;
+  std::vector<bool> hidden_;  ///< by id; empty: none is
   Tokenizer::Special special_;
   std::vector<TokenId> end_tokens_;
 };
