@@ -13,7 +13,8 @@ bool is_utf8(std::string_view bytes);
 /// the decoders of web browsers and of Python do.
 std::string repaired_utf8(std::string_view bytes);
 
-/// What stands at the front of `bytes`, which is not empty: a whole character, or the maximal subpart of an ill-formed one.
+/// What stands at the front of `bytes`, which is not empty: a whole character, or the maximal subpart of an
+/// ill-formed one.
 struct Utf8Part {
   size_t length;
   bool well_formed;

@@ -13,14 +13,18 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::string_view kMBartCodes =
-    "ar_AR cs_CZ de_DE en_XX es_XX et_EE fi_FI fr_XX gu_IN hi_IN it_IT ja_XX kk_KZ ko_KR lt_LT lv_LV my_MM ne_NP nl_XX "
+    "ar_AR cs_CZ de_DE en_XX es_XX et_EE fi_FI fr_XX gu_IN hi_IN it_IT ja_XX kk_KZ ko_KR lt_LT lv_LV my_MM "
+    "ne_NP nl_XX "
     "ro_RO ru_RU si_LK tr_TR vi_VN zh_CN";
 constexpr std::string_view kMBart50Codes =
-    " af_ZA az_AZ bn_IN fa_IR he_IL hr_HR id_ID ka_GE km_KH mk_MK ml_IN mn_MN mr_IN pl_PL ps_AF pt_XX sv_SE sw_KE ta_IN "
+    " af_ZA az_AZ bn_IN fa_IR he_IL hr_HR id_ID ka_GE km_KH mk_MK ml_IN mn_MN mr_IN pl_PL ps_AF pt_XX sv_SE "
+    "sw_KE ta_IN "
     "te_IN th_TH tl_XX uk_UA ur_PK xh_ZA gl_ES sl_SI";
 constexpr std::string_view kM2M100Codes =
-    "af am ar ast az ba be bg bn br bs ca ceb cs cy da de el en es et fa ff fi fr fy ga gd gl gu ha he hi hr ht hu hy id "
-    "ig ilo is it ja jv ka kk km kn ko lb lg ln lo lt lv mg mk ml mn mr ms my ne nl no ns oc or pa pl ps pt ro ru sd si "
+    "af am ar ast az ba be bg bn br bs ca ceb cs cy da de el en es et fa ff fi fr fy ga gd gl gu ha he hi hr "
+    "ht hu hy id "
+    "ig ilo is it ja jv ka kk km kn ko lb lg ln lo lt lv mg mk ml mn mr ms my ne nl no ns oc or pa pl ps pt "
+    "ro ru sd si "
     "sk sl so sq sr ss su sv sw ta th tl tn tr uk ur uz vi wo xh yi yo zh zu";
 
 std::vector<std::string> words_of(std::string_view text) {
@@ -74,11 +78,26 @@ struct Source {
 
 /// <s> A </s> and <s> A </s></s> B </s>
 json roberta_template(const Source& source) {
-  return source.begin().token("<s>").text("A").token("</s>").end_of_single().token("</s>").text("B").token("</s>").done();
+  return source.begin()
+      .token("<s>")
+      .text("A")
+      .token("</s>")
+      .end_of_single()
+      .token("</s>")
+      .text("B")
+      .token("</s>")
+      .done();
 }
 /// [CLS] A [SEP] B [SEP]
 json bert_template(const Source& source) {
-  return source.begin().token("[CLS]").text("A").token("[SEP]").end_of_single().text("B", 1).token("[SEP]", 1).done();
+  return source.begin()
+      .token("[CLS]")
+      .text("A")
+      .token("[SEP]")
+      .end_of_single()
+      .text("B", 1)
+      .token("[SEP]", 1)
+      .done();
 }
 
 json read_xlm_roberta(Source& source) {
@@ -108,8 +127,15 @@ json read_mbart(Source& source) {
   source.add("<mask>");
   const std::string language = source.token("src_lang", "en_XX");
   return source.begin()
-      .text("A").token("</s>").token(language).end_of_single_alone()
-      .text("A").text("B").token("</s>").token(language).done();
+      .text("A")
+      .token("</s>")
+      .token(language)
+      .end_of_single_alone()
+      .text("A")
+      .text("B")
+      .token("</s>")
+      .token(language)
+      .done();
 }
 
 json read_mbart50(Source& source) {
@@ -118,8 +144,15 @@ json read_mbart50(Source& source) {
   source.add("<mask>");
   const std::string language = source.token("src_lang", "en_XX");
   return source.begin()
-      .token(language).text("A").token("</s>").end_of_single_alone()
-      .token(language).text("A").text("B").token("</s>").done();
+      .token(language)
+      .text("A")
+      .token("</s>")
+      .end_of_single_alone()
+      .token(language)
+      .text("A")
+      .text("B")
+      .token("</s>")
+      .done();
 }
 
 json read_t5(Source& source) {
@@ -140,16 +173,23 @@ json read_pegasus(Source& source) {
   for (int64_t i = 2; i < offset; ++i) source.add("<unk_" + std::to_string(i) + ">");
   source.add_pieces(2);
   return source.begin()
-      .text("A").token("</s>").end_of_single_alone().text("A").text("B").token("</s>").done();
+      .text("A")
+      .token("</s>")
+      .end_of_single_alone()
+      .text("A")
+      .text("B")
+      .token("</s>")
+      .done();
 }
 
 json read_albert(Source& source) {
   source.add_pieces(0);
   for (const auto& piece : source.model.pieces) {
     const std::string& text = piece.text;
-    if (text.size() > 1 && text.back() == ',' && text[text.size() - 2] >= '0' && text[text.size() - 2] <= '9') {
-      fail("{}: the piece \"{}\" ends in a digit and a comma, which ALBERT cuts anew; add tokenizer.json", source.origin,
-           text);
+    if (text.size() > 1 && text.back() == ',' && text[text.size() - 2] >= '0' &&
+        text[text.size() - 2] <= '9') {
+      fail("{}: the piece \"{}\" ends in a digit and a comma, which ALBERT cuts anew; add tokenizer.json",
+           source.origin, text);
     }
   }
   json& steps = source.vocabulary.steps["before"];
@@ -174,9 +214,11 @@ json read_deberta_v2(Source& source) {
   if (!source.vocabulary.find("[MASK]")) source.add("[MASK]");
   source.kind("[MASK]", TokenKind::kControl);
   if (source.flag("split_by_punct", false)) {
-    fail("{}: splits at punctuation, which is not known here; add tokenizer.json", source.tokenizer_config.origin());
+    fail("{}: splits at punctuation, which is not known here; add tokenizer.json",
+         source.tokenizer_config.origin());
   }
-  if (source.flag("do_lower_case", false)) source.vocabulary.steps["before"].push_back({{"type", "Lowercase"}});
+  if (source.flag("do_lower_case", false))
+    source.vocabulary.steps["before"].push_back({{"type", "Lowercase"}});
   return bert_template(source);
 }
 
@@ -184,7 +226,8 @@ json read_deberta_v2(Source& source) {
 void number_by_vocab_json(Source& source) {
   const fs::path path = source.folder / "vocab.json";
   if (!fs::exists(path)) {
-    fail("{}: the tokenizer needs vocab.json, which the folder lacks; get the model again", source.folder.string());
+    fail("{}: the tokenizer needs vocab.json, which the folder lacks; get the model again",
+         source.folder.string());
   }
   const json vocab = read_json_file(path);
   set_hf_tokens(&vocab, path.string(), source.vocabulary);
@@ -195,7 +238,8 @@ void number_by_vocab_json(Source& source) {
     const bool plain = piece.kind == TokenKind::kNormal || piece.kind == TokenKind::kUserDefined;
     const auto id = vocabulary.find(piece.text);
     if (!id && plain) {
-      fail("{}: lacks the piece \"{}\" of the SentencePiece model; get the files of one model", path.string(), piece.text);
+      fail("{}: lacks the piece \"{}\" of the SentencePiece model; get the files of one model", path.string(),
+           piece.text);
     }
     if (!id) continue;
     vocabulary.kinds[static_cast<size_t>(*id)] = piece.kind;
@@ -214,7 +258,13 @@ json read_marian(Source& source) {
     if (text.starts_with(">>") && text.ends_with("<<")) source.vocabulary.kinds[id] = TokenKind::kControl;
   }
   return source.begin()
-      .text("A").token("</s>").end_of_single_alone().text("A").text("B").token("</s>").done();
+      .text("A")
+      .token("</s>")
+      .end_of_single_alone()
+      .text("A")
+      .text("B")
+      .token("</s>")
+      .done();
 }
 
 json read_m2m100(Source& source) {
@@ -223,8 +273,15 @@ json read_m2m100(Source& source) {
   for (const std::string& code : words_of(kM2M100Codes)) source.add("__" + code + "__");
   const std::string language = "__" + source.token("src_lang", "en") + "__";
   return source.begin()
-      .token(language).text("A").token("</s>").end_of_single_alone()
-      .token(language).text("A").text("B").token("</s>").done();
+      .token(language)
+      .text("A")
+      .token("</s>")
+      .end_of_single_alone()
+      .token(language)
+      .text("A")
+      .text("B")
+      .token("</s>")
+      .done();
 }
 
 /// Llama, Gemma and their kin.
@@ -302,14 +359,16 @@ void add_steps(Source& source) {
     if (kind != TokenKind::kControl && kind != TokenKind::kUnknown) continue;
     const std::string& text = vocabulary.tokens[id];
     const bool mask = text == "<mask>" || text == "[MASK]";
-    added.push_back({{"id", id}, {"content", text}, {"special", true}, {"normalized", false}, {"lstrip", mask}});
+    added.push_back(
+        {{"id", id}, {"content", text}, {"special", true}, {"normalized", false}, {"lstrip", mask}});
   }
   vocabulary.model = model.bpe ? "llama" : "t5";
   vocabulary.pre = "default";
   vocabulary.add_space_prefix = model.add_dummy_prefix;
   vocabulary.remove_extra_whitespaces = model.remove_extra_whitespaces;
   vocabulary.character_map = model.character_map;
-  if (model.bpe && (!model.character_map.empty() || model.remove_extra_whitespaces || vocabulary.unknown != 0)) {
+  if (model.bpe &&
+      (!model.character_map.empty() || model.remove_extra_whitespaces || vocabulary.unknown != 0)) {
     vocabulary.pre = "wattle";  // more than llama.cpp's kind does
   }
 }
@@ -318,13 +377,15 @@ void add_steps(Source& source) {
 
 std::optional<HfVocabulary> read_sentencepiece_tokenizer(const fs::path& folder, const std::string& name,
                                                          const std::string& model_type,
-                                                         const JsonView& tokenizer_config, const JsonView& special_map) {
+                                                         const JsonView& tokenizer_config,
+                                                         const JsonView& special_map) {
   const Class* found = nullptr;
   for (const Class& known : kClasses) {
     if (name.empty() ? lists(known.model_types, model_type) : lists(known.names, name)) found = &known;
   }
   // A folder that names nothing and has Llama's file is of its kin.
-  if (found == nullptr && name.empty() && fs::exists(folder / "tokenizer.model")) found = &kClasses[std::size(kClasses) - 1];
+  if (found == nullptr && name.empty() && fs::exists(folder / "tokenizer.model"))
+    found = &kClasses[std::size(kClasses) - 1];
   if (found == nullptr) {
     for (const char* file : {"tokenizer.model", "spiece.model", "spm.model", "sentencepiece.bpe.model"}) {
       if (fs::exists(folder / file)) {
@@ -337,7 +398,8 @@ std::optional<HfVocabulary> read_sentencepiece_tokenizer(const fs::path& folder,
   const fs::path path = folder / std::string(found->files);
   if (!fs::exists(path)) return std::nullopt;
   const MappedFile file(path);
-  Source source{folder, tokenizer_config, special_map, read_sentencepiece_model(file.bytes(), path.string()),
+  Source source{folder,        tokenizer_config,
+                special_map,   read_sentencepiece_model(file.bytes(), path.string()),
                 path.string(), {}};
   source.vocabulary.steps = json::object();
   source.vocabulary.add_bos = source.vocabulary.add_eos = false;

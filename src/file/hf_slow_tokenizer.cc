@@ -53,17 +53,20 @@ void need_files(const Folder& folder, std::initializer_list<const char*> names) 
   }
 }
 
-/// Marks a token of the vocabulary as special and lets it be found in texts; tokens that the vocabulary lacks are
-/// added behind.
-void add_special(const std::string& text, HfVocabulary& vocabulary, const std::string& origin, bool lstrip = false) {
+/// Marks a token of the vocabulary as special and lets it be found in texts; tokens that the vocabulary lacks
+/// are added behind.
+void add_special(const std::string& text, HfVocabulary& vocabulary, const std::string& origin,
+                 bool lstrip = false) {
   auto id = vocabulary.find(text);
   if (!id) id = vocabulary.add(text, TokenKind::kControl, origin);
   TokenKind& kind = vocabulary.kinds[static_cast<size_t>(*id)];
   if (kind != TokenKind::kUnknown) kind = TokenKind::kControl;
   json& list = vocabulary.steps["added_tokens"];
-  const bool there = std::any_of(list.begin(), list.end(), [&](const json& entry) { return entry["id"] == *id; });
+  const bool there =
+      std::any_of(list.begin(), list.end(), [&](const json& entry) { return entry["id"] == *id; });
   if (there) return;
-  list.push_back({{"id", *id}, {"content", text}, {"special", true}, {"normalized", false}, {"lstrip", lstrip}});
+  list.push_back(
+      {{"id", *id}, {"content", text}, {"special", true}, {"normalized", false}, {"lstrip", lstrip}});
 }
 
 /// ---- WordPiece
@@ -100,7 +103,8 @@ HfVocabulary read_bert(const Folder& folder, bool mpnet) {
   }
   for (const auto& [key, text] : {std::pair{"pad_token", mpnet ? "<pad>" : "[PAD]"},
                                   std::pair{"mask_token", mpnet ? "<mask>" : "[MASK]"}}) {
-    if (vocabulary.find(folder.token(key, text))) add_special(folder.token(key, text), vocabulary, origin, mpnet);
+    if (vocabulary.find(folder.token(key, text)))
+      add_special(folder.token(key, text), vocabulary, origin, mpnet);
   }
   StepTemplate parts(vocabulary, origin);
   parts.token(cls).text("A").token(sep).end_of_single();
@@ -151,7 +155,8 @@ HfVocabulary read_gpt2(const Folder& folder) {
   vocabulary.add_eos = false;
   if (*vocabulary.add_bos) {
     StepTemplate parts(vocabulary, origin);
-    vocabulary.steps["post_processor"] = parts.token(bos).text("A").end_of_single().text("B", 1).done();
+    vocabulary.steps["post_processor"] =
+        parts.token(bos).text("A").end_of_single().token(bos, 1).text("B", 1).done();
   }
   return vocabulary;
 }
@@ -178,7 +183,8 @@ HfVocabulary read_roberta(const Folder& folder) {
   vocabulary.pre = "roberta-bpe";
   const std::string origin = folder.file("vocab.json");
   const std::string cls = folder.token("cls_token", "<s>"), sep = folder.token("sep_token", "</s>");
-  for (const std::string& text : {cls, sep, folder.token("unk_token", "<unk>"), folder.token("pad_token", "<pad>")}) {
+  for (const std::string& text :
+       {cls, sep, folder.token("unk_token", "<unk>"), folder.token("pad_token", "<pad>")}) {
     add_special(text, vocabulary, origin);
   }
   add_special(folder.token("mask_token", "<mask>"), vocabulary, origin, true);
@@ -222,13 +228,16 @@ HfVocabulary read_openai(const Folder& folder) {
   return vocabulary;
 }
 
-/// vocab.txt of fairseq ("token count" a line, behind four special tokens) and bpe.codes ("left right count").
+/// vocab.txt of fairseq ("token count" a line, behind four special tokens) and bpe.codes ("left right
+/// count").
 HfVocabulary read_bertweet(const Folder& folder) {
   need_files(folder, {"vocab.txt", "bpe.codes"});
   if (folder.flag("normalization", false)) {
-    fail("{}: the tokenizer rewrites tweets first, which is not known here; give texts that are rewritten and set "
-         "\"normalization\" to false",
-         folder.path.string());
+    fail(
+        "{}: the tokenizer rewrites tweets first, which is not known here; give texts that are rewritten and "
+        "set "
+        "\"normalization\" to false",
+        folder.path.string());
   }
   HfVocabulary vocabulary;
   vocabulary.model = "wattle.bpe";
@@ -271,13 +280,16 @@ struct Class {
   HfVocabulary (*read)(const Folder&);
 };
 constexpr Class kClasses[] = {
-    {"BertTokenizer DistilBertTokenizer ElectraTokenizer MobileBertTokenizer ConvBertTokenizer SqueezeBertTokenizer "
-     "LayoutLMTokenizer RetriBertTokenizer DPRQuestionEncoderTokenizer DPRContextEncoderTokenizer DPRReaderTokenizer",
+    {"BertTokenizer DistilBertTokenizer ElectraTokenizer MobileBertTokenizer ConvBertTokenizer "
+     "SqueezeBertTokenizer "
+     "LayoutLMTokenizer RetriBertTokenizer DPRQuestionEncoderTokenizer DPRContextEncoderTokenizer "
+     "DPRReaderTokenizer",
      "bert distilbert electra mobilebert convbert squeezebert", read_bert_like},
     {"MPNetTokenizer", "mpnet", read_mpnet},
     {"GPT2Tokenizer CodeGenTokenizer", "gpt2 gpt_neo gptj codegen opt gpt_bigcode starcoder2", read_gpt2},
     {"Qwen2Tokenizer", "qwen2 qwen3", read_qwen2},
-    {"RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer", "roberta bart longformer led", read_roberta},
+    {"RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer", "roberta bart longformer led",
+     read_roberta},
     {"DebertaTokenizer", "deberta", read_deberta},
     {"OpenAIGPTTokenizer", "openai-gpt", read_openai},
     {"BertweetTokenizer", "", read_bertweet},
@@ -294,14 +306,15 @@ bool lists(std::string_view words, std::string_view word) {
 
 }  // namespace
 
-HfVocabulary read_slow_tokenizer(const fs::path& path, const JsonView& tokenizer_config, const JsonView& special_map,
-                                 const JsonView& config) {
+HfVocabulary read_slow_tokenizer(const fs::path& path, const JsonView& tokenizer_config,
+                                 const JsonView& special_map, const JsonView& config) {
   const Folder folder{path, tokenizer_config, special_map};
   std::string name = tokenizer_config.text("tokenizer_class").value_or("");
   if (name.ends_with("Fast")) name.resize(name.size() - 4);
   const std::string model_type = config ? config.text("model_type").value_or("") : "";
   const bool any = folder.has("vocab.txt") || folder.has("vocab.json") || folder.has("bpe_encoder.bin");
-  const auto sentencepiece = read_sentencepiece_tokenizer(path, name, model_type, tokenizer_config, special_map);
+  const auto sentencepiece =
+      read_sentencepiece_tokenizer(path, name, model_type, tokenizer_config, special_map);
   if (sentencepiece) return *sentencepiece;
   for (const Class& known : kClasses) {
     if (any && (name.empty() ? lists(known.model_types, model_type) : lists(known.names, name))) {

@@ -18,7 +18,8 @@ class StepTemplate {
   StepTemplate& token(const std::string& text, int type_id = 0) {
     const int64_t id = vocabulary_.need(text, origin_);
     list_.push_back({{"SpecialToken", {{"id", text}, {"type_id", type_id}}}});
-    tokens_[text] = {{"id", text}, {"ids", nlohmann::json::array({id})}, {"tokens", nlohmann::json::array({text})}};
+    tokens_[text] = {
+        {"id", text}, {"ids", nlohmann::json::array({id})}, {"tokens", nlohmann::json::array({text})}};
     return *this;
   }
   /// The first ("A") or the second text ("B").
@@ -38,7 +39,8 @@ class StepTemplate {
     return *this;
   }
   nlohmann::json done() const {
-    return {{"type", "TemplateProcessing"}, {"single", single_}, {"pair", list_}, {"special_tokens", tokens_}};
+    return {
+        {"type", "TemplateProcessing"}, {"single", single_}, {"pair", list_}, {"special_tokens", tokens_}};
   }
 
  private:
@@ -47,10 +49,13 @@ class StepTemplate {
   nlohmann::json list_ = nlohmann::json::array(), single_, tokens_ = nlohmann::json::object();
 };
 
-/// The tokenizer of a class whose files are SentencePiece models; `name` is the class without "Fast", `model_type` that
-/// of config.json. Nullopt where the class or the folder is another. Error for a class that is not known.
-std::optional<HfVocabulary> read_sentencepiece_tokenizer(const std::filesystem::path& folder, const std::string& name,
+/// The tokenizer of a class whose files are SentencePiece models; `name` is the class without "Fast",
+/// `model_type` that of config.json. Nullopt where the class or the folder is another. Error for a class that
+/// is not known.
+std::optional<HfVocabulary> read_sentencepiece_tokenizer(const std::filesystem::path& folder,
+                                                         const std::string& name,
                                                          const std::string& model_type,
-                                                         const JsonView& tokenizer_config, const JsonView& special_map);
+                                                         const JsonView& tokenizer_config,
+                                                         const JsonView& special_map);
 
 }  // namespace wattle

@@ -124,7 +124,8 @@ void set_wordpiece_keys(const HfVocabulary& vocabulary, Metadata& metadata) {
   const bool lowercase = bert.flag("lowercase").value_or(true);
   // llama.cpp's keys.
   metadata.set("tokenizer.ggml.normalizer.lowercase", Value::of(lowercase));
-  metadata.set("tokenizer.ggml.normalizer.strip_accents", Value::of(bert.flag("strip_accents").value_or(lowercase)));
+  metadata.set("tokenizer.ggml.normalizer.strip_accents",
+               Value::of(bert.flag("strip_accents").value_or(lowercase)));
 }
 
 std::vector<int64_t> numbers(const std::vector<TokenKind>& kinds) {
@@ -134,14 +135,19 @@ std::vector<int64_t> numbers(const std::vector<TokenKind>& kinds) {
   return values;
 }
 
-/// Llama's class and its kin put the tokens that tokenizer_config.json asks for, whatever the template of tokenizer.json.
+/// Llama's class and its kin put the tokens that tokenizer_config.json asks for, whatever the template of
+/// tokenizer.json.
 void rebuild_template(const JsonView& tokenizer_config, const Metadata& metadata, HfVocabulary& vocabulary) {
   const std::string name = tokenizer_config.text("tokenizer_class").value_or("");
   const bool obeys = name.starts_with("Llama") || name.starts_with("CodeLlama") || name.starts_with("Gemma");
-  const auto add_bos = tokenizer_config.flag("add_bos_token"), add_eos = tokenizer_config.flag("add_eos_token");
+  const auto add_bos = tokenizer_config.flag("add_bos_token"),
+             add_eos = tokenizer_config.flag("add_eos_token");
   if (!obeys || (!add_bos && !add_eos)) return;
-  const auto bos = metadata.integer("tokenizer.ggml.bos_token_id"), eos = metadata.integer("tokenizer.ggml.eos_token_id");
-  const auto text = [&](const std::optional<int64_t>& id) { return vocabulary.tokens[static_cast<size_t>(*id)]; };
+  const auto bos = metadata.integer("tokenizer.ggml.bos_token_id"),
+             eos = metadata.integer("tokenizer.ggml.eos_token_id");
+  const auto text = [&](const std::optional<int64_t>& id) {
+    return vocabulary.tokens[static_cast<size_t>(*id)];
+  };
   vocabulary.add_bos = add_bos.value_or(true);
   vocabulary.add_eos = add_eos.value_or(false);
   if ((*vocabulary.add_bos && !bos) || (*vocabulary.add_eos && !eos)) {

@@ -13,8 +13,8 @@ using nlohmann::json;
 
 constexpr int64_t kMaxTokens = 4'000'000;
 
-/// What cuts a text into words in published byte-level BPE tokenizers, and llama.cpp's names for it. `steps` are the
-/// types of the pre-tokenizers, those with a pattern with the pattern.
+/// What cuts a text into words in published byte-level BPE tokenizers, and llama.cpp's names for it. `steps`
+/// are the types of the pre-tokenizers, those with a pattern with the pattern.
 struct NamedSteps {
   std::string_view steps, pre;
 };
@@ -24,12 +24,16 @@ constexpr NamedSteps kNamedSteps[] = {
     {"ByteLevel", "gpt-2"},
     {"Digits ByteLevel", "smollm"},
     {"Punctuation ByteLevel Digits Split [0-9][0-9][0-9]", "falcon"},
-    {"Split " CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES " ByteLevel", "qwen2"},
-    {"Split " CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES " ByteLevel",
+    {"Split " CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES
+     " ByteLevel",
+     "qwen2"},
+    {"Split " CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES
+     " ByteLevel",
      "llama-bpe"},
-    {"Split [^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" CONTRACTIONS
-     "?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" CONTRACTIONS
-     R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|)" SPACES " ByteLevel",
+    {"Split "
+     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" CONTRACTIONS
+     "?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+     "*" CONTRACTIONS R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|)" SPACES " ByteLevel",
      "gpt-4o"},
     {"Split [^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
      "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*"
@@ -67,7 +71,8 @@ std::string pre_of(const json& tokenizer) {
     const JsonView view(&step, "");
     shape += (shape.empty() ? "" : " ") + type_of(step);
     const json* const pattern = view.find("pattern");
-    if (pattern != nullptr && pattern->is_object() && pattern->contains("Regex") && (*pattern)["Regex"].is_string()) {
+    if (pattern != nullptr && pattern->is_object() && pattern->contains("Regex") &&
+        (*pattern)["Regex"].is_string()) {
       shape += " " + (*pattern)["Regex"].get<std::string>();
     }
     if (view.flag("add_prefix_space").value_or(false)) return std::string(kNoPre);
@@ -141,7 +146,8 @@ bool has_space_prefix(const json& tokenizer) {
   for (const json& step : flat_steps(tokenizer, "pre_tokenizer", "pretokenizers")) {
     const JsonView view(&step, "");
     if (type_of(step) == "Metaspace") {
-      return view.text("prepend_scheme").value_or("always") != "never" && view.flag("add_prefix_space").value_or(true);
+      return view.text("prepend_scheme").value_or("always") != "never" &&
+             view.flag("add_prefix_space").value_or(true);
     }
   }
   return false;
@@ -182,7 +188,8 @@ void read_unigram(const JsonView& model, HfVocabulary& vocabulary) {
   }
   for (const json& entry : *list) {
     if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number()) {
-      fail("{}: token {} is not a text and its score; get the file again", model.origin(), vocabulary.tokens.size());
+      fail("{}: token {} is not a text and its score; get the file again", model.origin(),
+           vocabulary.tokens.size());
     }
     vocabulary.add(entry[0].get<std::string>(), TokenKind::kNormal, model.origin());
     vocabulary.scores.push_back(entry[1].get<double>());
@@ -259,7 +266,8 @@ void read_template(HfVocabulary& vocabulary) {
   vocabulary.add_bos = vocabulary.add_eos = false;
   for (const json& step : flat_steps(vocabulary.steps, "post_processor", "processors")) {
     const std::string type = type_of(step);
-    if (type == "BertProcessing" || type == "RobertaProcessing") vocabulary.add_bos = vocabulary.add_eos = true;
+    if (type == "BertProcessing" || type == "RobertaProcessing")
+      vocabulary.add_bos = vocabulary.add_eos = true;
     const JsonView view(&step, "");
     const json* const single = view.find("single");
     if (type != "TemplateProcessing" || single == nullptr || !single->is_array() || single->empty()) continue;
@@ -268,7 +276,8 @@ void read_template(HfVocabulary& vocabulary) {
   }
 }
 
-/// transformers builds a tokenizer's class from tokenizer_config.json, and some of what that states overrules the steps.
+/// transformers builds a tokenizer's class from tokenizer_config.json, and some of what that states overrules
+/// the steps.
 void overrule(const JsonView& tokenizer_config, json& steps) {
   const auto lower = tokenizer_config.flag("do_lower_case");
   if (steps.contains("normalizer") && type_of(steps["normalizer"]) == "BertNormalizer" && lower) {
@@ -297,7 +306,8 @@ HfVocabulary read_tokenizer_json(const fs::path& folder, const JsonView& tokeniz
   json parsed = read_json_file(folder / "tokenizer.json");
   const std::string origin = (folder / "tokenizer.json").string();
   HfVocabulary vocabulary;
-  if (!parsed.is_object() || !parsed.contains("model")) fail("{}: describes no model; get the file again", origin);
+  if (!parsed.is_object() || !parsed.contains("model"))
+    fail("{}: describes no model; get the file again", origin);
   json model_json = std::move(parsed["model"]);
   // How long texts may be and what fills them up is for the caller to say, as in transformers.
   for (const char* key : {"model", "version", "truncation", "padding"}) parsed.erase(key);
@@ -380,8 +390,8 @@ int64_t HfVocabulary::need(const std::string& text, const std::string& origin) c
   return *id;
 }
 
-HfVocabulary read_hf_vocabulary(const fs::path& folder, const JsonView& tokenizer_config, const JsonView& special_map,
-                                const JsonView& config) {
+HfVocabulary read_hf_vocabulary(const fs::path& folder, const JsonView& tokenizer_config,
+                                const JsonView& special_map, const JsonView& config) {
   if (fs::exists(folder / "tokenizer.json")) return read_tokenizer_json(folder, tokenizer_config);
   return read_slow_tokenizer(folder, tokenizer_config, special_map, config);
 }

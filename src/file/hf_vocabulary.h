@@ -23,8 +23,8 @@ enum class TokenKind : int64_t {
 
 /// A tokenizer as a Hugging Face folder describes it, on its way to the tokenizer.* keys.
 struct HfVocabulary {
-  /// tokenizer.ggml.model: llama.cpp's name where it knows the kind ("bert", "gpt2", "llama", "t5"), else one that it
-  /// refuses ("wattle.wordpiece", ...); empty when the folder has no tokenizer.
+  /// tokenizer.ggml.model: llama.cpp's name where it knows the kind ("bert", "gpt2", "llama", "t5"), else one
+  /// that it refuses ("wattle.wordpiece", ...); empty when the folder has no tokenizer.
   std::string model;
   std::string pre;  ///< tokenizer.ggml.pre
   std::vector<std::string> tokens;
@@ -49,9 +49,9 @@ struct HfVocabulary {
   std::unordered_map<std::string, int64_t> ids_;
 };
 
-/// The vocabulary of the folder's tokenizer.json, else of the files that the tokenizer's class reads (a SentencePiece
-/// model, vocab.txt, vocab.json with merges.txt). `config` is config.json. Error for a class that is not known without
-/// tokenizer.json.
+/// The vocabulary of the folder's tokenizer.json, else of the files that the tokenizer's class reads (a
+/// SentencePiece model, vocab.txt, vocab.json with merges.txt). `config` is config.json. Error for a class
+/// that is not known without tokenizer.json.
 HfVocabulary read_hf_vocabulary(const std::filesystem::path& folder, const JsonView& tokenizer_config,
                                 const JsonView& special_map, const JsonView& config);
 

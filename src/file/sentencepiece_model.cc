@@ -57,11 +57,13 @@ SentencePieceModel::Piece read_piece(std::span<const std::byte> bytes, const std
   for (ByteReader reader(bytes, origin); reader.remaining() > 0;) {
     const Field field = read_field(reader);
     if (field.number == 1) piece.text = text_of(field);
-    if (field.number == 2) piece.score = static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(field.value)));
+    if (field.number == 2)
+      piece.score = static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(field.value)));
     if (field.number == 3) kind = field.value;
   }
   if (kind < 1 || kind > 6)
-    fail("{}: piece \"{}\" is of the unknown type {}; get the file again", origin, repaired_utf8(piece.text), kind);
+    fail("{}: piece \"{}\" is of the unknown type {}; get the file again", origin, repaired_utf8(piece.text),
+         kind);
   piece.kind = static_cast<TokenKind>(kind);
   return piece;
 }
@@ -78,13 +80,16 @@ void read_training(std::span<const std::byte> bytes, const std::string& origin, 
   }
   if (type != kUnigram && type != kBpe) {
     fail("{}: is a SentencePiece model of {}, which is not known here; use another model", origin,
-         type == 3 ? "words" : type == 4 ? "characters" : "an unknown kind");
+         type == 3   ? "words"
+         : type == 4 ? "characters"
+                     : "an unknown kind");
   }
   model.bpe = type == kBpe;
 }
 
 /// normalizer_spec
-void read_normalizing(std::span<const std::byte> bytes, const std::string& origin, SentencePieceModel& model) {
+void read_normalizing(std::span<const std::byte> bytes, const std::string& origin,
+                      SentencePieceModel& model) {
   for (ByteReader reader(bytes, origin); reader.remaining() > 0;) {
     const Field field = read_field(reader);
     if (field.number == 2) model.character_map = text_of(field);

@@ -36,8 +36,8 @@ bool AddedTokens::stands_alone(std::string_view text, size_t begin, size_t end) 
   return end == text.size() || !is_word(text.substr(end, decode_utf8(text, end).bytes));
 }
 
-AddedTokens::Found AddedTokens::widened(const AddedToken& token, std::string_view text, size_t begin, size_t end,
-                                        uint32_t taken) {
+AddedTokens::Found AddedTokens::widened(const AddedToken& token, std::string_view text, size_t begin,
+                                        size_t end, uint32_t taken) {
   Found found{static_cast<uint32_t>(begin), static_cast<uint32_t>(end), static_cast<uint32_t>(begin),
               static_cast<uint32_t>(end), token.id};
   while (token.lstrip && found.begin > taken) {

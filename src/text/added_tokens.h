@@ -10,11 +10,12 @@
 
 namespace wattle {
 
-/// A token that is found in a text before anything else is done to it, or, if `normalized`, after the normalizer.
+/// A token that is found in a text before anything else is done to it, or, if `normalized`, after the
+/// normalizer.
 struct AddedToken {
   TokenId id = -1;
-  std::string text;      ///< as it is looked for
-  bool special = false;  ///< only where a text may hold it
+  std::string text;                     ///< as it is looked for
+  bool special = false;                 ///< only where a text may hold it
   bool lstrip = false, rstrip = false;  ///< takes the white space before or behind it in
   bool single_word = false;             ///< only where no letter or digit touches it
 };
@@ -27,8 +28,8 @@ class AddedTokens {
   bool any_special() const { return any_special_; }
 
   struct Found {
-    uint32_t begin, end;               ///< with the white space it takes in
-    uint32_t text_begin, text_end;     ///< without
+    uint32_t begin, end;            ///< with the white space it takes in
+    uint32_t text_begin, text_end;  ///< without
     TokenId id;
   };
   /// Those in a text, in order. `allowed(begin, end)` says whether a special token may be taken there.
@@ -39,7 +40,8 @@ class AddedTokens {
     for (size_t position = 0; !tokens_.empty() && position < text.size();) {
       // A special token that reaches out of the part that allows it is no token; a shorter one within may be.
       const auto match = matcher_.longest_at(text, position, [&](int index, size_t length) {
-        return !tokens_[static_cast<size_t>(index)].special || !straddles(allowed, position, position + length);
+        return !tokens_[static_cast<size_t>(index)].special ||
+               !straddles(allowed, position, position + length);
       });
       if (!match) {
         ++position;
@@ -47,7 +49,8 @@ class AddedTokens {
       }
       const AddedToken& token = tokens_[static_cast<size_t>(match->id)];
       const size_t end = position + match->length;
-      if ((!token.special || allowed(position, end)) && (!token.single_word || stands_alone(text, position, end))) {
+      if ((!token.special || allowed(position, end)) &&
+          (!token.single_word || stands_alone(text, position, end))) {
         found.push_back(widened(token, text, position, end, taken));
         taken = found.back().end;
       }
@@ -62,7 +65,8 @@ class AddedTokens {
     return !allowed(begin, end) && (allowed(begin, begin + 1) || allowed(end - 1, end));
   }
   static bool stands_alone(std::string_view text, size_t begin, size_t end);
-  static Found widened(const AddedToken& token, std::string_view text, size_t begin, size_t end, uint32_t taken);
+  static Found widened(const AddedToken& token, std::string_view text, size_t begin, size_t end,
+                       uint32_t taken);
 
   SpecialMatcher matcher_;  ///< of places in tokens_
   std::vector<AddedToken> tokens_;

@@ -29,7 +29,8 @@ AlignedText AlignedText::slice(size_t begin, size_t end) const {
   AlignedText part({}, at_start_ && begin == 0 ? 0 : 1, aligned_);
   part.text_ = text_.substr(begin, end - begin);
   if (aligned_) {
-    part.origins_.assign(origins_.begin() + static_cast<ptrdiff_t>(begin), origins_.begin() + static_cast<ptrdiff_t>(end));
+    part.origins_.assign(origins_.begin() + static_cast<ptrdiff_t>(begin),
+                         origins_.begin() + static_cast<ptrdiff_t>(end));
   }
   return part;
 }
@@ -81,7 +82,8 @@ void Rewriter::write(char32_t c, size_t begin, size_t end) {
   if (to_.text_.empty()) to_.at_start_ = from_.at_start_ && begin == 0;
   const size_t before = to_.text_.size();
   append_utf8(to_.text_, c);
-  if (from_.aligned_) to_.origins_.insert(to_.origins_.end(), to_.text_.size() - before, from_.origin(begin, end));
+  if (from_.aligned_)
+    to_.origins_.insert(to_.origins_.end(), to_.text_.size() - before, from_.origin(begin, end));
 }
 
 void Rewriter::put(char32_t c, int change) {

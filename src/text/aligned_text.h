@@ -9,9 +9,9 @@
 
 namespace wattle {
 
-/// A text (well-formed UTF-8) on its way through a tokenizer and, where that is wanted, the place in the original that
-/// each of its bytes stands for. The rules of what an inserted, replaced or removed character stands for are those of
-/// Hugging Face's tokenizers, so that the offsets of tokens are theirs.
+/// A text (well-formed UTF-8) on its way through a tokenizer and, where that is wanted, the place in the
+/// original that each of its bytes stands for. The rules of what an inserted, replaced or removed character
+/// stands for are those of Hugging Face's tokenizers, so that the offsets of tokens are theirs.
 class AlignedText {
  public:
   /// `origin`: where the text begins in the original.
@@ -50,8 +50,8 @@ class Rewriter {
   void keep(size_t bytes);
   void drop(size_t bytes) { position_ = std::min(end_, position_ + bytes); }
   void drop_characters(size_t count);
-  /// A character of the new form. change 0: in place of the next one; -n: in place of it and the n that follow; 1: a new
-  /// one, which stands for what the character before the place stands for.
+  /// A character of the new form. change 0: in place of the next one; -n: in place of it and the n that
+  /// follow; 1: a new one, which stands for what the character before the place stands for.
   void put(char32_t c, int change);
   /// New characters before the next one, which they stand for. Nothing where there is none.
   void prepend(std::string_view text);

@@ -108,8 +108,10 @@ Bpe::Bpe(const ModelSource& source)
 
 void Bpe::read_options(const ModelSource& source) {
   if (const auto dropout = source.json.number("dropout"); dropout && *dropout != 0) {
-    fail("{}: the tokenizer drops merges at random (dropout {}), which is for training alone; use another model",
-         source.json.origin(), *dropout);
+    fail(
+        "{}: the tokenizer drops merges at random (dropout {}), which is for training alone; use another "
+        "model",
+        source.json.origin(), *dropout);
   }
   ignore_merges_ = source.json.flag("ignore_merges").value_or(false);
   fuse_unknown_ = source.json.flag("fuse_unk").value_or(false);
@@ -144,13 +146,15 @@ void Bpe::read_words(const ModelSource& source) {
 
 void Bpe::read_merges(const ModelSource& source) {
   const std::string& origin = source.metadata.origin();
-  const TokenTable tokens = source.vocabulary.table([&](TokenId id) { return source.vocabulary.is_real(id); });
+  const TokenTable tokens =
+      source.vocabulary.table([&](TokenId id) { return source.vocabulary.is_real(id); });
   const auto merges = source.metadata.strings("tokenizer.ggml.merges");
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const std::string_view merge = merges[rank];
     const size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos || space + 1 == merge.size()) {
-      fail("{}: merge {} is not two texts with a space between; convert or pull the model again", origin, rank);
+      fail("{}: merge {} is not two texts with a space between; convert or pull the model again", origin,
+           rank);
     }
     const std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
     if (right.size() < prefix_.size()) {
@@ -159,8 +163,10 @@ void Bpe::read_merges(const ModelSource& source) {
     const auto left_id = tokens.find(left), right_id = tokens.find(right),
                joined_id = tokens.find(std::string(left) + std::string(right.substr(prefix_.size())));
     if (!left_id || !right_id || !joined_id) {
-      fail("{}: merge {} ({}) uses or makes a token that the vocabulary lacks; convert or pull the model again", origin,
-           rank, repaired_utf8(merge));
+      fail(
+          "{}: merge {} ({}) uses or makes a token that the vocabulary lacks; convert or pull the model "
+          "again",
+          origin, rank, repaired_utf8(merge));
     }
     merges_.insert(*left_id, *right_id, {static_cast<uint32_t>(rank), *joined_id});
   }
@@ -239,7 +245,8 @@ void Bpe::begin_with_characters(std::string_view word, std::vector<Symbol>& symb
       continue;
     }
     const auto byte_id = [&](char byte) { return byte_tokens_.ids[static_cast<uint8_t>(byte)]; };
-    if (byte_fallback_ && std::all_of(character.begin(), character.end(), [&](char b) { return byte_id(b) >= 0; })) {
+    if (byte_fallback_ &&
+        std::all_of(character.begin(), character.end(), [&](char b) { return byte_id(b) >= 0; })) {
       for (uint32_t k = 0; k < bytes; ++k) symbols.push_back({begin + k, 1, byte_id(character[k])});
       in_unknown = false;
     } else if (unknown_ && in_unknown && fuse_unknown_) {

@@ -8,8 +8,8 @@
 
 namespace wattle {
 
-/// SentencePiece's precompiled character map: a double-array trie of byte strings (darts-clone: a unit is 32 bits) and
-/// the texts that they become (github.com/google/sentencepiece, src/normalizer.cc).
+/// SentencePiece's precompiled character map: a double-array trie of byte strings (darts-clone: a unit is 32
+/// bits) and the texts that they become (github.com/google/sentencepiece, src/normalizer.cc).
 class CharacterMap {
  public:
   CharacterMap() = default;

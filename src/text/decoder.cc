@@ -38,8 +38,8 @@ std::string replaced(std::string_view text, std::string_view old, std::string_vi
 /// English contractions and punctuation without the space before them (Hugging Face's clean-up).
 std::string cleaned(std::string text) {
   constexpr std::pair<std::string_view, std::string_view> kRules[] = {
-      {" .", "."},     {" ?", "?"},   {" !", "!"},           {" ,", ","},    {" ' ", "'"},  {" n't", "n't"},
-      {" 'm", "'m"},   {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+      {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+      {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto& [old, with] : kRules) text = replaced(text, old, with);
   return text;
 }
@@ -256,9 +256,15 @@ struct Named {
   Made (*make)(const JsonView&);
 };
 constexpr Named kDecoders[] = {
-    {"ByteLevel", plain<ByteLevel>},       {"WordPiece", described<WordPiece>}, {"Metaspace", described<Metaspace>},
-    {"BPEDecoder", described<Bpe>},        {"ByteFallback", plain<ByteFallback>}, {"Fuse", plain<Fuse>},
-    {"Strip", described<Strip>},           {"Replace", described<Replace>},     {"CTC", described<Ctc>},
+    {"ByteLevel", plain<ByteLevel>},
+    {"WordPiece", described<WordPiece>},
+    {"Metaspace", described<Metaspace>},
+    {"BPEDecoder", described<Bpe>},
+    {"ByteFallback", plain<ByteFallback>},
+    {"Fuse", plain<Fuse>},
+    {"Strip", described<Strip>},
+    {"Replace", described<Replace>},
+    {"CTC", described<Ctc>},
     {"MarkedBPE", described<MarkedBpe>},
 };
 

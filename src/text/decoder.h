@@ -11,8 +11,8 @@ namespace wattle {
 /// The step of a tokenizer that makes text of tokens.
 class Decoder {
  public:
-  /// The decoder of tokenizer.json: ByteLevel, WordPiece, Metaspace, BPEDecoder, ByteFallback, Fuse, Strip, Replace, CTC,
-  /// Sequence; an absent one joins tokens with spaces. Error naming an unknown one.
+  /// The decoder of tokenizer.json: ByteLevel, WordPiece, Metaspace, BPEDecoder, ByteFallback, Fuse, Strip,
+  /// Replace, CTC, Sequence; an absent one joins tokens with spaces. Error naming an unknown one.
   explicit Decoder(const JsonView& json);
   ~Decoder();
 

@@ -16,13 +16,15 @@ bool flag(const Metadata& metadata, std::string_view key, bool otherwise) {
   return metadata.flag(key).value_or(otherwise);
 }
 
-/// Control tokens, where a text may hold them, and user-defined ones, everywhere, are found as they are written.
+/// Control tokens, where a text may hold them, and user-defined ones, everywhere, are found as they are
+/// written.
 json added_tokens(const Vocabulary& vocabulary, bool with_user_defined) {
   json list = json::array();
   for (TokenId id = 0; id < vocabulary.size(); ++id) {
     const bool control = vocabulary.is_control(id);
     if (!control && !(with_user_defined && vocabulary.type(id) == TokenType::kUserDefined)) continue;
-    list.push_back({{"id", id}, {"content", vocabulary.text(id)}, {"special", control}, {"normalized", false}});
+    list.push_back(
+        {{"id", id}, {"content", vocabulary.text(id)}, {"special", control}, {"normalized", false}});
   }
   return list;
 }
@@ -49,7 +51,8 @@ class Template {
     return *this;
   }
   json done() const {
-    return {{"type", "TemplateProcessing"}, {"single", single_}, {"pair", list_}, {"special_tokens", tokens_}};
+    return {
+        {"type", "TemplateProcessing"}, {"single", single_}, {"pair", list_}, {"special_tokens", tokens_}};
   }
 
  private:
@@ -80,16 +83,19 @@ json bert(const Metadata& metadata, Vocabulary& vocabulary) {
   complete_special(vocabulary);
   const Tokenizer::Special& special = vocabulary.special();
   if (!special.unk) {
-    fail("{}: a WordPiece vocabulary needs an unknown token (tokenizer.ggml.unknown_token_id or [UNK]); convert the "
-         "model again",
-         metadata.origin());
+    fail(
+        "{}: a WordPiece vocabulary needs an unknown token (tokenizer.ggml.unknown_token_id or [UNK]); "
+        "convert the "
+        "model again",
+        metadata.origin());
   }
-  const bool lowercase =
-      flag(metadata, "tokenizer.wattle.lowercase", flag(metadata, "tokenizer.ggml.normalizer.lowercase", true));
+  const bool lowercase = flag(metadata, "tokenizer.wattle.lowercase",
+                              flag(metadata, "tokenizer.ggml.normalizer.lowercase", true));
   const bool strip = flag(metadata, "tokenizer.wattle.strip_accents",
                           flag(metadata, "tokenizer.ggml.normalizer.strip_accents", lowercase));
   const bool cls = flag(metadata, "tokenizer.ggml.add_bos_token", true);
-  const bool sep = flag(metadata, "tokenizer.ggml.add_eos_token", flag(metadata, "tokenizer.ggml.add_sep_token", true));
+  const bool sep =
+      flag(metadata, "tokenizer.ggml.add_eos_token", flag(metadata, "tokenizer.ggml.add_sep_token", true));
   Template parts(vocabulary);
   parts.token(special.cls, cls).text("A").token(special.sep, sep).single_ends();
   parts.text("B", 1).token(special.sep, sep, 1);
@@ -107,7 +113,8 @@ const GgmlPretokenizer& pretokenizer_of(const Metadata& metadata, std::vector<st
   const auto named = metadata.text("tokenizer.ggml.pre");
   if (!named || named == "default") {
     notes.push_back(
-        "the file does not say how its tokenizer cuts a text into words (tokenizer.ggml.pre): it is read as GPT-2's; "
+        "the file does not say how its tokenizer cuts a text into words (tokenizer.ggml.pre): it is read as "
+        "GPT-2's; "
         "convert the model again if its answers are poor");
   }
   const std::string name = named.value_or("default");
@@ -124,7 +131,8 @@ json words_of(const GgmlPretokenizer& known) {
   for (const std::string_view pattern : known.patterns) {
     steps.push_back({{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}});
   }
-  if (!known.raw_text) steps.push_back({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}});
+  if (!known.raw_text)
+    steps.push_back({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}});
   return {{"type", "Sequence"}, {"pretokenizers", steps}};
 }
 
@@ -188,18 +196,21 @@ json sentencepiece(const Metadata& metadata, const Vocabulary& vocabulary, bool 
       {"add_dummy_prefix", prefix},
       {"remove_extra_whitespaces", flag(metadata, "tokenizer.ggml.remove_extra_whitespaces", unigram)},
       {"treat_whitespace_as_suffix", flag(metadata, "tokenizer.ggml.treat_whitespace_as_suffix", false)}};
-  return {{"normalizer", normalizer},
-          {"model", {{"type", unigram ? "SentencePieceUnigram" : "SentencePieceBPE"}, {"byte_fallback", spells_bytes}}},
-          {"post_processor", bos_and_eos(vocabulary, bos, eos, true, unigram ? 0 : 1)},
-          {"decoder", unescaped_spaces(prefix)},
-          {"added_tokens", added_tokens(vocabulary, false)}};
+  return {
+      {"normalizer", normalizer},
+      {"model",
+       {{"type", unigram ? "SentencePieceUnigram" : "SentencePieceBPE"}, {"byte_fallback", spells_bytes}}},
+      {"post_processor", bos_and_eos(vocabulary, bos, eos, true, unigram ? 0 : 1)},
+      {"decoder", unescaped_spaces(prefix)},
+      {"added_tokens", added_tokens(vocabulary, false)}};
 }
 
 }  // namespace
 
 void unmark_word_starts(Vocabulary& vocabulary) {
   bool marks_starts = false;
-  for (TokenId id = 0; id < vocabulary.size(); ++id) marks_starts |= vocabulary.text(id).starts_with(kWordStart);
+  for (TokenId id = 0; id < vocabulary.size(); ++id)
+    marks_starts |= vocabulary.text(id).starts_with(kWordStart);
   if (!marks_starts) return;
   for (TokenId id = 0; id < vocabulary.size(); ++id) {
     const std::string& text = vocabulary.text(id);
@@ -214,9 +225,11 @@ json ggml_pipeline(const Metadata& metadata, Vocabulary& vocabulary, std::vector
   if (model == "bert") return bert(metadata, vocabulary);
   if (model == "gpt2") return gpt2(metadata, vocabulary, notes);
   if (model == "llama" || model == "t5") return sentencepiece(metadata, vocabulary, model == "t5");
-  fail("{}: tokenizer \"{}\" is not known; choose a model with one of bert (WordPiece), gpt2 (byte-level BPE), llama "
-       "(SentencePiece's BPE), t5 (SentencePiece's unigrams)",
-       metadata.origin(), model);
+  fail(
+      "{}: tokenizer \"{}\" is not known; choose a model with one of bert (WordPiece), gpt2 (byte-level "
+      "BPE), llama "
+      "(SentencePiece's BPE), t5 (SentencePiece's unigrams)",
+      metadata.origin(), model);
 }
 
 }  // namespace wattle

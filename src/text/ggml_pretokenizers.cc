@@ -11,8 +11,8 @@ using Pattern = std::string_view;
 // What the names share.
 #define CONTRACTIONS R"((?i:'s|'t|'re|'ve|'m|'ll|'d))"
 #define SPACES R"(\s*[\r\n]+|\s+(?!\S)|\s+)"
-#define UPPER_THEN_LOWER(suffix)                                                                      \
-  R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)" suffix            \
+#define UPPER_THEN_LOWER(suffix)                                                           \
+  R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)" suffix \
   R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)" suffix
 #define ASCII_SIGN_AND_WORD R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+)"
 
@@ -26,12 +26,12 @@ constexpr Pattern kDeepseek3 =
 
 constexpr Pattern kGpt2Only[] = {kGpt2};
 constexpr Pattern kDigitsThenGpt2[] = {kDigit, kGpt2};
-constexpr Pattern kQwen2[] = {
-    CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES};
+constexpr Pattern kQwen2[] = {CONTRACTIONS
+                              R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES};
 constexpr Pattern kQwen35[] = {
     CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|)" SPACES};
-constexpr Pattern kLlama3[] = {
-    CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES};
+constexpr Pattern kLlama3[] = {CONTRACTIONS
+                               R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES};
 constexpr Pattern kJais2[] = {
     CONTRACTIONS
     R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+)"
@@ -51,11 +51,10 @@ constexpr Pattern kDeepseekLlm[] = {
     R"([\x{4e00}-\x{9fa5}\x{800}-\x{4e00}\x{ac00}-\x{d7ff}]+)",
     R"(\p{N}+)"};
 constexpr Pattern kDeepseekV3[] = {kUpToThreeDigits, kCjk, kDeepseek3};
-constexpr Pattern kSpark[] = {
-    kUpToThreeDigits, kCjk,
-    ASCII_SIGN_AND_WORD
-    R"(|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+)",
-    kDigit};
+constexpr Pattern kSpark[] = {kUpToThreeDigits, kCjk,
+                              ASCII_SIGN_AND_WORD
+                              R"(|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+)",
+                              kDigit};
 constexpr Pattern kYoutu[] = {
     R"([\x{ac00}-\x{d7a3}\x{3131}-\x{318e}]+|[\x{ff01}\x{2026}\x{201c}\x{201d}\x{2018}\x{2019}\x{2014}\x{ff1a}\x{ff1b}\x{ff0c})"
     R"(\x{3001}-\x{303f}\x{fe30}-\x{fe4f}]+|[\x{3105}-\x{312f}]+|[\x{4e00}-\x{9fa5}\x{3040}-\x{309f}\x{30a0}-\x{30ff}]+)",
@@ -67,25 +66,22 @@ constexpr Pattern kFalcon[] = {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2, R"([0-9][0-9][
 constexpr Pattern kBloom[] = {R"( ?[^(\s|.,!?…。，、।۔،)]+)"};
 constexpr Pattern kViking[] = {kBloom[0], kDigit};
 constexpr Pattern kTekken[] = {UPPER_THEN_LOWER("") R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|)" SPACES};
-constexpr Pattern kChameleon[] = {R"(<sentinel:[0-9]+>)",
-                                  R"((IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z)",
-                                  R"(([\t\n]|    |  ))",
-                                  kDigit,
-                                  R"([\p{P}!-/:-@\[-`{-~])",
-                                  kGpt2};
+constexpr Pattern kChameleon[] = {R"(<sentinel:[0-9]+>)",    R"((IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z)",
+                                  R"(([\t\n]|    |  ))",     kDigit,
+                                  R"([\p{P}!-/:-@\[-`{-~])", kGpt2};
 constexpr Pattern kGpt4o[] = {
     UPPER_THEN_LOWER(CONTRACTIONS "?") R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|)" SPACES};
 constexpr Pattern kTinyAya[] = {R"(\d{1,3}(?=(?:\d{3})*\b))", kGpt4o[0]};
 #define CASED(class) R"((?:(?!\p{Han})[)" class R"(\p{Lm}\p{Lo}\p{M}]))"
-constexpr Pattern kKimi[] = {
-    R"(\p{Han}+|[^\r\n\p{L}\p{N}]?)" CASED(R"(\p{Lu}\p{Lt})") "*" CASED(R"(\p{Ll})") "+" CONTRACTIONS
-    R"(?|[^\r\n\p{L}\p{N}]?)" CASED(R"(\p{Lu}\p{Lt})") "+" CASED(R"(\p{Ll})") "*" CONTRACTIONS
-    R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES};
+constexpr Pattern kKimi[] = {R"(\p{Han}+|[^\r\n\p{L}\p{N}]?)" CASED(R"(\p{Lu}\p{Lt})") "*" CASED(
+    R"(\p{Ll})") "+" CONTRACTIONS
+                 R"(?|[^\r\n\p{L}\p{N}]?)" CASED(R"(\p{Lu}\p{Lt})") "+" CASED(
+                     R"(\p{Ll})") "*" CONTRACTIONS R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES};
 constexpr Pattern kSuper[] = {R"(\p{N}+)", R"((?=(\d{3})+(?!\d)))"};
 constexpr Pattern kBailing[] = {
     R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"};
-constexpr Pattern kSeedCoder[] = {
-    CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|)" SPACES};
+constexpr Pattern kSeedCoder[] = {CONTRACTIONS
+                                  R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|)" SPACES};
 constexpr Pattern kUfakzeka[] = {R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES};
 // Groups of three digits from the right.
 constexpr Pattern kAfmoe[] = {
@@ -100,15 +96,16 @@ constexpr Pattern kExaoneMoe[] = {
     CONTRACTIONS
     R"(|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)"};
 constexpr Pattern kMiniCpm5[] = {
-    kUpToThreeDigits,
-    CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES};
+    kUpToThreeDigits, CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|)" SPACES};
 
 constexpr GgmlPretokenizer kPretokenizers[] = {
-    {.names = "gpt-2 default phi-2 mpt olmo jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert "
+    {.names = "gpt-2 default phi-2 mpt olmo jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum "
+              "modern-bert "
               "exaone4 jais trillion granite-docling",
      .patterns = kGpt2Only},
     {.names = "roberta-bpe jina-v1-en jina-v2-code", .patterns = kGpt2Only, .ends_with_sep = true},
-    {.names = "smollm starcoder refact codeshell command-r exaone minerva-7b mellum2", .patterns = kDigitsThenGpt2},
+    {.names = "smollm starcoder refact codeshell command-r exaone minerva-7b mellum2",
+     .patterns = kDigitsThenGpt2},
     {.names = "qwen2 deepseek-r1-qwen", .patterns = kQwen2, .nfc = true},
     {.names = "qwen35", .patterns = kQwen35, .nfc = true},
     {.names = "stablelm2 megrez kormo f2llmv2 hunyuan solar-open grok-2", .patterns = kQwen2},
@@ -160,7 +157,8 @@ const GgmlPretokenizer* find_pretokenizer(std::string_view name) {
 
 std::string pretokenizer_names() {
   std::string names;
-  for (const GgmlPretokenizer& known : kPretokenizers) names += (names.empty() ? "" : " ") + std::string(known.names);
+  for (const GgmlPretokenizer& known : kPretokenizers)
+    names += (names.empty() ? "" : " ") + std::string(known.names);
   for (size_t space = names.find(' '); space != std::string::npos; space = names.find(' ', space + 2)) {
     names.replace(space, 1, ", ");
   }

@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::string_view kEnd = "</w>";
 
-/// Byte-pair encoding as fairseq's fastBPE has it: merges know the end of a word by "</w>", tokens by a mark ("@@") on
-/// all but the last of a word; what the merges make need not be a token.
+/// Byte-pair encoding as fairseq's fastBPE has it: merges know the end of a word by "</w>", tokens by a mark
+/// ("@@") on all but the last of a word; what the merges make need not be a token.
 class MarkedBpe final : public TokenModel {
  public:
   explicit MarkedBpe(const ModelSource& source)
@@ -19,7 +19,8 @@ class MarkedBpe final : public TokenModel {
         unknown_(need_unknown(source, source.json.text("unk_token").value_or("<unk>"), "BPE")),
         mark_(source.json.text("continuation").value_or("@@")) {
     uint32_t rank = 0;
-    for (const std::string& merge : source.metadata.strings("tokenizer.ggml.merges")) ranks_.emplace(merge, rank++);
+    for (const std::string& merge : source.metadata.strings("tokenizer.ggml.merges"))
+      ranks_.emplace(merge, rank++);
   }
 
   void encode(std::string_view piece, std::vector<TokenPlace>& tokens) const override {
@@ -30,15 +31,16 @@ class MarkedBpe final : public TokenModel {
       i += bytes;
     }
     std::string pair;
-    merge_symbols<uint32_t>(symbols, [&](const Symbol& left, const Symbol& right) -> std::optional<Joined<uint32_t>> {
-      pair.assign(piece, left.begin, left.length);
-      pair += ' ';
-      pair.append(piece, right.begin, right.length);
-      if (right.begin + right.length == piece.size()) pair += kEnd;
-      const auto found = ranks_.find(pair);
-      if (found == ranks_.end()) return std::nullopt;
-      return Joined<uint32_t>{found->second, -1};
-    });
+    merge_symbols<uint32_t>(symbols,
+                            [&](const Symbol& left, const Symbol& right) -> std::optional<Joined<uint32_t>> {
+                              pair.assign(piece, left.begin, left.length);
+                              pair += ' ';
+                              pair.append(piece, right.begin, right.length);
+                              if (right.begin + right.length == piece.size()) pair += kEnd;
+                              const auto found = ranks_.find(pair);
+                              if (found == ranks_.end()) return std::nullopt;
+                              return Joined<uint32_t>{found->second, -1};
+                            });
     for (const Symbol& symbol : symbols) {
       if (symbol.length == 0) continue;
       const uint32_t end = symbol.begin + symbol.length;

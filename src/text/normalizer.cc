@@ -15,7 +15,8 @@
 namespace wattle {
 namespace {
 
-/// Keeps, changes or (nullopt) removes each character; what a removed one stood for goes to the kept one before it.
+/// Keeps, changes or (nullopt) removes each character; what a removed one stood for goes to the kept one
+/// before it.
 template <typename Change>
 void filter_map(AlignedText& text, const Change& change) {
   rewrite(text, [&](Rewriter& writer) {
@@ -162,8 +163,8 @@ class Prepend final : public Normalizer {
   std::string text_;
 };
 
-/// Grapheme by grapheme as Hugging Face's tokenizers do it: a short one that begins as an entry of the map does becomes
-/// that entry's text, of others each character is looked up.
+/// Grapheme by grapheme as Hugging Face's tokenizers do it: a short one that begins as an entry of the map
+/// does becomes that entry's text, of others each character is looked up.
 class Precompiled final : public Normalizer {
  public:
   explicit Precompiled(const JsonView& json) {
@@ -200,7 +201,9 @@ class Precompiled final : public Normalizer {
     const size_t end = writer.position() + old.size();
     for (int i = 0; i < after; ++i) {
       const bool last = i + 1 == after;
-      writer.put(characters[static_cast<size_t>(i)], i >= before ? 1 : last && after < before ? after - before : 0);
+      writer.put(characters[static_cast<size_t>(i)], i >= before              ? 1
+                                                     : last && after < before ? after - before
+                                                                              : 0);
     }
     writer.drop(end - writer.position());
     return true;
@@ -215,11 +218,12 @@ class Nmt final : public Normalizer {
 
  private:
   static std::optional<char32_t> changed(char32_t c) {
-    const bool removed = (c >= 0x1 && c <= 0x8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F ||
-                         c == 0x9F;
+    const bool removed =
+        (c >= 0x1 && c <= 0x8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
     if (removed) return std::nullopt;
-    const bool space = c == '\t' || c == '\n' || c == 0xC || c == '\r' || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
-                       c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+    const bool space = c == '\t' || c == '\n' || c == 0xC || c == '\r' || c == 0x1680 ||
+                       (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+                       c == 0xFEFF || c == 0xFFFD;
     return space ? U' ' : c;
   }
 };
@@ -231,8 +235,9 @@ class StandIns final : public Normalizer {
   }
 };
 
-/// BERT's basic cleaning (Devlin et al. 2019). Character classes are those of utf8proc's Unicode 15; Hugging Face's
-/// tables are of Unicode 8, so that 568 characters of rare scripts, nearly all assigned since, are cleaned otherwise.
+/// BERT's basic cleaning (Devlin et al. 2019). Character classes are those of utf8proc's Unicode 15; Hugging
+/// Face's tables are of Unicode 8, so that 568 characters of rare scripts, nearly all assigned since, are
+/// cleaned otherwise.
 class Bert final : public Normalizer {
  public:
   explicit Bert(const JsonView& json)
@@ -418,7 +423,8 @@ void add_steps(const JsonView& part, const char* list, int depth, std::vector<Js
   }
   const nlohmann::json* const parts = part.find(list);
   if (depth >= 8 || parts == nullptr || !parts->is_array()) {
-    fail("{}: has a sequence of {} that is no list or nested too deep; get the file again", part.origin(), list);
+    fail("{}: has a sequence of {} that is no list or nested too deep; get the file again", part.origin(),
+         list);
   }
   for (const nlohmann::json& step : *parts) add_steps(JsonView(&step, part.origin()), list, depth + 1, steps);
 }

@@ -16,15 +16,15 @@ class Normalizer {
   virtual void apply(AlignedText& text) const = 0;
 };
 
-/// The steps that a part of tokenizer.json describes: of a "Sequence" those in its `list`, else the part itself; none for
-/// an absent one. Error for sequences nested deeper than 8 or of more than 64 steps.
+/// The steps that a part of tokenizer.json describes: of a "Sequence" those in its `list`, else the part
+/// itself; none for an absent one. Error for sequences nested deeper than 8 or of more than 64 steps.
 std::vector<JsonView> pipeline_steps(const JsonView& part, const char* list);
 
-/// The normalizer of tokenizer.json: BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Replace,
-/// Prepend, Precompiled, Nmt, ByteLevel, Sequence; and SentencePiece, this project's name for the steps of a
-/// SentencePiece model (`charsmap` in base64, `add_dummy_prefix`, `remove_extra_whitespaces`, `escape_whitespaces`,
-/// `treat_whitespace_as_suffix`), in which `user_defined` symbols stay as they are. Error naming an unknown one. Null
-/// where there is nothing to do.
+/// The normalizer of tokenizer.json: BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents,
+/// Replace, Prepend, Precompiled, Nmt, ByteLevel, Sequence; and SentencePiece, this project's name for the
+/// steps of a SentencePiece model (`charsmap` in base64, `add_dummy_prefix`, `remove_extra_whitespaces`,
+/// `escape_whitespaces`, `treat_whitespace_as_suffix`), in which `user_defined` symbols stay as they are.
+/// Error naming an unknown one. Null where there is nothing to do.
 std::unique_ptr<Normalizer> make_normalizer(const JsonView& json, std::span<const std::string> user_defined);
 
 /// GPT-2's stand-in for each byte, one printable character.

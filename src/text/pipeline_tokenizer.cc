@@ -18,11 +18,13 @@ std::vector<std::string> user_defined_symbols(const Vocabulary& vocabulary) {
   return symbols;
 }
 
-/// Without the tokens that the model does not have ("added_only", which the reader of tokenizer.json notes), and with
-/// SentencePiece's symbols as they are there: GGUF keeps those that users defined with plain spaces instead of U+2581.
+/// Without the tokens that the model does not have ("added_only", which the reader of tokenizer.json notes),
+/// and with SentencePiece's symbols as they are there: GGUF keeps those that users defined with plain spaces
+/// instead of U+2581.
 Vocabulary prepared(Vocabulary vocabulary, const JsonView& model) {
   const nlohmann::json* const added_only = model.find("added_only");
-  for (const nlohmann::json& id : added_only != nullptr && added_only->is_array() ? *added_only : nlohmann::json::array()) {
+  for (const nlohmann::json& id :
+       added_only != nullptr && added_only->is_array() ? *added_only : nlohmann::json::array()) {
     if (id.is_number_integer() && vocabulary.contains(id.get<TokenId>())) vocabulary.hide(id.get<TokenId>());
   }
   if (!model.text("type").value_or("").starts_with("SentencePiece")) return vocabulary;
@@ -75,8 +77,8 @@ struct PipelineTokenizer::Run {
   }
 };
 
-PipelineTokenizer::PipelineTokenizer(Vocabulary vocabulary, const JsonView& pipeline, const Metadata& metadata,
-                                     std::vector<std::string> notes)
+PipelineTokenizer::PipelineTokenizer(Vocabulary vocabulary, const JsonView& pipeline,
+                                     const Metadata& metadata, std::vector<std::string> notes)
     : vocabulary_(prepared(std::move(vocabulary), pipeline.child("model"))),
       post_processor_(pipeline.child("post_processor"), vocabulary_),
       decoder_(pipeline.child("decoder")),
@@ -140,7 +142,8 @@ std::vector<TokenId> PipelineTokenizer::encode(std::string_view text, EncodeOpti
   return encode_parts({&part, 1}, options.add_special);
 }
 
-std::vector<TokenId> PipelineTokenizer::encode_parts(std::span<const TextPart> parts, bool add_special) const {
+std::vector<TokenId> PipelineTokenizer::encode_parts(std::span<const TextPart> parts,
+                                                     bool add_special) const {
   Run run;
   run.parts = parts;
   for (const TextPart& part : parts) {
@@ -191,7 +194,8 @@ void PipelineTokenizer::encode_all(Run& run) const {
        raw_.find(run.text, [&](size_t begin, size_t end) { return run.allows_special(begin, end); })) {
     encode_between(run, last, found.begin);
     const bool trims = post_processor_.trims_offsets();
-    run.append(found.id, trims ? ByteRange{found.text_begin, found.text_end} : ByteRange{found.begin, found.end});
+    run.append(found.id,
+               trims ? ByteRange{found.text_begin, found.text_end} : ByteRange{found.begin, found.end});
     last = found.end;
   }
   encode_between(run, last, run.text.size());
@@ -202,7 +206,8 @@ void PipelineTokenizer::encode_between(Run& run, size_t begin, size_t end) const
   if (begin >= end) return;
   // Only by its place in the text is it known which part a special token comes from.
   const bool places = run.aligned || (normalized_.any_special() && run.parts.size() > 1);
-  AlignedText text(std::string_view(run.text).substr(begin, end - begin), static_cast<uint32_t>(begin), places);
+  AlignedText text(std::string_view(run.text).substr(begin, end - begin), static_cast<uint32_t>(begin),
+                   places);
   if (normalizer_) normalizer_->apply(text);
   const auto allowed = [&](size_t from, size_t to) {
     if (run.parts.size() == 1) return run.parts[0].parse_special;
@@ -215,7 +220,8 @@ void PipelineTokenizer::encode_between(Run& run, size_t begin, size_t end) const
   for (const AddedTokens::Found& token : found) {
     if (token.begin > last) encode_pieces(run, text.slice(last, token.begin));
     const bool trims = post_processor_.trims_offsets();
-    run.append(token.id, trims ? text.origin(token.text_begin, token.text_end) : text.origin(token.begin, token.end));
+    run.append(token.id,
+               trims ? text.origin(token.text_begin, token.text_end) : text.origin(token.begin, token.end));
     last = token.end;
   }
   if (last < text.size()) encode_pieces(run, text.slice(last, text.size()));
@@ -231,8 +237,9 @@ void PipelineTokenizer::encode_pieces(Run& run, AlignedText text) const {
     tokens.clear();
     model_->encode(pieces.text.view().substr(piece.begin, piece.end - piece.begin), tokens);
     for (const TokenPlace& token : tokens) {
-      run.append(token.id, run.aligned ? pieces.text.origin(piece.begin + token.begin, piece.begin + token.end)
-                                       : ByteRange());
+      run.append(token.id, run.aligned
+                               ? pieces.text.origin(piece.begin + token.begin, piece.begin + token.end)
+                               : ByteRange());
     }
   }
 }

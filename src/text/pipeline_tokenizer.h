@@ -15,11 +15,13 @@
 
 namespace wattle {
 
-/// A tokenizer as a line of steps (the format of tokenizer.json): added tokens are taken out of the text, what lies
-/// between is normalised, cut into words and these into tokens, and special tokens are put round it.
+/// A tokenizer as a line of steps (the format of tokenizer.json): added tokens are taken out of the text,
+/// what lies between is normalised, cut into words and these into tokens, and special tokens are put round
+/// it.
 class PipelineTokenizer final : public Tokenizer {
  public:
-  /// `pipeline` describes the steps as tokenizer.json does; the tokens, merges and scores are those of the metadata.
+  /// `pipeline` describes the steps as tokenizer.json does; the tokens, merges and scores are those of the
+  /// metadata.
   PipelineTokenizer(Vocabulary vocabulary, const JsonView& pipeline, const Metadata& metadata,
                     std::vector<std::string> notes);
 
@@ -54,7 +56,7 @@ class PipelineTokenizer final : public Tokenizer {
   Decoder decoder_;
   AddedTokens raw_, normalized_;
   std::vector<bool> special_tokens_;  ///< by id: is nothing to a reader
-  bool unused_are_tokens_;            ///< SentencePiece's unused pieces are tokens, others' rows without one are not
+  bool unused_are_tokens_;  ///< SentencePiece's unused pieces are tokens, others' rows without one are not
 };
 
 }  // namespace wattle

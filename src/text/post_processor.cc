@@ -90,7 +90,8 @@ std::vector<PostProcessor::Part> PostProcessor::read_parts(const JsonView& json,
   std::vector<Part> parts;
   if (list == nullptr) return parts;
   if (!list->is_array() || list->size() > kMostParts) {
-    fail("{}: the template {} is no list of at most {} parts; get the file again", json.origin(), key, kMostParts);
+    fail("{}: the template {} is no list of at most {} parts; get the file again", json.origin(), key,
+         kMostParts);
   }
   const JsonView tokens = json.child("special_tokens");
   for (const nlohmann::json& value : *list) {
@@ -98,7 +99,8 @@ std::vector<PostProcessor::Part> PostProcessor::read_parts(const JsonView& json,
     const JsonView text = entry.child("Sequence"), special = entry.child("SpecialToken");
     Part part;
     part.type_id = static_cast<int32_t>((text ? text : special).integer("type_id").value_or(0));
-    if (part.type_id < 0 || part.type_id > 255) fail("{}: a template has the segment {}", json.origin(), part.type_id);
+    if (part.type_id < 0 || part.type_id > 255)
+      fail("{}: a template has the segment {}", json.origin(), part.type_id);
     if (text) {
       part.text = text.text("id") == "B" ? 1 : 0;
     } else if (special) {
@@ -106,11 +108,13 @@ std::vector<PostProcessor::Part> PostProcessor::read_parts(const JsonView& json,
       const JsonView described = tokens ? tokens.child(name) : JsonView(nullptr, json.origin());
       const nlohmann::json* const ids = described ? described.find("ids") : nullptr;
       if (ids == nullptr || !ids->is_array() || ids->size() > kMostParts) {
-        fail("{}: the template puts \"{}\", whose ids are not given; get the file again", json.origin(), name);
+        fail("{}: the template puts \"{}\", whose ids are not given; get the file again", json.origin(),
+             name);
       }
       for (const nlohmann::json& id : *ids) part.tokens.push_back(checked_id(id, vocabulary_, json.origin()));
     } else {
-      fail("{}: the template {} has a part that is neither a text nor a token; get the file again", json.origin(), key);
+      fail("{}: the template {} has a part that is neither a text nor a token; get the file again",
+           json.origin(), key);
     }
     parts.push_back(std::move(part));
   }
@@ -129,8 +133,8 @@ void PostProcessor::read_bert(const JsonView& json, bool roberta, Step& step) co
   step.add_prefix_space = json.flag("add_prefix_space").value_or(true);
 }
 
-/// White space at the ends of a token is no part of its offsets, but for the one space that the tokenizer put before a
-/// text.
+/// White space at the ends of a token is no part of its offsets, but for the one space that the tokenizer put
+/// before a text.
 void PostProcessor::trim(Encoding& encoding, const Step& step) const {
   for (size_t i = 0; i < encoding.size(); ++i) {
     std::vector<bool> space;
@@ -141,7 +145,8 @@ void PostProcessor::trim(Encoding& encoding, const Step& step) const {
       k += c.bytes;
     }
     auto leading = static_cast<uint32_t>(std::find(space.begin(), space.end(), false) - space.begin());
-    const auto trailing = static_cast<uint32_t>(std::find(space.rbegin(), space.rend(), false) - space.rbegin());
+    const auto trailing =
+        static_cast<uint32_t>(std::find(space.rbegin(), space.rend(), false) - space.rbegin());
     ByteRange& range = encoding.offsets[i];
     if (leading > 0) {
       const bool first = i == 0 || range.begin == 0;

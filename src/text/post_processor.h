@@ -11,9 +11,9 @@ namespace wattle {
 /// The step of a tokenizer after its model: special tokens round one or two texts, segments, trimmed offsets.
 class PostProcessor {
  public:
-  /// The post_processor of tokenizer.json: TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, Sequence;
-  /// an absent one joins two texts as they are. Error naming an unknown one, or for a token or a text that is not
-  /// there.
+  /// The post_processor of tokenizer.json: TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel,
+  /// Sequence; an absent one joins two texts as they are. Error naming an unknown one, or for a token or a
+  /// text that is not there.
   PostProcessor(const JsonView& json, const Vocabulary& vocabulary);
 
   Encoding apply(Encoding first, std::optional<Encoding> second, bool add_special) const;

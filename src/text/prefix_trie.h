@@ -11,13 +11,14 @@
 
 namespace wattle {
 
-/// Finds all tokens that begin a text. Built once; the children of a node lie side by side in order of their byte, so
-/// that a vocabulary of 250,000 tokens takes some ten megabytes.
+/// Finds all tokens that begin a text. Built once; the children of a node lie side by side in order of their
+/// byte, so that a vocabulary of 250,000 tokens takes some ten megabytes.
 class PrefixTrie {
  public:
   /// Of two tokens with the same text the first given stays.
   explicit PrefixTrie(std::vector<std::pair<std::string_view, TokenId>> tokens) {
-    std::stable_sort(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::stable_sort(tokens.begin(), tokens.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     std::erase_if(tokens, [](const auto& token) { return token.first.empty(); });
     nodes_.push_back({});
     struct Range {
@@ -69,7 +70,8 @@ class PrefixTrie {
     const auto begin = bytes_.begin() + nodes_[node].first_child - 1;  // the root has no byte
     const auto end = begin + nodes_[node].children;
     const auto place = std::lower_bound(begin, end, byte);
-    return place != end && *place == byte ? nodes_[node].first_child + static_cast<uint32_t>(place - begin) : 0;
+    return place != end && *place == byte ? nodes_[node].first_child + static_cast<uint32_t>(place - begin)
+                                          : 0;
   }
 
   std::vector<Node> nodes_;

@@ -21,11 +21,12 @@ constexpr std::string_view kGpt2 =
 enum class Behavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
 
 Behavior behavior_of(const JsonView& step) {
-  constexpr std::pair<std::string_view, Behavior> kNames[] = {{"Removed", Behavior::kRemoved},
-                                                              {"Isolated", Behavior::kIsolated},
-                                                              {"MergedWithPrevious", Behavior::kMergedWithPrevious},
-                                                              {"MergedWithNext", Behavior::kMergedWithNext},
-                                                              {"Contiguous", Behavior::kContiguous}};
+  constexpr std::pair<std::string_view, Behavior> kNames[] = {
+      {"Removed", Behavior::kRemoved},
+      {"Isolated", Behavior::kIsolated},
+      {"MergedWithPrevious", Behavior::kMergedWithPrevious},
+      {"MergedWithNext", Behavior::kMergedWithNext},
+      {"Contiguous", Behavior::kContiguous}};
   const std::string text = step.text("behavior").value_or("Isolated");
   for (const auto& [name, behavior] : kNames) {
     if (name == text) return behavior;
@@ -74,7 +75,8 @@ void split(Pieces& pieces, Behavior behavior, bool invert, const Find& find) {
     parts.clear();
     uint32_t last = piece.begin;
     find(pieces.text.view().substr(piece.begin, piece.end - piece.begin), [&](size_t begin, size_t end) {
-      const auto from = static_cast<uint32_t>(piece.begin + begin), to = static_cast<uint32_t>(piece.begin + end);
+      const auto from = static_cast<uint32_t>(piece.begin + begin),
+                 to = static_cast<uint32_t>(piece.begin + end);
       if (last != from) parts.push_back({{last, from}, invert});
       parts.push_back({{from, to}, !invert});
       last = to;
@@ -255,12 +257,13 @@ class Metaspace final : public Pretokenizer {
       }
     });
     if (split_) {
-      ::wattle::split(pieces, Behavior::kMergedWithNext, false, [&](std::string_view text, const auto& found) {
-        for (size_t place = text.find(text_); place != std::string_view::npos;
-             place = text.find(text_, place + text_.size())) {
-          found(place, place + text_.size());
-        }
-      });
+      ::wattle::split(pieces, Behavior::kMergedWithNext, false,
+                      [&](std::string_view text, const auto& found) {
+                        for (size_t place = text.find(text_); place != std::string_view::npos;
+                             place = text.find(text_, place + text_.size())) {
+                          found(place, place + text_.size());
+                        }
+                      });
     }
   }
 
@@ -375,7 +378,8 @@ std::unique_ptr<Pretokenizer> make_pretokenizer(const JsonView& json, bool raw_b
   for (const JsonView& step : described_steps) {
     const std::string type = step.text("type").value_or("without a type");
     if (type == "ByteLevel") {
-      steps.push_back(std::make_unique<ByteLevel>(step, raw_bytes && steps.size() + 1 == described_steps.size()));
+      steps.push_back(
+          std::make_unique<ByteLevel>(step, raw_bytes && steps.size() + 1 == described_steps.size()));
       continue;
     }
     const auto* const known = std::find_if(std::begin(kPretokenizers), std::end(kPretokenizers),

@@ -105,8 +105,8 @@ class Translator {
       in_class_ = true;
       class_begin_ = place_ + (rest.starts_with("[^") ? 2 : 1);
       if (rest.starts_with("[^")) out_ += c, ++place_;
-    } else if (rest.starts_with("(*") || rest.starts_with("(?(") || rest.starts_with("(?C") || rest.starts_with("(?R") ||
-               rest.starts_with("(?&") || rest.starts_with("(?P>")) {
+    } else if (rest.starts_with("(*") || rest.starts_with("(?(") || rest.starts_with("(?C") ||
+               rest.starts_with("(?R") || rest.starts_with("(?&") || rest.starts_with("(?P>")) {
       refuse("a verb, a condition, a callout or a recursion");
     }
     out_ += pattern_[place_++];
@@ -155,8 +155,8 @@ struct Regex::Compiled {
 Regex::Regex(std::string_view pattern, std::string origin)
     : compiled_(std::make_unique<Compiled>()), origin_(std::move(origin)) {
   if (pattern.size() > kLongestPattern) {
-    fail("{}: a pattern of {} bytes is longer than the {} that are read; get the file again", origin_, pattern.size(),
-         kLongestPattern);
+    fail("{}: a pattern of {} bytes is longer than the {} that are read; get the file again", origin_,
+         pattern.size(), kLongestPattern);
   }
   const std::string text = Translator(pattern, origin_).run();
   const std::unique_ptr<pcre2_compile_context, Freed<pcre2_compile_context_free>> context(
@@ -165,8 +165,8 @@ Regex::Regex(std::string_view pattern, std::string origin)
   int error = 0;
   PCRE2_SIZE where = 0;
   compiled_->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-                                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &where,
-                                      context.get()));
+                                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
+                                      &error, &where, context.get()));
   if (compiled_->code == nullptr) {
     PCRE2_UCHAR message[200] = {};
     pcre2_get_error_message(error, message, sizeof message);
@@ -184,7 +184,8 @@ Regex Regex::of_literal(std::string_view text, std::string origin) {
   std::string pattern;
   for (const char c : text) {
     const auto byte = static_cast<uint8_t>(c);
-    const bool plain = byte >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool plain =
+        byte >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     pattern += plain ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
   }
   return Regex(pattern, std::move(origin));
@@ -195,7 +196,8 @@ Regex::Regex(Regex&&) noexcept = default;
 Regex& Regex::operator=(Regex&&) noexcept = default;
 
 void Regex::for_each_match(std::string_view text, const std::function<void(size_t, size_t)>& found) const {
-  const std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>> data(pcre2_match_data_create(1, nullptr));
+  const std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>> data(
+      pcre2_match_data_create(1, nullptr));
   const PCRE2_SIZE* const span = pcre2_get_ovector_pointer(data.get());
   constexpr size_t kNone = ~size_t{0};
   size_t last_end = kNone;
@@ -203,11 +205,14 @@ void Regex::for_each_match(std::string_view text, const std::function<void(size_
     const int result = compiled_->match(text, position, 0, data.get());
     if (result == PCRE2_ERROR_NOMATCH) return;
     if (result < 0) {
-      fail("{}: a text of {} bytes is too hard to cut into words at byte {} (PCRE2 error {}); shorten the text", origin_,
-           text.size(), position, result);
+      fail(
+          "{}: a text of {} bytes is too hard to cut into words at byte {} (PCRE2 error {}); shorten the "
+          "text",
+          origin_, text.size(), position, result);
     }
     const size_t begin = span[0], end = span[1];
-    if (begin > end) fail("{}: a pattern matches backwards; get the file again", origin_);  // by \K in a lookahead
+    if (begin > end)
+      fail("{}: a pattern matches backwards; get the file again", origin_);  // by \K in a lookahead
     if (begin == end && end == last_end) {
       if (position >= text.size()) return;
       position += decode_utf8(text, position).bytes;
@@ -219,7 +224,8 @@ void Regex::for_each_match(std::string_view text, const std::function<void(size_
 }
 
 bool Regex::matches_whole(std::string_view text) const {
-  const std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>> data(pcre2_match_data_create(1, nullptr));
+  const std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>> data(
+      pcre2_match_data_create(1, nullptr));
   return compiled_->match(text, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, data.get()) >= 0;
 }
 

@@ -13,8 +13,8 @@
 namespace wattle {
 namespace {
 
-/// The BPE model of SentencePiece (Kudo and Richardson 2018) from its pieces and scores: the pair whose piece has the
-/// highest score is joined first, and what no piece covers is spelt in bytes.
+/// The BPE model of SentencePiece (Kudo and Richardson 2018) from its pieces and scores: the pair whose piece
+/// has the highest score is joined first, and what no piece covers is spelt in bytes.
 class SentencePieceBpe final : public TokenModel {
  public:
   explicit SentencePieceBpe(const ModelSource& source);
@@ -58,15 +58,18 @@ SentencePieceBpe::SentencePieceBpe(const ModelSource& source)
     if (type != TokenType::kByte) continue;
     const int byte = named_byte(vocabulary_.text(id));
     if (byte < 0) {
-      fail("{}: byte token {} is not of the form <0x0A>; convert or pull the model again", source.metadata.origin(), id);
+      fail("{}: byte token {} is not of the form <0x0A>; convert or pull the model again",
+           source.metadata.origin(), id);
     }
     bytes_.ids[static_cast<size_t>(byte)] = id;
   }
   spells_bytes_ = bytes_.complete();
   if (!spells_bytes_ && !vocabulary_.special().unk) {
-    fail("{}: a SentencePiece vocabulary needs all 256 byte tokens or tokenizer.ggml.unknown_token_id; convert or pull "
-         "the model again",
-         source.metadata.origin());
+    fail(
+        "{}: a SentencePiece vocabulary needs all 256 byte tokens or tokenizer.ggml.unknown_token_id; "
+        "convert or pull "
+        "the model again",
+        source.metadata.origin());
   }
   if (!spells_bytes_) unknown_ = *vocabulary_.special().unk;
   pieces_ = vocabulary_.table([&](TokenId id) {
@@ -89,7 +92,8 @@ void SentencePieceBpe::encode(std::string_view piece, std::vector<TokenPlace>& t
   encode_words(piece.substr(run), static_cast<uint32_t>(run), tokens);
 }
 
-void SentencePieceBpe::encode_words(std::string_view text, uint32_t begin, std::vector<TokenPlace>& tokens) const {
+void SentencePieceBpe::encode_words(std::string_view text, uint32_t begin,
+                                    std::vector<TokenPlace>& tokens) const {
   std::vector<Symbol> symbols;
   const auto word = [&](size_t from, size_t to) {
     encode_word({text.substr(from, to - from), begin + static_cast<uint32_t>(from), tokens, {}}, symbols);
@@ -129,7 +133,8 @@ void SentencePieceBpe::merge_word(Word& word, std::vector<Symbol>& symbols) cons
     const auto id = pieces_.find(text);
     if (!id) return std::nullopt;
     if (vocabulary_.type(*id) == TokenType::kUnused) {
-      word.halves[text] = {word.text.substr(left.begin, left.length), word.text.substr(right.begin, right.length)};
+      word.halves[text] = {word.text.substr(left.begin, left.length),
+                           word.text.substr(right.begin, right.length)};
     }
     return Joined<float>{-scores_[static_cast<size_t>(*id)], *id};
   });
@@ -140,8 +145,7 @@ void SentencePieceBpe::append_piece(std::string_view text, Word& word) const {
   const auto begin = word.begin + static_cast<uint32_t>(text.data() - word.text.data());
   const auto id = pieces_.find(text);
   if (!id) return append_unknown(text, begin, word.tokens);
-  const auto half =
-      vocabulary_.type(*id) == TokenType::kUnused ? word.halves.find(text) : word.halves.end();
+  const auto half = vocabulary_.type(*id) == TokenType::kUnused ? word.halves.find(text) : word.halves.end();
   if (half == word.halves.end()) {
     word.tokens.push_back({*id, begin, begin + static_cast<uint32_t>(text.size())});
     return;
@@ -152,7 +156,8 @@ void SentencePieceBpe::append_piece(std::string_view text, Word& word) const {
   append_piece(text.substr(cut), word);
 }
 
-void SentencePieceBpe::append_unknown(std::string_view text, uint32_t begin, std::vector<TokenPlace>& tokens) const {
+void SentencePieceBpe::append_unknown(std::string_view text, uint32_t begin,
+                                      std::vector<TokenPlace>& tokens) const {
   const auto end = begin + static_cast<uint32_t>(text.size());
   if (spells_bytes_) {
     for (const char byte : text) tokens.push_back({bytes_.ids[static_cast<uint8_t>(byte)], begin, end});

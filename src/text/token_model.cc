@@ -13,9 +13,13 @@ struct Named {
   std::unique_ptr<TokenModel> (*make)(const ModelSource&);
 };
 constexpr Named kModels[] = {
-    {"WordPiece", make_wordpiece}, {"WordLevel", make_word_level}, {"BPE", make_bpe},
-    {"Unigram", make_unigram},     {"SentencePieceUnigram", make_unigram},
-    {"SentencePieceBPE", make_sentencepiece_bpe}, {"MarkedBPE", make_marked_bpe},
+    {"WordPiece", make_wordpiece},
+    {"WordLevel", make_word_level},
+    {"BPE", make_bpe},
+    {"Unigram", make_unigram},
+    {"SentencePieceUnigram", make_unigram},
+    {"SentencePieceBPE", make_sentencepiece_bpe},
+    {"MarkedBPE", make_marked_bpe},
 };
 
 /// One token a piece.
@@ -69,8 +73,9 @@ bool ByteTokens::complete() const {
 TokenId need_unknown(const ModelSource& source, std::string_view text, std::string_view what) {
   const auto id = source.vocabulary.find(text);
   if (!id) {
-    fail("{}: a {} vocabulary needs an unknown token, and \"{}\" is not in it; convert or get the model again",
-         source.metadata.origin(), what, text);
+    fail(
+        "{}: a {} vocabulary needs an unknown token, and \"{}\" is not in it; convert or get the model again",
+        source.metadata.origin(), what, text);
   }
   return *id;
 }

@@ -17,8 +17,8 @@ struct TokenPlace {
   uint32_t begin, end;
 };
 
-/// The step of a tokenizer that cuts a piece of text (well-formed UTF-8, or bytes where it knows its tokens by their
-/// bytes) into tokens. Thread-safe.
+/// The step of a tokenizer that cuts a piece of text (well-formed UTF-8, or bytes where it knows its tokens
+/// by their bytes) into tokens. Thread-safe.
 class TokenModel {
  public:
   virtual ~TokenModel() = default;
@@ -28,8 +28,8 @@ class TokenModel {
   virtual std::string_view kind() const = 0;
 };
 
-/// What a model is made of: the tokens, `json` (the "model" of tokenizer.json without its lists) and the lists of the
-/// metadata. The vocabulary must outlive the model.
+/// What a model is made of: the tokens, `json` (the "model" of tokenizer.json without its lists) and the
+/// lists of the metadata. The vocabulary must outlive the model.
 struct ModelSource {
   const Vocabulary& vocabulary;
   const JsonView& json;
@@ -37,8 +37,9 @@ struct ModelSource {
   bool raw_bytes;  ///< pieces come as bytes; tokens are kept as their stand-ins
 };
 
-/// The model of tokenizer.json: WordPiece, BPE, Unigram, WordLevel; and, by names of this project, those of other files:
-/// SentencePieceBPE, SentencePieceUnigram, MarkedBPE (fastBPE's, with "@@"). Error naming an unknown one or an option that is not honoured.
+/// The model of tokenizer.json: WordPiece, BPE, Unigram, WordLevel; and, by names of this project, those of
+/// other files: SentencePieceBPE, SentencePieceUnigram, MarkedBPE (fastBPE's, with "@@"). Error naming an
+/// unknown one or an option that is not honoured.
 std::unique_ptr<TokenModel> make_token_model(const ModelSource& source);
 
 std::unique_ptr<TokenModel> make_wordpiece(const ModelSource& source);

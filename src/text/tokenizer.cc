@@ -20,8 +20,8 @@ std::unique_ptr<Tokenizer> Tokenizer::create(const Metadata& metadata) {
   } else {
     steps = ggml_pipeline(metadata, vocabulary, notes);
   }
-  return std::make_unique<PipelineTokenizer>(std::move(vocabulary), JsonView(&steps, metadata.origin()), metadata,
-                                             std::move(notes));
+  return std::make_unique<PipelineTokenizer>(std::move(vocabulary), JsonView(&steps, metadata.origin()),
+                                             metadata, std::move(notes));
 }
 
 bool Tokenizer::ends_generation(TokenId id) const {

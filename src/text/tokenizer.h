@@ -35,9 +35,10 @@ struct ByteRange {
 /// The tokens of a text or of a pair of texts; all vectors have one entry a token.
 struct Encoding {
   std::vector<TokenId> ids;
-  std::vector<int32_t> type_ids;   ///< the segment that a model with segment embeddings reads a token as
-  std::vector<ByteRange> offsets;  ///< bytes of the text of its sequence, as it was given; {0, 0} where `sequence` is -1
-  std::vector<int8_t> sequence;    ///< 0: of the first text, 1: of the second, -1: put there by the tokenizer
+  std::vector<int32_t> type_ids;  ///< the segment that a model with segment embeddings reads a token as
+  std::vector<ByteRange>
+      offsets;  ///< bytes of the text of its sequence, as it was given; {0, 0} where `sequence` is -1
+  std::vector<int8_t> sequence;  ///< 0: of the first text, 1: of the second, -1: put there by the tokenizer
 
   size_t size() const { return ids.size(); }
   void append(TokenId id, int32_t type_id, ByteRange offset, int8_t of_sequence);
@@ -47,14 +48,13 @@ struct Encoding {
 
 /// The lists of the metadata that a tokenizer copies. Once it is made nothing reads them, and they may go.
 inline constexpr std::string_view kTokenizerLists[] = {
-    "tokenizer.ggml.tokens",     "tokenizer.ggml.merges",
-    "tokenizer.ggml.scores",     "tokenizer.ggml.token_type",
-    "tokenizer.wattle.pipeline", "tokenizer.ggml.precompiled_charsmap",
+    "tokenizer.ggml.tokens",     "tokenizer.ggml.merges",     "tokenizer.ggml.scores",
+    "tokenizer.ggml.token_type", "tokenizer.wattle.pipeline", "tokenizer.ggml.precompiled_charsmap",
     "tokenizer.huggingface.json"};
 
-/// A model's tokenizer, built from the model's own metadata: the vocabulary of tokenizer.ggml.*, and the steps of its
-/// tokenizer.json where the metadata keeps them, else those that the tokenizer.ggml.* keys name. Thread-safe after
-/// construction.
+/// A model's tokenizer, built from the model's own metadata: the vocabulary of tokenizer.ggml.*, and the
+/// steps of its tokenizer.json where the metadata keeps them, else those that the tokenizer.ggml.* keys name.
+/// Thread-safe after construction.
 class Tokenizer {
  public:
   /// Throws Error when keys are missing, inconsistent (ids beyond the vocabulary) or of a kind not known
@@ -68,16 +68,16 @@ class Tokenizer {
   /// may join across parts as in the whole text but nobody can write a special token into a part that forbids
   /// it.
   virtual std::vector<TokenId> encode_parts(std::span<const TextPart> parts, bool add_special) const = 0;
-  /// The tokens of a text, or of two that belong together (question and context), with the offsets and segments that
-  /// heads over tokens need: assemble() of encode_body() of each. Offsets are those of Hugging Face's tokenizers, in
-  /// bytes.
+  /// The tokens of a text, or of two that belong together (question and context), with the offsets and
+  /// segments that heads over tokens need: assemble() of encode_body() of each. Offsets are those of Hugging
+  /// Face's tokenizers, in bytes.
   Encoding encode_pair(std::string_view first, std::optional<std::string_view> second,
                        EncodeOptions options = {}) const;
-  /// The tokens of one text without what the model puts round it, not yet post-processed: what a caller cuts into
-  /// windows.
+  /// The tokens of one text without what the model puts round it, not yet post-processed: what a caller cuts
+  /// into windows.
   virtual Encoding encode_body(std::string_view text, bool parse_special = false) const;
-  /// Puts the model's special tokens round one or two bodies (unless `add_special` is false), with their segments, and
-  /// trims offsets where the tokenizer does.
+  /// Puts the model's special tokens round one or two bodies (unless `add_special` is false), with their
+  /// segments, and trims offsets where the tokenizer does.
   virtual Encoding assemble(Encoding first, std::optional<Encoding> second, bool add_special = true) const;
   /// How many special tokens assemble() adds to one body or to two.
   int added_tokens(bool pair) const;

@@ -73,7 +73,8 @@ std::vector<ChangedCharacter> decomposed(std::string_view text, NormalForm form)
   for (size_t i = 0; i < text.size();) {
     const DecodedCharacter c = decode_utf8(text, i);
     i += c.bytes;
-    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c.value), parts, 32, options, &boundary);
+    const auto count =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c.value), parts, 32, options, &boundary);
     for (utf8proc_ssize_t k = 0; k < count && k < 32; ++k) {
       out.push_back({static_cast<char32_t>(parts[k]), k == 0 ? 0 : 1});
     }
@@ -187,8 +188,8 @@ size_t grapheme_bytes(std::string_view text, size_t begin) {
 }
 
 int character_count(std::string_view text) {
-  return static_cast<int>(
-      std::count_if(text.begin(), text.end(), [](char byte) { return (static_cast<uint8_t>(byte) & 0xC0) != 0x80; }));
+  return static_cast<int>(std::count_if(
+      text.begin(), text.end(), [](char byte) { return (static_cast<uint8_t>(byte) & 0xC0) != 0x80; }));
 }
 
 std::string Utf8Stream::push(std::string_view bytes) {

@@ -26,8 +26,8 @@ enum class NormalForm { kC, kD, kKC, kKD };
 /// Well-formed UTF-8 in a form.
 std::string normal_form(std::string_view text, NormalForm form);
 
-/// A character of a normal form, and what it is made of: 0: one character of the text; -n: one and the n after it; 1: none
-/// (it belongs to the character before it).
+/// A character of a normal form, and what it is made of: 0: one character of the text; -n: one and the n
+/// after it; 1: none (it belongs to the character before it).
 struct ChangedCharacter {
   char32_t value;
   int change;

@@ -10,8 +10,8 @@ namespace wattle {
 
 inline bool is_white_space(char32_t c) {  // the property White_Space
   if (c < 0x80) return c == ' ' || (c >= '\t' && c <= '\r');
-  return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
-         c == 0x202F || c == 0x205F || c == 0x3000;
+  return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+         c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 inline utf8proc_category_t category_of(char32_t c) {
@@ -54,8 +54,8 @@ inline bool is_mark(char32_t c) {
 /// What a word is made of (UTS 18, annex C), as the inside of a class of a pattern.
 inline constexpr std::string_view kWordCharacters = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200c}\x{200d})";
 
-/// The blocks that BERT's tokenizer surrounds with spaces (CJK Unified Ideographs and their extensions; neither Hangul
-/// nor Kana).
+/// The blocks that BERT's tokenizer surrounds with spaces (CJK Unified Ideographs and their extensions;
+/// neither Hangul nor Kana).
 inline bool is_ideograph(char32_t c) {
   return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
          (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||

@@ -14,8 +14,8 @@ namespace {
 
 constexpr double kUnknownPenalty = 10;  // of both references
 
-/// The unigram model (Kudo 2018): of all ways to cut a piece the one with the greatest sum of scores. `Score` is float
-/// for SentencePiece and double for Hugging Face's tokenizers, as the references add them.
+/// The unigram model (Kudo 2018): of all ways to cut a piece the one with the greatest sum of scores. `Score`
+/// is float for SentencePiece and double for Hugging Face's tokenizers, as the references add them.
 template <typename Score>
 class Unigram final : public TokenModel {
  public:
@@ -47,7 +47,8 @@ class Unigram final : public TokenModel {
     TokenId id = -1;  ///< -1: unknown
   };
 
-  static std::vector<std::pair<std::string_view, TokenId>> tokens_of(const ModelSource& source, bool sentencepiece) {
+  static std::vector<std::pair<std::string_view, TokenId>> tokens_of(const ModelSource& source,
+                                                                     bool sentencepiece) {
     std::vector<std::pair<std::string_view, TokenId>> tokens;
     for (TokenId id = 0; id < source.vocabulary.size(); ++id) {
       const TokenType type = source.vocabulary.type(id);
@@ -71,20 +72,23 @@ class Unigram final : public TokenModel {
     unknown_ = source.vocabulary.special().unk;
     if (const auto id = source.json.integer("unk_id")) {
       if (*id < 0 || *id >= source.vocabulary.size()) {
-        fail("{}: the unknown token {} is not one of the {} tokens; get the file again", source.json.origin(), *id,
-             source.vocabulary.size());
+        fail("{}: the unknown token {} is not one of the {} tokens; get the file again", source.json.origin(),
+             *id, source.vocabulary.size());
       }
       unknown_ = static_cast<TokenId>(*id);
     }
     if (unknown_) unknown_text_ = source.vocabulary.text(*unknown_);
     if (!unknown_ && !spells_bytes_) {
-      fail("{}: a unigram vocabulary needs an unknown token or all 256 byte tokens; convert or get the model again",
-           source.metadata.origin());
+      fail(
+          "{}: a unigram vocabulary needs an unknown token or all 256 byte tokens; convert or get the model "
+          "again",
+          source.metadata.origin());
     }
   }
 
   void find_best(std::string_view piece, std::vector<Node>& best) const;
-  void append_unknown(std::string_view piece, uint32_t begin, uint32_t end, std::vector<TokenPlace>& tokens) const;
+  void append_unknown(std::string_view piece, uint32_t begin, uint32_t end,
+                      std::vector<TokenPlace>& tokens) const;
 
   PrefixTrie trie_;
   std::vector<Score> scores_;
@@ -106,7 +110,8 @@ void Unigram<Score>::find_best(std::string_view piece, std::vector<Node>& best) 
     const auto consider = [&](size_t length, Score score, TokenId id) {
       Node& node = best[begin + length];
       const Score sum = score + here;
-      if (node.begin < 0 || sum > node.score) node = {sum, static_cast<int32_t>(begin), id == unknown_ ? -1 : id};
+      if (node.begin < 0 || sum > node.score)
+        node = {sum, static_cast<int32_t>(begin), id == unknown_ ? -1 : id};
     };
     trie_.for_each_prefix(piece.substr(begin), [&](size_t length, TokenId id) {
       consider(length, scores_[static_cast<size_t>(id)], id);

@@ -24,9 +24,11 @@ std::optional<TokenId> special_id(const Metadata& metadata, std::string_view key
 void need_for(const Metadata& metadata, bool wanted, std::string_view key, int size) {
   const auto id = metadata.integer(key);
   if (!wanted || !id || (*id >= 0 && *id < size)) return;
-  fail("{}: {} is {}, but the vocabulary has {} tokens, and texts are to begin or end with it; convert or pull the "
-       "model again",
-       metadata.origin(), key, *id, size);
+  fail(
+      "{}: {} is {}, but the vocabulary has {} tokens, and texts are to begin or end with it; convert or "
+      "pull the "
+      "model again",
+      metadata.origin(), key, *id, size);
 }
 
 }  // namespace

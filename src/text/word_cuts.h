@@ -8,8 +8,8 @@
 
 namespace wattle {
 
-/// Where a text with U+2581 for spaces may be cut so that no token reaches over a cut: merging each part alone gives
-/// what merging the whole text would, in less time.
+/// Where a text with U+2581 for spaces may be cut so that no token reaches over a cut: merging each part
+/// alone gives what merging the whole text would, in less time.
 class WordCuts {
  public:
   WordCuts() = default;

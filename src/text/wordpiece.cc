@@ -8,8 +8,8 @@
 namespace wattle {
 namespace {
 
-/// WordPiece (Devlin et al. 2019): the longest token that begins a word, then the longest continuation of what is left,
-/// and so on.
+/// WordPiece (Devlin et al. 2019): the longest token that begins a word, then the longest continuation of
+/// what is left, and so on.
 class WordPiece final : public TokenModel {
  public:
   explicit WordPiece(const ModelSource& source)
@@ -27,14 +27,16 @@ class WordPiece final : public TokenModel {
 
   void encode(std::string_view piece, std::vector<TokenPlace>& tokens) const override {
     const size_t before = tokens.size();
-    bool known = piece.size() <= static_cast<size_t>(longest_word_) || character_count(piece) <= longest_word_;
+    bool known =
+        piece.size() <= static_cast<size_t>(longest_word_) || character_count(piece) <= longest_word_;
     for (size_t begin = 0; known && begin < piece.size();) {
       const TokenTable& table = begin == 0 ? starts_ : continuations_;
       size_t length = std::min(piece.size() - begin, table.longest());
       std::optional<TokenId> found;
       for (; length > 0 && !found; found ? 0 : --length) found = table.find(piece.substr(begin, length));
       known = found.has_value();
-      if (known) tokens.push_back({*found, static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + length)});
+      if (known)
+        tokens.push_back({*found, static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + length)});
       begin += length;
     }
     if (known) return;

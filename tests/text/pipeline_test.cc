@@ -1,6 +1,9 @@
-// Folders as Hugging Face publishes them against the reference implementations (tests/golden/make_pipelines.py).
+// Folders as Hugging Face publishes them against the reference implementations
+// (tests/golden/make_pipelines.py).
 
 #include <gtest/gtest.h>
+
+#include <fmt/format.h>
 
 #include <wattle/error.h>
 
@@ -29,7 +32,8 @@ std::vector<ByteRange> ranges(const json& flat) {
 
 std::string shown(const std::vector<ByteRange>& list) {
   std::string text;
-  for (const ByteRange& range : list) text += std::to_string(range.begin) + "-" + std::to_string(range.end) + " ";
+  for (const ByteRange& range : list)
+    text += std::to_string(range.begin) + "-" + std::to_string(range.end) + " ";
   return text;
 }
 
@@ -55,9 +59,11 @@ TEST_F(Pipelines, IdsAndOffsetsAreTheReferences) {
       const Encoding encoding = tokenizer.encode_pair(text, std::nullopt, {true, true});
       const auto wanted = row["ids"].get<std::vector<TokenId>>();
       EXPECT_EQ(encoding.ids, wanted) << entry["name"] << " text " << i << ": " << text;
-      EXPECT_EQ(tokenizer.encode(text, {true, true}), wanted) << entry["name"] << " text " << i << ", without offsets";
+      EXPECT_EQ(tokenizer.encode(text, {true, true}), wanted)
+          << entry["name"] << " text " << i << ", without offsets";
       if (encoding.ids != wanted) continue;
-      EXPECT_EQ(shown(encoding.offsets), shown(ranges(row["offsets"]))) << entry["name"] << " text " << i << ": " << text;
+      EXPECT_EQ(shown(encoding.offsets), shown(ranges(row["offsets"])))
+          << entry["name"] << " text " << i << ": " << text;
     }
   });
 }
@@ -94,7 +100,8 @@ TEST_F(Pipelines, BodiesAreTheWholeWithoutWhatSurroundsIt) {
     EXPECT_EQ(tokenizer.added_tokens(false), static_cast<int>(tokenizer.encode(text).size() - body.size()))
         << entry["name"];
     const Encoding part = body.slice(0, body.size() / 2);
-    EXPECT_EQ(tokenizer.assemble(part, body).size(), part.size() + body.size() + tokenizer.added_tokens(true));
+    EXPECT_EQ(tokenizer.assemble(part, body).size(),
+              part.size() + body.size() + tokenizer.added_tokens(true));
   });
 }
 
@@ -117,7 +124,8 @@ TEST(SlowTokenizers, IdsAreTheReferences) {
     for (const auto& [name, content] : entry["files"].items()) {
       const auto& binary = entry["binary"];
       const bool is_binary = std::find(binary.begin(), binary.end(), name) != binary.end();
-      folder.write(name, is_binary ? from_base64(content.get<std::string>()).value() : content.get<std::string>());
+      folder.write(name,
+                   is_binary ? from_base64(content.get<std::string>()).value() : content.get<std::string>());
     }
     folder.write("tokenizer_config.json", entry["config"].dump());
     const auto tokenizer = tokenizer_of(folder);
@@ -127,10 +135,51 @@ TEST(SlowTokenizers, IdsAreTheReferences) {
           << entry["class"] << " text " << i << ": " << text;
     }
     for (const json& pair : entry["pairs"]) {
-      const std::string first = golden["texts"][pair[0].get<size_t>()], second = golden["texts"][pair[1].get<size_t>()];
+      const std::string first = golden["texts"][pair[0].get<size_t>()],
+                        second = golden["texts"][pair[1].get<size_t>()];
       EXPECT_EQ(tokenizer->encode_pair(first, second, {true, true}).ids, pair[2].get<std::vector<TokenId>>())
           << entry["class"] << first;
     }
+  }
+}
+
+/// Texts on which llama.cpp's own Unicode tables or its hand-written splitting differ from the expressions
+/// that it names (README.md): the expressions are followed.
+struct Differs {
+  std::string_view names;
+  std::vector<size_t> texts;
+};
+const std::vector<Differs> kDiffers = {};
+
+class GgmlNames : public testing::Test {
+ protected:
+  const json golden_ = read_golden("ggml_pre.json");
+};
+
+TEST_F(GgmlNames, PretokenizersCutAsLlamaCppDoes) {
+  for (const auto& [name, hashes] : golden_["names"].items()) {
+    const auto tokenizer = Tokenizer::create(golden_metadata(golden_, {{"tokenizer.ggml.pre", name}}));
+    for (size_t i = 0; i < hashes.size(); ++i) {
+      const bool differs = std::any_of(kDiffers.begin(), kDiffers.end(), [&](const Differs& known) {
+        const std::string words = " " + std::string(known.names) + " ";
+        return words.find(" " + name + " ") != std::string::npos &&
+               std::find(known.texts.begin(), known.texts.end(), i) != known.texts.end();
+      });
+      const auto ids = tokenizer->encode(golden_["texts"][i].get<std::string>(), {false, false});
+      EXPECT_EQ(fmt::format("{:016x}", hash_of(ids)) == hashes[i], !differs)
+          << name << " text " << i << ": " << golden_["texts"][i];
+    }
+  }
+}
+
+TEST_F(GgmlNames, UnigramsAreLlamaCpps) {
+  const json& t5 = golden_["t5"];
+  const auto tokenizer = Tokenizer::create(golden_metadata({{"metadata", t5["metadata"]}}, json::object()));
+  EXPECT_EQ(tokenizer->kind(), "unigram");
+  for (size_t i = 0; i < t5["ids"].size(); ++i) {
+    EXPECT_EQ(tokenizer->encode(golden_["texts"][i].get<std::string>(), {false, false}),
+              t5["ids"][i].get<std::vector<TokenId>>())
+        << i << ": " << golden_["texts"][i];
   }
 }
 
