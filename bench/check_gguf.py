@@ -58,6 +58,11 @@ def write_case(path, folder):
     save_file(tensor_values(case["tensors"]), folder / "model.safetensors", metadata={"format": "pt"})
 
 
+# What llama.cpp's converter asks for, or takes for granted, in place of what a configuration leaves out or may say.
+TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]),
+         "gpt_neox": lambda config: config.update(rotary_emb_base=10000)}
+
+
 class Model:
     """A folder with a tokenizer, what is asked of it, and the answers of both programs."""
 
@@ -68,9 +73,13 @@ class Model:
         else:
             write_case(source, folder)
         write_tokenizer(folder)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        path = folder / "config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
         self.config = config.get("text_config", config)
         kind = self.config["model_type"]
+        TAKEN.get(kind, lambda _: None)(self.config)
+        path.unlink()  # perhaps a link to the source
+        path.write_text(json.dumps(config), encoding="utf-8")
         self.is_translator, self.is_encoder = kind in TRANSLATORS, kind in ENCODERS
         self.context = min(int(self.config.get(key)) for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length",
                                                                  "vocab_size", "model_max_length")
@@ -218,10 +227,14 @@ def main():
     parser.add_argument("model", nargs="+", type=pathlib.Path)
     arguments = parser.parse_args()
     environment = Environment(arguments.environment)
+    if environment.exact.exists():
+        os.environ["LLAMA_CPP_LIB_PATH"] = str(environment.exact)
+    else:
+        print("llama.cpp takes GELU from its table of half-precision values here: 2e-3 of a difference may be its own", file=sys.stderr)
     if importlib.util.find_spec("llama_cpp") is None:
         if not environment.python.exists():
             raise SystemExit(f"{environment.folder} has no environment of the peers; make it with bench/peers --prepare")
-        os.execv(environment.python, [str(environment.python), *sys.argv])
+        os.execve(environment.python, [str(environment.python), *sys.argv], os.environ)
     return 0 if all([check(arguments, source, environment.tree) for source in arguments.model]) else 1
 
 

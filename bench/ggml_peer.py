@@ -29,13 +29,14 @@ class Library:
                 function = getattr(library, name)
                 function.restype, function.argtypes = result, arguments
                 setattr(self.bindings, name, function)
-        self._quiet = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(lambda *_: None)
-        self.silence()
+        self.said = []  # errors that it logs; the rest is dropped
+        self._log = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(self._keep)
+        self.llama_log_set(ctypes.cast(self._log, ctypes.c_void_p) if self.is_ik else self._log, None)
         self.llama_backend_init()
 
-    def silence(self):
-        callback = self._quiet if not self.is_ik else ctypes.cast(self._quiet, ctypes.c_void_p)
-        self.llama_log_set(callback, None)
+    def _keep(self, level, text, _):
+        if level == 4:  # GGML_LOG_LEVEL_ERROR
+            self.said.append(text.decode(errors="replace").strip())
 
     def __getattr__(self, name):
         return getattr(self.bindings, name)
@@ -60,7 +61,7 @@ class GgmlModel:
         started = time.perf_counter()
         self.model = lib.llama_model_load_from_file(str(path).encode(), params)
         if not self.model:
-            raise SystemExit(f"{path}: {engine} cannot load it")
+            raise SystemExit(f"{path}: {engine} cannot load it: {'; '.join(lib.said)}")
         self.load_seconds = time.perf_counter() - started
         self.threads, self.exact, self.hidden, self.length = threads, exact, hidden, context
         self.vocab = lib.llama_model_get_vocab(self.model)
@@ -91,7 +92,7 @@ class GgmlModel:
             params.embeddings, params.pooling_type = True, lib.LLAMA_POOLING_TYPE_NONE
         self.context = lib.llama_init_from_model(self.model, params)
         if not self.context:
-            raise SystemExit(f"{lib.engine}: makes no context of {self.length} tokens")
+            raise SystemExit(f"{lib.engine} makes no context of {self.length} tokens: {'; '.join(lib.said)}")
         self.position = 0
 
     @property

@@ -11,11 +11,16 @@ import numpy as np
 
 OPSET = 17
 # llama.cpp's converter knows a byte-level vocabulary by a hash of what it makes of a sentence; one without a language has none.
+# It stops at GPT-2's masks, which published files hold and nothing reads.
 CONVERT = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 import conversion.base
+import conversion.gpt2
 conversion.base.TextModel.get_vocab_base_pre = lambda self, tokenizer: "gpt-2"
+kept = conversion.gpt2.GPT2Model.filter_tensors
+conversion.gpt2.GPT2Model.filter_tensors = staticmethod(
+    lambda item: None if item[0].endswith((".attn.bias", ".attn.masked_bias")) else kept(item))
 import convert_hf_to_gguf
 convert_hf_to_gguf.main()
 """

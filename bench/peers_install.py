@@ -31,6 +31,7 @@ NATIVE = {
     "ik_llama.cpp": ("ik-llama-cpp-python", "ik_llama_cpp", "vendor/ik_llama.cpp",
                      ["-DGGML_IQK_MUL_MAT=ON", "-DGGML_IQK_FLASH_ATTENTION=ON", "-DGGML_IQK_FA_ALL_QUANTS=OFF"]),
 }
+TABLE = "#define GGML_GELU_FP16"
 # Families and models of the processors met; others are told by their numbers.
 PROCESSORS = {("GenuineIntel", 6, 106): "Intel Xeon, Ice Lake", ("GenuineIntel", 6, 143): "Intel Xeon, Sapphire Rapids",
               ("GenuineIntel", 6, 207): "Intel Xeon, Emerald Rapids", ("GenuineIntel", 6, 173): "Intel Xeon, Granite Rapids"}
@@ -61,6 +62,15 @@ class Environment:
         """llama.cpp's source tree."""
         return self.folder / "source" / "llama.cpp" / "vendor" / "llama.cpp"
 
+    @property
+    def packages(self):
+        return next((self.folder / "venv" / "lib").glob("python*/site-packages"))
+
+    @property
+    def exact(self):
+        """Directory of llama.cpp's library without tables, for LLAMA_CPP_LIB_PATH."""
+        return self.packages / "llama_cpp" / "lib-exact"
+
     def pip(self, *words):
         subprocess.run([self.python, "-m", "pip", "--quiet", *words], check=True)
 
@@ -82,7 +92,7 @@ class Environment:
 
     def versions(self):
         run = subprocess.run([self.python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
-        return {entry["name"].lower(): entry["version"] for entry in json.loads(run.stdout)}
+        return {entry["name"].lower().replace("_", "-"): entry["version"] for entry in json.loads(run.stdout)}
 
     def source(self, engine):
         """The unpacked source package; its version."""
@@ -103,24 +113,46 @@ class Environment:
         out = self.folder / "native" / engine
         shutil.rmtree(out, ignore_errors=True)
         print(f"building {engine} {version}, some minutes", file=sys.stderr)
-        generator = ["-G", "Ninja"] if shutil.which("ninja") else []
         log = self.folder / f"build-{module}.log"
         with open(log, "w", encoding="utf-8") as file:
-            for command in (["cmake", *generator, "-S", folder / tree, "-B", out, *COMMON, *flags],
-                            ["nice", "-n", "15", "cmake", "--build", out, "--target", "llama", "--parallel", str(self.jobs)]):
-                if subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode != 0:
-                    raise SystemExit(f"{engine} does not build: {log}")
-        self.put(folder / module, out)
+            self.compile(folder / tree, out, "llama", flags, file)
+            self.put(folder / module, out)
+            if engine == "llama.cpp":
+                self.build_exact(folder / tree, flags, file)
         compiler = subprocess.run(["g++", "-dumpfullversion"], check=True, capture_output=True, text=True).stdout.strip()
         record = self.built()
         record[engine] = {"version": version, "processor": processor_kind(), "compiler": f"GCC {compiler}",
                           "flags": " ".join(["-O3 -march=native", *(flag for flag in flags if flag.endswith("=ON"))])}
         self.record.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
+    def compile(self, source, out, target, flags, log):
+        generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+        for command in (["cmake", *generator, "-S", source, "-B", out, *COMMON, *flags],
+                        ["nice", "-n", "15", "cmake", "--build", out, "--target", target, "--parallel", str(self.jobs)]):
+            if subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode != 0:
+                raise SystemExit(f"{source} does not build: {log.name}")
+
+    def build_exact(self, tree, flags, log):
+        """The same library for comparing numbers: with GELU computed, not read from a table of half-precision values."""
+        source, out = self.folder / "native" / "exact-source", self.folder / "native" / "exact"
+        for folder in (source, out):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tree / "ggml", source)
+        (source / "ggml.pc.in").touch()  # the source package leaves it out
+        header = source / "src" / "ggml-cpu" / "vec.h"
+        text = header.read_text(encoding="utf-8")
+        if TABLE not in text:
+            raise SystemExit(f"{header}: has no line {TABLE!r}; say anew how GELU is computed exactly")
+        header.write_text(text.replace(TABLE, "", 1), encoding="utf-8")
+        self.compile(source, out, "ggml-cpu", [*flags, "-DGGML_BUILD_TESTS=OFF", "-DGGML_BUILD_EXAMPLES=OFF"], log)
+        shutil.rmtree(self.exact, ignore_errors=True)
+        shutil.copytree(self.packages / "llama_cpp" / "lib", self.exact, symlinks=True)
+        for library in out.rglob("libggml*.so*"):
+            shutil.copy(library, self.exact / library.name, follow_symlinks=False)
+
     def put(self, bindings, out):
         """The bindings into the environment, the libraries beside them."""
-        packages = next((self.folder / "venv" / "lib").glob("python*/site-packages"))
-        target = packages / bindings.name
+        target = self.packages / bindings.name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(bindings, target)
         (target / "lib").mkdir(exist_ok=True)

@@ -32,7 +32,7 @@ def special_ids(config, size):
     for role in ("pad", "bos", "eos", "unk", "mask", "cls", "sep"):
         value = text.get(role + "_token_id", config.get(role + "_token_id"))
         value = value[0] if isinstance(value, list) else value
-        if isinstance(value, int) and 0 <= value < size and value not in ids.values():
+        if isinstance(value, int) and 0 <= value < size:
             ids[role] = value
     if "unk" not in ids:
         ids["unk"] = next(i for i in range(size) if i not in ids.values())
@@ -43,13 +43,15 @@ def pieces_of(kind, size, specials):
     """The vocabulary by id: specials where they belong, then what the kind builds on, then numbered fillers."""
     start = {"bpe": ["a", "b", "ab", *byte_letters()], "wordpiece": ["a", "##a", "b", "##b"],
              "unigram": ["\u2581", "a", "b"], "sentencepiece-bpe": [f"<0x{byte:02X}>" for byte in range(256)] + ["a", "b", "ab"]}[kind]
-    taken = {i: SPECIALS[role] for role, i in specials.items()}
+    taken = {}
+    for role, i in specials.items():
+        taken.setdefault(i, SPECIALS[role])  # GPT-2 begins and ends with one token
     wanted = iter(dict.fromkeys(start))
     return [taken[i] if i in taken else next(wanted, f"w{i}") for i in range(size)]
 
 
 def tokenizer_json(kind, pieces, specials):
-    unknown = SPECIALS["unk"]
+    unknown = pieces[specials["unk"]]
     ids = {piece: i for i, piece in enumerate(pieces)}
     space = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -63,7 +65,7 @@ def tokenizer_json(kind, pieces, specials):
                                        "byte_fallback": True}, space, space),
     }[kind]()
     added = [{"id": i, "content": pieces[i], "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
-              "special": True} for i in sorted(specials.values())]
+              "special": True} for i in sorted(set(specials.values()))]
     return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None, "pre_tokenizer": pre,
             "post_processor": None, "decoder": decoder, "model": model}
 
