@@ -60,7 +60,8 @@ def write_case(path, folder):
 
 # What llama.cpp's converter asks for, or takes for granted, in place of what a configuration leaves out or may say.
 TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]),
-         "gpt_neox": lambda config: config.update(rotary_emb_base=10000)}
+         "gpt_neox": lambda config: config.update(rotary_emb_base=10000),
+         "mistral": lambda config: config.update(sliding_window=None)}
 
 
 class Model:
