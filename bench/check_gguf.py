@@ -58,9 +58,12 @@ def write_case(path, folder):
     save_file(tensor_values(case["tensors"]), folder / "model.safetensors", metadata={"format": "pt"})
 
 
-# What llama.cpp's converter asks for, or takes for granted, in place of what a configuration leaves out or may say.
+# What llama.cpp and its converter ask for, or take for granted, in place of what a configuration leaves out or may say.
 TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]),
          "gpt_neox": lambda config: config.update(rotary_emb_base=10000),
+         "t5": lambda config: config.update(relative_attention_max_distance=128),
+         "mt5": lambda config: config.update(relative_attention_max_distance=128),
+         "modernbert": lambda config: config.setdefault("layer_norm_eps", config.get("norm_eps", 1e-5)),
          "mistral": lambda config: config.update(sliding_window=None)}
 
 
@@ -140,7 +143,13 @@ class Model:
                 peer.encode(prompt)
                 prompt = [peer.lib.llama_model_decoder_start_token(peer.model)]
             greedy = peer.greedy(prompt, self.greedy_count, ignore_end=True)
-        return [np.asarray(values, np.float64) for values in out], greedy
+        return [self.left_out * np.asarray(values, np.float64) for values in out], greedy
+
+    @property
+    def left_out(self):
+        """T5's scale of an output that is tied to the embedding, which llama.cpp does not apply."""
+        is_tied = self.config["model_type"] in ("t5", "mt5") and self.config.get("tie_word_embeddings", True)
+        return self.config["d_model"] ** -0.5 if is_tied else 1.0
 
 
 def log_probabilities(logits):
