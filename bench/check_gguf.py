@@ -34,6 +34,11 @@ TRANSLATORS = {"t5", "mt5", "umt5", "bart", "mbart", "pegasus", "led", "m2m_100"
 ENCODERS = {"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "albert", "electra", "deberta", "deberta-v2", "mpnet",
             "modernbert"}
 
+# What configurations llama.cpp has no room for: by model_type, whether this one is of them, and why.
+LACKING = {"t5": (lambda config: config.get("num_decoder_layers", 0) > config["num_layers"], "no decoder deeper than its encoder"),
+           "gpt_bigcode": (lambda config: config.get("n_inner") not in (None, 4 * config["n_embd"]),
+                           "an inner width of four times the width alone")}
+
 
 class Missed(Exception):
     """Why a check is not passed."""
@@ -60,7 +65,7 @@ def write_case(path, folder):
 
 # What llama.cpp and its converter ask for, or take for granted, in place of what a configuration leaves out or may say.
 TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]),
-         "gpt_neox": lambda config: config.update(rotary_emb_base=10000),
+         "gpt_neox": lambda config: config.update(rotary_emb_base=10000, hidden_act="gelu_new"),
          "t5": lambda config: config.update(relative_attention_max_distance=128),
          "mt5": lambda config: config.update(relative_attention_max_distance=128),
          "modernbert": lambda config: config.setdefault("layer_norm_eps", config.get("norm_eps", 1e-5)),
@@ -215,6 +220,10 @@ def check(arguments, source, tree):
         scratch = pathlib.Path(scratch)
         (scratch / "folder").mkdir()
         model = Model(arguments, source, scratch / "folder", tree)
+        lacks, why = LACKING.get(model.config["model_type"], (lambda _: False, ""))
+        if lacks(model.config):
+            print(f"{source}: not in llama.cpp ({why})", flush=True)
+            return True
         try:
             path = Files(model.folder, scratch, tree).gguf("f32")
         except RuntimeError as reason:

@@ -11,7 +11,7 @@ import numpy as np
 
 OPSET = 17
 # llama.cpp's converter knows a byte-level vocabulary by a hash of what it makes of a sentence; one without a language has none.
-# It stops at GPT-2's masks, which published files hold and nothing reads, and at a T5 whose decoder is deeper than its encoder.
+# It stops at GPT-2's masks, which published files hold and nothing reads.
 CONVERT = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
@@ -21,14 +21,6 @@ conversion.base.TextModel.get_vocab_base_pre = lambda self, tokenizer: "gpt-2"
 kept = conversion.gpt2.GPT2Model.filter_tensors
 conversion.gpt2.GPT2Model.filter_tensors = staticmethod(
     lambda item: None if item[0].endswith((".attn.bias", ".attn.masked_bias")) else kept(item))
-import conversion.t5
-import gguf
-made = conversion.t5.T5Model.__init__
-def with_deeper_decoder(self, *arguments, **more):
-    made(self, *arguments, **more)
-    deepest = max(self.block_count, self.hparams.get("num_decoder_layers") or 0)
-    self.tensor_map = gguf.get_tensor_name_map(self.model_arch, deepest)
-conversion.t5.T5Model.__init__ = with_deeper_decoder
 import convert_hf_to_gguf
 convert_hf_to_gguf.main()
 """

@@ -171,14 +171,12 @@ class Ggml:
     """llama.cpp or ik_llama.cpp, with flash attention or without, whichever is faster here."""
 
     def __init__(self, order, files):
-        from importlib.metadata import version
-
         from ggml_peer import GgmlModel
         self.count = order["generate"]
         path = files.gguf({"int8": "q8_0", "fp32": "f32", "bf16": "bf16"}.get(order["precision"], order["precision"]))
         self.peer = GgmlModel(path, context=order["prompt"] + self.count + 1, threads=order["threads"], engine=order["engine"])
         self.prompt = prompt_of(order, self.peer.size)
-        self.version = version({"llama.cpp": "llama-cpp-python", "ik_llama.cpp": "ik-llama-cpp-python"}[order["engine"]])
+        self.version = "as built"  # DIR/native.json says which
         tried = []
         for flash in (False, True):
             self.peer.new_context(flash)

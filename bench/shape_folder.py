@@ -42,7 +42,8 @@ SHAPES = {
                      "d_model": 1024, "encoder_layers": 16, "decoder_layers": 16, "encoder_attention_heads": 16,
                      "decoder_attention_heads": 16, "encoder_ffn_dim": 4096, "decoder_ffn_dim": 4096,
                      "max_position_embeddings": 512, "activation_function": "relu", "scale_embedding": True,
-                     "static_position_embeddings": True, "normalize_before": True, "add_final_layer_norm": True,
+                     "static_position_embeddings": True, "normalize_before": True, "normalize_embedding": False,
+                     "add_final_layer_norm": True,
                      "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "forced_eos_token_id": 1},
     # facebook/opt-1.3b
     "opt-1.3b": {"model_type": "opt", "architectures": ["OPTForCausalLM"], "vocab_size": 50272, "hidden_size": 2048,
