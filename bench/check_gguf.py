@@ -35,7 +35,8 @@ ENCODERS = {"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "albert
             "modernbert"}
 
 # What configurations llama.cpp has no room for: by model_type, whether this one is of them, and why.
-LACKING = {"t5": (lambda config: config.get("num_decoder_layers", 0) > config["num_layers"], "no decoder deeper than its encoder"),
+DEEPER = (lambda config: config.get("num_decoder_layers", 0) > config["num_layers"], "no decoder deeper than its encoder")
+LACKING = {"t5": DEEPER, "mt5": DEEPER,
            "gpt_bigcode": (lambda config: config.get("n_inner") not in (None, 4 * config["n_embd"]),
                            "an inner width of four times the width alone")}
 

@@ -13,8 +13,11 @@ the difference between the call with all steps and the call with one.
 import contextlib
 import json
 import logging
+import os
+import re
 import statistics
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -100,11 +103,25 @@ COMPUTE_TYPES = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}
 
 class CTranslate2:
     def __init__(self, order, files, kind):
-        import ctranslate2
         compute = COMPUTE_TYPES[order["precision"]]
-        self.version, self.isa = ctranslate2.__version__, "told by CT2_VERBOSE"
-        self.model = getattr(ctranslate2, kind)(files.ctranslate2(compute), device="cpu", compute_type=compute, inter_threads=1,
-                                                intra_threads=order["threads"])
+        folder = files.ctranslate2(compute)
+        with tempfile.TemporaryFile() as log:
+            kept = os.dup(2)
+            os.dup2(log.fileno(), 2)  # its log, of which the start tells the instruction set
+            try:
+                import ctranslate2
+                ctranslate2.set_log_level(logging.INFO)
+                self.model = getattr(ctranslate2, kind)(folder, device="cpu", compute_type=compute, inter_threads=1,
+                                                        intra_threads=order["threads"])
+            finally:
+                os.dup2(kept, 2)
+                os.close(kept)
+            ctranslate2.set_log_level(logging.ERROR)
+            log.seek(0)
+            said = dict(re.findall(r" - (Selected ISA|Selected compute type|GEMM_S8 backend|SGEMM backend): (.+)", log.read().decode(errors="replace")))
+        self.version = ctranslate2.__version__
+        gemm = said.get("GEMM_S8 backend" if order["precision"] == "int8" else "SGEMM backend", "unknown").partition(" ")[0]
+        self.isa = f"own kernels {said.get('Selected ISA', 'unknown')}, products by {gemm}, which chooses at run time"
 
 
 class CTranslate2Encoder(EncoderPeer, CTranslate2):
