@@ -32,6 +32,14 @@ class JsonView {
   std::optional<double> number(const std::string& key) const;
   std::optional<bool> flag(const std::string& key) const;
   std::optional<std::string> text(const std::string& key) const;
+  /// Calls f(key) for every key whose value is not null.
+  template <class F>
+  void each_key(const F& f) const {
+    if (value_ == nullptr) return;
+    for (const auto& [key, value] : value_->items()) {
+      if (!value.is_null()) f(key);
+    }
+  }
 
  private:
   const nlohmann::json* value_;

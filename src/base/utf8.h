@@ -1,9 +1,25 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace wattle {
+
+inline constexpr char32_t kReplacementCharacter = 0xFFFD;
+
+struct DecodedCharacter {
+  char32_t value = 0;
+  uint32_t bytes = 0;  ///< how many the character took; at least 1
+};
+
+/// The character at `position` (< text.size()). A byte that begins no well-formed one is read as U+FFFD.
+DecodedCharacter decode_utf8(std::string_view text, size_t position);
+
+/// Nothing for a surrogate or a number beyond U+10FFFF.
+void append_utf8(std::string& out, char32_t character);
+
+bool is_ascii(std::string_view text);
 
 /// Whether the bytes are well-formed UTF-8 (Unicode 15, table 3-7: no surrogates, no overlong forms).
 bool is_utf8(std::string_view bytes);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include <wattle/error.h>
@@ -84,21 +85,48 @@ void fill_gaps(int64_t rows, const std::string& origin, HfVocabulary& vocabulary
   }
 }
 
+std::string file_text(const fs::path& path) {
+  const MappedFile mapped(path);
+  return std::string(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
+}
+
+void set_named_template(std::string_view name, const std::string& text, Metadata& metadata) {
+  std::string key = "tokenizer.chat_template";
+  if (name != "default") key.append(".").append(name);
+  metadata.set(std::move(key), Value::of(text));
+}
+
+/// The `chat_template` of a JSON file: one text, or a list of named ones.
+void set_chat_templates(const JsonView& file, Metadata& metadata) {
+  const json* value = file.find("chat_template");
+  if (value == nullptr) return;
+  if (value->is_string()) return set_named_template("default", value->get<std::string>(), metadata);
+  if (!value->is_array()) fail("{}: chat_template is neither a text nor a list; correct it", file.origin());
+  for (const json& entry : *value) {
+    const JsonView named(&entry, file.origin());
+    const auto name = named.text("name"), text = named.text("template");
+    if (!name || !text)
+      fail("{}: a chat template of the list has no name or no template; correct it", file.origin());
+    set_named_template(*name, *text, metadata);
+  }
+}
+
+/// In the order in which transformers lets a later file replace an earlier one.
 void set_chat_template(const fs::path& folder, const JsonView& tokenizer_config, Metadata& metadata) {
-  const json* value = tokenizer_config.find("chat_template");
-  std::string text;
-  if (value != nullptr && value->is_string()) text = value->get<std::string>();
-  if (value != nullptr && value->is_array()) {
-    for (const json& entry : *value) {
-      const JsonView named(&entry, tokenizer_config.origin());
-      if (named.text("name") == "default") text = named.text("template").value_or("");
+  const json processor = optional_file(folder / "chat_template.json");
+  set_chat_templates(JsonView(&processor, (folder / "chat_template.json").string()), metadata);
+  set_chat_templates(tokenizer_config, metadata);
+  if (const fs::path more = folder / "additional_chat_templates"; fs::is_directory(more)) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(more)) {
+      if (entry.path().extension() == ".jinja") files.push_back(entry.path());
     }
+    std::sort(files.begin(), files.end());
+    for (const fs::path& file : files) set_named_template(file.stem().string(), file_text(file), metadata);
   }
-  if (const fs::path file = folder / "chat_template.jinja"; text.empty() && fs::exists(file)) {
-    const MappedFile mapped(file);
-    text.assign(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
+  if (const fs::path file = folder / "chat_template.jinja"; fs::exists(file)) {
+    set_named_template("default", file_text(file), metadata);
   }
-  if (!text.empty()) metadata.set("tokenizer.chat_template", Value::of(text));
 }
 
 void set_wordpiece_keys(const fs::path& folder, const HfVocabulary& vocabulary, Metadata& metadata) {

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "file/file_kind.h"
 #include "file/readers.h"
 
 namespace wattle {
@@ -84,18 +85,11 @@ ModelFile::ModelFile(Contents contents)
 ModelFile ModelFile::open(const std::filesystem::path& path) {
   namespace fs = std::filesystem;
   std::error_code code;
-  if (fs::is_directory(path, code)) return ModelFile(read_folder(path, {}));
+  if (fs::is_directory(path, code)) fail("{}: is a folder; give a model file", path.string());
   Contents contents;
-  MappedFile mapping(path);
-  if (is_gguf(mapping.bytes()) || path.extension() == ".gguf") {
-    contents = read_gguf(mapping.bytes(), path.string());
-    contents.mappings.push_back(std::move(mapping));
-  } else if (!is_weights_file(path)) {
-    fail("{}: is no model file; give a .gguf, .safetensors, .pth, .pt or .bin file, or a Hugging Face folder",
-         path.string());
+  if (kind_of_file(path) == FileKind::kGguf) {
+    contents = open_gguf(path);
   } else {
-    const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-    if (fs::exists(folder / "config.json", code)) return ModelFile(read_folder(folder, path));
     contents.metadata = Metadata(path.string());
     add_weights(path, {}, contents);
   }

@@ -34,12 +34,13 @@ struct Tensor {
 /// Every count was checked against the bytes there are; nothing of the file is ever executed.
 class ModelFile {
  public:
-  /// A .gguf, .safetensors (single, or the index of a sharded one), .pth/.bin/.pt pickle, or a Hugging Face
-  /// folder. Throws Error with one sentence for anything cut, corrupt, hostile or unknown.
+  /// A GGUF file (or the first of its parts), safetensors (or the index of a sharded one), a PyTorch or ONNX file,
+  /// with the names and metadata that it has (folders: families/open_file.h); a file is what its bytes say. Throws
+  /// Error with one sentence for anything cut, corrupt, hostile or unknown.
   static ModelFile open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
-  std::string_view kind() const { return kind_; }  ///< "gguf", "safetensors", "pickle", "folder"
+  std::string_view kind() const { return kind_; }  ///< "gguf", "safetensors", "pickle", "onnx", "folder"
   const Metadata& metadata() const { return metadata_; }
   /// Forgets an entry that nobody will ask for again, with its memory.
   void forget(std::string_view key) { metadata_.erase(key); }

@@ -26,25 +26,26 @@ using WantTensor = std::function<bool(const std::string& name)>;
 std::vector<Tensor> read_safetensors(std::span<const std::byte> bytes, const std::string& origin,
                                      const WantTensor& wanted = {});
 
-/// Whether the name says that a file holds weights without metadata: .safetensors, .bin, .pt, .pth, or the
-/// .index.json of a sharded one.
-bool is_weights_file(const std::filesystem::path& path);
+/// GGUF as files come: `path` is the whole, or the first of NAME-00001-of-00003.gguf, whose other parts lie
+/// beside it (keys split.no, split.count and split.tensors.count). Error naming a part that is missing, or
+/// the first one for any other.
+ModelFile::Contents open_gguf(const std::filesystem::path& path);
 
-/// Adds the tensors of such a file, or of all the files that an index names, under the names they have there.
+/// Adds the tensors of a file without settings, safetensors, PyTorch's or ONNX (file/onnx.h), or of all the
+/// files that an index names, under the names that PyTorch has for them. Error for what file_kind.h refuses.
 void add_weights(const std::filesystem::path& path, const WantTensor& wanted, ModelFile::Contents& contents);
-
-/// A Hugging Face folder, presented under GGUF's names and keys. `weights` is the file to take, empty for the
-/// one that the folder has. What GGUF has no key for goes under keys of this project:
-/// `tokenizer.wattle.lowercase` and `tokenizer.wattle.strip_accents` (flags of a WordPiece tokenizer),
-/// `tokenizer.wattle.max_length` (the tokens of a text that Sentence Transformers reads, where that is
-/// stated), `wattle.normalize_embeddings` (whether the published embeddings have length 1,
-/// where that is stated).
-ModelFile::Contents read_folder(const std::filesystem::path& folder, const std::filesystem::path& weights);
 
 /// Fills the tokenizer.* keys from a folder's tokenizer files; adds a note when it has none. `config` is
 /// config.json.
 void read_hf_tokenizer(const std::filesystem::path& folder, const JsonView& config,
                        ModelFile::Contents& contents);
+
+/// How a folder's model wants its texts continued, from generation_config.json or, in older models,
+/// config.json: keys `wattle.generation.NAME` with the names of transformers' GenerationConfig, and
+/// `wattle.generation.task.TASK.NAME` for the tasks of `task_specific_params`. Ids that may be one or several
+/// are lists; lists of lists stand one behind the other, each after its length; `early_stopping` is "yes",
+/// "no" or "never". What is not known here becomes a note. Error for a value of another type.
+void read_generation_config(const std::filesystem::path& folder, ModelFile::Contents& contents);
 
 /// Adds the tensors of a PyTorch file: a zip archive, or the older form without one. Nothing in it is
 /// executed.

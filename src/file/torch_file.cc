@@ -6,6 +6,7 @@
 
 #include <wattle/error.h>
 
+#include "base/utf8.h"
 #include "file/pickle.h"
 #include "file/readers.h"
 #include "file/zip.h"
@@ -40,31 +41,47 @@ std::vector<int64_t> numbers(const PickleValue& tuple, const std::string& origin
   return values;
 }
 
-/// A dictionary's tensors under their names.
-std::vector<std::pair<std::string_view, const PickleValue*>> tensors_in(const PickleValue& dict) {
-  std::vector<std::pair<std::string_view, const PickleValue*>> found;
+using NamedValues = std::vector<std::pair<std::string_view, const PickleValue*>>;
+
+/// A dictionary's values of a kind under their names; none for what is no dictionary.
+NamedValues named_values(const PickleValue& dict, Kind kind) {
+  NamedValues found;
   for (size_t i = 0; dict.kind == Kind::kDict && i + 1 < dict.items.size(); i += 2) {
-    if (dict.items[i]->kind == Kind::kText && dict.items[i + 1]->kind == Kind::kTensor) {
+    if (dict.items[i]->kind == Kind::kText && dict.items[i + 1]->kind == kind) {
       found.emplace_back(dict.items[i]->text, dict.items[i + 1]);
     }
   }
   return found;
 }
 
-/// The dictionary that is the model: the whole, or what training programs file under one of these names.
-std::vector<std::pair<std::string_view, const PickleValue*>> find_state_dict(const PickleValue& root,
-                                                                             const std::string& origin) {
-  auto found = tensors_in(root);
-  for (const std::string_view key : {"state_dict", "model_state_dict", "model"}) {
-    for (size_t i = 0; found.empty() && root.kind == Kind::kDict && i + 1 < root.items.size(); i += 2) {
-      if (root.items[i]->kind == Kind::kText && root.items[i]->text == key)
-        found = tensors_in(*root.items[i + 1]);
+/// Names under which training programs file the model, beside the optimiser's state and averages of the
+/// model.
+constexpr std::string_view kModelNames[] = {"state_dict", "model_state_dict", "model", "params", "net"};
+
+/// The dictionary that is the model: what is filed under one of kModelNames, the whole, or the only
+/// dictionary of tensors in it.
+NamedValues find_state_dict(const PickleValue& root, const std::string& origin) {
+  const NamedValues inner = named_values(root, Kind::kDict);
+  NamedValues candidates;
+  for (const auto& [name, dict] : inner) {
+    if (!named_values(*dict, Kind::kTensor).empty()) candidates.emplace_back(name, dict);
+  }
+  for (const std::string_view known : kModelNames) {
+    for (const auto& [name, dict] : candidates) {
+      if (name == known) return named_values(*dict, Kind::kTensor);
     }
   }
-  if (found.empty()) {
+  NamedValues whole = named_values(root, Kind::kTensor);
+  if (!whole.empty()) return whole;
+  if (candidates.size() == 1) return named_values(*candidates[0].second, Kind::kTensor);
+  if (candidates.empty())
     fail("{}: holds no dictionary of tensors; save the model's state_dict, best as safetensors", origin);
+  std::string names;
+  for (const auto& [name, dict] : candidates) {
+    if (!names.empty()) names += ", ";
+    names += repaired_utf8(name);
   }
-  return found;
+  fail("{}: holds several dictionaries of tensors ({}); save the one that is the model", origin, names);
 }
 
 /// Turns the tensors of a pickle into views of their storages, or copies where the memory is in another
@@ -178,6 +195,11 @@ void read_archive(std::span<const std::byte> bytes, const std::string& origin, c
   });
   if (description == entries.end())
     fail("{}: is a zip archive without data.pkl; give a PyTorch file", origin);
+  const auto is_program = [](const ZipEntry& entry) { return entry.name.ends_with("/constants.pkl"); };
+  if (std::any_of(entries.begin(), entries.end(), is_program)) {
+    fail("{}: is a TorchScript program, and nothing in a file is executed here; give the model's state_dict",
+         origin);
+  }
   const std::string root(description->name.substr(0, description->name.size() - kDescription.size() + 1));
   Storages storages;
   for (const ZipEntry& entry : entries) {

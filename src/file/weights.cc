@@ -3,6 +3,8 @@
 #include <wattle/error.h>
 
 #include "base/json.h"
+#include "file/file_kind.h"
+#include "file/onnx.h"
 #include "file/readers.h"
 
 namespace wattle {
@@ -33,8 +35,7 @@ void add_shards(const fs::path& index, const WantTensor& wanted, ModelFile::Cont
   for (const auto& [shard, tensors] : tensors_of) {
     const size_t first = contents.tensors.size();
     const fs::path path = shard_path(index, shard);
-    if (path.extension() == ".json")
-      fail("{}: names another index, {}; get the model again", index.string(), shard);
+    if (is_index(path)) fail("{}: names another index, {}; get the model again", index.string(), shard);
     add_weights(path, wanted, contents);
     std::map<std::string_view, int> found;
     for (size_t i = first; i < contents.tensors.size(); ++i) found.emplace(contents.tensors[i].name, 1);
@@ -49,29 +50,29 @@ void add_shards(const fs::path& index, const WantTensor& wanted, ModelFile::Cont
 
 }  // namespace
 
-bool is_weights_file(const fs::path& path) {
-  const std::string name = path.filename().string();
-  for (const std::string_view ending :
-       {".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth"}) {
-    if (name.ends_with(ending)) return true;
-  }
-  return false;
-}
-
 void add_weights(const fs::path& path, const WantTensor& wanted, ModelFile::Contents& contents) {
-  if (path.extension() == ".json") {
+  if (is_index(path)) {
     add_shards(path, wanted, contents);
     check_names(contents.tensors, path.string());
     return;
   }
+  const WantTensor readable = refusing_foreign(wanted, path.string());
   MappedFile mapping(path);
-  if (path.extension() == ".safetensors") {
-    contents.kind = "safetensors";
-    auto tensors = read_safetensors(mapping.bytes(), path.string(), wanted);
-    std::move(tensors.begin(), tensors.end(), std::back_inserter(contents.tensors));
-  } else {
-    contents.kind = "pickle";
-    read_pickle(mapping.bytes(), path.string(), wanted, contents);
+  switch (kind_of(mapping.bytes(), path)) {
+    case FileKind::kGguf:
+      fail("{}: is a GGUF file, which holds its own settings; open it by itself", path.string());
+    case FileKind::kOnnx:
+      return add_onnx(path, wanted, contents);
+    case FileKind::kSafetensors: {
+      contents.kind = "safetensors";
+      auto tensors = read_safetensors(mapping.bytes(), path.string(), readable);
+      std::move(tensors.begin(), tensors.end(), std::back_inserter(contents.tensors));
+      break;
+    }
+    case FileKind::kPickle:
+      contents.kind = "pickle";
+      read_pickle(mapping.bytes(), path.string(), readable, contents);
+      break;
   }
   contents.mappings.push_back(std::move(mapping));
 }

@@ -8,7 +8,7 @@
 #include "base/cpu.h"
 #include "base/operation_times.h"
 #include "base/threads.h"
-#include "layers/attention_kernels.h"
+#include "kernels/attention_kernels.h"
 #include "quant/half.h"
 
 namespace wattle {
@@ -108,20 +108,22 @@ void add_values(const AttentionKernels& kernel, const HeadCache& head, int64_t h
 }
 
 // Attention of up to kTileRows queries that read the same key-value head.
-void attend_tile(const AttentionKernels& kernel, const HeadCache& head, int64_t head_dim, float scale,
+void attend_tile(const AttentionKernels& kernel, const HeadCache& head, const AttentionShape& shape,
                  Scratch& memory) {
+  const int64_t head_dim = shape.head_dim;
   memory.reserve(head_dim);
   const auto count = static_cast<int64_t>(memory.rows.size());
   float* const sums = memory.sums.data();
   int64_t from = std::numeric_limits<int64_t>::max(), to = 0;
   for (const AttentionRow& row : memory.rows) from = std::min(from, row.from), to = std::max(to, row.to);
-  kernel.gather(memory.rows.data(), count, scale, head_dim, memory.queries.data());
+  kernel.gather(memory.rows.data(), count, shape.scale, head_dim, memory.queries.data());
   bool is_first = true;
   for (int64_t block = from / kKeyBlock; block * kKeyBlock < to; ++block) {
     const int64_t first_key = block * kKeyBlock;
     const int64_t seen = std::min(kKeyBlock, to - first_key);
     const int64_t columns = (seen + 15) / 16 * 16;
     score_block(kernel, head, head_dim, block, count, columns, memory);
+    if (shape.softcap > 0) kernel.cap(memory.scores.data(), count, columns, shape.softcap);
     kernel.soften(memory.rows.data(), count, memory.scores.data(), first_key, columns);
     if (!is_first) kernel.rescale(memory.rows.data(), count, head_dim, sums);
     add_values(kernel, head, head_dim, first_key, seen, count, !is_first, memory);
@@ -153,8 +155,8 @@ void for_each_item(int64_t items, Part part, const F& f) {
 }  // namespace
 
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
-                   std::span<const int64_t> offsets, const DistanceBias* bias, MatrixView out, Work& work,
-                   IndexRange rows) {
+                   std::span<const int64_t> offsets, const ScoreBias* bias, MatrixView out, Work& work,
+                   IndexRange rows, int64_t reach) {
   const TimedOperation timed(Operation::kAttention);
   const AttentionKernels& kernel = kernels();
   const int64_t n = shape.head_dim;
@@ -179,21 +181,20 @@ void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixVi
     for (int64_t begin = mine.begin; begin < mine.end; begin += kTileRows) {
       memory.rows.clear();
       for (int64_t i = begin; i < std::min(mine.end, begin + kTileRows); ++i) {
-        const float* row_bias =
-            bias == nullptr ? nullptr
-                            : bias->values.data() + head * (2 * bias->reach - 1) + bias->reach - 1 - i;
         memory.rows.push_back({.query = q.data + (first + i) * q.stride + head * n,
                                .out = head_out.data + (first + i) * out.stride,
-                               .to = length,
-                               .bias = row_bias});
+                               .from = reach > 0 ? std::max<int64_t>(0, i - reach) : 0,
+                               .to = reach > 0 ? std::min(length, i + reach + 1) : length});
       }
-      attend_tile(kernel, keys_values, n, shape.scale, memory);
+      if (bias != nullptr) bias->set({head, first, length, begin, q, k}, memory.rows);
+      attend_tile(kernel, keys_values, shape, memory);
     }
   });
   for (int64_t i = 0; i + 1 < static_cast<int64_t>(offsets.size()); ++i) {
     const auto length = static_cast<double>(offsets[i + 1] - offsets[i]);
     const auto count = static_cast<double>(std::max<int64_t>(0, asking(i).count()));
-    work.macs_fp32 += 2 * count * length * static_cast<double>(shape.heads * n);
+    const double seen = reach > 0 ? std::min(length, static_cast<double>(2 * reach + 1)) : length;
+    work.macs_fp32 += 2 * count * seen * static_cast<double>(shape.heads * n);
     work.activation_bytes +=
         sizeof(float) * count * static_cast<double>((2 * shape.heads + 2 * shape.kv_heads) * n);
   }
@@ -225,10 +226,20 @@ std::vector<CachedItem> cached_items(const AttentionShape& shape, std::span<cons
   return items;
 }
 
+// Rows of a tile lie as (token, head in group): each is a query of its own for its head.
+void set_cached_bias(const ScoreBias& bias, const CachedItem& item, int64_t group, std::span<AttentionRow> rows) {
+  const int64_t length = item.sequence->position + item.sequence->count;
+  for (int64_t r = item.begin; r < item.end; ++r) {
+    bias.set({item.kv_head * group + r % group, 0, length, item.sequence->position + r / group, {}, {}},
+             rows.subspan(static_cast<size_t>(r - item.begin), 1));
+  }
+}
+
 }  // namespace
 
 void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
-                   int64_t layer, int64_t window, MatrixView out, Work& work, Part part) {
+                   int64_t layer, int64_t window, MatrixView out, Work& work, Part part,
+                   const ScoreBias* bias) {
   const TimedOperation timed(Operation::kAttention);
   const AttentionKernels& kernel = kernels();
   const int64_t n = shape.head_dim;
@@ -247,7 +258,8 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
                              .from = window > 0 ? std::max<int64_t>(0, to - window) : 0,
                              .to = to});
     }
-    attend_tile(kernel, item.sequence->cache->head(layer, item.kv_head), n, shape.scale, memory);
+    if (bias != nullptr) set_cached_bias(*bias, item, group, memory.rows);
+    attend_tile(kernel, item.sequence->cache->head(layer, item.kv_head), shape, memory);
   });
   if (part.index > 0) return;
   for (const CachedSequence& sequence : sequences) {
@@ -262,6 +274,42 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
                                  static_cast<double>(sequence.cache->bytes_per_position()) /
                                  static_cast<double>(sequence.cache->shape().layers) +
                              2.0 * sizeof(float) * static_cast<double>(sequence.count * shape.heads * n);
+  }
+}
+
+void attend_memory(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
+                   int64_t layer, IndexRange rows, MatrixView out, Work& work) {
+  const TimedOperation timed(Operation::kAttention);
+  const AttentionKernels& kernel = kernels();
+  const int64_t n = shape.head_dim, group = shape.heads / shape.kv_heads;
+  std::vector<CachedSequence> asking;
+  for (const CachedSequence& sequence : sequences) {
+    const int64_t begin = std::max(rows.begin, sequence.first);
+    const int64_t count = std::min(rows.end, sequence.first + sequence.count) - begin;
+    if (count > 0) asking.push_back({sequence.cache, begin, count, sequence.position});
+  }
+  const std::vector<CachedItem> items = cached_items(shape, asking);
+  for_each_item(static_cast<int64_t>(items.size()), {}, [&](int64_t i) {
+    const CachedItem& item = items[static_cast<size_t>(i)];
+    const KeyValueCache& memory_cache = *item.sequence->cache->memory();
+    Scratch& memory = scratch();
+    memory.rows.clear();
+    for (int64_t r = item.begin; r < item.end; ++r) {
+      const int64_t row = item.sequence->first + r / group, head = item.kv_head * group + r % group;
+      memory.rows.push_back({.query = q.data + row * q.stride + head * n,
+                             .out = out.data + row * out.stride + head * n,
+                             .to = memory_cache.length()});
+    }
+    attend_tile(kernel, memory_cache.head(layer, item.kv_head), shape, memory);
+  });
+  for (const CachedSequence& sequence : asking) {
+    const KeyValueCache& memory_cache = *sequence.cache->memory();
+    const auto seen = static_cast<double>(memory_cache.length());
+    const auto count = static_cast<double>(sequence.count);
+    work.macs_fp32 += 2 * count * seen * static_cast<double>(shape.heads * n);
+    work.activation_bytes += seen * static_cast<double>(memory_cache.bytes_per_position()) /
+                                 static_cast<double>(memory_cache.shape().layers) +
+                             2.0 * sizeof(float) * count * static_cast<double>(shape.heads * n);
   }
 }
 

@@ -15,18 +15,29 @@ Buffers& buffers() {
 
 }  // namespace
 
-GatedFeedForward::GatedFeedForward(Weights& weights, const std::string& prefix, int64_t width,
-                                   int64_t inner_width, ActivationFunction function)
+FeedForward::FeedForward(Weights& weights, const std::string& prefix, int64_t width, int64_t inner_width,
+                         ActivationFunction function)
     : function_(function), inner_width_(inner_width) {
-  const LinearPart parts[] = {{prefix + ".ffn_gate", inner_width}, {prefix + ".ffn_up", inner_width}};
-  gate_up_ = Linear(weights, parts, width);
+  const LinearPart gate{prefix + ".ffn_gate", inner_width}, up{prefix + ".ffn_up", inner_width};
+  if (weights.has(gate.name + ".weight")) {
+    const LinearPart parts[] = {gate, up};
+    up_ = Linear(weights, parts, width);
+    gated_ = true;
+  } else {
+    gated_ = weights.file().need(up.name + ".weight").rows() == 2 * inner_width;
+    up_ = Linear(weights, {up.name, gated_ ? 2 * inner_width : inner_width}, width);
+  }
   down_ = Linear(weights, {prefix + ".ffn_down", width}, inner_width);
 }
 
-void GatedFeedForward::operator()(LayerInput& x, MatrixView out, ConstMatrixView residual, Work& work) const {
+void FeedForward::operator()(LayerInput& x, MatrixView out, ConstMatrixView residual, Work& work) const {
   Buffers& memory = buffers();
   memory.inner.resize(x.tokens(), inner_width_);
-  gate_up_.gated(x, function_, memory.inner.view(), work);
+  if (gated_) {
+    up_.gated(x, function_, memory.inner.view(), work);
+  } else {
+    up_(x, memory.inner.view(), work, function_);
+  }
   memory.input.set(memory.inner.view());
   down_(memory.input, out, work, ActivationFunction::kNone, residual);
 }

@@ -6,20 +6,24 @@
 
 namespace wattle {
 
-/// Feed-forward with a gate (Shazeer 2020): down(f(gate(x)) * up(x)). Tensors PREFIX.ffn_gate|up|down.
-class GatedFeedForward {
+/// The two products between attention and attention: down(f(up(x))), or with a gate (Shazeer 2020)
+/// down(f(gate(x)) * up(x)). Tensors PREFIX.ffn_up, ffn_down and, where the file has it, ffn_gate; an ffn_up of
+/// 2 * inner_width rows holds the gate's rows before its own.
+class FeedForward {
  public:
-  GatedFeedForward(Weights& weights, const std::string& prefix, int64_t width, int64_t inner_width,
-                   ActivationFunction function);
+  FeedForward() = default;
+  FeedForward(Weights& weights, const std::string& prefix, int64_t width, int64_t inner_width,
+              ActivationFunction function);
   /// out [tokens, width] = feed-forward(x) [+ residual].
   void operator()(LayerInput& x, MatrixView out, ConstMatrixView residual, Work& work) const;
 
-  double weight_bytes() const { return gate_up_.weight_bytes() + down_.weight_bytes(); }
+  double weight_bytes() const { return up_.weight_bytes() + down_.weight_bytes(); }
 
  private:
-  ActivationFunction function_;
-  int64_t inner_width_;
-  Linear gate_up_, down_;
+  ActivationFunction function_ = ActivationFunction::kNone;
+  int64_t inner_width_ = 0;
+  bool gated_ = false;
+  Linear up_, down_;  ///< up_ holds gate and up where there is a gate
 };
 
 }  // namespace wattle

@@ -2,15 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
+#include "kernels/attention_kernels.h"
 #include "quant/format.h"
 #include "tensor/matrix.h"
 
 namespace wattle {
-
-/// Keys are kept in blocks of so many positions, transposed, so that attention reads the keys of neighbouring
-/// positions as one vector.
-inline constexpr int64_t kKeyBlock = 64;
 
 struct CacheShape {
   int64_t layers = 0, kv_heads = 0, head_dim = 0;
@@ -18,18 +17,7 @@ struct CacheShape {
   Format format = Format::kF16;  ///< F32, F16 or Q8_0
 };
 
-/// The stored keys and values of one head of one layer.
-/// Keys of block b, F32 and F16: [head_dim, kKeyBlock]; Q8_0: int8 [head_dim, kKeyBlock], then the scales as
-/// F16 [head_dim / 32, kKeyBlock]. Values: rows [head_dim] of the format, one a position.
-struct HeadCache {
-  Format format = Format::kF32;
-  const std::byte* keys = nullptr;
-  const std::byte* values = nullptr;
-  size_t key_block_bytes = 0;
-  size_t value_row_bytes = 0;
-};
-
-/// Keys and values of one sequence for all layers, owned by the caller; made by Decoder::new_cache. Memory is
+/// Keys and values of one sequence for all layers, owned by the caller; made by ContinuesText::new_cache. Memory is
 /// reserved for `capacity` positions, but the operating system gives pages only to those written.
 class KeyValueCache {
  public:
@@ -41,6 +29,10 @@ class KeyValueCache {
   int64_t capacity() const { return shape_.capacity; }
   /// Forgets everything after the first `length` tokens (a shared prompt is computed once and reused).
   void truncate(int64_t length);
+  /// Holds what `other`, a cache of the same shape, holds, whose first `shared` tokens are here already.
+  void copy_from(const KeyValueCache& other, int64_t shared);
+  /// An empty cache of this one's shape, under the same source.
+  std::unique_ptr<KeyValueCache> sibling() const;
   size_t bytes() const { return memory_.size(); }
   /// Bytes that one position takes in all layers.
   size_t bytes_per_position() const;
@@ -53,6 +45,11 @@ class KeyValueCache {
   void advance(int64_t tokens);
   HeadCache head(int64_t layer, int64_t head) const;
 
+  /// Keys and values of what an encoder read, which the decoder's cross-attention sees; null for models without one.
+  const KeyValueCache* memory() const { return memory_of_source_.get(); }
+  void set_memory(std::shared_ptr<const KeyValueCache> memory) { memory_of_source_ = std::move(memory); }
+  const std::shared_ptr<const KeyValueCache>& shared_memory() const { return memory_of_source_; }
+
  private:
   std::byte* keys(int64_t layer, int64_t head) const;
   std::byte* values(int64_t layer, int64_t head) const;
@@ -61,6 +58,7 @@ class KeyValueCache {
   size_t key_block_bytes_ = 0, value_row_bytes_ = 0, head_bytes_ = 0, keys_bytes_ = 0;
   int64_t length_ = 0;
   AlignedBuffer<std::byte> memory_;
+  std::shared_ptr<const KeyValueCache> memory_of_source_;
 };
 
 }  // namespace wattle

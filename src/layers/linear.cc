@@ -49,9 +49,9 @@ Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inpu
       pack_run();
     run.push_back(&tensor);
     names_.push_back(tensor.name);
-    if (weights.has(part.name + ".bias")) {
+    if (weights.has(part.bias_name())) {
       bias_.resize(static_cast<size_t>(outputs_));
-      const std::vector<float> bias = weights.vector(part.name + ".bias", part.outputs);
+      const std::vector<float> bias = weights.vector(part.bias_name(), part.outputs);
       bias_.insert(bias_.end(), bias.begin(), bias.end());
     }
     outputs_ += part.outputs;

@@ -28,10 +28,13 @@ class LayerInput {
 };
 
 /// One tensor of a linear layer: NAME.weight [outputs, inputs] and, where the file has it, NAME.bias
-/// [outputs].
+/// [outputs], or BIAS.bias for a weight that is tied to another's.
 struct LinearPart {
   std::string name;
   int64_t outputs = 0;
+  std::string bias = {};
+
+  std::string bias_name() const { return (bias.empty() ? name : bias) + ".bias"; }
 };
 
 /// y = x W^T + b for one or several tensors that read the same input (q, k and v; gate and up), their outputs

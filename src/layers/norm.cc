@@ -13,28 +13,40 @@ void count(ConstMatrixView x, Work& work) {
 
 }  // namespace
 
-void layer_norm(ConstMatrixView x, std::span<const float> weight, std::span<const float> bias, float epsilon,
-                MatrixView out, Work& work) {
+Norm::Norm(Weights& weights, const std::string& name, int64_t width, NormKind kind, float epsilon)
+    : kind_(kind), epsilon_(epsilon), weight_(weights.vector(name + ".weight", width)) {
+  if (weights.has(name + ".bias")) bias_ = weights.vector(name + ".bias", width);
+}
+
+Norm Norm::where_there(Weights& weights, const std::string& name, int64_t width, NormKind kind,
+                       float epsilon) {
+  return weights.has(name + ".weight") ? Norm(weights, name, width, kind, epsilon) : Norm();
+}
+
+void Norm::apply(std::span<const float> row, float* out, int64_t first) const {
+  if (kind_ == NormKind::kRms) {
+    rms_norm(row, weight_.data() + first, epsilon_, out);
+  } else {
+    layer_norm(row, weight_.data() + first, bias_.empty() ? nullptr : bias_.data() + first, epsilon_, out);
+  }
+}
+
+void Norm::apply(std::span<float> row, int64_t first) const {
+  apply(row, row.data(), first);
+}
+
+void Norm::operator()(ConstMatrixView x, MatrixView out, Work& work) const {
   const TimedOperation timed(Operation::kNorm);
-  for_each_index(x.rows, x.rows > 1, [&](int64_t r) {
-    layer_norm(x.row(r), weight.data(), bias.data(), epsilon, out.row(r).data());
-  });
+  for_each_index(x.rows, x.rows > 1, [&](int64_t r) { apply(x.row(r), out.row(r).data(), 0); });
   count(x, work);
 }
 
-void rms_norm(ConstMatrixView x, std::span<const float> weight, float epsilon, MatrixView out, Work& work) {
-  const TimedOperation timed(Operation::kNorm);
-  for_each_index(x.rows, x.rows > 1,
-                 [&](int64_t r) { rms_norm(x.row(r), weight.data(), epsilon, out.row(r).data()); });
-  count(x, work);
-}
-
-void add_rms_norm(MatrixView x, std::span<const float> weight, float epsilon, MatrixView sum, Work& work) {
+void Norm::add(MatrixView x, MatrixView sum, Work& work) const {
   const TimedOperation timed(Operation::kNorm);
   for_each_index(x.rows, x.rows > 1, [&](int64_t r) {
     float* row = x.row(r).data();
     float* to = sum.row(r).data();
-    rms_norm(x.row(r), weight.data(), epsilon, row);
+    apply(x.row(r), row, 0);
     for (int64_t i = 0; i < x.columns; ++i) to[i] += row[i];
   });
   count(x, work);

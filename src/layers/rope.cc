@@ -6,8 +6,9 @@
 
 namespace wattle {
 
-Rope::Rope(int64_t dimensions, double base, RopePairs pairs, std::vector<float> factors, double scale)
-    : dimensions_(dimensions), pairs_(pairs) {
+Rope::Rope(int64_t dimensions, double base, RopePairs pairs, std::vector<float> factors, double scale,
+           double magnitude)
+    : dimensions_(dimensions), pairs_(pairs), magnitude_(magnitude) {
   for (int64_t i = 0; i < dimensions / 2; ++i) {
     const double factor = factors.empty() ? 1 : factors[static_cast<size_t>(i)];
     frequencies_.push_back(scale / factor *
@@ -23,8 +24,8 @@ void Rope::set_positions(std::span<const int64_t> positions) {
   for_each_index(rows, rows > 16, [&](int64_t row) {
     for (int64_t i = 0; i < half; ++i) {
       const double angle = static_cast<double>(positions[row]) * frequencies_[i];
-      cosines_[row * half + i] = static_cast<float>(std::cos(angle));
-      sines_[row * half + i] = static_cast<float>(std::sin(angle));
+      cosines_[row * half + i] = static_cast<float>(magnitude_ * std::cos(angle));
+      sines_[row * half + i] = static_cast<float>(magnitude_ * std::sin(angle));
     }
   });
 }

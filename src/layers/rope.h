@@ -20,8 +20,9 @@ class Rope {
  public:
   /// `dimensions` (even) of each head are rotated by position * base^(-2i / dimensions). `factors` is empty
   /// or divides the frequency of each pair (rope_freqs of llama 3); `scale` multiplies positions (linear
-  /// scaling: 1 / factor).
-  Rope(int64_t dimensions, double base, RopePairs pairs, std::vector<float> factors = {}, double scale = 1);
+  /// scaling: 1 / factor); `magnitude` multiplies what is rotated (YaRN, Peng et al. 2023).
+  Rope(int64_t dimensions, double base, RopePairs pairs, std::vector<float> factors = {}, double scale = 1,
+       double magnitude = 1);
 
   void set_positions(std::span<const int64_t> positions);
   /// Rotates `head` [dimensions] of row `row` of the batch in place.
@@ -30,6 +31,7 @@ class Rope {
  private:
   int64_t dimensions_;
   RopePairs pairs_;
+  double magnitude_ = 1;
   std::vector<double> frequencies_;  ///< [dimensions / 2]
   std::vector<float> cosines_, sines_;
 };

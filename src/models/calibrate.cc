@@ -17,7 +17,7 @@ constexpr int64_t kMostBytesPerToken = 16;  // more text than this is not tokeni
 /// Runs whole texts through an encoder, a few at a time; a text beyond its longest sequence is cut.
 int64_t run_encoder(const Model& model, std::span<const std::string> texts, int64_t most_tokens,
                     const std::function<void(int64_t, int64_t)>& progress) {
-  Encoder& encoder = *model.encoder();
+  ReadsText& encoder = *model.encoder();
   int64_t done = 0;
   Work work;
   Matrix hidden;
@@ -42,7 +42,7 @@ int64_t run_encoder(const Model& model, std::span<const std::string> texts, int6
 /// beginning.
 int64_t run_decoder(const Model& model, std::span<const std::string> texts, int64_t most_tokens,
                     const std::function<void(int64_t, int64_t)>& progress) {
-  Decoder& decoder = *model.decoder();
+  ContinuesText& decoder = *model.decoder();
   std::string text;
   for (const std::string& part : texts) {
     if (static_cast<int64_t>(text.size()) > kMostBytesPerToken * most_tokens) break;

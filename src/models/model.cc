@@ -6,7 +6,8 @@
 
 #include <wattle/error.h>
 
-#include "models/families.h"
+#include "families/family.h"
+#include "families/open_file.h"
 #include "models/shape_tokenizer.h"
 #include "models/shapes.h"
 
@@ -25,12 +26,23 @@ Pooling pooling_of(const Metadata& metadata, const std::string& architecture) {
 
 }  // namespace
 
-std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& options) {
+void LoadOptions::take(const Precision& precision) {
+  if (precision.activations()) activations = precision.activations();
+  if (precision.cache()) cache_format = *precision.cache();
+}
+
+std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& wanted) {
   std::unique_ptr<Model> model(new Model);
   model->is_shape_ = wattle::is_shape(path);
-  model->file_ = std::make_unique<ModelFile>(model->is_shape_ ? shape_file(path) : ModelFile::open(path));
+  LoadOptions options = wanted;
+  if (model->is_shape_) options.take(shape_precision(path));
+  model->file_ = std::make_unique<ModelFile>(model->is_shape_ ? shape_file(path) : open_model_file(path));
   const std::string architecture = model->architecture();
   const Family& family = family_of(architecture, model->metadata().origin());
+  const Hyperparameters hyper(model->metadata());
+  Description description;
+  family.describe(hyper, description);
+  check_tensors(*model->file_, description);
   if (model->is_shape_) {
     model->tokenizer_ = shape_tokenizer(*model->file_, options.shape_tokenizer);
   } else if (model->metadata().find("tokenizer.ggml.model") != nullptr) {
@@ -44,8 +56,7 @@ std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& o
   Weights weights(*model->file_, options.activations,
                   model->is_shape_ ? Weights::Generate(shape_bytes) : Weights::Generate());
   weights.observe_inputs(options.observe_input);
-  if (family.encoder != nullptr) model->encoder_ = family.encoder(weights, options);
-  if (family.decoder != nullptr) model->decoder_ = family.decoder(weights, options);
+  model->network_ = family.build(weights, hyper, {options.cache_format, options.context});
   model->pooling_ = pooling_of(model->metadata(), architecture);
   model->weight_bytes_ = weights.bytes();
   model->generated_tables_ = weights.take_generated_tables();

@@ -1,3 +1,4 @@
+#include "families/open_file.h"
 #include "models/shape_tokenizer.h"
 
 #include <fmt/format.h>
@@ -83,10 +84,10 @@ class HashTokenizer : public Tokenizer {
 std::unique_ptr<Tokenizer> shape_tokenizer(const ModelFile& shape, const std::filesystem::path& from) {
   const auto vocabulary = static_cast<int>(shape.need("token_embd.weight").rows());
   if (from.empty() || !std::filesystem::exists(from)) {
-    const std::string family = shape.architecture();
-    return std::make_unique<HashTokenizer>(vocabulary, family == "bert" || family == "mpnet");
+    const bool causal = shape.metadata().flag(shape.architecture() + ".attention.causal").value_or(true);
+    return std::make_unique<HashTokenizer>(vocabulary, !causal);
   }
-  const ModelFile file = ModelFile::open(from);
+  const ModelFile file = open_model_file(from);
   return std::make_unique<FoldedTokenizer>(Tokenizer::create(file.metadata()), vocabulary,
                                            from.stem().string());
 }

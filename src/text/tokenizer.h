@@ -69,17 +69,4 @@ class Tokenizer {
   std::vector<TokenId> end_tokens_;
 };
 
-/// One turn of a conversation: role is "system", "user" or "assistant".
-struct ChatMessage {
-  std::string role, content;
-};
-
-/// Whether the model carries a chat template that this program knows.
-bool has_chat_template(const Metadata& metadata);
-
-/// Token ids of a conversation in the model's own template, ending where the assistant's answer begins. The
-/// contents never become special tokens. Throws Error for a template that is not known.
-std::vector<TokenId> encode_chat(const Metadata& metadata, const Tokenizer& tokenizer,
-                                 std::span<const ChatMessage> messages);
-
 }  // namespace wattle

@@ -4,13 +4,10 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <vector>
 
 #include <wattle/error.h>
-
-#include "base/utf8.h"
 
 namespace wattle {
 namespace {
@@ -63,34 +60,6 @@ std::string normalised(std::string_view original, int form) {
 }
 
 }  // namespace
-
-DecodedCharacter decode_utf8(std::string_view text, size_t position) {
-  const uint8_t first = static_cast<uint8_t>(text[position]);
-  if (first < 0x80) return {first, 1};
-  utf8proc_int32_t value = 0;
-  const auto bytes = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + position),
-                                      static_cast<utf8proc_ssize_t>(text.size() - position), &value);
-  if (bytes <= 0) return {kReplacementCharacter, 1};
-  return {static_cast<char32_t>(value), static_cast<uint32_t>(bytes)};
-}
-
-void append_utf8(std::string& out, char32_t character) {
-  char bytes[4];
-  const auto written = utf8proc_encode_char(static_cast<utf8proc_int32_t>(character),
-                                            reinterpret_cast<utf8proc_uint8_t*>(bytes));
-  out.append(bytes, static_cast<size_t>(written));
-}
-
-bool is_ascii(std::string_view text) {
-  size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    uint64_t word;
-    std::memcpy(&word, text.data() + i, 8);
-    if (word & 0x8080808080808080u) return false;
-  }
-  return std::all_of(text.begin() + static_cast<ptrdiff_t>(i), text.end(),
-                     [](char byte) { return static_cast<uint8_t>(byte) < 0x80; });
-}
 
 std::string to_nfc(std::string_view text) {
   return normalised(text, UTF8PROC_COMPOSE);

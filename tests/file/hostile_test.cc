@@ -13,6 +13,8 @@ namespace {
 using samples::Bytes;
 using samples::Gguf;
 using samples::Kind;
+using samples::Onnx;
+using samples::Proto;
 
 /// A file that must be refused with a sentence that holds `reason`.
 struct Bad {
@@ -207,6 +209,70 @@ std::vector<Bad> bad_pickles() {
   };
 }
 
+std::vector<Bad> bad_onnx_files() {
+  const auto with = [](std::string title, std::string reason, const std::function<void(Onnx&)>& change) {
+    Onnx file;
+    change(file);
+    return Bad{std::move(title), Kind::kOnnx, file.bytes(), std::move(reason)};
+  };
+  const auto model = [](std::string title, std::string reason, std::string bytes) {
+    return Bad{std::move(title), Kind::kOnnx, std::move(bytes), std::move(reason)};
+  };
+  constexpr uint64_t kHuge = uint64_t{1} << 62;
+  std::string deep = Onnx().graph();
+  for (int i = 0; i < 1000; ++i) {
+    const std::string attribute = Proto().bytes(1, "body").bytes(6, deep).str();
+    deep = Proto().bytes(1, Proto().bytes(4, "Loop").bytes(5, attribute).str()).str();
+  }
+  const auto node = [](std::string_view in, std::string_view out) {
+    return Proto().bytes(1, Proto().bytes(1, in).bytes(2, out).bytes(3, "n").bytes(4, "Relu").str()).str();
+  };
+  const std::string external =
+      Proto().bytes(13, Proto().bytes(1, "location").bytes(2, "weights.bin").str()).number(14, 1).str();
+  return {
+      model("empty", "holds no graph", ""),
+      model("only a version", "holds no graph", Proto().number(1, 8).str()),
+      model("cut number", "beyond the end", "\x08\xff"),
+      model("endless number", "more than 64 bits", "\x08" + std::string(11, '\xff')),
+      model("field beyond", "beyond the end", "\x3a\x7f"),
+      model("unknown wire type", "is no ONNX model", "\x3b"),
+      model("nested deep", "nests graphs 17 deep", Proto().bytes(7, deep).str()),
+      with("circle", "go in a circle through n",
+           [&](Onnx& f) { f.more_graph = node("a", "b") + node("b", "a"); }),
+      with("reads itself", "go in a circle", [&](Onnx& f) { f.more_graph = node("a", "a"); }),
+      with("two give one", "two nodes give y", [&](Onnx& f) { f.more_graph = node("x", "y"); }),
+      with("tensor twice", "there twice",
+           [](Onnx& f) { f.more_graph = Proto().bytes(5, Onnx().tensor()).str(); }),
+      with("absurd dimensions", "impossible shape",
+           [](Onnx& f) {
+             f.shape = {kHuge, kHuge};
+           }),
+      with("negative dimension", "impossible shape",
+           [](Onnx& f) {
+             f.shape = {~uint64_t{0}, 2};
+           }),
+      with("many dimensions", "17 dimensions", [](Onnx& f) { f.shape.assign(17, 1); }),
+      with("large and empty", "has 24 bytes",
+           [](Onnx& f) {
+             f.shape = {1 << 20, 1 << 20};
+           }),
+      with("short data", "has 23 bytes", [](Onnx& f) { f.data.pop_back(); }),
+      with("unknown type", "unknown type 99", [](Onnx& f) { f.type = 99; }),
+      with("name with a line", "no text", [](Onnx& f) { f.name = "a\nb"; }),
+      with("name of bad bytes", "no text", [](Onnx& f) { f.name = "a\xff"; }),
+      with("sparse tensors", "sparse tensors", [](Onnx& f) { f.more_graph = Proto().bytes(15, "").str(); }),
+      with("packed by 4 bits", "packed for MatMulNBits",
+           [](Onnx& f) { f.op = "MatMulNBits", f.domain = "com.microsoft"; }),
+      with("no scale", "has no scale", [](Onnx& f) { f.name = "w_quantized", f.type = 3, f.shape = {24}; }),
+      with("another file", "another file is missing", [&](Onnx& f) { f.more_tensor = external; }),
+      with("offset of words", "offset of the external data",
+           [&](Onnx& f) {
+             f.more_tensor =
+                 external + Proto().bytes(13, Proto().bytes(1, "offset").bytes(2, "x").str()).str();
+           }),
+  };
+}
+
 class Hostile : public testing::TestWithParam<Bad> {};
 
 TEST_P(Hostile, IsRefusedInOneSentence) {
@@ -225,6 +291,7 @@ std::string test_name(const testing::TestParamInfo<Bad>& info) {
 INSTANTIATE_TEST_SUITE_P(Gguf, Hostile, testing::ValuesIn(bad_gguf_files()), test_name);
 INSTANTIATE_TEST_SUITE_P(Safetensors, Hostile, testing::ValuesIn(bad_safetensors_files()), test_name);
 INSTANTIATE_TEST_SUITE_P(Pickle, Hostile, testing::ValuesIn(bad_pickles()), test_name);
+INSTANTIATE_TEST_SUITE_P(Onnx, Hostile, testing::ValuesIn(bad_onnx_files()), test_name);
 
 struct Valid {
   const char* title;
@@ -266,6 +333,7 @@ INSTANTIATE_TEST_SUITE_P(
     Files, Damaged,
     testing::Values(Valid{"Gguf", Kind::kGguf, Gguf().bytes(), 1},
                     Valid{"Safetensors", Kind::kSafetensors, samples::safetensors(), 2},
+                    Valid{"Onnx", Kind::kOnnx, Onnx().bytes(), 1},
                     Valid{"PickleZip", Kind::kPickle, samples::golden("torch/zip.pth"), 8},
                     Valid{"PickleLegacy", Kind::kPickle, samples::golden("torch/legacy.pth"), 8}),
     [](const auto& info) { return std::string(info.param.title); });

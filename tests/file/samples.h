@@ -8,6 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include <wattle/error.h>
+
+#include "file/onnx.h"
 #include "file/readers.h"
 
 namespace wattle::samples {
@@ -86,7 +89,54 @@ inline std::vector<std::byte> to_bytes(std::string_view text) {
   return {bytes.begin(), bytes.end()};
 }
 
-enum class Kind { kGguf, kSafetensors, kPickle };
+/// Appends fields of a protocol buffer message.
+class Proto {
+ public:
+  Proto& varint(uint64_t value) {
+    for (; value >= 0x80; value >>= 7) text_ += static_cast<char>(value | 0x80);
+    text_ += static_cast<char>(value);
+    return *this;
+  }
+  Proto& number(uint64_t field, uint64_t value) { return varint(field << 3).varint(value); }
+  Proto& bytes(uint64_t field, std::string_view value) {
+    varint(field << 3 | 2).varint(value.size());
+    text_ += value;
+    return *this;
+  }
+  const std::string& str() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+/// An ONNX model of one MatMul whose weight [3, 2] only the node names; the defaults make a valid file.
+struct Onnx {
+  std::vector<uint64_t> shape = {3, 2};
+  uint64_t type = 1;  ///< float
+  std::string name = "onnx::MatMul_1", op = "MatMul", domain, path = "/layer/MatMul";
+  std::string data = std::string(24, '\1');
+  std::string more_tensor, more_graph;
+
+  std::string tensor() const {
+    Proto out;
+    for (const uint64_t dimension : shape) out.number(1, dimension);
+    return out.number(2, type).bytes(8, name).bytes(9, data).str() + more_tensor;
+  }
+  std::string node(std::string_view input, std::string_view output) const {
+    return Proto()
+        .bytes(1, input)
+        .bytes(1, name)
+        .bytes(2, output)
+        .bytes(3, path)
+        .bytes(4, op)
+        .bytes(7, domain)
+        .str();
+  }
+  std::string graph() const { return Proto().bytes(1, node("x", "y")).bytes(5, tensor()).str() + more_graph; }
+  std::string bytes() const { return Proto().number(1, 8).bytes(7, graph()).str(); }
+};
+
+enum class Kind { kGguf, kSafetensors, kPickle, kOnnx };
 
 /// Reads a file of this kind from memory and decodes every tensor.
 inline ModelFile read(Kind kind, const std::vector<std::byte>& bytes) {
@@ -94,6 +144,14 @@ inline ModelFile read(Kind kind, const std::vector<std::byte>& bytes) {
   if (kind == Kind::kGguf) contents = read_gguf(bytes, "sample");
   if (kind == Kind::kSafetensors) contents.tensors = read_safetensors(bytes, "sample");
   if (kind == Kind::kPickle) read_pickle(bytes, "sample", {}, contents);
+  if (kind == Kind::kOnnx) {
+    OnnxSource source{bytes, "sample", {}, {}};
+    source.external = [](std::string_view) -> std::span<const std::byte> {
+      fail("sample: another file is missing");
+    };
+    read_onnx(source, {}, contents);
+    check_names(contents.tensors, "sample");
+  }
   ModelFile file(std::move(contents));
   for (const Tensor& tensor : file.tensors()) {
     if (tensor.elements() <= 1 << 20) (void)file.decoded(tensor);

@@ -24,7 +24,7 @@ TEST(Norm, LayerNormMatchesDoublePrecision) {
     std::vector<float> x = random_floats(3 * n, 1);
     const std::vector<float> weight = random_floats(n, 2), bias = random_floats(n, 3), before = x;
     Work work;
-    layer_norm({x.data(), 3, n}, weight, bias, 1e-5f, {x.data(), 3, n}, work);
+    Norm(NormKind::kLayer, 1e-5f, weight, bias)({x.data(), 3, n}, {x.data(), 3, n}, work);
     for (int64_t row = 0; row < 3; ++row) {
       double mean = 0, variance = 0;
       for (int64_t i = 0; i < n; ++i) mean += before[row * n + i] / static_cast<double>(n);
@@ -44,9 +44,10 @@ TEST(Norm, RmsNormAndItsSumMatchDoublePrecision) {
     std::vector<float> out(x.size()), sum = random_floats(2 * n, 4);
     const std::vector<float> before = sum;
     Work work;
-    rms_norm({x.data(), 2, n}, weight, 1e-6f, {out.data(), 2, n}, work);
+    const Norm norm(NormKind::kRms, 1e-6f, weight);
+    norm({x.data(), 2, n}, {out.data(), 2, n}, work);
     std::vector<float> replaced = x;
-    add_rms_norm({replaced.data(), 2, n}, weight, 1e-6f, {sum.data(), 2, n}, work);
+    norm.add({replaced.data(), 2, n}, {sum.data(), 2, n}, work);
     for (int64_t row = 0; row < 2; ++row) {
       double squares = 0;
       for (int64_t i = 0; i < n; ++i) squares += std::pow(x[row * n + i], 2) / static_cast<double>(n);

@@ -1,5 +1,6 @@
 // Statistics of the inputs of linear layers: their arithmetic, and that every linear layer of a family is
 // seen.
+#include "families/open_file.h"
 #include "models/calibrate.h"
 
 #include <cmath>
@@ -61,7 +62,7 @@ class Observer : public testing::TestWithParam<std::string> {};
 
 TEST_P(Observer, SeesEveryLinearLayer) {
   std::set<std::pair<std::string, int64_t>> expected;
-  const ModelFile file = ModelFile::open(WATTLE_SOURCE_DIR "/tests/golden/models/" + GetParam());
+  const ModelFile file = open_model_file(WATTLE_SOURCE_DIR "/tests/golden/models/" + GetParam());
   const bool decoder = file.find("output_norm.weight") != nullptr;
   for (const Tensor& tensor : file.tensors()) {
     const bool in_block = tensor.name.starts_with("blk.") && tensor.shape.size() == 2 &&

@@ -1,5 +1,6 @@
 // Conversion of a small model: which tensor takes which format, what is refused, what the file says of
 // itself.
+#include "families/open_file.h"
 #include "models/convert.h"
 
 #include <cmath>
@@ -56,7 +57,7 @@ class Convert : public testing::Test {
     tensors.push_back({"ids", Format::kI32, {4}, [] { return std::vector<std::byte>(16); }});
     const fs::path path = folder_ / "source.gguf";
     write_gguf(path, metadata, tensors);
-    return ModelFile::open(path);
+    return open_model_file(path);
   }
 
   static std::string bytes_of(const fs::path& path) {
@@ -81,7 +82,7 @@ TEST_F(Convert, EveryTensorTakesTheFormatOfTheRule) {
                                                   {"blk.0.odd.weight", Format::kF16},
                                                   {"conv.weight", Format::kF16},
                                                   {"ids", Format::kI32}};
-  const ModelFile written = ModelFile::open(folder_ / "out.gguf");
+  const ModelFile written = open_model_file(folder_ / "out.gguf");
   ASSERT_EQ(written.tensors().size(), expected.size());
   size_t bytes = 0;
   for (size_t i = 0; i < written.tensors().size(); ++i) {
@@ -97,10 +98,39 @@ TEST_F(Convert, EveryTensorTakesTheFormatOfTheRule) {
   EXPECT_DOUBLE_EQ(conversion.bits_per_weight, bits_per_weight(written));
 }
 
+TEST_F(Convert, ItemsOfAPrecisionReachTheirTensors) {
+  const ModelFile file = source();
+  const Precision precision = Precision::parse("Q4_K,embedding=Q6_K,blk.0.attn_*=F16,output=Q8_0,bias=F16");
+  const Conversion conversion = convert(file, folder_ / "mixed.gguf", precision);
+  EXPECT_EQ(conversion.unused, (std::vector<std::string>{"output"}));
+  const ModelFile mixed = ModelFile::open(folder_ / "mixed.gguf");
+  EXPECT_EQ(mixed.need("token_embd.weight").format, Format::kQ6_K);
+  EXPECT_EQ(mixed.need("blk.0.attn_q.weight").format, Format::kF16);
+  EXPECT_EQ(mixed.need("blk.0.attn_q.bias").format, Format::kF16);
+  EXPECT_EQ(mixed.need("blk.0.ffn_down.weight").format, Format::kQ4_1);
+  EXPECT_EQ(precision_name(mixed), precision.name());
+  EXPECT_EQ(mixed.metadata().integer("general.file_type"), 14);
+
+  convert(mixed, folder_ / "one.gguf", Precision::parse("as-published,blk.0.ffn_down=F32"));
+  const ModelFile one = ModelFile::open(folder_ / "one.gguf");
+  EXPECT_EQ(one.need("blk.0.ffn_down.weight").format, Format::kF32);
+  EXPECT_EQ(one.need("token_embd.weight").format, Format::kQ6_K);
+  EXPECT_EQ(one.need("token_types.weight").format, Format::kF32);
+  EXPECT_EQ(one.metadata().integer("general.file_type"), 14);
+
+  convert(mixed, folder_ / "plain.gguf", Format::kQ8_0);
+  const ModelFile plain = ModelFile::open(folder_ / "plain.gguf");
+  EXPECT_EQ(precision_name(plain), "Q8_0");
+  EXPECT_EQ(plain.metadata().text("wattle.precision"), std::nullopt);
+
+  EXPECT_THROW(convert(file, folder_ / "no.gguf", Precision::parse("Q4_K,blk.1.*=F16")), Error);
+  EXPECT_FALSE(fs::exists(folder_ / "no.gguf"));
+}
+
 TEST_F(Convert, ValuesAreThoseOfTheEncoder) {
   const ModelFile file = source();
   convert(file, folder_ / "out.gguf", Format::kQ6_K);
-  const ModelFile written = ModelFile::open(folder_ / "out.gguf");
+  const ModelFile written = open_model_file(folder_ / "out.gguf");
   const Tensor& tensor = written.need("blk.0.attn_q.weight");
   const std::vector<float> weights = file.decoded(file.need("blk.0.attn_q.weight"));
   std::vector<std::byte> expected(tensor.bytes.size());
@@ -122,28 +152,28 @@ TEST_F(Convert, SaysWhatItIsAndWhereItCameFrom) {
   const ModelFile file = source();
   EXPECT_EQ(precision_name(file), "F32");
   convert(file, folder_ / "first.gguf", Format::kQ4_K);
-  const ModelFile first = ModelFile::open(folder_ / "first.gguf");
+  const ModelFile first = open_model_file(folder_ / "first.gguf");
   EXPECT_EQ(first.metadata().integer("general.file_type"), 14);
   EXPECT_EQ(first.metadata().integer("general.quantization_version"), 2);
   EXPECT_EQ(first.metadata().text("wattle.converted_from"), std::nullopt);
   EXPECT_EQ(first.architecture(), "bert");
 
   EXPECT_EQ(convert(first, folder_ / "second.gguf", Format::kF32).converted_from, "Q4_K_S");
-  const ModelFile second = ModelFile::open(folder_ / "second.gguf");
+  const ModelFile second = open_model_file(folder_ / "second.gguf");
   EXPECT_EQ(second.metadata().text("wattle.converted_from"), "Q4_K_S");
   EXPECT_EQ(second.metadata().integer("general.quantization_version"), std::nullopt);
 
   convert(second, folder_ / "third.gguf", Format::kQ8_0);
-  const ModelFile third = ModelFile::open(folder_ / "third.gguf");
+  const ModelFile third = open_model_file(folder_ / "third.gguf");
   EXPECT_EQ(third.metadata().text("wattle.converted_from"), "Q4_K_S");
   EXPECT_EQ(convert(third, folder_ / "fourth.gguf", Format::kQ4_0).converted_from, "Q4_K_S, Q8_0");
 }
 
 TEST_F(Convert, TensorsThatHaveTheFormatAreCopied) {
   convert(source(), folder_ / "first.gguf", Format::kQ3_K);
-  const ModelFile first = ModelFile::open(folder_ / "first.gguf");
+  const ModelFile first = open_model_file(folder_ / "first.gguf");
   convert(first, folder_ / "second.gguf", Format::kQ3_K);
-  const ModelFile second = ModelFile::open(folder_ / "second.gguf");
+  const ModelFile second = open_model_file(folder_ / "second.gguf");
   for (size_t i = 0; i < first.tensors().size(); ++i) {
     EXPECT_TRUE(std::equal(first.tensors()[i].bytes.begin(), first.tensors()[i].bytes.end(),
                            second.tensors()[i].bytes.begin()));
@@ -173,8 +203,8 @@ TEST_F(Convert, UsesTheImportanceOfColumns) {
   options.calibration = "text.txt";
   convert(file, folder_ / "plain.gguf", Format::kQ2_K);
   convert(file, folder_ / "weighted.gguf", Format::kQ2_K, options);
-  const ModelFile plain = ModelFile::open(folder_ / "plain.gguf"),
-                  weighted = ModelFile::open(folder_ / "weighted.gguf");
+  const ModelFile plain = open_model_file(folder_ / "plain.gguf"),
+                  weighted = open_model_file(folder_ / "weighted.gguf");
   EXPECT_EQ(weighted.metadata().text("wattle.calibration"), "text.txt");
   for (const Tensor& tensor : plain.tensors()) {
     const Tensor& other = weighted.need(tensor.name);

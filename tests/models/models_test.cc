@@ -61,7 +61,7 @@ class Encoders : public testing::TestWithParam<const char*> {};
 
 TEST_P(Encoders, HiddenStatesMatchTheReference) {
   const Golden golden(GetParam());
-  Encoder& encoder = *golden.model->encoder();
+  ReadsText& encoder = *golden.model->encoder();
   const Ragged<TokenId> tokens = golden.ragged();
   Matrix hidden(static_cast<int64_t>(tokens.items.size()), encoder.width());
   Work work;
@@ -73,7 +73,7 @@ TEST_P(Encoders, HiddenStatesMatchTheReference) {
 
 TEST_P(Encoders, BatchedAndSingleRowsGiveTheSameBits) {
   const Golden golden(GetParam());
-  Encoder& encoder = *golden.model->encoder();
+  ReadsText& encoder = *golden.model->encoder();
   const Ragged<TokenId> tokens = golden.ragged();
   Matrix batched(static_cast<int64_t>(tokens.items.size()), encoder.width());
   Work work;
@@ -97,7 +97,7 @@ TEST_P(Encoders, BatchedAndSingleRowsGiveTheSameBits) {
 // Threads take whole sequences where these share out evenly, tokens otherwise.
 TEST_P(Encoders, AnyNumberOfThreadsGivesTheSameBitsAndWork) {
   const Golden golden(GetParam());
-  Encoder& encoder = *golden.model->encoder();
+  ReadsText& encoder = *golden.model->encoder();
   const auto longest = std::ranges::max(golden.sequences, {}, [](const auto& ids) { return ids.size(); });
   Ragged<TokenId> alone, even, uneven = golden.ragged();
   alone.append(std::vector<TokenId>(static_cast<size_t>(encoder.max_tokens()), 5));
@@ -125,7 +125,7 @@ TEST_P(Encoders, AnyNumberOfThreadsGivesTheSameBitsAndWork) {
 
 TEST_P(Encoders, RefuseWhatTheyCannotRead) {
   const Golden golden(GetParam());
-  Encoder& encoder = *golden.model->encoder();
+  ReadsText& encoder = *golden.model->encoder();
   Work work;
   const auto run = [&](std::vector<TokenId> ids) {
     Ragged<TokenId> tokens;
@@ -147,7 +147,7 @@ class Decoders : public testing::TestWithParam<const char*> {};
 
 TEST_P(Decoders, LogitsMatchTheReference) {
   const Golden golden(GetParam());
-  Decoder& decoder = *golden.model->decoder();
+  ContinuesText& decoder = *golden.model->decoder();
   std::vector<std::unique_ptr<KeyValueCache>> caches;
   std::vector<DecoderInput> inputs;
   for (const auto& sequence : golden.sequences) {
@@ -166,7 +166,7 @@ TEST_P(Decoders, LogitsMatchTheReference) {
 TEST_P(Decoders, StepsGiveTheBitsOfThePrompt) {
   for (const Format format : {Format::kF32, Format::kF16}) {
     const Golden golden(GetParam(), cache_of(format));
-    Decoder& decoder = *golden.model->decoder();
+    ContinuesText& decoder = *golden.model->decoder();
     const std::vector<TokenId>& sequence = golden.sequences[2];
     Work work;
     Matrix whole, last, step;
@@ -193,7 +193,7 @@ TEST_P(Decoders, StepsGiveTheBitsOfThePrompt) {
 // Longer than a slab, several sequences in one, and the last row of each.
 TEST_P(Decoders, SlabsAndBatchesGiveTheBitsOfSingleSequences) {
   const Golden golden(GetParam());
-  Decoder& decoder = *golden.model->decoder();
+  ContinuesText& decoder = *golden.model->decoder();
   std::vector<std::unique_ptr<KeyValueCache>> caches;
   std::vector<DecoderInput> inputs;
   for (int copy = 0; copy < 5; ++copy) {
@@ -215,7 +215,7 @@ TEST_P(Decoders, SlabsAndBatchesGiveTheBitsOfSingleSequences) {
 
 TEST_P(Decoders, RefuseWhatDoesNotFit) {
   const Golden golden(GetParam());
-  Decoder& decoder = *golden.model->decoder();
+  ContinuesText& decoder = *golden.model->decoder();
   EXPECT_THROW(decoder.new_cache(-1), Error);
   EXPECT_THROW(decoder.new_cache(decoder.context_length() + 1), Error);
   const auto cache = decoder.new_cache(4);

@@ -1,4 +1,5 @@
 // Packed files: matrices as the kernels stream them, from the mapping.
+#include "families/open_file.h"
 #include "file/packed_file.h"
 
 #include <algorithm>
@@ -48,10 +49,10 @@ std::vector<float> outputs(const fs::path& path) {
 
 class Packed : public testing::TestWithParam<const char*> {
  protected:
-  fs::path converted(const std::string& name, std::optional<Format> format, bool packed) const {
+  fs::path converted(const std::string& name, const Precision& precision, bool packed) const {
     ConvertOptions options;
     options.packed = packed;
-    convert(ModelFile::open(golden(GetParam())), folder_ / name, format, options);
+    convert(open_model_file(golden(GetParam())), folder_ / name, precision, options);
     return folder_ / name;
   }
 
@@ -71,9 +72,9 @@ TEST_P(Packed, KeepsFormatsTypesAndSizesAndTheArchitecture) {
   const fs::path plain = converted("plain.gguf", Format::kQ5_1, false);
   ConvertOptions options;
   options.packed = true;
-  const ModelFile before = ModelFile::open(plain);
+  const ModelFile before = open_model_file(plain);
   const Conversion conversion = convert(before, folder_ / "packed.gguf", {}, options);
-  const ModelFile after = ModelFile::open(folder_ / "packed.gguf");
+  const ModelFile after = open_model_file(folder_ / "packed.gguf");
   EXPECT_EQ(after.architecture(), before.architecture());
   EXPECT_EQ(precision_name(after), precision_name(before));
   ASSERT_EQ(after.tensors().size(), before.tensors().size());
@@ -92,7 +93,7 @@ TEST_P(Packed, KeepsFormatsTypesAndSizesAndTheArchitecture) {
 }
 
 TEST_P(Packed, IsNeverReadAsRows) {
-  const ModelFile file = ModelFile::open(converted("packed.gguf", Format::kQ5_1, true));
+  const ModelFile file = open_model_file(converted("packed.gguf", Format::kQ5_1, true));
   const auto tensor =
       std::ranges::find_if(file.tensors(), [](const Tensor& candidate) { return candidate.packed; });
   ASSERT_NE(tensor, file.tensors().end());
@@ -102,7 +103,7 @@ TEST_P(Packed, IsNeverReadAsRows) {
 }
 
 TEST_P(Packed, RefusesAnotherVersionAndMatricesThatAreNotThere) {
-  const ModelFile file = ModelFile::open(converted("packed.gguf", Format::kQ5_1, true));
+  const ModelFile file = open_model_file(converted("packed.gguf", Format::kQ5_1, true));
   const auto write = [&](const std::string& key, Value value) {
     Metadata metadata = file.metadata();
     metadata.set("general.architecture", Value::of(std::string(kPackedArchitecture)));
@@ -124,7 +125,7 @@ TEST_P(Packed, RefusesAnotherVersionAndMatricesThatAreNotThere) {
 TEST_P(Packed, MatricesThatDoNotLieTogetherOrAlignedAreCopied) {
   const fs::path packed = converted("packed.gguf", Format::kQ5_1, true);
   const std::vector<float> expected = outputs(packed);
-  const ModelFile file = ModelFile::open(packed);
+  const ModelFile file = open_model_file(packed);
   Metadata metadata = file.metadata();
   metadata.set("general.architecture", Value::of(std::string(kPackedArchitecture)));
   metadata.set("general.alignment", Value::of(int64_t{32}));

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "families/open_file.h"
 #include "file/model_file.h"
 #include "file/test_models.h"
 #include "text/golden.h"
@@ -71,7 +72,7 @@ class Published : public testing::TestWithParam<int> {
     golden_ = read_golden("published.json")[static_cast<size_t>(GetParam())];
     path_ = test_models() / golden_["model"].get<std::string>();
     if (!fs::exists(path_)) GTEST_SKIP() << path_ << " is not there; pull it or set WATTLE_TEST_MODELS";
-    file_ = std::make_unique<ModelFile>(ModelFile::open(path_));
+    file_ = std::make_unique<ModelFile>(open_model_file(path_));
     tokenizer_ = Tokenizer::create(file_->metadata());
   }
   bool add_special() const { return golden_["add_special"]; }
@@ -109,9 +110,9 @@ TEST_P(Published, ConversationsAreThoseOfTheModelsTemplate) {
     EXPECT_FALSE(has_chat_template(file_->metadata()));
     return;
   }
-  EXPECT_TRUE(has_chat_template(file_->metadata()));
+  const ChatTemplate chat(file_->metadata(), *tokenizer_);
   for (const json& conversation : golden_["chat"]) {
-    EXPECT_EQ(encode_chat(file_->metadata(), *tokenizer_, golden_messages(conversation["messages"])),
+    EXPECT_EQ(chat.encode(golden_messages(conversation["messages"])),
               conversation["ids"].get<std::vector<TokenId>>())
         << conversation["messages"];
   }

@@ -1,0 +1,95 @@
+#include <wattle/error.h>
+
+#include "families/family.h"
+
+// Every family, one line each; its page defines NAME_family().
+#define WATTLE_FAMILIES(F) \
+  F(bert)                  \
+  F(distilbert)            \
+  F(roberta)               \
+  F(albert)                \
+  F(electra)               \
+  F(mpnet)                 \
+  F(llama)                 \
+  F(qwen2)                 \
+  F(qwen3)                 \
+  F(gemma)                 \
+  F(gemma2)                \
+  F(gemma3)                \
+  F(gpt2)                  \
+  F(gpt_bigcode)           \
+  F(gpt_neo)               \
+  F(gpt_neox)              \
+  F(gptj)                  \
+  F(codegen)               \
+  F(opt)                   \
+  F(phi)                   \
+  F(starcoder2)            \
+  F(bloom)                 \
+  F(t5)                    \
+  F(bart)                  \
+  F(mbart)                 \
+  F(pegasus)               \
+  F(m2m_100)               \
+  F(marian)
+
+namespace wattle {
+
+#define WATTLE_DECLARE(name) const Family& name##_family();
+WATTLE_FAMILIES(WATTLE_DECLARE)
+#undef WATTLE_DECLARE
+
+std::span<const Family* const> families() {
+#define WATTLE_LIST(name) &name##_family(),
+  static const Family* const kAll[] = {WATTLE_FAMILIES(WATTLE_LIST)};
+#undef WATTLE_LIST
+  return kAll;
+}
+
+const Family* find_family(const std::string& architecture) {
+  for (const Family* family : families()) {
+    if (family->architecture == architecture && family->build != nullptr) return family;
+  }
+  return nullptr;
+}
+
+const Family& family_of(const std::string& architecture, const std::string& origin) {
+  if (const Family* family = find_family(architecture)) return *family;
+  std::string known;
+  for (const Family* family : families()) {
+    if (family->build != nullptr) known += (known.empty() ? "" : ", ") + std::string(family->architecture);
+  }
+  fail("{}: the architecture {} is not known; use a model of one of {}", origin, architecture, known);
+}
+
+const Family& family_of_type(const std::string& model_type, const std::string& origin) {
+  std::string known;
+  for (const Family* family : families()) {
+    for (const std::string_view type : family->model_types) {
+      if (type == model_type) return *family;
+      known += (known.empty() ? "" : ", ") + std::string(type);
+    }
+  }
+  fail("{}: the model type \"{}\" is not known; use a model of one of {}", origin, model_type, known);
+}
+
+Description describe(const Metadata& metadata) {
+  Description description;
+  family_of(metadata.need_text("general.architecture"), metadata.origin())
+      .describe(Hyperparameters(metadata), description);
+  return description;
+}
+
+void check_tensors(const ModelFile& file, const Description& description) {
+  for (const Tensor& tensor : file.tensors()) {
+    if (description.find(tensor.name) == nullptr) {
+      fail("{}: the tensor {} has no place in a model of the family {}; use the published files of the model",
+           file.path().string(), tensor.name, file.architecture());
+    }
+  }
+  for (const TensorSpec& spec : description.tensors()) {
+    if (!spec.optional) (void)file.need(spec.name);
+  }
+}
+
+}  // namespace wattle

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+
+#include "families/family.h"
+#include "families/text_decoder.h"
+
+namespace wattle {
+
+/// The keys that Llama's config.json shares with those of Qwen, Gemma and others: sizes, heads, epsilon, vocabulary.
+/// Returns the width of a head; `head_dim` is what the family takes where the file says nothing (0: width / heads).
+int64_t read_llama_config(ConfigReader& config, int64_t head_dim = 0);
+
+/// In what the tensors of Llama's relatives differ.
+struct LlamaTensors {
+  enum class Biases { kNever, kAlways, kInSomeFiles };
+  Biases query_key_value = Biases::kNever, others = Biases::kNever;
+  bool interleaved = false;  ///< GGUF has the rows of queries and keys in the order of RopePairs::kNeighbours
+  bool head_norms = false;   ///< queries and keys are normalised
+  bool sandwich = false;     ///< norms after attention and feed-forward as well
+  Change norm = {};          ///< of every norm on import
+};
+
+/// Every tensor, output matrix and head included.
+void describe_llama(const Hyperparameters& hyper, const LlamaTensors& tensors, Description& description);
+
+/// Pre-norm layers with RMSNorm and a gate, rotated by `rope`.
+DecoderPlan llama_plan(const Hyperparameters& hyper, ActivationFunction function, std::shared_ptr<Rope> rope);
+
+/// Which layers have the sliding window, as config.json's `layer_types` say, or `has_window(layer)` where it has none:
+/// attention.sliding_window_layers, 1 where a layer has it.
+void read_window_layers(ConfigReader& config, const std::function<bool(int64_t layer)>& has_window);
+/// The same for families that may have none: sliding_window with use_sliding_window and max_window_layers.
+void read_layer_windows(ConfigReader& config);
+/// Whether a layer has the window: as attention.sliding_window_layers says, or `otherwise`.
+bool has_window(const Hyperparameters& hyper, int64_t layer, bool otherwise);
+void set_layer_windows(const Hyperparameters& hyper, DecoderPlan& plan);
+
+}  // namespace wattle

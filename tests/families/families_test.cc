@@ -1,0 +1,160 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <wattle/error.h>
+
+#include "base/threads.h"
+#include "families/family.h"
+#include "families/golden_case.h"
+#include "families/open_file.h"
+
+// Every family against its reference implementation: the cases of tests/golden/families.
+
+namespace wattle {
+namespace {
+
+constexpr double kTolerance = 1e-4;  // of the largest magnitude of what the reference gives
+
+struct Opened {
+  std::unique_ptr<TemporaryDirectory> folder;
+  std::unique_ptr<ModelFile> file;
+  std::unique_ptr<Network> network;
+
+  explicit Opened(std::unique_ptr<TemporaryDirectory> written) : folder(std::move(written)) {
+    file = std::make_unique<ModelFile>(open_model_file(folder->path()));
+    build();
+  }
+
+  void build() {
+    const Family& family = family_of(file->architecture(), file->path().string());
+    const Hyperparameters hyper(file->metadata());
+    Description description;
+    family.describe(hyper, description);
+    check_tensors(*file, description);
+    Weights weights(*file);
+    NetworkOptions options;
+    options.cache_format = Format::kF32;
+    network = family.build(weights, hyper, options);
+  }
+};
+
+/// A model's outputs under the names that the cases have for them, one matrix a kind, sequences one after the other.
+using Outputs = std::map<std::string, Matrix>;
+
+Matrix column(const Matrix& from, int64_t index) {
+  Matrix values(1, from.rows());
+  for (int64_t row = 0; row < from.rows(); ++row) values.data()[row] = from.row(row)[static_cast<size_t>(index)];
+  return values;
+}
+
+void run_reader(Network& network, const golden::Case& golden, Outputs& outputs) {
+  ReadsText& reader = *capability<ReadsText>(network);
+  const Ragged<int32_t> tokens = golden.batch(&golden::Sequence::ids);
+  Matrix hidden(static_cast<int64_t>(tokens.items.size()), reader.width());
+  Work work;
+  reader.hidden_states(tokens, golden.batch(&golden::Sequence::type_ids).items, hidden.view(), work);
+  auto* head = capability<HasHead>(network);
+  if (head != nullptr && head->head_kind()) {
+    Matrix logits;
+    head->head(tokens, hidden.view(), logits, work);
+    if (head->head_kind() == NetworkHeadKind::kSpan) {
+      outputs["start_logits"] = column(logits, 0);
+      outputs["end_logits"] = column(logits, 1);
+    } else {
+      outputs["logits"] = std::move(logits);
+    }
+  }
+  const bool both = capability<ContinuesText>(network) != nullptr;
+  outputs[capability<Translates>(network) != nullptr ? "encoder_hidden" : both ? "decoder_hidden" : "hidden"] =
+      std::move(hidden);
+}
+
+void run_decoder(Network& network, const golden::Case& golden, Outputs& outputs) {
+  auto& decoder = *capability<ContinuesText>(network);
+  auto* translator = capability<Translates>(network);
+  Work work;
+  std::vector<std::unique_ptr<KeyValueCache>> caches;
+  if (translator != nullptr) caches = translator->begin(golden.batch(&golden::Sequence::ids), 0, work);
+  std::vector<DecoderInput> inputs;
+  for (const golden::Sequence& sequence : golden.sequences()) {
+    if (translator == nullptr) caches.push_back(decoder.new_cache(0));
+    inputs.push_back({caches[inputs.size()].get(), translator == nullptr ? sequence.ids : sequence.decoder_ids});
+  }
+  decoder.forward(inputs, LogitsWanted::kAll, outputs["logits"], work);
+}
+
+Outputs run(Network& network, const golden::Case& golden) {
+  Outputs outputs;
+  if (capability<ReadsText>(network) != nullptr) run_reader(network, golden, outputs);
+  const auto* head = capability<HasHead>(network);
+  if (capability<ContinuesText>(network) != nullptr && !(head != nullptr && head->head_kind()))
+    run_decoder(network, golden, outputs);
+  return outputs;
+}
+
+/// The largest difference of a kind of output, whose values of all sequences follow each other.
+double difference(const golden::Case& golden, const std::string& kind, const Matrix& all) {
+  const float* at = all.data();
+  const float* const end = all.data() + all.rows() * all.columns();
+  double worst = 0;
+  for (const golden::Output* output : golden.outputs(kind)) {
+    const ConstMatrixView want = output->values;
+    if (end - at < want.rows * want.columns) return INFINITY;
+    worst = std::max(worst, golden::relative_difference({at, want.rows, want.columns}, want));
+    at += want.rows * want.columns;
+  }
+  return at == end ? worst : INFINITY;
+}
+
+bool same_bits(const Outputs& a, const Outputs& b) {
+  for (const auto& [kind, matrix] : a) {
+    const Matrix& other = b.at(kind);
+    if (matrix.rows() != other.rows() || matrix.columns() != other.columns()) return false;
+    if (!std::equal(matrix.data(), matrix.data() + matrix.rows() * matrix.columns(), other.data())) return false;
+  }
+  return true;
+}
+
+class Families : public testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(Families, MatchTheReference) {
+  const golden::Case golden(GetParam());
+  const Opened opened(golden.write_folder());
+  const Outputs outputs = run(*opened.network, golden);
+  int compared = 0;
+  for (const auto& [kind, matrix] : outputs) {
+    if (!golden.has(kind)) continue;
+    EXPECT_LE(difference(golden, kind, matrix), kTolerance) << golden.label() << " " << kind;
+    ++compared;
+  }
+  EXPECT_GT(compared, 0) << golden.label();
+}
+
+TEST_P(Families, AnyNumberOfThreadsAndAnyBatchGiveTheSameBits) {
+  const golden::Case golden(GetParam());
+  const Opened opened(golden.write_folder());
+  const int before = threads();
+  set_threads(1);
+  const Outputs one = run(*opened.network, golden);
+  for (const int count : {2, 3}) {
+    set_threads(count);
+    EXPECT_TRUE(same_bits(run(*opened.network, golden), one)) << golden.label() << " " << count << " threads";
+  }
+  set_threads(before);
+}
+
+std::string case_name(const testing::TestParamInfo<std::filesystem::path>& info) {
+  std::string name = info.param.parent_path().filename().string() + "_" + info.param.stem().string();
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, Families, testing::ValuesIn(golden::case_files()), case_name);
+
+}  // namespace
+}  // namespace wattle
