@@ -1,5 +1,5 @@
-#include "families/open_file.h"
 #include "tasks/task.h"
+#include "families/open_file.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -319,13 +319,17 @@ TEST_F(TaskTest, WhatAModelCannotDoIsSaid) {
   room.max_tokens = 4000;
   window.context = 4000;
   temperature.temperature = -1;
-  const std::vector<Case> cases = {
-      {"embed", llama_, "gives no embeddings"},    {"generate", bert_, "is an encoder"},
-      {"classify", bert_, "wattle train", labels}, {"classify", llama_, "--labels"},
-      {"translate", llama_, "unknown task"},
-      {"logits", bert_, "is an encoder"},          {"generate", llama_, "{text}", no_text},
-      {"generate", llama_, "--max-tokens", room},  {"generate", llama_, "temperature", temperature},
-      {"perplexity", llama_, "--context", window}, {"generate", (folder_ / "missing").string(), "missing"}};
+  const std::vector<Case> cases = {{"embed", llama_, "gives no embeddings"},
+                                   {"generate", bert_, "is an encoder"},
+                                   {"classify", bert_, "wattle train", labels},
+                                   {"classify", llama_, "--labels"},
+                                   {"translate", llama_, "unknown task"},
+                                   {"logits", bert_, "is an encoder"},
+                                   {"generate", llama_, "{text}", no_text},
+                                   {"generate", llama_, "--max-tokens", room},
+                                   {"generate", llama_, "temperature", temperature},
+                                   {"perplexity", llama_, "--context", window},
+                                   {"generate", (folder_ / "missing").string(), "missing"}};
   for (const Case& c : cases) {
     try {
       task(c.task, c.path, c.options);
@@ -405,8 +409,13 @@ TEST_F(TaskTest, HiddenStatesAndLogitsAreTheModelsOwn) {
 }
 
 TEST(AnswerJson, FloatsOfMatricesAreTheShortestThatReadBack) {
-  const Answer answer{NumbersAnswer{{{"hidden", 2, {0.1F, -1e-30F, 16777216.0F, 1.0F / 3}}, {"start_logits", 0, {0.5F}}}}, {}, {}, {}};
-  EXPECT_EQ(to_json(answer).dump(), R"({"hidden":[[0.1,-1e-30],[16777216.0,0.33333334]],"start_logits":[0.5]})");
+  const Answer answer{
+      NumbersAnswer{{{"hidden", 2, {0.1F, -1e-30F, 16777216.0F, 1.0F / 3}}, {"start_logits", 0, {0.5F}}}},
+      {},
+      {},
+      {}};
+  EXPECT_EQ(to_json(answer).dump(),
+            R"({"hidden":[[0.1,-1e-30],[16777216.0,0.33333334]],"start_logits":[0.5]})");
 }
 
 TEST(AnswerJson, KeysOfEveryKind) {
