@@ -19,7 +19,7 @@ struct Flags {
 
 bool is_there(const std::string& model) {
   try {
-    return fs::exists(resolve_model(model, cache_directory()));
+    return fs::exists(model_path(model));
   } catch (const Error&) {
     return false;
   }

@@ -59,7 +59,7 @@ ModelAtPrecision::ModelAtPrecision(const std::string& model, const Precision& pr
   if (!precision.changes_weights()) return;
   if (is_shape(model)) {
     path_ = shape_at(model, precision);
-    print_unused(model, unused_roles(precision, shape_file(path_).tensors(), model), quiet);
+    print_unused(model, unused_roles(precision, shape_file(path_), model), quiet);
     return;
   }
   const Precision weights = precision.of_weights();

@@ -5,6 +5,9 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <wattle/error.h>
+
+#include "meter/energy_json.h"
 
 #include "tasks/json.h"
 
@@ -14,6 +17,43 @@ namespace {
 constexpr double kWindowSeconds = 1;
 constexpr std::array kPhaseNames = {"tokenize", "prefill", "decode", "post"};
 static_assert(kPhaseNames.size() == kPhases.size());
+
+/// The totals in the record of an unfinished run.
+nlohmann::ordered_json totals_record(const RunTotals& totals) {
+  const Work& work = totals.work;
+  const Phases& phases = totals.phases;
+  return {{"rows", totals.rows},
+          {"truncated", totals.truncated},
+          {"longest", {totals.longest.tokens, totals.longest.limit, totals.longest_id}},
+          {"work",
+           {work.macs_int8, work.macs_bf16, work.macs_fp32, work.weight_bytes, work.activation_bytes,
+            work.tokens_in, work.tokens_out}},
+          {"phases", {phases.tokenize, phases.prefill, phases.decode, phases.post}},
+          {"seconds", totals.seconds},
+          {"energy", energy_record(*totals.energy)}};
+}
+
+RunTotals totals_from_record(const nlohmann::json& record, const std::filesystem::path& place) {
+  try {
+    RunTotals totals;
+    totals.rows = record.at("rows");
+    totals.truncated = record.at("truncated");
+    const auto& longest = record.at("longest");
+    totals.longest.tokens = longest.at(0);
+    totals.longest.limit = longest.at(1);
+    totals.longest_id = longest.at(2);
+    const auto& work = record.at("work");
+    totals.work = {work.at(0), work.at(1), work.at(2), work.at(3), work.at(4), work.at(5), work.at(6)};
+    const auto& phases = record.at("phases");
+    totals.phases = {phases.at(0), phases.at(1), phases.at(2), phases.at(3)};
+    totals.seconds = record.at("seconds");
+    totals.energy = energy_from_record(record.at("energy"));
+    return totals;
+  } catch (const nlohmann::json::exception&) {
+    fail("{}: its record is damaged; remove {}.json and it, or choose another name for the output",
+         place.string(), place.filename().string());
+  }
+}
 
 }  // namespace
 
@@ -30,8 +70,13 @@ nlohmann::ordered_json phases_json(const RowEnergy& energy) {
   return json;
 }
 
-RowWriter::RowWriter(Task& task, Meter& meter, const std::string& output) : task_(task), meter_(meter) {
-  if (!output.empty()) file_.emplace(output);
+RowWriter::RowWriter(Task& task, Meter& meter, const std::string& output,
+                     const nlohmann::ordered_json& identity)
+    : task_(task), meter_(meter) {
+  if (output.empty()) return;
+  file_.emplace(output, identity);
+  if (!file_->state().is_null()) totals_ = totals_from_record(file_->state(), file_->place());
+  done_ = totals_.rows;
 }
 
 void RowWriter::answer(std::span<const Question> questions) {
@@ -39,7 +84,13 @@ void RowWriter::answer(std::span<const Question> questions) {
     window_ = meter_.begin();
     window_watch_.lap();
   }
-  std::vector<Answer> answers = task_.answer(questions);
+  std::vector<Answer> answers;
+  try {
+    answers = task_.answer(questions);
+  } catch (...) {
+    forget_window();  // its joules are not those of its finished rows alone
+    throw;
+  }
   BatchRecord& batch = batches_.emplace_back();
   batch.stretches.assign(task_.stretches().begin(), task_.stretches().end());
   for (const Answer& answer : answers) batch.rows.push_back(answer.phases);
@@ -67,9 +118,25 @@ void RowWriter::end_window() {
     totals_.phases.decode += answers_[i].phases.decode;
     totals_.phases.post += answers_[i].phases.post;
   }
+  forget_window();
+  // A summary is of all rows that the task has seen: such a task cannot go on in another run.
+  if (file_ && task_.summary().is_null()) file_->checkpoint(totals_record(totals_));
+  done_ = totals_.rows;
+}
+
+void RowWriter::forget_window() {
+  window_ = nullptr;
   questions_.clear();
   answers_.clear();
   batches_.clear();
+}
+
+std::string RowWriter::keep() {
+  end_window();
+  if (!file_) return {};
+  if (file_->state().is_null()) return "; nothing was written";
+  return fmt::format("; they are kept in {}, and the same command goes on from there",
+                     file_->place().string());
 }
 
 void RowWriter::count_truncation(const Question& question, const Truncation& truncation) {

@@ -22,7 +22,7 @@ void read_config(ConfigReader& config) {
   config.integer("embedding_size", "word_embedding_length", 128);
   config.integer("intermediate_size", "feed_forward_length");
   config.integer("num_attention_heads", "attention.head_count");
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.integer("max_position_embeddings", "context_length", 512);
   config.number("layer_norm_eps", "attention.layer_norm_epsilon", 1e-12);
   config.activation("hidden_act", "gelu_new");

@@ -88,7 +88,7 @@ void read_bart_config(ConfigReader& config, const std::string& activation) {
   config.integer("decoder_ffn_dim", "decoder_feed_forward_length");
   config.integer("encoder_attention_heads", "attention.head_count");
   config.integer("decoder_attention_heads", "decoder_attention_head_count");
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.integer("max_position_embeddings", "context_length", 1024);
   config.integer("decoder_start_token_id", "decoder_start_token_id", 2);
   config.set("attention.layer_norm_epsilon", Value::of(1e-5));

@@ -7,7 +7,7 @@ void read_bert_config(ConfigReader& config, int64_t first_position) {
   config.integer("hidden_size", "embedding_length");
   config.integer("intermediate_size", "feed_forward_length");
   config.integer("num_attention_heads", "attention.head_count");
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   const int64_t positions = config.integer_of("max_position_embeddings", 512);
   if (positions <= first_position)
     fail("{}: max_position_embeddings is {}, which leaves none for tokens; correct the file", config.origin(), positions);

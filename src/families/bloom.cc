@@ -15,7 +15,7 @@ void read_config(ConfigReader& config) {
                  "skip_bias_add", "skip_bias_add_qkv", "slow_but_exact", "unk_token_id", "n_inner"});
   config.set("feed_forward_length", Value::of(4 * width));
   config.set("context_length", Value::of(config.integer_of("seq_length", kContext)));
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.number("layer_norm_epsilon", "attention.layer_norm_epsilon", 1e-5);
   config.flag("apply_residual_connection_post_layernorm", "residual_of_norm", false);
   config.tied(true);

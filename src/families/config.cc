@@ -46,9 +46,13 @@ int64_t ConfigReader::integer(const std::string& from, std::string_view to) {
 int64_t ConfigReader::integer(const std::string& from, std::string_view to, int64_t fallback) {
   const int64_t value = integer_of(from, fallback);
   if (value < 0 || value > int64_t{UINT32_MAX})
-    fail("{}: {} is {}, which is not between 0 and 2^32; correct the file or get it again", origin(), from, value);
+    fail("{}: {} is {}, where a number from 0 to 2^32 is needed; correct the file or get it again", origin(), from, value);
   set(to, Value::of(value));
   return value;
+}
+
+void ConfigReader::integer_if_there(const std::string& from, std::string_view to) {
+  if (has(from)) integer(from, to, 0);
 }
 
 double ConfigReader::number(const std::string& from, std::string_view to) {

@@ -26,6 +26,8 @@ class ConfigReader {
   /// 2^32 - 1.
   int64_t integer(const std::string& from, std::string_view to);
   int64_t integer(const std::string& from, std::string_view to, int64_t fallback);
+  /// Set only where the file has it.
+  void integer_if_there(const std::string& from, std::string_view to);
   double number(const std::string& from, std::string_view to);
   double number(const std::string& from, std::string_view to, double fallback);
   bool flag(const std::string& from, std::string_view to, bool fallback);

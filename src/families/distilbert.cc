@@ -11,7 +11,7 @@ void read_config(ConfigReader& config) {
   config.integer("dim", "embedding_length");
   config.integer("hidden_dim", "feed_forward_length");
   config.integer("n_heads", "attention.head_count");
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.integer("max_position_embeddings", "context_length", 512);
   config.set("attention.layer_norm_epsilon", Value::of(kEpsilon));
   config.activation("activation", "gelu");

@@ -23,6 +23,8 @@
   F(gptj)                  \
   F(codegen)               \
   F(opt)                   \
+  F(phi)                   \
+  F(starcoder2)            \
   F(bloom)                 \
   F(t5)                    \
   F(bart)                  \

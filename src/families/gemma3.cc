@@ -15,36 +15,30 @@ bool is_local(int64_t layer) {
   return layer % kPattern != kPattern - 1;
 }
 
-/// Gemma 3's constants are part of the architecture in GGUF: a model with others would compute something else.
 void read_config(ConfigReader& config) {
   const int64_t head_dim = read_llama_config(config, kHeadDim);
   config.integer("sliding_window", "attention.sliding_window", 4096);
-  config.expect("hidden_activation", "gelu_pytorch_tanh");
-  config.expect("sliding_window_pattern", kPattern);
-  config.expect("_sliding_window_pattern", kPattern);
-  config.expect("rope_local_base_freq", kLocalBase);
+  config.activation("hidden_activation", "gelu_pytorch_tanh");
   config.expect("use_bidirectional_attention", false);
-  config.expect("final_logit_softcapping", nullptr);
   config.expect("attn_logit_softcapping", nullptr);
-  if (config.integer_of("num_hidden_layers", 0) == kLayersOf27B) {
-    config.ignore({"query_pre_attn_scalar"});
-  } else {
-    config.expect("query_pre_attn_scalar", head_dim);
-  }
-  config.ignore({"layer_types"});
-  if (const nlohmann::json* types = config.json().find("layer_types")) {
-    for (size_t i = 0; i < types->size(); ++i) {
-      if (types->at(i) != (is_local(static_cast<int64_t>(i)) ? "sliding_attention" : "full_attention"))
-        fail("{}: layer_types has another order than gemma3's; use another model", config.origin());
-    }
-  }
+  if (config.has("final_logit_softcapping")) config.number("final_logit_softcapping", "final_logit_softcapping");
+  const int64_t pattern = config.integer_of("sliding_window_pattern",
+                                            config.integer_of("_sliding_window_pattern", kPattern));
+  if (pattern < 1) fail("{}: sliding_window_pattern is {}; correct the file", config.origin(), pattern);
+  read_window_layers(config, [&](int64_t layer) { return layer % pattern != pattern - 1; });
+  config.set("attention.scale", Value::of(1 / std::sqrt(config.number_of("query_pre_attn_scalar", 256))));
+  config.number("rope_local_base_freq", "rope.local_freq_base", kLocalBase);
   read_rope(config, head_dim, 1000000);
   config.tied(true);
 }
 
 void describe(const Hyperparameters& hyper, Description& d) {
   d.left_out({"vision_tower.", "multi_modal_projector."});
-  describe_llama(hyper, {.head_norms = true, .sandwich = true, .norm = add_one()}, d);
+  using Biases = LlamaTensors::Biases;
+  describe_llama(hyper,
+                 {.query_key_value = Biases::kInSomeFiles, .others = Biases::kInSomeFiles, .head_norms = true,
+                  .sandwich = true, .norm = add_one()},
+                 d);
 }
 
 /// Gemma 3 (Gemma Team 2025): scaled embeddings, norms before and after attention and feed-forward, normalised queries
@@ -53,15 +47,18 @@ void describe(const Hyperparameters& hyper, Description& d) {
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
   const int64_t head_dim = hyper.attention().head_dim;
   const auto global = rope_of(weights, hyper, head_dim, RopePairs::kHalves, 1000000);
-  const auto local = std::make_shared<Rope>(head_dim, kLocalBase, RopePairs::kHalves);
-  DecoderPlan plan = llama_plan(hyper, ActivationFunction::kGeluTanh, global);
+  const auto local = std::make_shared<Rope>(head_dim, hyper.positive_or("rope.local_freq_base", kLocalBase),
+                                            RopePairs::kHalves);
+  DecoderPlan plan = llama_plan(hyper, hyper.activation(ActivationFunction::kGeluTanh), global);
   plan.ropes.push_back(local);
   plan.embedding.scale = std::sqrt(static_cast<float>(hyper.width()));
+  if (hyper.has("final_logit_softcapping"))
+    plan.logit_softcap = static_cast<float>(hyper.positive("final_logit_softcapping"));
   const int64_t window = hyper.count("attention.sliding_window", 1, 1 << 24);
   for (size_t i = 0; i < plan.layers.size(); ++i) {
-    if (hyper.layers() == kLayersOf27B)
+    if (hyper.layers() == kLayersOf27B && !hyper.has("attention.scale"))
       plan.layers[i].attention.scale = 1 / std::sqrt(static_cast<float>(hyper.width() / hyper.attention().heads));
-    if (!is_local(static_cast<int64_t>(i))) continue;
+    if (!has_window(hyper, static_cast<int64_t>(i), is_local(static_cast<int64_t>(i)))) continue;
     plan.layers[i].window = window;
     plan.layers[i].rope = local;
   }

@@ -69,7 +69,7 @@ int64_t read_gpt2_sizes(ConfigReader& config) {
     fail("{}: {} heads do not divide a width of {}; correct the file", config.origin(), heads, width);
   config.integer("n_inner", "feed_forward_length", 4 * width);
   config.integer("n_positions", "context_length", config.integer_of("n_ctx", 1024));
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.number("layer_norm_epsilon", "attention.layer_norm_epsilon", 1e-5);
   // How sequences are summed up for multiple choice.
   config.ignore({"summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type",

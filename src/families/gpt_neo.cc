@@ -34,7 +34,7 @@ void read_config(ConfigReader& config) {
   config.integer("num_heads", "attention.head_count");
   config.integer("intermediate_size", "feed_forward_length", 4 * width);
   config.integer("max_position_embeddings", "context_length");
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.number("layer_norm_epsilon", "attention.layer_norm_epsilon", 1e-5);
   config.set("attention.scale", Value::of(1.0));
   config.integer("window_size", "attention.sliding_window", 256);

@@ -11,7 +11,7 @@ void read_config(ConfigReader& config) {
   if (heads < 1) fail("{}: num_attention_heads is {}; correct the file", config.origin(), heads);
   config.integer("intermediate_size", "feed_forward_length", 4 * width);
   config.integer("max_position_embeddings", "context_length", 2048);
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.number("layer_norm_eps", "attention.layer_norm_epsilon", 1e-5);
   config.flag("use_parallel_residual", "use_parallel_residual", true);
   config.activation("hidden_act", "gelu");

@@ -75,6 +75,20 @@ std::optional<NetworkHeadKind> head_of(const Metadata& metadata) {
   fail("{}: {} is {}; known are sequence, token, span, replaced and masked", metadata.origin(), kHeadKey, *name);
 }
 
+namespace {
+
+/// Tensors of heads that the configuration does not name have no use.
+void leave_other_heads_out(const HeadSources& sources, Description& description) {
+  for (const std::string& source :
+       {sources.sequence_dense, sources.sequence_out, sources.sequence_norm_source, sources.token, sources.span,
+        sources.replaced_dense, sources.replaced_out, sources.masked_dense, sources.masked_norm, sources.masked_out}) {
+    if (!source.empty()) description.left_out({source + "."});
+  }
+  if (!sources.masked_bias.empty()) description.left_out({sources.masked_bias});
+}
+
+}  // namespace
+
 void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Description& description) {
   const int64_t width = hyper.width();
   const auto labels = static_cast<int64_t>(hyper.metadata().strings("wattle.labels").size());
@@ -107,6 +121,7 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
     description.tensor({"mlm.output.bias", sources.masked_bias, {hyper.vocabulary()}, Role::kBias});
     description.buffers(sources.masked_duplicates);
   }
+  leave_other_heads_out(sources, description);
 }
 
 void describe_decoder_head(const Hyperparameters& hyper, Description& description) {

@@ -14,8 +14,9 @@ int64_t read_llama_config(ConfigReader& config, int64_t head_dim) {
   config.integer("num_key_value_heads", "attention.head_count_kv", heads);
   head_dim = config.integer("head_dim", "attention.key_length", head_dim > 0 ? head_dim : width / heads);
   config.set("attention.value_length", Value::of(head_dim));
-  config.number("rms_norm_eps", "attention.layer_norm_rms_epsilon", 1e-6);
-  config.integer("vocab_size", "vocab_size");
+  if (!config.has("layer_norm_eps") && !config.has("norm_epsilon"))
+    config.number("rms_norm_eps", "attention.layer_norm_rms_epsilon", 1e-6);
+  config.integer_if_there("vocab_size", "vocab_size");
   config.ignore({"attention_bias", "mlp_bias"});  // the tensors say it
   return head_dim;
 }
@@ -73,36 +74,46 @@ DecoderPlan llama_plan(const Hyperparameters& hyper, ActivationFunction function
   return plan;
 }
 
+void read_window_layers(ConfigReader& config, const std::function<bool(int64_t layer)>& has_window) {
+  std::vector<int64_t> layers;
+  config.ignore({"layer_types"});
+  const nlohmann::json* types = config.json().find("layer_types");
+  for (int64_t i = 0; i < config.integer_of("num_hidden_layers", 0); ++i) {
+    if (types == nullptr) {
+      layers.push_back(has_window(i) ? 1 : 0);
+      continue;
+    }
+    const auto index = static_cast<size_t>(i);
+    const std::string type =
+        index < types->size() && types->at(index).is_string() ? types->at(index).get<std::string>() : "";
+    if (type != "sliding_attention" && type != "full_attention")
+      fail("{}: layer_types says \"{}\" of layer {}; known are full_attention and sliding_attention", config.origin(),
+           type, i);
+    layers.push_back(type == "sliding_attention" ? 1 : 0);
+  }
+  config.set("attention.sliding_window_layers", Value::of(std::move(layers)));
+}
+
 void read_layer_windows(ConfigReader& config) {
   const bool used = config.flag_of("use_sliding_window", config.has("sliding_window"));
   const int64_t window = config.integer_of("sliding_window", 0);
   const int64_t first = config.integer_of("max_window_layers", 0);
   config.ignore({"layer_types"});
   if (!used || window == 0) return;
-  std::vector<int64_t> layers;
-  const nlohmann::json* types = config.json().find("layer_types");
-  for (int64_t i = 0; i < config.integer_of("num_hidden_layers", 0); ++i) {
-    if (types == nullptr) {
-      layers.push_back(i >= first ? 1 : 0);
-      continue;
-    }
-    const std::string type = i < static_cast<int64_t>(types->size()) && types->at(static_cast<size_t>(i)).is_string()
-                                 ? types->at(static_cast<size_t>(i)).get<std::string>()
-                                 : "";
-    if (type != "sliding_attention" && type != "full_attention")
-      fail("{}: layer_types says \"{}\" of layer {}; known are full_attention and sliding_attention", config.origin(),
-           type, i);
-    layers.push_back(type == "sliding_attention" ? 1 : 0);
-  }
   config.set("attention.sliding_window", Value::of(window));
-  config.set("attention.sliding_window_layers", Value::of(std::move(layers)));
+  read_window_layers(config, [&](int64_t layer) { return layer >= first; });
+}
+
+bool has_window(const Hyperparameters& hyper, int64_t layer, bool otherwise) {
+  const std::span<const int64_t> layers = hyper.integers("attention.sliding_window_layers");
+  if (layers.empty()) return otherwise;
+  return layer < static_cast<int64_t>(layers.size()) && layers[static_cast<size_t>(layer)] == 1;
 }
 
 void set_layer_windows(const Hyperparameters& hyper, DecoderPlan& plan) {
   const int64_t window = hyper.count_or("attention.sliding_window", 0, 0, 1 << 24);
-  const std::span<const int64_t> layers = hyper.integers("attention.sliding_window_layers");
   for (size_t i = 0; i < plan.layers.size(); ++i) {
-    if (layers.empty() || (i < layers.size() && layers[i] == 1)) plan.layers[i].window = window;
+    if (has_window(hyper, static_cast<int64_t>(i), true)) plan.layers[i].window = window;
   }
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "families/family.h"
 #include "families/text_decoder.h"
 
@@ -25,9 +27,13 @@ void describe_llama(const Hyperparameters& hyper, const LlamaTensors& tensors, D
 /// Pre-norm layers with RMSNorm and a gate, rotated by `rope`.
 DecoderPlan llama_plan(const Hyperparameters& hyper, ActivationFunction function, std::shared_ptr<Rope> rope);
 
-/// Windows of config.json's `layer_types`, or of use_sliding_window and max_window_layers, as
-/// attention.sliding_window and attention.sliding_window_layers (1 where a layer has the window).
+/// Which layers have the sliding window, as config.json's `layer_types` say, or `has_window(layer)` where it has none:
+/// attention.sliding_window_layers, 1 where a layer has it.
+void read_window_layers(ConfigReader& config, const std::function<bool(int64_t layer)>& has_window);
+/// The same for families that may have none: sliding_window with use_sliding_window and max_window_layers.
 void read_layer_windows(ConfigReader& config);
+/// Whether a layer has the window: as attention.sliding_window_layers says, or `otherwise`.
+bool has_window(const Hyperparameters& hyper, int64_t layer, bool otherwise);
 void set_layer_windows(const Hyperparameters& hyper, DecoderPlan& plan);
 
 }  // namespace wattle

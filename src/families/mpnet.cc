@@ -12,7 +12,7 @@ void read_config(ConfigReader& config) {
   config.integer("hidden_size", "embedding_length");
   config.integer("intermediate_size", "feed_forward_length");
   config.integer("num_attention_heads", "attention.head_count");
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.set("context_length", Value::of(config.integer_of("max_position_embeddings", 514) - kFirstPosition));
   config.integer("relative_attention_num_buckets", "attention.relative_buckets_count", 32);
   config.number("layer_norm_eps", "attention.layer_norm_epsilon", 1e-12);

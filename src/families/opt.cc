@@ -15,7 +15,7 @@ void read_config(ConfigReader& config) {
   config.integer("num_attention_heads", "attention.head_count");
   config.integer("ffn_dim", "feed_forward_length");
   config.integer("max_position_embeddings", "context_length");
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.integer("word_embed_proj_dim", "word_embedding_length", width);
   config.set("attention.layer_norm_epsilon", Value::of(1e-5));
   const bool first = config.flag("do_layer_norm_before", "norm_first", true);

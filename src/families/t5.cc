@@ -24,7 +24,7 @@ void read_config(ConfigReader& config) {
   config.integer("num_heads", "attention.head_count");
   const int64_t head_dim = config.integer("d_kv", "attention.key_length", 64);
   config.set("attention.value_length", Value::of(head_dim));
-  config.integer("vocab_size", "vocab_size");
+  config.integer_if_there("vocab_size", "vocab_size");
   config.integer("n_positions", "context_length", 512);
   config.integer("relative_attention_num_buckets", "attention.relative_buckets_count", 32);
   config.integer("relative_attention_max_distance", "attention.relative_max_distance", 128);

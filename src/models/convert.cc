@@ -6,13 +6,14 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <tuple>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
 #include "base/threads.h"
+#include "families/family.h"
 #include "file/gguf_writer.h"
 #include "file/packed_file.h"
 #include "tensor/panels.h"
@@ -54,8 +55,7 @@ bool is_quantised(Format format) {
 }
 
 /// Whether products read it: the matrix of a linear layer, of the output or of the token embedding.
-bool is_matrix(const Tensor& tensor) {
-  const Role role = role_of(tensor);
+bool is_matrix(const Tensor& tensor, Role role) {
   return !is_integer(tensor.format) &&
          (role == Role::kLinear || role == Role::kOutput || role == Role::kEmbedding);
 }
@@ -148,28 +148,11 @@ std::vector<std::byte> encoded(const ModelFile& file, const Tensor& tensor, Form
   return bytes;
 }
 
-/// The order in which a family packs the matrices of a layer together, so that those lie next to each other
-/// in a packed file; others stay where they are.
-void order_for_packing(std::vector<const Tensor*>& tensors) {
-  constexpr std::string_view kTogether[] = {".attn_q.weight", ".attn_k.weight", ".attn_v.weight",
-                                            ".ffn_gate.weight", ".ffn_up.weight"};
-  std::vector<size_t> places;
-  std::vector<std::tuple<std::string, size_t, const Tensor*>> found;  // layer, rank, tensor
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    for (size_t rank = 0; rank < std::size(kTogether); ++rank) {
-      const std::string& name = tensors[i]->name;
-      if (!name.ends_with(kTogether[rank])) continue;
-      places.push_back(i);
-      found.emplace_back(name.substr(0, name.size() - kTogether[rank].size()), rank, tensors[i]);
-    }
-  }
-  std::ranges::sort(found);
-  const std::vector<const Tensor*> all = tensors;
-  tensors.clear();
-  for (const auto& [layer, rank, tensor] : found) tensors.push_back(tensor);
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (!std::ranges::binary_search(places, i)) tensors.push_back(all[i]);
-  }
+/// The order of the description, in which matrices that are packed together follow each other.
+void order_for_packing(const Description& description, std::vector<const Tensor*>& tensors) {
+  std::unordered_map<std::string_view, size_t> places;
+  for (const TensorSpec& spec : description.tensors()) places.emplace(spec.name, places.size());
+  std::ranges::stable_sort(tensors, {}, [&](const Tensor* tensor) { return places.at(tensor->name); });
 }
 
 /// [rows, k] of `format`, as panels.
@@ -218,42 +201,39 @@ std::span<const Format> written_formats() {
   return kWritten;
 }
 
-Role role_of(const Tensor& tensor) {
-  const std::string& name = tensor.name;
-  if (name.starts_with("position_embd")) return Role::kPosition;
-  if (tensor.shape.size() > 2) return Role::kConvolution;
-  if (name.find("_norm.") != std::string::npos) return Role::kNorm;
-  if (name.ends_with(".bias")) return Role::kBias;
-  if (tensor.shape.size() < 2 || !name.ends_with(".weight") || name.starts_with("token_types")) {
-    return Role::kTable;
-  }
-  if (name.starts_with("token_embd.")) return Role::kEmbedding;
-  return name == "output.weight" ? Role::kOutput : Role::kLinear;
+Role role_of(const Tensor& tensor, const Description& description) {
+  const TensorSpec* spec = description.find(tensor.name);
+  if (spec == nullptr)
+    fail("the tensor {} has no place in a model of its family; use the published files of the model", tensor.name);
+  return spec->role;
 }
 
-TensorFormat format_for(const Tensor& tensor, const Precision& precision) {
+TensorFormat format_for(const Tensor& tensor, const Description& description, const Precision& precision) {
   if (is_integer(tensor.format)) return {tensor.format};
-  return precision.format_for(role_of(tensor), tensor.name, tensor.row_length())
+  return precision.format_for(role_of(tensor, description), tensor.name, tensor.row_length())
       .value_or(TensorFormat{tensor.format});
 }
 
 std::vector<std::string> unused_roles(const Precision& precision, std::span<const Tensor> tensors,
-                                      const std::string& origin) {
+                                      const Description& description, const std::string& origin) {
   std::vector<std::string> unused;
   for (const Precision::Item& item : precision.items()) {
     const bool used = std::ranges::any_of(tensors, [&](const Tensor& tensor) {
-      return !is_integer(tensor.format) && Precision::reaches(item, role_of(tensor), tensor.name);
+      return !is_integer(tensor.format) &&
+             Precision::reaches(item, role_of(tensor, description), tensor.name);
     });
     if (used) continue;
     if (!item.role) {
-      fail(
-          "{}: has no weight called {}, for which {} asks; name a role or a tensor that `wattle inspect` "
-          "lists",
-          origin, item.name, precision.name());
+      fail("{}: has no weight called {}, for which {} asks; name a role or one of its tensors", origin, item.name,
+           precision.name());
     }
     unused.push_back(item.name);
   }
   return unused;
+}
+
+std::vector<std::string> unused_roles(const Precision& precision, const ModelFile& file, const std::string& origin) {
+  return unused_roles(precision, file.tensors(), describe(file.metadata()), origin);
 }
 
 std::string precision_name(const ModelFile& file) {
@@ -269,21 +249,23 @@ std::string precision_name(const ModelFile& file) {
 Conversion convert(const ModelFile& file, const std::filesystem::path& path, const Precision& precision,
                    const ConvertOptions& options) {
   check_target(file, path, precision);
+  const Description description = describe(file.metadata());
+  check_tensors(file, description);
   Conversion conversion;
-  conversion.unused = unused_roles(precision, file.tensors(), file.path().string());
+  conversion.unused = unused_roles(precision, file.tensors(), description, file.path().string());
   conversion.converted_from =
       precision.changes_weights() ? history(file) : file.metadata().text(kConvertedFromKey).value_or("");
   std::vector<const Tensor*> order;
   for (const Tensor& tensor : file.tensors()) order.push_back(&tensor);
-  if (options.packed) order_for_packing(order);
+  if (options.packed) order_for_packing(description, order);
   std::vector<TensorToWrite> tensors;
   std::vector<std::string> packed;
   int64_t weights = 0;
   for (const Tensor* tensor : order) {
-    const auto [to, fell_back] = format_for(*tensor, precision);
+    const auto [to, fell_back] = format_for(*tensor, description, precision);
     const int64_t row = tensor->row_length();
     const bool in_panels =
-        options.packed && is_matrix(*tensor) && packs_in_place(panel_layout(to), tensor->rows(), row);
+        options.packed && is_matrix(*tensor, role_of(*tensor, description)) && packs_in_place(panel_layout(to), tensor->rows(), row);
     if (in_panels) packed.push_back(tensor->name);
     conversion.tensors.push_back({tensor->name, tensor->format, to, tensor->elements(), fell_back});
     conversion.tensor_bytes += static_cast<size_t>(tensor->rows()) * row_bytes(to, static_cast<size_t>(row));

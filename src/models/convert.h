@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "families/description.h"
 #include "file/model_file.h"
 #include "quant/precision.h"
 
@@ -44,16 +45,17 @@ struct Conversion {
   std::vector<std::string> unused;  ///< roles that the precision names and no tensor has
 };
 
-/// What a tensor is for, by its name and shape.
-Role role_of(const Tensor& tensor);
+/// What a tensor is for, as its family's description says. Throws Error for one that it does not have.
+Role role_of(const Tensor& tensor, const Description& description);
 
 /// The format that a tensor takes: what `precision` says for its role and name; integers stay as they are.
-TensorFormat format_for(const Tensor& tensor, const Precision& precision);
+TensorFormat format_for(const Tensor& tensor, const Description& description, const Precision& precision);
 
 /// The roles that `precision` names and none of `tensors` has. Throws Error for a pattern that no tensor's
 /// name fits; `origin` names the model.
 std::vector<std::string> unused_roles(const Precision& precision, std::span<const Tensor> tensors,
-                                      const std::string& origin);
+                                      const Description& description, const std::string& origin);
+std::vector<std::string> unused_roles(const Precision& precision, const ModelFile& file, const std::string& origin);
 
 /// What users call the precision of a file: the precision that convert() gave it where that is more than a
 /// format, else the name of its general.file_type ("Q4_K_M"), else the format of most of its weights.

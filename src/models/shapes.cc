@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <yaml-cpp/yaml.h>
 
+#include "families/family.h"
 #include "families/open_file.h"
 #include "models/convert.h"
 
@@ -119,11 +120,12 @@ ModelFile shape_file(const std::string& model) {
   const std::string architecture = metadata.need_text("general.architecture");
   const bool causal = metadata.flag(architecture + ".attention.causal").value_or(true);
   const Precision published(causal ? Format::kBF16 : Format::kF32), precision = shape_precision(model);
+  const Description description = describe(metadata);
   for (Tensor& tensor : contents.tensors) {
-    tensor.format = format_for(tensor, published).format;
-    tensor.format = format_for(tensor, precision).format;
+    tensor.format = format_for(tensor, description, published).format;
+    tensor.format = format_for(tensor, description, precision).format;
   }
-  unused_roles(precision, contents.tensors, model);
+  unused_roles(precision, contents.tensors, description, model);
   metadata.set("general.name", Value::of(name));
   metadata.set("wattle.shape.source", Value::of(node["source"].as<std::string>()));
   metadata.set("wattle.shape.tokenizer", Value::of(node["tokenizer"].as<std::string>()));

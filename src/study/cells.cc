@@ -220,7 +220,7 @@ void describe_weights(Cell& cell) {
   if (precision.activations() == Activations::kW8A8) {
     add_note("weights and activations in 8 bits with one scale a row");
   }
-  for (const std::string& role : unused_roles(precision, file.tensors(), cell.rung->model)) {
+  for (const std::string& role : unused_roles(precision, file, cell.rung->model)) {
     add_note("no tensor of the role " + role);
   }
   const std::string from = file.metadata().text("wattle.converted_from").value_or("");

@@ -10,6 +10,7 @@
 
 #include "base/phases.h"
 #include "base/work.h"
+#include "decode/options.h"
 #include "text/tokenizer.h"
 #include "text/truncation.h"
 
@@ -29,16 +30,11 @@ struct VectorAnswer {
   int64_t tokens_in = 0;
 };
 
-enum class Stop {
-  kEnd,     ///< a token that ends a text
-  kLength,  ///< as many tokens as were asked for
-};
-
 struct TextAnswer {
   std::optional<std::string> text;          ///< none: the model has no tokenizer
   std::optional<std::vector<TokenId>> ids;  ///< where the question was ids
   int64_t tokens_in = 0, tokens_out = 0;
-  Stop stop = Stop::kEnd;
+  FinishReason stop = FinishReason::kEnd;
 };
 
 /// A part of the question's text.

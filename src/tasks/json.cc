@@ -41,7 +41,7 @@ struct Writer {
     if (answer.ids) json["ids"] = *answer.ids;
     json["tokens_in"] = answer.tokens_in;
     json["tokens_out"] = answer.tokens_out;
-    json["stop"] = answer.stop == Stop::kEnd ? "end" : "length";
+    json["stop"] = name(answer.stop);
     return json;
   }
   Json operator()(const SpansAnswer& answer) const {

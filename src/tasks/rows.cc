@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "base/sha256.h"
 #include "base/utf8.h"
 #include "tasks/json.h"
 #include "tasks/table.h"
@@ -27,6 +28,7 @@ struct RawRow {
 struct RawRows {
   std::vector<RawRow> rows;
   int64_t repaired = 0;
+  std::string sha256;
 };
 
 bool ends_with(const std::string& name, std::string_view suffix) {
@@ -142,6 +144,7 @@ RawRows parse(const std::filesystem::path& path, RowFormat format, const std::st
       });
   }
   if (raw.rows.empty()) fail("{}: holds no rows; give a file with at least one", origin);
+  raw.sha256 = sha256_hex(bytes);
   return raw;
 }
 
@@ -187,7 +190,7 @@ std::vector<std::string> distinct_sorted(const std::vector<std::string>& values)
 
 Rows read_rows(const std::filesystem::path& path, const RowOptions& options) {
   RawRows raw = parse(path, options.format, options.field);
-  Rows rows{{}, raw.repaired};
+  Rows rows{{}, raw.repaired, raw.sha256};
   rows.rows.reserve(raw.rows.size());
   const QuestionFields fields{.text = options.field, .pair = options.pair_field};
   for (RawRow& row : raw.rows) {

@@ -28,6 +28,7 @@ struct RowOptions {
 struct Rows {
   std::vector<Question> rows;
   int64_t repaired = 0;  ///< rows that held invalid UTF-8, which became U+FFFD
+  std::string sha256;    ///< of the input's bytes, unpacked
 };
 
 /// Reads a file of rows; `path` may be "-" for standard input, and any file may be gzipped. A byte order mark

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/phases.h"
+#include "decode/options.h"
 #include "models/model.h"
 #include "tasks/answer.h"
 #include "tasks/question.h"
@@ -25,12 +27,12 @@ struct TaskOptions {
   std::string base = {};   ///< for a trained head: the base model to use instead of the one it was trained on
   int64_t max_tokens = 0;  ///< 0: generate 128, perplexity the whole text
   int64_t context = 512;   ///< perplexity: window
-  double temperature = 0;  ///< 0: greedy
-  int top_k = 0;
-  double top_p = 1, min_p = 0;
-  uint64_t seed = 0;
+  /// How texts are continued; what is absent is as the model's publisher has it, but for the sampler and the
+  /// length, which is max_tokens.
+  GenerationOptions generation = {};
   bool chat = true;  ///< use the model's chat template where it has one
   bool parse_special = false;
+  std::optional<std::chrono::local_seconds> now = {};  ///< what chat templates may ask for
   std::function<void(std::string_view)> stream =
       {};  ///< called with each piece of generated text of a single row
   /// Called between the steps of a long answer (a window of perplexity) with the part of the rows that is

@@ -109,7 +109,7 @@ TEST(Folder, BertSpeaksGguf) {
   EXPECT_EQ(std::vector<int64_t>(types.begin(), types.end()), (std::vector<int64_t>{3, 3, 3, 3, 1, 1, 1}));
   EXPECT_EQ(metadata.integer("tokenizer.ggml.seperator_token_id"), 3);
   EXPECT_EQ(metadata.integer("tokenizer.ggml.bos_token_id"), 2);
-  EXPECT_EQ(metadata.flag("tokenizer.wattle.lowercase"), false);
+  EXPECT_EQ(metadata.flag("tokenizer.ggml.normalizer.lowercase"), false);
   EXPECT_EQ(metadata.integer("tokenizer.wattle.max_length"), 12);
 
   // The weights alone, with config.json beside them, are the same model.
@@ -205,8 +205,24 @@ TEST(Folder, ByteLevelBpeNamesItsPretokenizer) {
   EXPECT_EQ(metadata.integer("tokenizer.ggml.eos_token_id"), 3);
   EXPECT_EQ(metadata.text("tokenizer.chat_template"), "{{ messages }}");
 
+  folder.write("tokenizer_config.json",
+               R"({"eos_token":"<|end|>","chat_template":[)"
+               R"({"name":"default","template":"d"},{"name":"tool_use","template":"t"}]})");
+  const auto template_of = [&](const std::string& key) {
+    return open_model_file(folder.path()).metadata().text("tokenizer.chat_template" + key);
+  };
+  EXPECT_EQ(template_of(""), "d");
+  EXPECT_EQ(template_of(".tool_use"), "t");
+  folder.write("chat_template.json", R"({"chat_template":"old"})");
+  EXPECT_EQ(template_of(""), "d");
+  folder.write("chat_template.jinja", "file");
+  EXPECT_EQ(template_of(""), "file");
+
+  // What llama.cpp does not know has a name that it refuses.
   folder.write("tokenizer.json", bpe(R"({"type":"Whitespace"})"));
-  expect_refused(folder.path(), "pre-tokenizer (Whitespace)");
+  EXPECT_EQ(open_model_file(folder.path()).metadata().text("tokenizer.ggml.model"), "wattle.bpe");
+  folder.write("tokenizer.json", bpe(R"({"type":"ByteLevel","add_prefix_space":true})"));
+  EXPECT_EQ(open_model_file(folder.path()).metadata().text("tokenizer.ggml.pre"), "wattle");
 }
 
 TEST(Folder, SentencePieceModelGivesPiecesAndScores) {
@@ -280,25 +296,53 @@ TEST(Folder, RefusesWhatItCannotPresentFaithfully) {
 
   with_config("\"bert\"", "\"resnet\"");
   expect_refused(folder.path(), "\"resnet\" is not known");
-  with_config("\"gelu\"", "\"relu\"");
-  expect_refused(folder.path(), "hidden_act is \"relu\"");
+  with_config("\"gelu\"", "\"xielu\"");
+  expect_refused(folder.path(), "the activation function xielu is not known");
   with_config("\"hidden_size\":4", "\"hidden_size\":\"4\"");
   expect_refused(folder.path(), "not an integer");
   with_config("\"hidden_size\":4", "\"hidden_size\":-4");
-  expect_refused(folder.path(), "would be -4");
+  expect_refused(folder.path(), "hidden_size is -4");
   with_config("\"hidden_size\":4,", "");
   expect_refused(folder.path(), "lacks \"hidden_size\"");
   folder.write("config.json", "{\"model_type\":");
   expect_refused(folder.path(), "is not JSON");
 
   folder.write("config.json", kBertConfig);
-  folder.write("vocab.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\n");
+  folder.write("vocab.txt", "[UNK]\n[CLS]\n[SEP]\nd\ne\nf\ng\nh\ni\n");
   expect_refused(folder.path(), "has 9 tokens and the model an embedding for 7");
-  folder.write("vocab.txt", "a\nb\n");
+  folder.write("vocab.txt", "[UNK]\n[CLS]\n[SEP]\n");
   folder.write("modules.json", R"([{"path":"2_Dense","type":"sentence_transformers.models.Dense"}])");
   expect_refused(folder.path(), "Dense is not known");
   folder.write("modules.json", R"([{"path":"../x","type":"sentence_transformers.models.Pooling"}])");
   expect_refused(folder.path(), "not in a folder beside it");
+}
+
+TEST(Folder, AnOnnxModelWithoutConfigurationOpensWithItsTokenizer) {
+  const TemporaryDirectory folder;
+  folder.write("model.onnx", samples::golden("onnx/bert.onnx"));
+  EXPECT_EQ(open_model_file(folder.path() / "model.onnx").kind(), "onnx");
+  folder.write("tokenizer.json", R"({"model":{"type":"WordPiece","unk_token":"a","vocab":{"a":0,"b":1}}})");
+  for (const auto& path : {folder.path() / "model.onnx", folder.path()}) {
+    const ModelFile file = open_model_file(path);
+    EXPECT_EQ(file.architecture(), "bert");
+    EXPECT_EQ(file.metadata().integer("bert.attention.head_count"), 2);
+    EXPECT_EQ(file.need("blk.0.ffn_down.weight").shape, (std::vector<int64_t>{8, 12}));
+    ASSERT_FALSE(file.notes().empty());
+    EXPECT_NE(file.notes()[0].find("config.json is missing"), std::string::npos);
+  }
+}
+
+TEST(Folder, QuantisedCheckpointsAndAdaptersAreNamed) {
+  const TemporaryDirectory adapter;
+  adapter.write("adapter_config.json", R"({"base_model_name_or_path":"org/base"})");
+  adapter.write("adapter_model.safetensors", bert_weights().bytes());
+  expect_refused(adapter.path(), "an adapter of org/base");
+
+  const TemporaryDirectory quantised;
+  quantised.write("config.json",
+                  R"({"model_type":"llama","quantization_config":{"quant_method":"awq","bits":4}})");
+  quantised.write("model.safetensors", bert_weights().bytes());
+  expect_refused(quantised.path(), "quantised by awq");
 }
 
 }  // namespace

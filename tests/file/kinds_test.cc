@@ -73,17 +73,6 @@ TEST(FileKind, QuantisedCheckpointsAndAdaptersAreNamed) {
   refused("layers.0.q.SCB", "bitsandbytes");
   refused("base.layers.0.q.lora_A.weight", "merge_and_unload");
   expect_refused(folder.write("model.safetensors", file("layers.0.q.weight", "F8_E4M3")), "F8_E4M3");
-
-  const TemporaryDirectory adapter;
-  adapter.write("adapter_config.json", R"({"base_model_name_or_path":"org/base"})");
-  adapter.write("adapter_model.safetensors", file("a", "I8"));
-  expect_refused(adapter.path(), "an adapter of org/base");
-
-  const TemporaryDirectory quantised;
-  quantised.write("config.json",
-                  R"({"model_type":"llama","quantization_config":{"quant_method":"awq","bits":4}})");
-  quantised.write("model.safetensors", file("a", "I8"));
-  expect_refused(quantised.path(), "quantised by awq");
 }
 
 TEST(PyTorchFiles, OneDictionaryOfTensorsInsideIsTheModel) {

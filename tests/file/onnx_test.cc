@@ -108,21 +108,6 @@ TEST(Onnx, ConfigurationIsReadOffTheGraph) {
   EXPECT_THROW(onnx_config(golden_path("forms.onnx")), Error);
 }
 
-TEST(Onnx, AModelWithoutConfigurationOpensWithItsTokenizer) {
-  const TemporaryDirectory folder;
-  folder.write("model.onnx", samples::golden("onnx/bert.onnx"));
-  EXPECT_EQ(ModelFile::open(folder.path() / "model.onnx").kind(), "onnx");
-  folder.write("tokenizer.json", R"({"model":{"type":"WordPiece","unk_token":"a","vocab":{"a":0,"b":1}}})");
-  for (const auto& path : {folder.path() / "model.onnx", folder.path()}) {
-    const ModelFile file = ModelFile::open(path);
-    EXPECT_EQ(file.architecture(), "bert");
-    EXPECT_EQ(file.metadata().integer("bert.attention.head_count"), 2);
-    EXPECT_EQ(file.need("blk.0.ffn_down.weight").shape, (std::vector<int64_t>{8, 12}));
-    ASSERT_FALSE(file.notes().empty());
-    EXPECT_NE(file.notes()[0].find("config.json is missing"), std::string::npos);
-  }
-}
-
 TEST(Onnx, ExternalDataMustLieBesideTheFile) {
   const TemporaryDirectory folder;
   std::string file = samples::golden("onnx/external.onnx");

@@ -132,8 +132,8 @@ TEST_F(TaskTest, AnswersDoNotDependOnTheBatch) {
   TaskOptions generate;
   generate.max_tokens = 12;
   TaskOptions draw = generate;
-  draw.temperature = 0.9;
-  draw.seed = 5;
+  draw.generation.sampler.temperature = 0.9;
+  draw.generation.sampler.seed = 5;
   TaskOptions window;
   window.context = 16;
   const std::tuple<std::string, std::string, TaskOptions> cases[] = {
@@ -227,6 +227,52 @@ TEST_F(TaskTest, GeneratesGreedilyAndStreamsWhatItAnswers) {
   EXPECT_EQ(to_json(answer)["stop"], produced.size() < 20 ? "end" : "length");
 }
 
+TEST_F(TaskTest, TextsEndBeforeAStopStringAndStreamNothingOfIt) {
+  TaskOptions options;
+  options.max_tokens = 20;
+  const auto text_of = [&](const TaskOptions& with) {
+    const Answer answer = task("generate", llama_, with)->answer(rows_of({"abc"})).front();
+    return std::get<TextAnswer>(answer.value);
+  };
+  const std::string whole = *text_of(options).text;
+  ASSERT_GT(whole.size(), 8u);
+  std::string streamed;
+  options.stream = [&](std::string_view piece) { streamed += piece; };
+  options.generation.stop = {"nowhere", whole.substr(3, 4)};
+  const TextAnswer stopped = text_of(options);
+  EXPECT_EQ(*stopped.text, whole.substr(0, whole.find(whole.substr(3, 4))));
+  EXPECT_EQ(streamed, *stopped.text);
+  EXPECT_EQ(stopped.stop, FinishReason::kStop);
+}
+
+TEST_F(TaskTest, TheModelsOwnDefaultsHoldUntilOthersAreAskedFor) {
+  // A token that the model forbids, and another that it wants last.
+  const ModelFile file = open_model_file(llama_);
+  TaskOptions options;
+  options.max_tokens = 6;
+  const auto question = question_of({5, 6, 7});
+  const auto ids = [&](const std::string& path) {
+    return *std::get<TextAnswer>(task("generate", path, options)->answer({&question, 1}).front().value).ids;
+  };
+  const std::vector<TokenId> before = ids(llama_);
+  Metadata metadata = file.metadata();
+  metadata.set("wattle.generation.suppress_tokens", Value::of(std::vector<int64_t>{before[0]}));
+  metadata.set("wattle.generation.forced_eos_token_id", Value::of(std::vector<int64_t>{9}));
+  std::vector<TensorToWrite> tensors;
+  for (const Tensor& tensor : file.tensors()) {
+    tensors.push_back({tensor.name, tensor.format, tensor.shape, [&tensor] {
+                         return std::vector<std::byte>(tensor.bytes.begin(), tensor.bytes.end());
+                       }});
+  }
+  const auto path = folder_ / "defaults.gguf";
+  write_gguf(path, metadata, tensors);
+  const std::vector<TokenId> after = ids(path.string());
+  EXPECT_EQ(std::ranges::count(after, before[0]), 0);
+  EXPECT_EQ(after.back(), 9);
+  options.generation.suppress.emplace();
+  EXPECT_EQ(ids(path.string()).front(), before[0]);
+}
+
 TEST_F(TaskTest, PerplexityOverWindows) {
   const auto model = Model::open(llama_, exact());
   std::string text;
@@ -318,7 +364,7 @@ TEST_F(TaskTest, WhatAModelCannotDoIsSaid) {
   no_text.prompt_template = "nothing";
   room.max_tokens = 4000;
   window.context = 4000;
-  temperature.temperature = -1;
+  temperature.generation.sampler.temperature = -1;
   const std::vector<Case> cases = {{"embed", llama_, "gives no embeddings"},
                                    {"generate", bert_, "is an encoder"},
                                    {"classify", bert_, "wattle train", labels},
@@ -326,7 +372,7 @@ TEST_F(TaskTest, WhatAModelCannotDoIsSaid) {
                                    {"translate", llama_, "unknown task"},
                                    {"logits", bert_, "is an encoder"},
                                    {"generate", llama_, "{text}", no_text},
-                                   {"generate", llama_, "--max-tokens", room},
+                                   {"generate", llama_, "leaves no room", room},
                                    {"generate", llama_, "temperature", temperature},
                                    {"perplexity", llama_, "--context", window},
                                    {"generate", (folder_ / "missing").string(), "missing"}};
@@ -425,9 +471,9 @@ TEST(AnswerJson, KeysOfEveryKind) {
   EXPECT_EQ(text(LabelAnswer{0, {1, 0}, names, 5}),
             R"({"label":"a","scores":{"a":1.0,"b":0.0},"tokens_in":5})");
   EXPECT_EQ(text(VectorAnswer{{0.5F, 0}, 3}), R"({"embedding":[0.5,0.0],"tokens_in":3})");
-  EXPECT_EQ(text(TextAnswer{"hi", {}, 3, 1, Stop::kLength}),
+  EXPECT_EQ(text(TextAnswer{"hi", {}, 3, 1, FinishReason::kLength}),
             R"({"text":"hi","tokens_in":3,"tokens_out":1,"stop":"length"})");
-  EXPECT_EQ(text(TextAnswer{{}, std::vector<TokenId>{4}, 3, 1, Stop::kEnd}),
+  EXPECT_EQ(text(TextAnswer{{}, std::vector<TokenId>{4}, 3, 1, FinishReason::kEnd}),
             R"({"ids":[4],"tokens_in":3,"tokens_out":1,"stop":"end"})");
   EXPECT_EQ(text(TokensAnswer{{1, 2}}), R"({"ids":[1,2]})");
   EXPECT_EQ(text(ScoreAnswer{0.5}), R"({"score":0.5})");
