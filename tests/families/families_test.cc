@@ -21,7 +21,7 @@
 namespace wattle {
 namespace {
 
-constexpr double kTolerance = 1e-4;  // of the largest magnitude of what the reference gives
+constexpr double kTolerance = 5e-5;  // of the largest magnitude of what the reference gives
 
 struct Opened {
   std::unique_ptr<TemporaryDirectory> folder;
@@ -154,7 +154,7 @@ TEST_P(Families, AnyNumberOfThreadsAndAnyBatchGiveTheSameBits) {
 }
 
 // A test that no change of the weights could fail would prove nothing.
-constexpr double kMoves = 99 * kTolerance;
+constexpr double kMoves = 100 * kTolerance;
 
 bool is_forced() {
   return std::getenv("WATTLE_TEST_ISA") != nullptr;
@@ -183,8 +183,11 @@ TEST_P(Families, EveryTensorMovesTheOutput) {
   if (is_forced()) GTEST_SKIP() << "the same under every instruction set";
   const golden::Case golden(GetParam());
   const Outputs base = changed(golden, {}).value();
+  const Description description = describe(Opened(golden.write_folder()).file->metadata());
   for (const golden::Tensor& tensor : golden.tensors()) {
     if (tensor.buffer || tensor.ignored || tensor.inert || !tensor.same_as.empty()) continue;
+    // Poolers without a head are left out, and a note says so.
+    if (description.find_source(tensor.name).use == Description::Use::kLeftOut) continue;
     golden::Changes changes;
     changes.redraw = {tensor.name};
     const auto outputs = changed(golden, changes);
@@ -195,11 +198,13 @@ TEST_P(Families, EveryTensorMovesTheOutput) {
 /// Another value of a configuration's key, of its own type.
 nlohmann::json another(const std::string& key, const nlohmann::json& value) {
   if (value.is_boolean()) return !value.get<bool>();
-  if (value.is_number_float()) return value.get<double>() == 0 ? 1.0 : value.get<double>() * 3;
+  const auto names = [&](std::string_view part) { return key.find(part) != std::string::npos; };
+  if (value.is_number_float()) return names("eps") ? value.get<double>() + 0.5 : value.get<double>() * 3;
   if (value.is_number_integer()) {
     const auto number = value.get<int64_t>();
-    if (key.find("window") != std::string::npos) return number / 2;
-    return key.find("heads") != std::string::npos && number % 2 == 0 ? number / 2 : number + 1;
+    if (names("theta") || names("base") || names("distance")) return 3 * number;
+    if (names("window")) return number / 2;
+    return names("heads") && number % 2 == 0 ? number / 2 : number + 1;
   }
   if (value.is_string()) return value == "relu" ? "tanh" : "relu";
   return nullptr;
@@ -207,7 +212,14 @@ nlohmann::json another(const std::string& key, const nlohmann::json& value) {
 
 /// Keys that bound what a model takes and do not touch what it computes, and those whose other values these cases
 /// are too small to show.
-bool bounds_alone(const std::string& key) {
+bool bounds_alone(const golden::Case& golden, const std::string& key) {
+  const auto is = [&](const char* label, const char* name) { return golden.label() == label && key == name; };
+  if (is("gpt2/unscaled", "scale_attn_by_inverse_layer_idx") || is("marian/base", "decoder_vocab_size") ||
+      is("llama/sequence_classification", "tie_word_embeddings"))
+    return true;  // one layer; one table; no logits
+  if (golden.name() == "encoder" && (key == "num_decoder_layers" || key == "tie_word_embeddings")) return true;
+  if (key == "use_sliding_window" && !golden.config().at(key).get<bool>()) return true;  // wider than the texts
+
   constexpr std::string_view kKeys[] = {"max_position_embeddings", "n_positions", "n_ctx", "decoder_start_token_id",
                                         "pad_token_id", "model_type", "original_max_position_embeddings",
                                         "relative_attention_num_buckets", "max_window_layers",
@@ -225,7 +237,7 @@ TEST_P(Families, EveryKeyThatIsReadMovesTheOutput) {
   family.read_config(reader);
   for (const std::string& key : reader.read()) {
     const auto place = golden.config().find(key);
-    if (place == golden.config().end() || bounds_alone(key)) continue;
+    if (place == golden.config().end() || bounds_alone(golden, key)) continue;
     const nlohmann::json value = another(key, *place);
     if (value.is_null()) continue;  // null, objects and lists
     golden::Changes changes;
