@@ -21,14 +21,19 @@ EncoderStack::EncoderStack(Weights& weights, EncoderPlan plan)
                             plan_.embedding.epsilon);
 }
 
-void EncoderStack::run(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out, Work& work) {
+void EncoderStack::run(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work) {
   check_lengths(tokens, max_tokens());
-  if (!types.empty() && types.size() != tokens.items.size())
-    fail("{} token types were given for {} tokens; give one a token", types.size(), tokens.items.size());
+  for (const auto& [given, name] : {std::pair(marks.types, "types"), std::pair(marks.global, "global marks")}) {
+    if (!given.empty() && given.size() != tokens.items.size())
+      fail("{} token {} were given for {} tokens; give one a token", given.size(), name, tokens.items.size());
+  }
+  const bool any_global = std::ranges::any_of(marks.global, [](int32_t mark) { return mark != 0; });
+  if (any_global && !order_.front()->has_global())
+    fail("global tokens were given and this model has no attention for them; leave them out");
   const std::vector<int64_t> positions = positions_of(tokens, plan_.embedding.padding);
-  embedding_(tokens.items, positions, types, out, work);
+  embedding_(tokens.items, positions, marks.types, out, work);
   for (const auto& rope : plan_.ropes) rope->set_positions(positions);
-  run_layers(order_, out, tokens.offsets, work);
+  run_layers(order_, out, tokens.offsets, any_global ? marks.global : std::span<const int32_t>(), work);
   if (norm_) norm_(out, out, work);
   work.tokens_in += static_cast<int64_t>(tokens.items.size());
 }
