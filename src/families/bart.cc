@@ -59,7 +59,8 @@ void describe_stack(const Hyperparameters& hyper, const BartStyle& style, bool d
   };
   d.begin(to, from);
   // Files of families with sinusoids may hold theirs.
-  d.table(Role::kPosition, "position_embd", "embed_positions", context_of(hyper, decoder) + style.first_position, width, {},
+  const int64_t positions = context_of(hyper, decoder) + style.first_position;
+  d.table(Role::kPosition, "position_embd", "embed_positions", positions, width, {},
           style.positions != Positions::kLearned);
   if (style.embedding_norm) d.norm("token_embd_norm", "layernorm_embedding", width, true);
   for (int64_t layer = 0; layer < sizes.layers; ++layer) {

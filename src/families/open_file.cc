@@ -100,10 +100,11 @@ void add_mapped_tensors(Import& import, const fs::path& weights, ModelFile::Cont
     tensor.name = spec.name;
     contents.tensors.push_back(std::move(tensor));
   }
-  for (const auto& [name, of] : apart) contents.tensors.push_back(joined(*of.first, of.second, import.origin, contents));
+  for (const auto& [name, of] : apart)
+    contents.tensors.push_back(joined(*of.first, of.second, import.origin, contents));
   check_names(contents.tensors, import.origin);
   const TensorSpec* output = import.description.find("output.weight");
-  if (import.needs_output && !import.tied && output != nullptr && import.taken.count(output) == 0) {
+  if (import.needs_output && !import.tied && output != nullptr && import.taken.count({output, 0}) == 0) {
     fail("{}: lacks the tensor {}, and tie_word_embeddings is false; get the model again", import.origin,
          output->source);
   }
