@@ -13,6 +13,9 @@
   F(albert)                \
   F(electra)               \
   F(mpnet)                 \
+  F(deberta)               \
+  F(deberta_v2)            \
+  F(modernbert)            \
   F(llama)                 \
   F(qwen2)                 \
   F(qwen3)                 \

@@ -17,6 +17,11 @@ EncoderStack::EncoderStack(Weights& weights, EncoderPlan plan)
     for (const Layer& layer : layers_) order_.push_back(&layer);
   }
   for (const int64_t index : plan_.shared) order_.push_back(&layers_.at(static_cast<size_t>(index)));
+  if (plan_.convolution_kernel > 0) {
+    convolution_ = TokenConvolution(weights, plan_.prefix + "conv", plan_.convolution_kernel, width(), width());
+    convolution_norm_ =
+        Norm(weights, plan_.prefix + "conv_norm", width(), plan_.embedding.norm, plan_.embedding.epsilon);
+  }
   norm_ = Norm::where_there(weights, plan_.prefix + "output_norm", width(), plan_.embedding.norm,
                             plan_.embedding.epsilon);
 }
@@ -33,7 +38,16 @@ void EncoderStack::run(const Ragged<int32_t>& tokens, const TokenMarks& marks, M
   const std::vector<int64_t> positions = positions_of(tokens, plan_.embedding.padding);
   embedding_(tokens.items, positions, marks.types, out, work);
   for (const auto& rope : plan_.ropes) rope->set_positions(positions);
-  run_layers(order_, out, tokens.offsets, any_global ? marks.global : std::span<const int32_t>(), work);
+  const std::span<const Layer* const> layers = order_;
+  const std::span<const int32_t> global = any_global ? marks.global : std::span<const int32_t>();
+  if (convolution_) {
+    Matrix embeddings(out.rows, out.columns);
+    for (int64_t row = 0; row < out.rows; ++row) std::ranges::copy(out.row(row), embeddings.row(row).begin());
+    run_layers(layers.first(1), out, tokens.offsets, global, work);
+    convolution_(embeddings.view(), tokens.offsets, plan_.convolution_function, out, out, work);
+    convolution_norm_(out, out, work);
+  }
+  run_layers(layers.subspan(convolution_ ? 1 : 0), out, tokens.offsets, global, work);
   if (norm_) norm_(out, out, work);
   work.tokens_in += static_cast<int64_t>(tokens.items.size());
 }

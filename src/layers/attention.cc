@@ -12,11 +12,8 @@
 #include "quant/half.h"
 
 namespace wattle {
-namespace {
 
-constexpr int64_t kTileRows = 48;  // queries (48 x 128 floats) and scores stay in the second-level cache
-
-const AttentionKernels& kernels() {
+const AttentionKernels& attention_kernels() {
   switch (active_isa()) {
 #if defined(__x86_64__)
     case Isa::kAvx512:
@@ -34,6 +31,10 @@ const AttentionKernels& kernels() {
       return kAttentionPortable;
   }
 }
+
+namespace {
+
+constexpr int64_t kTileRows = 48;  // queries (48 x 128 floats) and scores stay in the second-level cache
 
 struct Scratch {
   AlignedBuffer<float> queries, scores, sums, keys, values;
@@ -270,7 +271,7 @@ void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixVi
                    std::span<const int64_t> offsets, const ScoreBias* bias, MatrixView out, Work& work,
                    IndexRange rows, int64_t reach, const GlobalTokens* global) {
   const TimedOperation timed(Operation::kAttention);
-  const AttentionKernels& kernel = kernels();
+  const AttentionKernels& kernel = attention_kernels();
   const int64_t n = shape.head_dim;
   const int64_t group = shape.heads / shape.kv_heads;
   const int64_t items = (static_cast<int64_t>(offsets.size()) - 1) * shape.heads;
@@ -312,13 +313,13 @@ void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixVi
     double seen = count * (reach > 0 ? std::min(length, static_cast<double>(2 * reach + 1)) : length);
     if (global != nullptr) {
       const auto marked = [&](IndexRange part) {
-        const auto marks =
-            global->marks.subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.count()));
+        const auto marks = global->marks.subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.count()));
         return static_cast<double>(std::ranges::count_if(marks, [](int32_t mark) { return mark != 0; }));
       };
       if (count > 0) seen += count * marked({offsets[i], offsets[i + 1]}) + marked(asking(i)) * length;
     }
-    work.macs_fp32 += 2 * seen * static_cast<double>(shape.heads * n);
+    const double macs_a_score = 2.0 * static_cast<double>(n) + (bias != nullptr ? bias->macs_a_score() : 0);
+    work.macs_fp32 += seen * static_cast<double>(shape.heads) * macs_a_score;
     work.activation_bytes +=
         sizeof(float) * count * static_cast<double>((2 * shape.heads + 2 * shape.kv_heads) * n);
   }
@@ -365,7 +366,7 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
                    int64_t layer, int64_t window, MatrixView out, Work& work, Part part,
                    const ScoreBias* bias) {
   const TimedOperation timed(Operation::kAttention);
-  const AttentionKernels& kernel = kernels();
+  const AttentionKernels& kernel = attention_kernels();
   const int64_t n = shape.head_dim;
   const int64_t group = shape.heads / shape.kv_heads;
   const std::vector<CachedItem> items = cached_items(shape, sequences);
@@ -404,7 +405,7 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
 void attend_memory(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
                    int64_t layer, IndexRange rows, MatrixView out, Work& work) {
   const TimedOperation timed(Operation::kAttention);
-  const AttentionKernels& kernel = kernels();
+  const AttentionKernels& kernel = attention_kernels();
   const int64_t n = shape.head_dim, group = shape.heads / shape.kv_heads;
   std::vector<CachedSequence> asking;
   for (const CachedSequence& sequence : sequences) {

@@ -6,10 +6,14 @@
 
 #include "base/threads.h"
 #include "base/work.h"
+#include "kernels/attention_kernels.h"
 #include "layers/key_value_cache.h"
 #include "tensor/matrix.h"
 
 namespace wattle {
+
+/// The inner loops for the active instruction set.
+const AttentionKernels& attention_kernels();
 
 /// Heads of an attention layer. Query head h reads key-value head h / (heads / kv_heads) (Ainslie et al.
 /// 2023).
@@ -35,6 +39,8 @@ class ScoreBias {
   /// Points the bias of each of `rows`, the tile's queries in order, at values for the sequence's keys, by position.
   /// What a row points at stays until the same thread comes here again.
   virtual void set(const QueryTile& tile, std::span<AttentionRow> rows) const = 0;
+  /// Multiply-adds that a score's bias takes.
+  virtual double macs_a_score() const { return 0; }
 };
 
 /// A bias that depends on the distance key - query alone (relative attention bias of T5 and MPNet, ALiBi): the

@@ -45,6 +45,9 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
   };
   if (weights.has(name("attn_qkv.weight"))) {
     qkv_ = Linear(weights, {name("attn_qkv"), queries + 2 * keys}, width);
+    qkv_.add_bias(weights, name("attn_q"), 0, queries);
+    qkv_.add_bias(weights, name("attn_k"), queries, keys);
+    qkv_.add_bias(weights, name("attn_v"), queries + keys, keys);
   } else {
     const LinearPart parts[] = {{name("attn_q"), queries}, {name("attn_k"), keys}, {name("attn_v"), keys}};
     qkv_ = Linear(weights, parts, width);
@@ -54,8 +57,11 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
     const LinearPart parts[] = {{name("attn_k_global"), keys}, {name("attn_v_global"), keys}};
     global_key_value_ = Linear(weights, parts, width);
   }
-  output_ =
-      Linear(weights, {name(weights.has(name("attn_o.weight")) ? "attn_o" : "attn_output"), width}, queries);
+  output_ = Linear(weights, {name(weights.has(name("attn_o.weight")) ? "attn_o" : "attn_output"), width}, queries);
+  if (weights.has(name("attn_talk_scores.weight"))) {
+    talk_ = {weights.values(name("attn_talk_scores.weight"), shape.heads, shape.heads),
+             weights.values(name("attn_talk_probs.weight"), shape.heads, shape.heads)};
+  }
   const auto head_norm = [&](const char* part, int64_t heads) {
     const bool each = weights.has(name(part) + ".weight") &&
                       weights.file().need(name(part) + ".weight").elements() != shape.head_dim;
@@ -152,14 +158,16 @@ void Layer::attend(ConstMatrixView qkv, std::span<const int64_t> offsets, std::s
                    MatrixView context, IndexRange rows, Work& work) const {
   const AttentionShape& shape = plan_.attention;
   const int64_t queries = context_width(), keys = shape.kv_heads * shape.head_dim;
+  const ConstMatrixView q = qkv.columns_from(0, queries), k = qkv.columns_from(queries, keys),
+                        v = qkv.columns_from(queries + keys, keys);
+  if (talk_) return attend_talking(shape, talk_, q, k, v, offsets, plan_.bias.get(), context, work, rows);
   GlobalTokens of_globals{global, {}, {}};
   if (!global.empty()) {
     of_globals.k = qkv.columns_from(qkv_.outputs(), keys);
     of_globals.v = qkv.columns_from(qkv_.outputs() + keys, keys);
   }
-  attend_within(shape, qkv.columns_from(0, queries), qkv.columns_from(queries, keys),
-                qkv.columns_from(queries + keys, keys), offsets, plan_.bias.get(), context, work, rows,
-                plan_.window, global.empty() ? nullptr : &of_globals);
+  attend_within(shape, q, k, v, offsets, plan_.bias.get(), context, work, rows, plan_.window,
+                global.empty() ? nullptr : &of_globals);
 }
 
 void Layer::attend(DecoderBatch& batch, int64_t layer, Part part, Work& work) const {

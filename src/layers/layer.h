@@ -11,6 +11,7 @@
 #include "layers/linear.h"
 #include "layers/norm.h"
 #include "layers/rope.h"
+#include "layers/talking_heads.h"
 
 namespace wattle {
 
@@ -59,10 +60,10 @@ struct DecoderBatch {
 ///     y = c + post_ffw_norm(feed_forward(ffn_norm(c)))                then  layer_output_norm(y)
 ///
 /// Every norm and the line of c are there where the file has their tensors, all named PREFIX.*: attn_q|k|v or
-/// attn_qkv, attn_output (or attn_o), attn_q_norm, attn_k_norm, cross_attn_q|k|v|o, ffn_up|gate|down, and the
-/// norms as above. With attn_q|k|v_global some tokens are global (GlobalTokens), by these projections. It
-/// comes in steps, because a token attends to others: first every token is projected, then it attends, and
-/// what follows is its own.
+/// attn_qkv (whose parts may have biases attn_q|k|v.bias), attn_output (or attn_o), attn_q_norm, attn_k_norm,
+/// attn_talk_scores and attn_talk_probs of heads that talk, cross_attn_q|k|v|o, ffn_up|gate|down, and the norms as
+/// above. With attn_q|k|v_global some tokens are global (GlobalTokens), by these projections. It comes in steps,
+/// because a token attends to others: first every token is projected, then it attends, and what follows is its own.
 class Layer {
  public:
   Layer(Weights& weights, const std::string& prefix, LayerPlan plan);
@@ -118,6 +119,7 @@ class Layer {
   LayerPlan plan_;
   Linear qkv_, output_;
   Linear global_query_, global_key_value_;
+  TalkingHeads talk_;
   Norm query_norm_, key_norm_;
   Norm attention_norm_, post_attention_norm_, attention_output_norm_;
   Linear cross_query_, cross_key_value_, cross_output_;

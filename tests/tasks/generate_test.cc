@@ -67,7 +67,7 @@ TEST(Generate, AnEncoderDecoderSaysWhatIsMissing) {
     changes.config = {{"decoder_start_token_id", nullptr}};
     changes.generation_config = {{"decoder_start_token_id", nullptr}};
     const auto folder = golden.write_folder(changes);
-    const auto task = task_of(folder->path(), {.task = "generate"});
+    const auto task = task_of(folder->path(), {.task = "generate", .max_tokens = 8});
     const auto refusal = [&](TokenIds ids) {
       const Question question{"1", std::move(ids)};
       try {
