@@ -35,7 +35,7 @@ class EncoderStack {
   int64_t width() const { return plan_.embedding.width; }
   int64_t max_tokens() const { return std::min(plan_.max_tokens, embedding_.most_tokens()); }
   /// As ReadsText::hidden_states.
-  void run(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out, Work& work);
+  void run(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work);
 
  private:
   EncoderPlan plan_;
@@ -52,9 +52,8 @@ class TextEncoder : public Network, public ReadsText, public HasHead {
   TextEncoder(Weights& weights, EncoderPlan plan, const NetworkHead::Plan& head);
 
   using ReadsText::hidden_states;
-  void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
-                     Work& work) override {
-    stack_.run(tokens, types, out, work);
+  void hidden_states(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work) override {
+    stack_.run(tokens, marks, out, work);
   }
   int64_t width() const override { return stack_.width(); }
   int64_t max_tokens() const override { return stack_.max_tokens(); }

@@ -56,14 +56,21 @@ class DistanceBias : public ScoreBias {
   }
 };
 
-/// Softmax(q k^T * scale + bias) v within each sequence: every token sees every token of its own sequence, or those
-/// at most `reach` away where that is not 0.
+/// Tokens that see all of their sequence and that all of it see (Longformer, Beltagy et al. 2020).
+struct GlobalTokens {
+  std::span<const int32_t> marks;  ///< one a row of q: not 0 where the token is global
+  ConstMatrixView k, v;            ///< what global tokens see in place of k and v
+};
+
+/// Softmax(q k^T * scale + bias) v within each sequence: every token sees every token of its own sequence, or
+/// those at most `reach` away where that is not 0. With `global` every token sees its sequence's global
+/// tokens as well, and these see all of it, by the keys and values that are for them (there is no bias then).
 /// q, k, v [tokens, heads * head_dim]; sequence i is rows offsets[i] .. offsets[i + 1]; out [tokens, heads *
 /// head_dim]. The same bits for any number of threads and any batching (FlashAttention's tiles: Dao et al.
 /// 2022). Only the tokens of `rows` ask: a team's threads may come here together, each with its own.
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
                    std::span<const int64_t> offsets, const ScoreBias* bias, MatrixView out, Work& work,
-                   IndexRange rows = {0, INT64_MAX}, int64_t reach = 0);
+                   IndexRange rows = {0, INT64_MAX}, int64_t reach = 0, const GlobalTokens* global = nullptr);
 
 /// Rows first .. first + count of a batch continue one sequence at `position`; its cache already holds their
 /// keys.

@@ -60,7 +60,9 @@ void run_reader(Network& network, const golden::Case& golden, Outputs& outputs) 
   const Ragged<int32_t> tokens = golden.batch(&golden::Sequence::ids);
   Matrix hidden(static_cast<int64_t>(tokens.items.size()), reader.width());
   Work work;
-  reader.hidden_states(tokens, golden.batch(&golden::Sequence::type_ids).items, hidden.view(), work);
+  const Ragged<int32_t> types = golden.batch(&golden::Sequence::type_ids);
+  const Ragged<int32_t> global = golden.batch(&golden::Sequence::global);
+  reader.hidden_states(tokens, TokenMarks{types.items, global.items}, hidden.view(), work);
   auto* head = capability<HasHead>(network);
   if (head != nullptr && head->head_kind()) {
     Matrix logits;
@@ -82,7 +84,9 @@ void run_decoder(Network& network, const golden::Case& golden, Outputs& outputs)
   auto* translator = capability<Translates>(network);
   Work work;
   std::vector<std::unique_ptr<KeyValueCache>> caches;
-  if (translator != nullptr) caches = translator->begin(golden.batch(&golden::Sequence::ids), 0, work);
+  const Ragged<int32_t> global = golden.batch(&golden::Sequence::global);
+  if (translator != nullptr)
+    caches = translator->begin(golden.batch(&golden::Sequence::ids), TokenMarks{.global = global.items}, 0, work);
   std::vector<DecoderInput> inputs;
   for (const golden::Sequence& sequence : golden.sequences()) {
     if (translator == nullptr) caches.push_back(decoder.new_cache(0));
