@@ -68,7 +68,8 @@ void describe_stack(const Hyperparameters& hyper, const BartStyle& style, bool d
     d.norm(style.norm_first ? "attn_norm" : "attn_output_norm", "self_attn_layer_norm", width, true);
     describe_attention(style, width, decoder, d);
     if (decoder) {
-      d.norm(style.norm_first ? "cross_attn_norm" : "cross_attn_output_norm", "encoder_attn_layer_norm", width, true);
+      d.norm(style.norm_first ? "cross_attn_norm" : "cross_attn_output_norm", "encoder_attn_layer_norm",
+             width, true);
       linear("cross_attn_q", "encoder_attn.q_proj", width, width);
       linear("cross_attn_k", "encoder_attn.k_proj", width, width);
       linear("cross_attn_v", "encoder_attn.v_proj", width, width);
@@ -110,8 +111,10 @@ void set_windows(const Hyperparameters& hyper, EncoderPlan& encoder) {
   }
   for (size_t i = 0; i < windows.size(); ++i) {
     if (windows[i] < 2 || windows[i] > 1 << 24 || windows[i] % 2 != 0)
-      fail("{}: layer {} has an attention window of {}, where an even number is needed; correct its configuration",
-           hyper.origin(), i, windows[i]);
+      fail(
+          "{}: layer {} has an attention window of {}, where an even number is needed; correct its "
+          "configuration",
+          hyper.origin(), i, windows[i]);
     encoder.layers[i].window = windows[i] / 2;
   }
 }
@@ -132,10 +135,11 @@ void read_bart_config(ConfigReader& config, const std::string& activation) {
   config.set("attention.layer_norm_epsilon", Value::of(1e-5));
   config.flag("scale_embedding", "scale_embedding", false);
   config.activation("activation_function", activation);
-  // num_hidden_layers repeats encoder_layers; the others are of fairseq and of training, or said by the tensors.
-  config.ignore({"activation_dropout", "add_bias_logits", "add_final_layer_norm", "classif_dropout", "extra_pos_embeddings",
-                 "force_bos_token_to_be_generated", "normalize_before", "normalize_embedding", "num_hidden_layers",
-                 "save_step", "static_position_embeddings"});
+  // num_hidden_layers repeats encoder_layers; the others are of fairseq and of training, or said by the
+  // tensors.
+  config.ignore({"activation_dropout", "add_bias_logits", "add_final_layer_norm", "classif_dropout",
+                 "extra_pos_embeddings", "force_bos_token_to_be_generated", "normalize_before",
+                 "normalize_embedding", "num_hidden_layers", "save_step", "static_position_embeddings"});
   config.tied(true);
 }
 
@@ -154,8 +158,9 @@ void describe_bart(const Hyperparameters& hyper, const BartStyle& style, Descrip
   describe_stack(hyper, style, true, d);
   d.table(Role::kOutput, "output", "lm_head", outputs, hyper.width(), {}, true);
   d.tensor({"output.bias", "final_logits_bias", {outputs}, Role::kBias, flatten(), true});
-  describe_head(hyper,
-                {.sequence_dense = "classification_head.dense", .sequence_out = "classification_head.out_proj"}, d);
+  describe_head(
+      hyper, {.sequence_dense = "classification_head.dense", .sequence_out = "classification_head.out_proj"},
+      d);
   d.left_out({"classification_head.", "qa_outputs."});
 }
 
@@ -190,7 +195,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// BART (Lewis et al. 2020), DistilBART: learned positions, norms after attention and feed-forward.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   return build_bart(weights, hyper, kStyle, options);
 }
 

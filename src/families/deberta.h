@@ -9,7 +9,8 @@
 
 namespace wattle {
 
-// What the versions of DeBERTa share: all but a layer's queries, keys and values and the rows of relative positions.
+// What the versions of DeBERTa share: all but a layer's queries, keys and values and the rows of relative
+// positions.
 
 void read_deberta_config(ConfigReader& config);
 /// The embeddings and, where the scores have them, `rows` relative positions.
@@ -30,10 +31,10 @@ int64_t deberta_distances(const Hyperparameters& hyper);
 
 EncoderPlan deberta_plan(const Hyperparameters& hyper);
 NetworkHead::Plan deberta_head(const Hyperparameters& hyper);
-/// Gives each layer of `plan` its bias: relative positions [rows, width], multiplied by the layer's matrices blk.N.KEY
-/// and blk.N.QUERY.
-void add_disentangled_bias(Weights& weights, const Hyperparameters& hyper, std::shared_ptr<const DistanceRows> distances,
-                           ConstMatrixView positions, const std::string& key, const std::string& query,
-                           EncoderPlan& plan);
+/// Gives each layer of `plan` its bias: relative positions [rows, width], multiplied by the layer's matrices
+/// blk.N.KEY and blk.N.QUERY.
+void add_disentangled_bias(Weights& weights, const Hyperparameters& hyper,
+                           std::shared_ptr<const DistanceRows> distances, ConstMatrixView positions,
+                           const std::string& key, const std::string& query, EncoderPlan& plan);
 
 }  // namespace wattle

@@ -12,8 +12,8 @@
 
 namespace wattle {
 
-/// Values of a tensor as a Hugging Face file has it -> as GGUF has it. Gets the whole tensor; what it changes becomes
-/// F32 or keeps its format, in memory of the file's.
+/// Values of a tensor as a Hugging Face file has it -> as GGUF has it. Gets the whole tensor; what it changes
+/// becomes F32 or keeps its format, in memory of the file's.
 using Change = std::function<void(Tensor& tensor, std::vector<std::byte>& owned)>;
 
 /// Any number of rows or columns: the configuration does not say.
@@ -21,8 +21,9 @@ inline constexpr int64_t kAnySize = -1;
 
 /// One tensor of a model.
 struct TensorSpec {
-  std::string name;      ///< GGUF's, with .weight or .bias
-  std::string source;    ///< Hugging Face's, with its ending and without the family's prefixes; empty: in no such file
+  std::string name;  ///< GGUF's, with .weight or .bias
+  std::string
+      source;  ///< Hugging Face's, with its ending and without the family's prefixes; empty: in no such file
   std::vector<int64_t> shape;  ///< as GGUF has it, outermost first; kAnySize where the file decides
   Role role = Role::kLinear;
   Change change = {};
@@ -31,8 +32,8 @@ struct TensorSpec {
   std::vector<std::string> parts = {};
 };
 
-/// Every tensor of a model, in the order of its forward pass: the only list. Import of folders, shapes, conversion, the
-/// order of packing and the check that nothing of a file is left unread are all driven by it.
+/// Every tensor of a model, in the order of its forward pass: the only list. Import of folders, shapes,
+/// conversion, the order of packing and the check that nothing of a file is left unread are all driven by it.
 class Description {
  public:
   /// Names of tensors below this call begin with `name` (GGUF) and `source` (Hugging Face): "blk.3.", "h.3.".
@@ -64,7 +65,8 @@ class Description {
 
   /// Prefixes that Hugging Face names may begin with, in any number and order ("bert.", "model.").
   void prefixes(std::vector<std::string> names) { prefixes_ = std::move(names); }
-  /// Another name that Hugging Face files may have for the tensor `name` (GGUF's): of several only the first is read.
+  /// Another name that Hugging Face files may have for the tensor `name` (GGUF's): of several only the first
+  /// is read.
   void alias(const std::string& name, const std::string& source);
   /// Names, or beginnings of names, that files may hold and that say nothing of the model's weights: buffers.
   void buffers(std::vector<std::string> names);
@@ -98,15 +100,16 @@ class Description {
 
 // Changes of tensors on import.
 
-/// Rotary positions turn a head's values in pairs: Hugging Face keeps the two of a pair half a head apart, GGUF's llama
-/// side by side.
+/// Rotary positions turn a head's values in pairs: Hugging Face keeps the two of a pair half a head apart,
+/// GGUF's llama side by side.
 Change interleave_rows(int64_t heads);
 /// Weights of norms that are stored less 1 (Gemma).
 Change add_one();
 /// [inputs, outputs] -> [outputs, inputs] (GPT-2's Conv1D).
 Change transpose();
-/// Rows [groups, parts, rows / (groups * parts)] -> [parts, groups, ...]: fused queries, keys and values that lie head
-/// by head -> all queries, all keys, all values (GPT-NeoX, BLOOM). `order`: which place each part takes; empty: its own.
+/// Rows [groups, parts, rows / (groups * parts)] -> [parts, groups, ...]: fused queries, keys and values that
+/// lie head by head -> all queries, all keys, all values (GPT-NeoX, BLOOM). `order`: which place each part
+/// takes; empty: its own.
 Change regroup_rows(int64_t groups, int64_t parts, std::vector<int64_t> order = {});
 /// Leaves the first rows out (positions that no token takes).
 Change drop_rows(int64_t count);

@@ -27,8 +27,14 @@ void describe_llama(const Hyperparameters& hyper, const LlamaTensors& tensors, D
   const int64_t queries = shape.heads * shape.head_dim, keys = shape.kv_heads * shape.head_dim;
   const auto linear = [&](std::string_view name, std::string_view source, int64_t outputs, int64_t inputs,
                           Biases biases, const Change& change = {}) {
-    d.linear({.name = name, .source = source, .outputs = outputs, .inputs = inputs, .bias = biases != Biases::kNever,
-              .change = change, .bias_change = change, .bias_optional = biases == Biases::kInSomeFiles});
+    d.linear({.name = name,
+              .source = source,
+              .outputs = outputs,
+              .inputs = inputs,
+              .bias = biases != Biases::kNever,
+              .change = change,
+              .bias_change = change,
+              .bias_optional = biases == Biases::kInSomeFiles});
   };
   const Change of_queries = tensors.interleaved ? interleave_rows(shape.heads) : Change();
   const Change of_keys = tensors.interleaved ? interleave_rows(shape.kv_heads) : Change();
@@ -52,12 +58,14 @@ void describe_llama(const Hyperparameters& hyper, const LlamaTensors& tensors, D
       d.norm("attn_k_norm", "self_attn.k_norm", shape.head_dim, false, tensors.norm);
     }
     linear("attn_output", "self_attn.o_proj", width, queries, tensors.others);
-    if (tensors.sandwich) d.norm("post_attention_norm", "post_attention_layernorm", width, false, tensors.norm);
-    d.norm("ffn_norm", tensors.sandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm", width,
-           tensors.norm_bias, tensors.norm, tensors.parallel);
+    if (tensors.sandwich)
+      d.norm("post_attention_norm", "post_attention_layernorm", width, false, tensors.norm);
+    if (tensors.feed_forward_norm != Biases::kNever)
+      d.norm("ffn_norm", tensors.sandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm", width,
+             tensors.norm_bias, tensors.norm, tensors.feed_forward_norm == Biases::kInSomeFiles);
     if (!tensors.fused) linear("ffn_gate", "mlp.gate_proj", inner, width, tensors.others);
-    linear("ffn_up", tensors.fused ? "mlp.gate_up_proj" : "mlp.up_proj", tensors.fused ? 2 * inner : inner, width,
-           tensors.others);
+    linear("ffn_up", tensors.fused ? "mlp.gate_up_proj" : "mlp.up_proj", tensors.fused ? 2 * inner : inner,
+           width, tensors.others);
     linear("ffn_down", "mlp.down_proj", width, inner, tensors.others);
     if (tensors.sandwich) d.norm("post_ffw_norm", "post_feedforward_layernorm", width, false, tensors.norm);
   }
@@ -67,7 +75,8 @@ void describe_llama(const Hyperparameters& hyper, const LlamaTensors& tensors, D
   describe_decoder_head(hyper, d);
 }
 
-DecoderPlan llama_plan(const Hyperparameters& hyper, ActivationFunction function, std::shared_ptr<Rope> rope) {
+DecoderPlan llama_plan(const Hyperparameters& hyper, ActivationFunction function,
+                       std::shared_ptr<Rope> rope) {
   DecoderPlan plan = decoder_plan(hyper, {.width = hyper.width(),
                                           .inner_width = hyper.inner_width(),
                                           .attention = hyper.attention(),
@@ -92,8 +101,8 @@ void read_window_layers(ConfigReader& config, const std::function<bool(int64_t l
     const std::string type =
         index < types->size() && types->at(index).is_string() ? types->at(index).get<std::string>() : "";
     if (type != "sliding_attention" && type != "full_attention")
-      fail("{}: layer_types says \"{}\" of layer {}; known are full_attention and sliding_attention", config.origin(),
-           type, i);
+      fail("{}: layer_types says \"{}\" of layer {}; known are full_attention and sliding_attention",
+           config.origin(), type, i);
     layers.push_back(type == "sliding_attention" ? 1 : 0);
   }
   config.set("attention.sliding_window_layers", Value::of(std::move(layers)));
@@ -135,16 +144,19 @@ void read_config(ConfigReader& config) {
 
 void describe(const Hyperparameters& hyper, Description& d) {
   using Biases = LlamaTensors::Biases;
-  describe_llama(hyper,
-                 {.query_key_value = Biases::kInSomeFiles, .others = Biases::kInSomeFiles, .interleaved = true}, d);
+  describe_llama(
+      hyper, {.query_key_value = Biases::kInSomeFiles, .others = Biases::kInSomeFiles, .interleaved = true},
+      d);
 }
 
-/// Llama (Touvron et al. 2023): pre-norm layers with RMSNorm, rotary positions, grouped heads and a SiLU gate; Mistral
-/// (Jiang et al. 2023) adds a sliding window, SmolLM nothing. GGUF's rows of queries and keys are permuted so that
-/// rotation turns neighbours.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
-  DecoderPlan plan = llama_plan(hyper, hyper.activation(ActivationFunction::kSilu),
-                                rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kNeighbours, 10000));
+/// Llama (Touvron et al. 2023): pre-norm layers with RMSNorm, rotary positions, grouped heads and a SiLU
+/// gate; Mistral (Jiang et al. 2023) adds a sliding window, SmolLM nothing. GGUF's rows of queries and keys
+/// are permuted so that rotation turns neighbours.
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
+  DecoderPlan plan =
+      llama_plan(hyper, hyper.activation(ActivationFunction::kSilu),
+                 rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kNeighbours, 10000));
   set_layer_windows(hyper, plan);
   return std::make_unique<TextDecoder>(weights, std::move(plan), options);
 }

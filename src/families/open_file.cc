@@ -54,15 +54,16 @@ struct Import {
       case Description::Use::kUnknown:
         break;
     }
-    fail("{}: the tensor {} has no place in a model of the family {}; use the published files of the model", origin,
-         name, architecture);
+    fail("{}: the tensor {} has no place in a model of the family {}; use the published files of the model",
+         origin, name, architecture);
   }
 };
 
 /// The parts of one tensor, in order, as one.
 Tensor joined(const TensorSpec& spec, std::span<const Tensor> parts, const std::string& origin,
               ModelFile::Contents& contents) {
-  Tensor whole{spec.name, parts.front().format, {static_cast<int64_t>(parts.size()), parts.front().elements()}, {}};
+  Tensor whole{
+      spec.name, parts.front().format, {static_cast<int64_t>(parts.size()), parts.front().elements()}, {}};
   std::vector<std::byte> bytes;
   for (size_t i = 0; i < parts.size(); ++i) {
     const Tensor& part = parts[i];
@@ -77,9 +78,11 @@ Tensor joined(const TensorSpec& spec, std::span<const Tensor> parts, const std::
 
 void add_mapped_tensors(Import& import, const fs::path& weights, ModelFile::Contents& contents) {
   const size_t first = contents.tensors.size();
-  add_weights(weights, [&](const std::string& name) { return import.place_of(name).has_value(); }, contents);
-  std::vector<Tensor> read(std::make_move_iterator(contents.tensors.begin() + static_cast<std::ptrdiff_t>(first)),
-                           std::make_move_iterator(contents.tensors.end()));
+  add_weights(
+      weights, [&](const std::string& name) { return import.place_of(name).has_value(); }, contents);
+  std::vector<Tensor> read(
+      std::make_move_iterator(contents.tensors.begin() + static_cast<std::ptrdiff_t>(first)),
+      std::make_move_iterator(contents.tensors.end()));
   contents.tensors.resize(first);
   std::map<std::string, std::pair<const TensorSpec*, std::vector<Tensor>>> apart;
   for (Tensor& tensor : read) {
@@ -109,8 +112,8 @@ void add_mapped_tensors(Import& import, const fs::path& weights, ModelFile::Cont
          output->source);
   }
   if (!import.left_out.empty()) {
-    contents.notes.push_back(fmt::format("left out, for {} does not compute with them: {}", import.architecture,
-                                         fmt::join(import.left_out, ", ")));
+    contents.notes.push_back(fmt::format("left out, for {} does not compute with them: {}",
+                                         import.architecture, fmt::join(import.left_out, ", ")));
   }
 }
 
@@ -234,9 +237,8 @@ ImportedConfig import_config(const JsonView& whole, ModelFile::Contents& content
   family.read_config(config);
   read_head(config, contents.metadata);
   if (const auto unread = config.unread(); !unread.empty()) {
-    contents.notes.push_back(
-        fmt::format("{}: {} does not know and does not honour {}", whole.origin(), family.architecture,
-                    fmt::join(unread, ", ")));
+    contents.notes.push_back(fmt::format("{}: {} does not know and does not honour {}", whole.origin(),
+                                         family.architecture, fmt::join(unread, ", ")));
   }
   for (const auto& [name, values] : config.made_tensors()) {
     Tensor tensor{name, Format::kF32, {static_cast<int64_t>(values.size())}, {}};
@@ -247,7 +249,8 @@ ImportedConfig import_config(const JsonView& whole, ModelFile::Contents& content
   return {family, config.is_tied()};
 }
 
-/// A folder's own name; of a commit in the hub's cache (models--OWNER--NAME/snapshots/COMMIT) the model's NAME.
+/// A folder's own name; of a commit in the hub's cache (models--OWNER--NAME/snapshots/COMMIT) the model's
+/// NAME.
 std::string name_of(const fs::path& folder) {
   const fs::path path = (fs::canonical(folder) / "").parent_path();
   const std::string model = path.parent_path().parent_path().filename().string();
@@ -255,12 +258,14 @@ std::string name_of(const fs::path& folder) {
   return cached ? model.substr(model.rfind("--") + 2) : path.filename().string();
 }
 
-/// Whether `architectures` of config.json is a model over a vocabulary: LlamaForCausalLM, GPT2LMHeadModel, ...
+/// Whether `architectures` of config.json is a model over a vocabulary: LlamaForCausalLM, GPT2LMHeadModel,
+/// ...
 bool makes_logits(const JsonView& config) {
   const nlohmann::json* names = config.find("architectures");
   if (names == nullptr || !names->is_array() || names->empty() || !names->front().is_string()) return false;
   const auto name = names->front().get<std::string>();
-  return name.ends_with("ForCausalLM") || name.ends_with("LMHeadModel") || name.ends_with("ForConditionalGeneration");
+  return name.ends_with("ForCausalLM") || name.ends_with("LMHeadModel") ||
+         name.ends_with("ForConditionalGeneration");
 }
 
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
@@ -278,7 +283,14 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
     contents.metadata.set("general.license", Value::of(licence));
   }
   const Description description = describe(contents.metadata);
-  Import import{description, config.tied, makes_logits(whole), source.string(), std::string(config.family.architecture), {}, {}, {}};
+  Import import{description,
+                config.tied,
+                makes_logits(whole),
+                source.string(),
+                std::string(config.family.architecture),
+                {},
+                {},
+                {}};
   add_mapped_tensors(import, source, contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));
@@ -311,7 +323,8 @@ ModelFile::Contents contents_of_config(const nlohmann::json& config, const std::
   const ImportedConfig read = import_config(JsonView(&config, origin), contents);
   const Description description = describe(contents.metadata);
   for (const TensorSpec& spec : description.tensors()) {
-    // What some files have and some not, a configuration alone has not, but the output matrix where it is its own.
+    // What some files have and some not, a configuration alone has not, but the output matrix where it is its
+    // own.
     if (spec.optional && (spec.role != Role::kOutput || read.tied)) continue;
     if (std::ranges::find(spec.shape, kAnySize) != spec.shape.end())
       fail("{}: the configuration does not say the size of {}; add what is missing", origin, spec.name);

@@ -43,10 +43,16 @@ void describe(const Hyperparameters& hyper, Description& d) {
   d.prefixes({"model.", "decoder."});
   d.table(Role::kEmbedding, "token_embd", "embed_tokens", hyper.vocabulary(), words);
   if (words != width) {
-    d.linear({.name = "token_embd_proj", .source = "project_in", .outputs = width, .inputs = words, .bias = false});
-    d.linear({.name = "output_proj", .source = "project_out", .outputs = words, .inputs = width, .bias = false});
+    d.linear({.name = "token_embd_proj",
+              .source = "project_in",
+              .outputs = width,
+              .inputs = words,
+              .bias = false});
+    d.linear(
+        {.name = "output_proj", .source = "project_out", .outputs = words, .inputs = width, .bias = false});
   }
-  d.table(Role::kPosition, "position_embd", "embed_positions", hyper.context_length() + kFirstPosition, width);
+  d.table(Role::kPosition, "position_embd", "embed_positions", hyper.context_length() + kFirstPosition,
+          width);
   for (int64_t layer = 0; layer < hyper.layers(); ++layer) {
     d.begin(fmt::format("blk.{}.", layer), fmt::format("layers.{}.", layer));
     const auto linear = [&](std::string_view name, std::string_view source, int64_t outputs, int64_t inputs) {

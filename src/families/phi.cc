@@ -37,9 +37,10 @@ void describe(const Hyperparameters& hyper, Description& d) {
   }
 }
 
-/// Phi 1 and 2 (Li et al. 2023): attention and feed-forward read one norm, side by side; a part of each head is rotated;
-/// biases everywhere.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+/// Phi 1 and 2 (Li et al. 2023): attention and feed-forward read one norm, side by side; a part of each head
+/// is rotated; biases everywhere.
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGeluTanh);
   layer.parallel = true;
   const auto rope = rope_of(weights, hyper, layer.attention.head_dim, RopePairs::kHalves, 10000);

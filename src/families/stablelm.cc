@@ -15,18 +15,21 @@ void read_config(ConfigReader& config) {
   config.tied(false);
 }
 
-/// GGUF files of llama.cpp do not say which of these they have: what config.json does not ask for is
-/// optional.
+/// GGUF files of llama.cpp do not say which of these they have: then all of them are optional.
 void describe(const Hyperparameters& hyper, Description& d) {
   using Biases = LlamaTensors::Biases;
   const AttentionShape shape = hyper.attention();
-  describe_llama(
-      hyper,
-      {.query_key_value = hyper.flag_or("use_qkv_bias", false) ? Biases::kAlways : Biases::kInSomeFiles,
-       .norm_bias = true,
-       .parallel = hyper.flag_or("use_parallel_residual", false)},
-      d);
-  const bool optional = !hyper.flag_or("qk_layernorm", false);
+  describe_llama(hyper,
+                 {.query_key_value = !hyper.has("use_qkv_bias")             ? Biases::kInSomeFiles
+                                     : hyper.flag_or("use_qkv_bias", false) ? Biases::kAlways
+                                                                            : Biases::kNever,
+                  .norm_bias = true,
+                  .feed_forward_norm = !hyper.has("use_parallel_residual")             ? Biases::kInSomeFiles
+                                       : hyper.flag_or("use_parallel_residual", false) ? Biases::kNever
+                                                                                       : Biases::kAlways},
+                 d);
+  const bool optional = !hyper.has("qk_layernorm");
+  if (!optional && !hyper.flag_or("qk_layernorm", false)) return;
   for (int64_t layer = 0; layer < hyper.layers(); ++layer) {
     d.begin(fmt::format("blk.{}.", layer), fmt::format("layers.{}.", layer));
     d.joined(Role::kNorm, "attn_q_norm", "self_attn.q_layernorm.norms.{}", shape.heads, shape.head_dim,

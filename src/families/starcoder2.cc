@@ -39,7 +39,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// StarCoder2 (Lozhkov et al. 2024): GPT with rotary positions, grouped heads and a sliding window.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGeluTanh);
   const auto rope = rope_of(weights, hyper, layer.attention.head_dim, RopePairs::kHalves, 10000);
   layer.rope = rope;

@@ -18,7 +18,8 @@ EncoderStack::EncoderStack(Weights& weights, EncoderPlan plan)
   }
   for (const int64_t index : plan_.shared) order_.push_back(&layers_.at(static_cast<size_t>(index)));
   if (plan_.convolution_kernel > 0) {
-    convolution_ = TokenConvolution(weights, plan_.prefix + "conv", plan_.convolution_kernel, width(), width());
+    convolution_ =
+        TokenConvolution(weights, plan_.prefix + "conv", plan_.convolution_kernel, width(), width());
     convolution_norm_ =
         Norm(weights, plan_.prefix + "conv_norm", width(), plan_.embedding.norm, plan_.embedding.epsilon);
   }
@@ -28,7 +29,8 @@ EncoderStack::EncoderStack(Weights& weights, EncoderPlan plan)
 
 void EncoderStack::run(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work) {
   check_lengths(tokens, max_tokens());
-  for (const auto& [given, name] : {std::pair(marks.types, "types"), std::pair(marks.global, "global marks")}) {
+  for (const auto& [given, name] :
+       {std::pair(marks.types, "types"), std::pair(marks.global, "global marks")}) {
     if (!given.empty() && given.size() != tokens.items.size())
       fail("{} token {} were given for {} tokens; give one a token", given.size(), name, tokens.items.size());
   }
@@ -69,13 +71,14 @@ int64_t distance_bucket(int64_t distance, int64_t buckets, int64_t furthest, boo
   if (magnitude < exact) return side + magnitude;
   const float logarithm = std::log(static_cast<float>(magnitude) / static_cast<float>(exact)) /
                           std::log(static_cast<float>(furthest) / static_cast<float>(exact));
-  return side + std::min(buckets - 1, exact + static_cast<int64_t>(logarithm * static_cast<float>(buckets - exact)));
+  return side +
+         std::min(buckets - 1, exact + static_cast<int64_t>(logarithm * static_cast<float>(buckets - exact)));
 }
 
 }  // namespace
 
-std::shared_ptr<DistanceBias> bucket_bias(Weights& weights, const std::string& name, int64_t buckets, int64_t heads,
-                                          int64_t furthest, int64_t reach, bool two_ways) {
+std::shared_ptr<DistanceBias> bucket_bias(Weights& weights, const std::string& name, int64_t buckets,
+                                          int64_t heads, int64_t furthest, int64_t reach, bool two_ways) {
   const Matrix table = weights.values(name, buckets, heads);
   auto bias = std::make_shared<DistanceBias>();
   bias->reach = reach;

@@ -29,7 +29,8 @@ std::unique_ptr<KeyValueCache> TextTranslator::new_cache(int64_t) const {
   fail("this model continues a text only under a source; give the source that it is to read");
 }
 
-void TextTranslator::forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits, Work& work) {
+void TextTranslator::forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits,
+                             Work& work) {
   for (const DecoderInput& input : inputs) {
     if (input.cache->memory() == nullptr) fail("a cache without a source; make it by reading one");
   }

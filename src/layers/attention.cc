@@ -313,7 +313,8 @@ void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixVi
     double seen = count * (reach > 0 ? std::min(length, static_cast<double>(2 * reach + 1)) : length);
     if (global != nullptr) {
       const auto marked = [&](IndexRange part) {
-        const auto marks = global->marks.subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.count()));
+        const auto marks =
+            global->marks.subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.count()));
         return static_cast<double>(std::ranges::count_if(marks, [](int32_t mark) { return mark != 0; }));
       };
       if (count > 0) seen += count * marked({offsets[i], offsets[i + 1]}) + marked(asking(i)) * length;
@@ -352,7 +353,8 @@ std::vector<CachedItem> cached_items(const AttentionShape& shape, std::span<cons
 }
 
 // Rows of a tile lie as (token, head in group): each is a query of its own for its head.
-void set_cached_bias(const ScoreBias& bias, const CachedItem& item, int64_t group, std::span<AttentionRow> rows) {
+void set_cached_bias(const ScoreBias& bias, const CachedItem& item, int64_t group,
+                     std::span<AttentionRow> rows) {
   const int64_t length = item.sequence->position + item.sequence->count;
   for (int64_t r = item.begin; r < item.end; ++r) {
     bias.set({item.kv_head * group + r % group, 0, length, item.sequence->position + r / group, {}, {}},

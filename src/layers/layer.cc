@@ -57,7 +57,8 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
     const LinearPart parts[] = {{name("attn_k_global"), keys}, {name("attn_v_global"), keys}};
     global_key_value_ = Linear(weights, parts, width);
   }
-  output_ = Linear(weights, {name(weights.has(name("attn_o.weight")) ? "attn_o" : "attn_output"), width}, queries);
+  output_ =
+      Linear(weights, {name(weights.has(name("attn_o.weight")) ? "attn_o" : "attn_output"), width}, queries);
   if (weights.has(name("attn_talk_scores.weight"))) {
     talk_ = {weights.values(name("attn_talk_scores.weight"), shape.heads, shape.heads),
              weights.values(name("attn_talk_probs.weight"), shape.heads, shape.heads)};
@@ -188,8 +189,8 @@ void Layer::add(const Linear& product, LayerInput& input, const Norm& norm, cons
   if (after) after(x, x, work);
 }
 
-void Layer::finish(ConstMatrixView context, MatrixView x, Work& work, DecoderBatch* batch,
-                   IndexRange rows, int64_t layer) const {
+void Layer::finish(ConstMatrixView context, MatrixView x, Work& work, DecoderBatch* batch, IndexRange rows,
+                   int64_t layer) const {
   if (plan_.parallel) return finish_parallel(context, x, work);
   Scratch& memory = scratch();
   if (plan_.residual_of_norm) attention_norm_(x, x, work);

@@ -15,19 +15,19 @@
 
 namespace wattle {
 
-/// What tensors do not tell about a layer. Which norms it has and where, whether its feed-forward has a gate and
-/// whether it attends to an encoder's memory, it finds by the names of its tensors.
+/// What tensors do not tell about a layer. Which norms it has and where, whether its feed-forward has a gate
+/// and whether it attends to an encoder's memory, it finds by the names of its tensors.
 struct LayerPlan {
   int64_t width = 0, inner_width = 0;
   AttentionShape attention = {};
   NormKind norm = NormKind::kLayer;
   float epsilon = 1e-5f;
   ActivationFunction function = ActivationFunction::kGelu;
-  /// Attention and feed-forward read the same hidden state, each through its norm or, where it has none of its own,
-  /// the other's (GPT-J, GPT-NeoX, Phi).
+  /// Attention and feed-forward read the same hidden state, each through its norm or, where it has none of
+  /// its own, the other's (GPT-J, GPT-NeoX, Phi).
   bool parallel = false;
-  /// What attention and feed-forward are added to is what they read: the norm, not what was normalised (BLOOM's
-  /// apply_residual_connection_post_layernorm).
+  /// What attention and feed-forward are added to is what they read: the norm, not what was normalised
+  /// (BLOOM's apply_residual_connection_post_layernorm).
   bool residual_of_norm = false;
   /// Decoders: positions a token sees, itself included; encoders: how far away a token sees. 0: all.
   int64_t window = 0;
@@ -61,16 +61,17 @@ struct DecoderBatch {
 ///
 /// Every norm and the line of c are there where the file has their tensors, all named PREFIX.*: attn_q|k|v or
 /// attn_qkv (whose parts may have biases attn_q|k|v.bias), attn_output (or attn_o), attn_q_norm, attn_k_norm,
-/// attn_talk_scores and attn_talk_probs of heads that talk, cross_attn_q|k|v|o, ffn_up|gate|down, and the norms as
-/// above. With attn_q|k|v_global some tokens are global (GlobalTokens), by these projections. It comes in steps,
-/// because a token attends to others: first every token is projected, then it attends, and what follows is its own.
+/// attn_talk_scores and attn_talk_probs of heads that talk, cross_attn_q|k|v|o, ffn_up|gate|down, and the
+/// norms as above. With attn_q|k|v_global some tokens are global (GlobalTokens), by these projections. It
+/// comes in steps, because a token attends to others: first every token is projected, then it attends, and
+/// what follows is its own.
 class Layer {
  public:
   Layer(Weights& weights, const std::string& prefix, LayerPlan plan);
 
   const LayerPlan& plan() const { return plan_; }
-  /// Queries (of global tokens: theirs), keys, values and, where there are global tokens, the keys and values that
-  /// these see.
+  /// Queries (of global tokens: theirs), keys, values and, where there are global tokens, the keys and values
+  /// that these see.
   int64_t projected_width(bool with_global = false) const {
     return qkv_.outputs() + (with_global ? global_key_value_.outputs() : 0);
   }
@@ -95,13 +96,13 @@ class Layer {
   /// The same for a part of a decoder's batch, by the caches.
   void attend(DecoderBatch& batch, int64_t layer, Part part, Work& work) const;
 
-  /// What follows attention: x [tokens, width] is replaced by the layer's output. For layers with cross-attention
-  /// `batch` has the sequences, whose tokens `rows` these are.
+  /// What follows attention: x [tokens, width] is replaced by the layer's output. For layers with
+  /// cross-attention `batch` has the sequences, whose tokens `rows` these are.
   void finish(ConstMatrixView context, MatrixView x, Work& work, DecoderBatch* batch = nullptr,
               IndexRange rows = {}, int64_t layer = 0) const;
 
-  /// Keys and values of an encoder's hidden states [tokens, width] for this layer's cross-attention, stored from
-  /// position 0 on.
+  /// Keys and values of an encoder's hidden states [tokens, width] for this layer's cross-attention, stored
+  /// from position 0 on.
   void remember(ConstMatrixView hidden, KeyValueCache& memory, int64_t layer, Work& work) const;
 
  private:
@@ -110,8 +111,7 @@ class Layer {
   void project_global(LayerInput& input, ConstMatrixView read, MatrixView qkv,
                       std::span<const int32_t> global, Work& work) const;
   void finish_parallel(ConstMatrixView context, MatrixView x, Work& work) const;
-  void attend_to_memory(MatrixView x, DecoderBatch& batch, IndexRange rows, int64_t layer,
-                        Work& work) const;
+  void attend_to_memory(MatrixView x, DecoderBatch& batch, IndexRange rows, int64_t layer, Work& work) const;
   /// x += norm(product(input)), then x = after(x).
   void add(const Linear& product, LayerInput& input, const Norm& norm, const Norm& after, MatrixView x,
            Work& work) const;

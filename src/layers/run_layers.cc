@@ -77,8 +77,8 @@ void run_sequences(const Layer& layer, MatrixView hidden, std::span<const int64_
   }
 }
 
-// Threads take tokens. A step ends one layer and begins the next: whoever is ahead writes its projections beside
-// those that others still read.
+// Threads take tokens. A step ends one layer and begins the next: whoever is ahead writes its projections
+// beside those that others still read.
 void run_by_tokens(std::span<const Layer* const> layers, MatrixView hidden, std::span<const int64_t> offsets,
                    std::span<const int32_t> global, Work& work) {
   Scratch& shared = scratch();

@@ -8,8 +8,8 @@
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
-#include <nlohmann/json.hpp>
 #include <yaml-cpp/yaml.h>
+#include <nlohmann/json.hpp>
 
 #include "families/family.h"
 #include "families/open_file.h"
@@ -149,7 +149,8 @@ std::vector<std::byte> shape_bytes(const Tensor& tensor) {
   const FormatInfo& layout = info(tensor.format);
   const size_t row = row_bytes(tensor.format, static_cast<size_t>(tensor.row_length()));
   std::vector<std::byte> bytes(row * static_cast<size_t>(tensor.rows()));
-  if (!tensor.bytes.empty()) return {tensor.bytes.begin(), tensor.bytes.end()};  // what the configuration itself says
+  if (!tensor.bytes.empty())
+    return {tensor.bytes.begin(), tensor.bytes.end()};  // what the configuration itself says
   if (tensor.name.ends_with("norm.weight")) {
     const std::vector<float> ones(static_cast<size_t>(tensor.elements()), 1.0f);
     layout.encode(ones, {}, bytes);

@@ -46,12 +46,14 @@ struct Opened {
   }
 };
 
-/// A model's outputs under the names that the cases have for them, one matrix a kind, sequences one after the other.
+/// A model's outputs under the names that the cases have for them, one matrix a kind, sequences one after the
+/// other.
 using Outputs = std::map<std::string, Matrix>;
 
 Matrix column(const Matrix& from, int64_t index) {
   Matrix values(1, from.rows());
-  for (int64_t row = 0; row < from.rows(); ++row) values.data()[row] = from.row(row)[static_cast<size_t>(index)];
+  for (int64_t row = 0; row < from.rows(); ++row)
+    values.data()[row] = from.row(row)[static_cast<size_t>(index)];
   return values;
 }
 
@@ -75,8 +77,9 @@ void run_reader(Network& network, const golden::Case& golden, Outputs& outputs) 
     }
   }
   const bool both = capability<ContinuesText>(network) != nullptr;
-  outputs[capability<Translates>(network) != nullptr ? "encoder_hidden" : both ? "decoder_hidden" : "hidden"] =
-      std::move(hidden);
+  outputs[capability<Translates>(network) != nullptr ? "encoder_hidden"
+          : both                                     ? "decoder_hidden"
+                                                     : "hidden"] = std::move(hidden);
 }
 
 void run_decoder(Network& network, const golden::Case& golden, Outputs& outputs) {
@@ -86,11 +89,13 @@ void run_decoder(Network& network, const golden::Case& golden, Outputs& outputs)
   std::vector<std::unique_ptr<KeyValueCache>> caches;
   const Ragged<int32_t> global = golden.batch(&golden::Sequence::global);
   if (translator != nullptr)
-    caches = translator->begin(golden.batch(&golden::Sequence::ids), TokenMarks{.global = global.items}, 0, work);
+    caches =
+        translator->begin(golden.batch(&golden::Sequence::ids), TokenMarks{.global = global.items}, 0, work);
   std::vector<DecoderInput> inputs;
   for (const golden::Sequence& sequence : golden.sequences()) {
     if (translator == nullptr) caches.push_back(decoder.new_cache(0));
-    inputs.push_back({caches[inputs.size()].get(), translator == nullptr ? sequence.ids : sequence.decoder_ids});
+    inputs.push_back(
+        {caches[inputs.size()].get(), translator == nullptr ? sequence.ids : sequence.decoder_ids});
   }
   decoder.forward(inputs, LogitsWanted::kAll, outputs["logits"], work);
 }
@@ -122,7 +127,8 @@ bool same_bits(const Outputs& a, const Outputs& b) {
   for (const auto& [kind, matrix] : a) {
     const Matrix& other = b.at(kind);
     if (matrix.rows() != other.rows() || matrix.columns() != other.columns()) return false;
-    if (!std::equal(matrix.data(), matrix.data() + matrix.rows() * matrix.columns(), other.data())) return false;
+    if (!std::equal(matrix.data(), matrix.data() + matrix.rows() * matrix.columns(), other.data()))
+      return false;
   }
   return true;
 }
@@ -168,7 +174,8 @@ bool is_forced() {
 double distance(const golden::Case& golden, const Outputs& a, const Outputs& b) {
   double most = 0;
   for (const auto& [kind, matrix] : a) {
-    if (golden.has(kind)) most = std::max(most, golden::relative_difference(b.at(kind).view(), matrix.view()));
+    if (golden.has(kind))
+      most = std::max(most, golden::relative_difference(b.at(kind).view(), matrix.view()));
   }
   return most;
 }
@@ -216,11 +223,20 @@ nlohmann::json another(const std::string& key, const nlohmann::json& value) {
 }
 
 /// Keys that bound what a model takes and do not touch what it computes.
-constexpr std::string_view kBounds[] = {"max_position_embeddings", "n_positions", "n_ctx", "decoder_start_token_id",
-                                        "pad_token_id", "model_type", "original_max_position_embeddings",
-                                        "relative_attention_num_buckets", "max_window_layers", "max_relative_positions",
-                                        "max_encoder_position_embeddings", "max_decoder_position_embeddings",
-                                        "type_vocab_size", "vocab_size"};
+constexpr std::string_view kBounds[] = {"max_position_embeddings",
+                                        "n_positions",
+                                        "n_ctx",
+                                        "decoder_start_token_id",
+                                        "pad_token_id",
+                                        "model_type",
+                                        "original_max_position_embeddings",
+                                        "relative_attention_num_buckets",
+                                        "max_window_layers",
+                                        "max_relative_positions",
+                                        "max_encoder_position_embeddings",
+                                        "max_decoder_position_embeddings",
+                                        "type_vocab_size",
+                                        "vocab_size"};
 
 /// Keys that a case is not made to show, by its label (or the end of it), and why.
 struct Unmoved {
@@ -235,16 +251,21 @@ constexpr Unmoved kUnmoved[] = {
     {"/absolute", "relative_attention"},  // no terms by distance
     {"/absolute", "share_att_key"},
     {"/absolute", "position_buckets"},
-    {"deberta_v2/own_projections", "position_buckets"},  // 0 and -1 are both none
-    {"/masked_lm_published", "tie_word_embeddings"},     // a head of its own
+    {"deberta_v2/own_projections", "position_buckets"},            // 0 and -1 are both none
+    {"/masked_lm_published", "tie_word_embeddings"},               // a head of its own
+    {"gemma3_text/scaled_layer_types", "sliding_window_pattern"},  // layer_types say it
+    {"gemma3_text/scaled_layer_types", "_sliding_window_pattern"},
+    {"stablelm/parallel_normed_heads", "rope_theta"},  // one pair, whose frequency is 1 for any base
 };
 
 /// Keys of heads, and a part of the names of the cases that have such a head.
 constexpr Unmoved kOfHeads[] = {
-    {"sequence", "pooler_hidden_act"}, {"multi_label", "pooler_hidden_act"}, {"masked", "decoder_bias"},
-    {"masked", "classifier_bias"},     {"masked", "classifier_activation"},  {"sequence", "classifier_bias"},
-    {"label", "classifier_bias"},      {"sequence", "classifier_activation"}, {"label", "classifier_activation"},
-    {"mean", "classifier_activation"}, {"mean", "classifier_bias"},          {"classification", "classifier_pooling"},
+    {"sequence", "pooler_hidden_act"},   {"multi_label", "pooler_hidden_act"},
+    {"masked", "decoder_bias"},          {"masked", "classifier_bias"},
+    {"masked", "classifier_activation"}, {"sequence", "classifier_bias"},
+    {"label", "classifier_bias"},        {"sequence", "classifier_activation"},
+    {"label", "classifier_activation"},  {"mean", "classifier_activation"},
+    {"mean", "classifier_bias"},         {"classification", "classifier_pooling"},
 };
 
 bool is_unmoved(const golden::Case& golden, const std::string& key) {
@@ -252,7 +273,8 @@ bool is_unmoved(const golden::Case& golden, const std::string& key) {
   for (const Unmoved& unmoved : kUnmoved) {
     if (unmoved.key == key && golden.label().ends_with(unmoved.label)) return true;
   }
-  if (key == "use_sliding_window" && !golden.config().at(key).get<bool>()) return true;  // wider than the texts
+  if (key == "use_sliding_window" && !golden.config().at(key).get<bool>())
+    return true;  // wider than the texts
   bool of_heads = false;
   for (const Unmoved& head : kOfHeads) {
     if (head.key != key) continue;

@@ -155,10 +155,11 @@ TEST(Folder, Llama3SlowsItsLowFrequencies) {
 
 TEST(Folder, TensorsThatAFileKeepsApartAreJoined) {
   const TemporaryDirectory folder;
-  folder.write("config.json",
-               R"({"model_type":"stablelm","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,)"
-               R"("num_key_value_heads":1,"intermediate_size":8,"layer_norm_eps":1e-5,"max_position_embeddings":64,)"
-               R"("vocab_size":7,"partial_rotary_factor":0.5,"qk_layernorm":true})");
+  folder.write(
+      "config.json",
+      R"({"model_type":"stablelm","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,)"
+      R"("num_key_value_heads":1,"intermediate_size":8,"layer_norm_eps":1e-5,"max_position_embeddings":64,)"
+      R"("vocab_size":7,"partial_rotary_factor":0.5,"qk_layernorm":true})");
   const std::string layer = "model.layers.0.self_attn.";
   const auto write = [&](bool second, int64_t width) {
     Weights weights;
@@ -192,7 +193,8 @@ TEST(Folder, LongRopeBecomesTwoTensors) {
   EXPECT_EQ(file.decoded(file.need("rope_factors_short.weight")), (std::vector<float>{1, 1.5F}));
   EXPECT_EQ(file.decoded(file.need("rope_factors_long.weight")), (std::vector<float>{2, 4}));
   EXPECT_EQ(file.metadata().integer("phi3.rope.scaling.original_context_length"), 64);
-  EXPECT_NEAR(file.metadata().number("phi3.rope.scaling.attn_factor").value_or(0), std::sqrt(1 + 1.0 / 6), 1e-6);
+  EXPECT_NEAR(file.metadata().number("phi3.rope.scaling.attn_factor").value_or(0), std::sqrt(1 + 1.0 / 6),
+              1e-6);
   folder.write("config.json", config(R"("short_factor":[1],"long_factor":[2,4])"));
   expect_refused(folder.path(), "short_factor of rope_scaling is not a list of 2 positive numbers");
 }

@@ -93,15 +93,16 @@ TEST(Shapes, AModelMayHaveAnothersShape) {
   EXPECT_EQ(parameters(file), parameters(shape_file("shape:bloom-560m")));
 }
 
-// The text models of "Power Hungry Processing" with the parameters that it gives, which leave out an output matrix of
-// its own.
+// The text models of "Power Hungry Processing" with the parameters that it gives, which leave out an output
+// matrix of its own.
 TEST(Shapes, HaveTheParametersOfTheStudysModels) {
   const std::filesystem::path path = WATTLE_SOURCE_DIR "/../shared/paper/models.csv";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "the study's list of models is not here";
-  const std::set<std::string> kTasks{"text-classification", "token-classification", "question-answering", "masked-lm",
-                                     "summarization",       "text-generation",      "translation"};
-  // The list has no parameters of the first, whose configuration nobody publishes; those of the second are another
-  // model's, which was measured under its name.
+  const std::set<std::string> kTasks{"text-classification", "token-classification", "question-answering",
+                                     "masked-lm",           "summarization",        "text-generation",
+                                     "translation"};
+  // The list has no parameters of the first, whose configuration nobody publishes; those of the second are
+  // another model's, which was measured under its name.
   const std::map<std::string, std::string> kOthers{{"sentiment_analysis_model", ""},
                                                    {"distilbart-xsum-12-6", "distilbart-cnn-6-6"}};
   std::ifstream file(path);
@@ -117,9 +118,11 @@ TEST(Shapes, HaveTheParametersOfTheStudysModels) {
     const Tensor* output = shape.find("output.weight");
     const auto ours = static_cast<double>(parameters(shape) - (output == nullptr ? 0 : output->elements()));
     // Where a model has a pooler, the list counts it.
-    const auto width = static_cast<double>(shape.metadata().integer(shape.architecture() + ".embedding_length").value());
+    const auto width =
+        static_cast<double>(shape.metadata().integer(shape.architecture() + ".embedding_length").value());
     const double theirs = std::stod(fields[3]), pooler = width * (width + 1);
-    EXPECT_LE(std::min(std::abs(ours - theirs), std::abs(ours + pooler - theirs)), 0.02 * theirs) << fields[0];
+    EXPECT_LE(std::min(std::abs(ours - theirs), std::abs(ours + pooler - theirs)), 0.02 * theirs)
+        << fields[0];
     compared.insert(fields[0]);
   }
   EXPECT_GE(compared.size(), 50u);
