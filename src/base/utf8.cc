@@ -67,6 +67,11 @@ std::string repaired_utf8(std::string_view bytes) {
   return text;
 }
 
+Utf8Part first_utf8_part(std::string_view bytes) {
+  const Part part = first_part(bytes);
+  return {part.length, part.whole};
+}
+
 std::string_view whole_characters(std::string_view bytes) {
   for (size_t back = 1; back <= 3 && back <= bytes.size(); ++back) {
     const size_t begin = bytes.size() - back;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -27,6 +28,14 @@ bool is_utf8(std::string_view bytes);
 /// The text with U+FFFD for each ill-formed part: one for every maximal subpart (Unicode 15, section 3.9), as
 /// the decoders of web browsers and of Python do.
 std::string repaired_utf8(std::string_view bytes);
+
+/// What stands at the front of `bytes`, which is not empty: a whole character, or the maximal subpart of an
+/// ill-formed one.
+struct Utf8Part {
+  size_t length;
+  bool well_formed;
+};
+Utf8Part first_utf8_part(std::string_view bytes);
 
 /// The longest beginning of `bytes` that does not end inside a character; what follows is at most three
 /// bytes. For text that arrives in pieces.

@@ -208,6 +208,14 @@ ImportedConfig import_config(const JsonView& whole, ModelFile::Contents& content
   return {family, config.is_tied()};
 }
 
+/// A folder's own name; of a commit in the hub's cache (models--OWNER--NAME/snapshots/COMMIT) the model's NAME.
+std::string name_of(const fs::path& folder) {
+  const fs::path path = (fs::canonical(folder) / "").parent_path();
+  const std::string model = path.parent_path().parent_path().filename().string();
+  const bool cached = path.parent_path().filename() == "snapshots" && model.starts_with("models--");
+  return cached ? model.substr(model.rfind("--") + 2) : path.filename().string();
+}
+
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
   const fs::path config_path = folder / "config.json";
   const fs::path source = given_weights.empty() ? find_weights(folder) : given_weights;
@@ -218,8 +226,7 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
   contents.path = folder;
   contents.metadata = Metadata(folder.string());
   const ImportedConfig config = import_config(whole, contents);
-  const fs::path name = (fs::canonical(folder) / "").parent_path().filename();
-  contents.metadata.set("general.name", Value::of(name.string()));
+  contents.metadata.set("general.name", Value::of(name_of(folder)));
   if (const std::string licence = licence_of(folder); !licence.empty()) {
     contents.metadata.set("general.license", Value::of(licence));
   }

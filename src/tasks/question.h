@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "models/model.h"
-#include "text/tokenizer.h"
+#include "text/chat.h"
 
 namespace wattle {
 

@@ -2,15 +2,29 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/utf8.h"
 
 namespace wattle {
 
-/// Canonical composition (Unicode normalisation form C) of well-formed UTF-8.
-std::string to_nfc(std::string_view text);
-/// Canonical decomposition (form D).
-std::string to_nfd(std::string_view text);
+/// Unicode's normalisation forms.
+enum class NormalForm { kC, kD, kKC, kKD };
+/// Well-formed UTF-8 in a form.
+std::string normal_form(std::string_view text, NormalForm form);
+
+/// A character of a normal form, and what it is made of: 0: one character of the text; -n: one and the n
+/// after it; 1: none (it belongs to the character before it).
+struct ChangedCharacter {
+  char32_t value;
+  int change;
+};
+std::vector<ChangedCharacter> normal_form_changes(std::string_view text, NormalForm form);
+
+/// Bytes of the extended grapheme cluster (UAX 29) that begins at `begin`.
+size_t grapheme_bytes(std::string_view text, size_t begin);
+
+int character_count(std::string_view text);
 
 /// Turns the pieces of a generation into whole characters: a token may end in the middle of one.
 class Utf8Stream {

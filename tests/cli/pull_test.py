@@ -132,7 +132,9 @@ class PullTest(unittest.TestCase):
                     self.assertTrue(os.readlink(link).startswith("../../blobs/"), os.readlink(link))
                     self.assertIn(link.resolve().name, (hashlib.sha256(data).hexdigest(), git_sha1(data)))
                 self.assertEqual((self.repository(name) / "refs/main").read_text(), self.hub.commit(name))
-                self.wattle("inspect", name)
+                about = json.loads(self.wattle("inspect", name, "--json").stdout)
+                if not single:
+                    self.assertEqual(about["name"], family)
                 self.hub.requests.clear()
                 self.pull(name)
                 self.assertEqual(len(self.hub.requests), 1, "the second pull asks for the list of files alone")
