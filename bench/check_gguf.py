@@ -28,12 +28,14 @@ from small_tokenizers import write_tokenizer
 
 HERE = pathlib.Path(__file__).resolve().parent
 FAMILIES = HERE.parent / "tests" / "golden" / "families"
-GREEDY, LENGTHS, START = 64, (1, 7, 33), 5
+GREEDY, LENGTHS = 64, (1, 7, 33)
 LOG_PROBABILITY, HIDDEN, SAME = 1e-3, 1e-3, 1e-4
 TRANSLATORS = {"t5", "mt5", "umt5", "bart", "mbart", "pegasus", "led", "m2m_100", "marian"}
 ENCODERS = {"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "albert", "electra", "deberta", "deberta-v2", "mpnet",
             "modernbert"}
 
+# What its library computes whatever a file says.
+COMPUTED = {"gpt_neox": lambda config: config.update(hidden_act="gelu_new")}
 # What configurations llama.cpp has no room for: by model_type, whether this one is of them, and why.
 DEEPER = (lambda config: config.get("num_decoder_layers", 0) > config["num_layers"], "no decoder deeper than its encoder")
 LACKING = {"t5": DEEPER, "mt5": DEEPER,
@@ -66,7 +68,8 @@ def write_case(path, folder):
 
 # What llama.cpp and its converter ask for, or take for granted, in place of what a configuration leaves out or may say.
 TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]),
-         "gpt_neox": lambda config: config.update(rotary_emb_base=10000, hidden_act="gelu_new"),
+         "gpt_neox": lambda config: config.update(rotary_emb_base=10000),
+         "bloom": lambda config: config.setdefault("seq_length", 2048),
          "t5": lambda config: config.update(relative_attention_max_distance=128),
          "mt5": lambda config: config.update(relative_attention_max_distance=128),
          "modernbert": lambda config: config.setdefault("layer_norm_eps", config.get("norm_eps", 1e-5)),
@@ -84,18 +87,21 @@ class Model:
             write_case(source, folder)
         write_tokenizer(folder)
         path = folder / "config.json"
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = self.whole_config = json.loads(path.read_text(encoding="utf-8"))
         self.config = config.get("text_config", config)
         kind = self.config["model_type"]
-        TAKEN.get(kind, lambda _: None)(self.config)
         path.unlink()  # perhaps a link to the source
-        path.write_text(json.dumps(config), encoding="utf-8")
+        self.change(TAKEN, config)
         self.is_translator, self.is_encoder = kind in TRANSLATORS, kind in ENCODERS
         self.context = min(int(self.config.get(key)) for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length",
                                                                  "vocab_size", "model_max_length")
                            if isinstance(self.config.get(key), int)) if not self.is_translator else 512
         self.context = min(max(self.context, 64), 512) if kind not in ENCODERS else min(self.context, 64)
         self.rows = self.questions()
+
+    def change(self, changes, config):
+        changes.get(self.config["model_type"], lambda _: None)(self.config)
+        (self.folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def questions(self):
         random, size, rows = np.random.default_rng(3), self.config["vocab_size"], []
@@ -118,7 +124,8 @@ class Model:
             source, out = pathlib.Path(scratch) / "rows.jsonl", pathlib.Path(scratch) / "out.jsonl"
             rows = self.rows if task != "generate" else [{key: self.rows[1][key] for key in ("id", "ids")}]
             source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-            run(self.wattle, "run", model, "--task", task, "--input", source, "--output", out, "--quiet", "--threads", self.threads, *flags)
+            run(self.wattle, "run", model, "--task", task, "--input", source, "--output", out, "--quiet", "--cache", "F32",
+                "--threads", self.threads, *flags)
             return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
 
     def our_numbers(self, model):
@@ -182,6 +189,7 @@ def same_ids(ours, theirs):
 
 def check_ours(model, scratch):
     path = scratch / "ours.gguf"
+    model.change(COMPUTED, model.whole_config)
     run(model.wattle, "convert", model.folder, path, "--to", "F32")
     try:
         theirs, greedy = model.their_numbers(path)
@@ -234,7 +242,7 @@ def check(arguments, source, tree):
             path, results = None, [(False, f"theirs MISSED (convert_hf_to_gguf.py: {reason})")]
         if path:
             results = [checked("theirs", check_theirs, model, path)]
-        results.insert(0, checked("ours", check_ours, model, scratch))
+        results.append(checked("ours", check_ours, model, scratch))
         print(f"{source}: {'; '.join(text for _, text in results)}", flush=True)
         return all(passed for passed, _ in results)
 
