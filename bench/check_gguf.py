@@ -73,7 +73,8 @@ TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]
          "t5": lambda config: config.update(relative_attention_max_distance=128),
          "mt5": lambda config: config.update(relative_attention_max_distance=128),
          "modernbert": lambda config: config.setdefault("layer_norm_eps", config.get("norm_eps", 1e-5)),
-         "mistral": lambda config: config.update(sliding_window=None)}
+         "mistral": lambda config: config.update(sliding_window=None),
+         "starcoder2": lambda config: config.update(sliding_window=None)}
 
 
 class Model:
