@@ -36,11 +36,13 @@ ENCODERS = {"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "albert
 
 # What its library computes whatever a file says.
 COMPUTED = {"gpt_neox": lambda config: config.update(hidden_act="gelu_new")}
-# What configurations llama.cpp has no room for: by model_type, whether this one is of them, and why.
+# What configurations llama.cpp, or its converter alone, has no room for: by model_type, whether this one is of them, and why.
 DEEPER = (lambda config: config.get("num_decoder_layers", 0) > config["num_layers"], "no decoder deeper than its encoder")
-LACKING = {"t5": DEEPER, "mt5": DEEPER,
-           "gpt_bigcode": (lambda config: config.get("n_inner") not in (None, 4 * config["n_embd"]),
-                           "an inner width of four times the width alone")}
+LACKING = {"t5": DEEPER, "mt5": DEEPER}
+CONVERTER_LACKING = {
+    "gpt_bigcode": (lambda config: config.get("n_inner") not in (None, 4 * config["n_embd"]), "no inner width but 4 times the width"),
+    "phi": (lambda config: config["intermediate_size"] != 4 * config["hidden_size"], "no inner width but 4 times the width"),
+}
 
 
 class Missed(Exception):
@@ -216,6 +218,12 @@ def check_theirs(model, path):
     return worst, len(greedy)
 
 
+def lacking(table, config):
+    """Why the configuration is one of the table's, or None."""
+    applies, reason = table.get(config["model_type"], (lambda _: False, None))
+    return reason if applies(config) else None
+
+
 def checked(label, check, *arguments):
     try:
         worst, greedy = check(*arguments)
@@ -230,19 +238,21 @@ def check(arguments, source, tree):
         scratch = pathlib.Path(scratch)
         (scratch / "folder").mkdir()
         model = Model(arguments, source, scratch / "folder", tree)
-        lacks, why = LACKING.get(model.config["model_type"], (lambda _: False, ""))
-        if lacks(model.config):
-            print(f"{source}: not in llama.cpp ({why})", flush=True)
+        if reason := lacking(LACKING, model.config):
+            print(f"{source}: not in llama.cpp ({reason})", flush=True)
             return True
-        try:
-            path = Files(model.folder, scratch, tree).gguf("f32")
-        except RuntimeError as reason:
-            if "not supported" in str(reason):
-                print(f"{source}: not in llama.cpp ({reason})", flush=True)
-                return True
-            path, results = None, [(False, f"theirs MISSED (convert_hf_to_gguf.py: {reason})")]
-        if path:
-            results = [checked("theirs", check_theirs, model, path)]
+        results = []
+        if reason := lacking(CONVERTER_LACKING, model.config):
+            results.append((True, f"theirs: not in its converter ({reason})"))
+        else:
+            try:
+                path = Files(model.folder, scratch, tree).gguf("f32")
+                results.append(checked("theirs", check_theirs, model, path))
+            except RuntimeError as reason:
+                if "not supported" in str(reason):
+                    print(f"{source}: not in llama.cpp ({reason})", flush=True)
+                    return True
+                results.append((False, f"theirs MISSED (convert_hf_to_gguf.py: {reason})"))
         results.append(checked("ours", check_ours, model, scratch))
         print(f"{source}: {'; '.join(text for _, text in results)}", flush=True)
         return all(passed for passed, _ in results)
