@@ -32,17 +32,25 @@ Capability* capability(Network& network) {
   return dynamic_cast<Capability*>(&network);
 }
 
+/// What some models read of each token beside its id. One value a token of the batch, or empty: all 0.
+struct TokenMarks {
+  std::span<const int32_t> types = {};   ///< the token's segment (BERT)
+  std::span<const int32_t> global = {};  ///< not 0: it sees all of its sequence and all of that sees it (LED)
+};
+
 /// Reads whole sequences at once: BERT and its kin, the encoders of encoder-decoders.
 class ReadsText {
  public:
   virtual ~ReadsText() = default;
-  /// out [total tokens, width]: hidden states after the last layer. Sequences do not see each other. `types`: the
-  /// segment of each token, or empty for all 0. Error for a sequence that is empty or longer than max_tokens(), an id
-  /// or type that the model has not.
-  virtual void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
-                             Work& work) = 0;
+  /// out [total tokens, width]: hidden states after the last layer. Sequences do not see each other. Error for a
+  /// sequence that is empty or longer than max_tokens(), an id or type that the model has not, and global tokens where
+  /// it knows none.
+  virtual void hidden_states(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work) = 0;
+  void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out, Work& work) {
+    hidden_states(tokens, TokenMarks{.types = types}, out, work);
+  }
   void hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work) {
-    hidden_states(tokens, {}, out, work);
+    hidden_states(tokens, TokenMarks{}, out, work);
   }
   virtual int64_t width() const = 0;
   virtual int64_t max_tokens() const = 0;  ///< longest sequence, special tokens included
@@ -79,8 +87,11 @@ class Translates {
   virtual ~Translates() = default;
   /// Reads the sources; one cache a source, for `capacity` tokens of the decoder (0: as new_cache), which holds the
   /// source's keys and values.
-  virtual std::vector<std::unique_ptr<KeyValueCache>> begin(const Ragged<int32_t>& sources, int64_t capacity,
-                                                            Work& work) = 0;
+  virtual std::vector<std::unique_ptr<KeyValueCache>> begin(const Ragged<int32_t>& sources, const TokenMarks& marks,
+                                                            int64_t capacity, Work& work) = 0;
+  std::vector<std::unique_ptr<KeyValueCache>> begin(const Ragged<int32_t>& sources, int64_t capacity, Work& work) {
+    return begin(sources, TokenMarks{}, capacity, work);
+  }
   virtual int32_t start_token() const = 0;  ///< what the decoder's text begins with
 };
 

@@ -57,14 +57,27 @@ void Description::begin(std::string name, std::string source) {
 void Description::add(TensorSpec spec) {
   const size_t place = tensors_.size();
   by_name_.emplace(spec.name, place);
-  if (!spec.source.empty()) by_source_.emplace(spec.source, place);
+  if (!spec.source.empty()) by_source_.emplace(spec.source, Place{place, 0});
+  for (size_t part = 0; part < spec.parts.size(); ++part) by_source_.emplace(spec.parts[part], Place{place, part});
   tensors_.push_back(std::move(spec));
 }
 
 void Description::tensor(TensorSpec spec) {
   spec.name = name_prefix_ + spec.name;
   if (!spec.source.empty()) spec.source = source_prefix_ + spec.source;
+  for (std::string& part : spec.parts) part = source_prefix_ + part;
   add(std::move(spec));
+}
+
+void Description::joined(Role role, std::string_view name, std::string_view source, int64_t count, int64_t size,
+                         bool optional) {
+  TensorSpec spec{std::string(name) + ".weight", "", {count, size}, role, {}, optional};
+  const size_t number = source.find("{}");
+  for (int64_t row = 0; row < count; ++row) {
+    spec.parts.push_back(std::string(source.substr(0, number)) + std::to_string(row) +
+                         std::string(source.substr(number + 2)) + ".weight");
+  }
+  tensor(std::move(spec));
 }
 
 void Description::linear(const Linear& linear) {
@@ -102,7 +115,7 @@ void Description::left_out(std::vector<std::string> names) {
 }
 
 void Description::alias(const std::string& name, const std::string& source) {
-  by_source_.emplace(source, by_name_.at(name));
+  by_source_.emplace(source, Place{by_name_.at(name), 0});
 }
 
 const TensorSpec* Description::find(std::string_view name) const {
@@ -115,7 +128,7 @@ Description::Found Description::find_source(std::string_view hugging_face_name) 
   // A head's tensors lie beside the model that the prefix names: every form of the name is tried.
   for (bool shorter = true; shorter;) {
     if (const auto place = by_source_.find(name); place != by_source_.end())
-      return {Use::kTensor, &tensors_[place->second]};
+      return {Use::kTensor, &tensors_[place->second.tensor], place->second.part};
     if (begins_with_any(name, buffers_)) return {Use::kBuffer, nullptr};
     if (begins_with_any(name, left_out_)) return {Use::kLeftOut, nullptr};
     const auto prefix = std::ranges::find_if(prefixes_, [&](const std::string& start) { return name.starts_with(start); });

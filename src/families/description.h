@@ -27,6 +27,8 @@ struct TensorSpec {
   Role role = Role::kLinear;
   Change change = {};
   bool optional = false;
+  /// Instead of `source`: Hugging Face's names where a file keeps the rows (shape[0]) apart, in order.
+  std::vector<std::string> parts = {};
 };
 
 /// Every tensor of a model, in the order of its forward pass: the only list. Import of folders, shapes, conversion, the
@@ -55,6 +57,10 @@ class Description {
              Change change = {}, bool optional = false);
   /// One tensor by its full names, endings included.
   void tensor(TensorSpec spec);
+  /// NAME.weight [count, size], whose rows Hugging Face keeps as tensors of their own, [size] or [1, size]:
+  /// SOURCE.weight with the row's number in place of the "{}" (norms of heads).
+  void joined(Role role, std::string_view name, std::string_view source, int64_t count, int64_t size,
+              bool optional = false);
 
   /// Prefixes that Hugging Face names may begin with, in any number and order ("bert.", "model.").
   void prefixes(std::vector<std::string> names) { prefixes_ = std::move(names); }
@@ -72,6 +78,7 @@ class Description {
   struct Found {
     Use use = Use::kUnknown;
     const TensorSpec* spec = nullptr;
+    size_t part = 0;  ///< which of the tensor's parts
   };
   /// What a tensor of a Hugging Face file is for. The first BERT files call the two of a norm gamma and beta.
   Found find_source(std::string_view hugging_face_name) const;
@@ -82,7 +89,11 @@ class Description {
   std::string name_prefix_, source_prefix_;
   std::vector<std::string> prefixes_, buffers_, left_out_;
   std::vector<TensorSpec> tensors_;
-  std::unordered_map<std::string, size_t> by_name_, by_source_;
+  std::unordered_map<std::string, size_t> by_name_;
+  struct Place {
+    size_t tensor, part;
+  };
+  std::unordered_map<std::string, Place> by_source_;
 };
 
 // Changes of tensors on import.

@@ -12,8 +12,8 @@ std::vector<int64_t> local_layers(ConfigReader& config) {
   const int64_t layers = config.integer_of("num_layers", 0);
   std::vector<int64_t> local;
   for (const nlohmann::json& entry : *types) {
-    const bool known = entry.is_array() && entry.size() == 2 && entry[0].is_array() && entry[1].is_number_unsigned() &&
-                       entry[1].get<uint64_t>() <= static_cast<uint64_t>(layers);
+    const bool known = entry.is_array() && entry.size() == 2 && entry[0].is_array() && entry[1].is_number_integer() &&
+                       entry[1].get<int64_t>() >= 0 && entry[1].get<int64_t>() <= layers;
     if (!known) fail("{}: attention_types is no list of kinds and their numbers; correct the file", config.origin());
     for (int64_t i = 0; i < entry[1].get<int64_t>(); ++i) {
       for (const nlohmann::json& kind : entry[0]) {

@@ -109,11 +109,15 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
   const int64_t outputs = labels > 0 ? labels : kAnySize;
   description.begin("", "");
   const auto kind = head_of(hyper.metadata());
-  if (kind == NetworkHeadKind::kSequence) {
+  const bool of_labels = kind == NetworkHeadKind::kToken || kind == NetworkHeadKind::kSpan;
+  if (kind == NetworkHeadKind::kSequence || (of_labels && sources.dense_for_all)) {
     if (!sources.sequence_dense.empty())
       description.linear({.name = "cls", .source = sources.sequence_dense, .outputs = width, .inputs = width,
                           .bias = sources.sequence_dense_bias});
-    if (sources.sequence_norm) description.norm("cls.norm", sources.sequence_norm_source, width, false);
+    if (sources.sequence_norm)
+      description.norm("cls.norm", sources.sequence_norm_source, width, sources.sequence_norm_bias);
+  }
+  if (kind == NetworkHeadKind::kSequence) {
     description.linear({.name = "cls.output", .source = sources.sequence_out, .outputs = outputs, .inputs = width,
                         .bias = sources.sequence_out_bias});
   } else if (kind == NetworkHeadKind::kToken) {
@@ -128,11 +132,12 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
     if (!sources.masked_dense.empty()) {
       description.linear({.name = "mlm.dense", .source = sources.masked_dense, .outputs = narrow, .inputs = width,
                           .bias = sources.masked_dense_bias});
-      description.norm("mlm.norm", sources.masked_norm, narrow, sources.masked_dense_bias);
+      description.norm("mlm.norm", sources.masked_norm, narrow, sources.masked_norm_bias);
     }
     description.tensor({"mlm.output.weight", sources.masked_out.empty() ? "" : sources.masked_out + ".weight",
                         {hyper.vocabulary(), narrow}, Role::kOutput, {}, true});
-    description.tensor({"mlm.output.bias", sources.masked_bias, {hyper.vocabulary()}, Role::kBias});
+    if (!sources.masked_bias.empty())
+      description.tensor({"mlm.output.bias", sources.masked_bias, {hyper.vocabulary()}, Role::kBias});
     description.buffers(sources.masked_duplicates);
   }
   leave_other_heads_out(sources, description);
@@ -150,9 +155,9 @@ NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : ki
   };
   end_ = static_cast<int32_t>(file.metadata().integer("wattle.head.end").value_or(-1));
   padding_ = static_cast<int32_t>(file.metadata().integer("wattle.head.padding").value_or(-1));
+  if (weights.has("cls.weight")) dense_ = linear("cls", width);
+  norm_ = Norm::where_there(weights, "cls.norm", width, plan.norm, plan.epsilon);
   if (kind_ == NetworkHeadKind::kSequence) {
-    if (weights.has("cls.weight")) dense_ = linear("cls", width);
-    norm_ = Norm::where_there(weights, "cls.norm", width, plan.norm, plan.epsilon);
     out_ = linear("cls.output", width);
   } else if (kind_ == NetworkHeadKind::kToken) {
     out_ = linear("token_cls", width);
@@ -204,9 +209,9 @@ void NetworkHead::operator()(const Ragged<int32_t>& tokens, ConstMatrixView hidd
     inner.resize(hidden.rows, dense_.outputs());
     input.set(hidden);
     dense_(input, inner.view(), work,
-           kind_ == NetworkHeadKind::kSequence   ? plan_.sequence
+           kind_ == NetworkHeadKind::kMasked     ? plan_.masked
            : kind_ == NetworkHeadKind::kReplaced ? plan_.replaced
-                                                 : plan_.masked);
+                                                 : plan_.sequence);
     work.weight_bytes += dense_.weight_bytes();
     hidden = inner.view();
   }

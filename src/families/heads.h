@@ -19,18 +19,19 @@ struct HeadSources {
   /// Sequences: logits = out(f(dense(first token))).
   std::string sequence_dense = {}, sequence_out = {};
   bool sequence_out_bias = true;
-  bool sequence_dense_bias = true, sequence_norm = false;
+  bool sequence_dense_bias = true, sequence_norm = false, sequence_norm_bias = false;
   std::string sequence_norm_source = {};
   std::string token = "classifier", span = "qa_outputs";
+  bool dense_for_all = false;  ///< labels of tokens and spans, too, are read from what the sequence's dense makes
   /// Replaced tokens: a score = out(f(dense(token))).
   std::string replaced_dense = {}, replaced_out = {};
   /// Masked tokens: logits = decoder(norm(f(dense(token)))), the decoder often tied to the words.
   std::string masked_dense = {}, masked_norm = {}, masked_out = {};
-  /// Its bias, by its whole name with ending, and other names that the same tensor has.
+  /// Its bias, by its whole name with ending (empty: it has none), and other names that the same tensor has.
   std::string masked_bias = {};
   std::vector<std::string> masked_duplicates = {};
   int64_t masked_width = 0;  ///< of norm and decoder, where it is not the layers' (ELECTRA, ALBERT)
-  bool masked_dense_bias = true;
+  bool masked_dense_bias = true, masked_norm_bias = true;
 };
 
 /// The head that config.json's `architectures` names ("BertForTokenClassification"), as wattle.head, and its labels

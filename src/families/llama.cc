@@ -4,7 +4,7 @@
 
 namespace wattle {
 
-int64_t read_llama_config(ConfigReader& config, int64_t head_dim) {
+int64_t read_llama_config(ConfigReader& config, int64_t head_dim, bool rms_norm) {
   config.integer("num_hidden_layers", "block_count");
   config.integer("max_position_embeddings", "context_length");
   const int64_t width = config.integer("hidden_size", "embedding_length");
@@ -14,8 +14,7 @@ int64_t read_llama_config(ConfigReader& config, int64_t head_dim) {
   config.integer("num_key_value_heads", "attention.head_count_kv", heads);
   head_dim = config.integer("head_dim", "attention.key_length", head_dim > 0 ? head_dim : width / heads);
   config.set("attention.value_length", Value::of(head_dim));
-  if (!config.has("layer_norm_eps") && !config.has("norm_epsilon"))
-    config.number("rms_norm_eps", "attention.layer_norm_rms_epsilon", 1e-6);
+  if (rms_norm) config.number("rms_norm_eps", "attention.layer_norm_rms_epsilon", 1e-6);
   config.integer_if_there("vocab_size", "vocab_size");
   config.ignore({"attention_bias", "mlp_bias"});  // the tensors say it
   return head_dim;
@@ -36,28 +35,34 @@ void describe_llama(const Hyperparameters& hyper, const LlamaTensors& tensors, D
   d.prefixes({"model.", "language_model."});
   d.buffers({".rotary_emb.inv_freq"});
   d.table(Role::kEmbedding, "token_embd", "embed_tokens", hyper.vocabulary(), width);
-  d.tensor({"rope_freqs.weight", "", {kAnySize}, Role::kTable, {}, true});
+  for (const char* factors : {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"})
+    d.tensor({factors, "", {kAnySize}, Role::kTable, {}, true});
   for (int64_t layer = 0; layer < hyper.layers(); ++layer) {
     d.begin(fmt::format("blk.{}.", layer), fmt::format("layers.{}.", layer));
-    d.norm("attn_norm", "input_layernorm", width, false, tensors.norm);
-    linear("attn_q", "self_attn.q_proj", queries, width, tensors.query_key_value, of_queries);
-    linear("attn_k", "self_attn.k_proj", keys, width, tensors.query_key_value, of_keys);
-    linear("attn_v", "self_attn.v_proj", keys, width, tensors.query_key_value);
+    d.norm("attn_norm", "input_layernorm", width, tensors.norm_bias, tensors.norm);
+    if (tensors.fused) {
+      linear("attn_qkv", "self_attn.qkv_proj", queries + 2 * keys, width, tensors.query_key_value);
+    } else {
+      linear("attn_q", "self_attn.q_proj", queries, width, tensors.query_key_value, of_queries);
+      linear("attn_k", "self_attn.k_proj", keys, width, tensors.query_key_value, of_keys);
+      linear("attn_v", "self_attn.v_proj", keys, width, tensors.query_key_value);
+    }
     if (tensors.head_norms) {
       d.norm("attn_q_norm", "self_attn.q_norm", shape.head_dim, false, tensors.norm);
       d.norm("attn_k_norm", "self_attn.k_norm", shape.head_dim, false, tensors.norm);
     }
     linear("attn_output", "self_attn.o_proj", width, queries, tensors.others);
     if (tensors.sandwich) d.norm("post_attention_norm", "post_attention_layernorm", width, false, tensors.norm);
-    d.norm("ffn_norm", tensors.sandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm", width, false,
-           tensors.norm);
-    linear("ffn_gate", "mlp.gate_proj", inner, width, tensors.others);
-    linear("ffn_up", "mlp.up_proj", inner, width, tensors.others);
+    d.norm("ffn_norm", tensors.sandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm", width,
+           tensors.norm_bias, tensors.norm, tensors.parallel);
+    if (!tensors.fused) linear("ffn_gate", "mlp.gate_proj", inner, width, tensors.others);
+    linear("ffn_up", tensors.fused ? "mlp.gate_up_proj" : "mlp.up_proj", tensors.fused ? 2 * inner : inner, width,
+           tensors.others);
     linear("ffn_down", "mlp.down_proj", width, inner, tensors.others);
     if (tensors.sandwich) d.norm("post_ffw_norm", "post_feedforward_layernorm", width, false, tensors.norm);
   }
   d.begin("", "");
-  d.norm("output_norm", "norm", width, false, tensors.norm);
+  d.norm("output_norm", "norm", width, tensors.norm_bias, tensors.norm);
   d.table(Role::kOutput, "output", "lm_head", hyper.vocabulary(), width, {}, true);
   describe_decoder_head(hyper, d);
 }

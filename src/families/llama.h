@@ -9,7 +9,8 @@ namespace wattle {
 
 /// The keys that Llama's config.json shares with those of Qwen, Gemma and others: sizes, heads, epsilon, vocabulary.
 /// Returns the width of a head; `head_dim` is what the family takes where the file says nothing (0: width / heads).
-int64_t read_llama_config(ConfigReader& config, int64_t head_dim = 0);
+/// `rms_norm`: whether its norms are of that kind, and their epsilon is read.
+int64_t read_llama_config(ConfigReader& config, int64_t head_dim = 0, bool rms_norm = true);
 
 /// In what the tensors of Llama's relatives differ.
 struct LlamaTensors {
@@ -19,6 +20,9 @@ struct LlamaTensors {
   bool head_norms = false;   ///< queries and keys are normalised
   bool sandwich = false;     ///< norms after attention and feed-forward as well
   Change norm = {};          ///< of every norm on import
+  bool norm_bias = false;
+  bool fused = false;     ///< queries, keys and values are one matrix, and so are gate and up
+  bool parallel = false;  ///< the feed-forward may read attention's norm
 };
 
 /// Every tensor, output matrix and head included.

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
+#include <optional>
 #include <set>
-#include <unordered_map>
+#include <utility>
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
@@ -28,25 +30,27 @@ void own(Tensor& tensor, std::vector<std::byte> bytes, ModelFile::Contents& cont
 /// What became of the tensors of a folder's weights.
 struct Import {
   const Description& description;
-  bool tied;
+  bool tied, needs_output;  ///< the output matrix is the embedding; the file is of a model that makes logits
   std::string origin, architecture;
   std::set<std::string> left_out, buffers;
-  std::unordered_map<const TensorSpec*, std::string> taken;  ///< tensors that have several names are read once
+  /// Tensors, or parts of them, that have several names are read once.
+  std::map<std::pair<const TensorSpec*, size_t>, std::string> taken;
 
-  /// Null for a tensor that is not read; Error for one that has no place.
-  const TensorSpec* spec_of(const std::string& name) {
+  /// Nothing for a tensor that is not read; Error for one that has no place.
+  std::optional<Description::Found> place_of(const std::string& name) {
     const Description::Found found = description.find_source(name);
     switch (found.use) {
       case Description::Use::kTensor:
         // A tied output matrix is the embedding again.
-        if (tied && found.spec->role == Role::kOutput && found.spec->optional) return nullptr;
-        return taken.emplace(found.spec, name).first->second == name ? found.spec : nullptr;
+        if (tied && found.spec->role == Role::kOutput && found.spec->optional) return {};
+        if (taken.emplace(std::pair(found.spec, found.part), name).first->second != name) return {};
+        return found;
       case Description::Use::kBuffer:
         buffers.insert(name);
-        return nullptr;
+        return {};
       case Description::Use::kLeftOut:
         left_out.insert(name);
-        return nullptr;
+        return {};
       case Description::Use::kUnknown:
         break;
     }
@@ -55,20 +59,55 @@ struct Import {
   }
 };
 
+/// The parts of one tensor, in order, as one.
+Tensor joined(const TensorSpec& spec, std::span<const Tensor> parts, const std::string& origin,
+              ModelFile::Contents& contents) {
+  Tensor whole{spec.name, parts.front().format, {static_cast<int64_t>(parts.size()), parts.front().elements()}, {}};
+  std::vector<std::byte> bytes;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Tensor& part = parts[i];
+    if (part.name.empty()) fail("{}: lacks the tensor {}; get the model again", origin, spec.parts[i]);
+    if (part.format != whole.format || part.elements() != whole.shape[1])
+      fail("{}: the tensor {} is unlike the others of {}; get the model again", origin, part.name, spec.name);
+    bytes.insert(bytes.end(), part.bytes.begin(), part.bytes.end());
+  }
+  own(whole, std::move(bytes), contents);
+  return whole;
+}
+
 void add_mapped_tensors(Import& import, const fs::path& weights, ModelFile::Contents& contents) {
   const size_t first = contents.tensors.size();
-  add_weights(weights, [&](const std::string& name) { return import.spec_of(name) != nullptr; }, contents);
-  for (size_t i = first; i < contents.tensors.size(); ++i) {
-    Tensor& tensor = contents.tensors[i];
-    const TensorSpec& spec = *import.spec_of(tensor.name);
+  add_weights(weights, [&](const std::string& name) { return import.place_of(name).has_value(); }, contents);
+  std::vector<Tensor> read(std::make_move_iterator(contents.tensors.begin() + static_cast<std::ptrdiff_t>(first)),
+                           std::make_move_iterator(contents.tensors.end()));
+  contents.tensors.resize(first);
+  std::map<std::string, std::pair<const TensorSpec*, std::vector<Tensor>>> apart;
+  for (Tensor& tensor : read) {
+    const Description::Found found = *import.place_of(tensor.name);
+    const TensorSpec& spec = *found.spec;
+    if (!spec.parts.empty()) {
+      auto& [of, parts] = apart[spec.name];
+      of = &spec;
+      parts.resize(spec.parts.size());
+      parts[found.part] = std::move(tensor);
+      continue;
+    }
     if (spec.change) {
       std::vector<std::byte> changed;
       spec.change(tensor, changed);
       own(tensor, std::move(changed), contents);
     }
     tensor.name = spec.name;
+    contents.tensors.push_back(std::move(tensor));
   }
+  for (const auto& [name, of] : apart)
+    contents.tensors.push_back(joined(*of.first, of.second, import.origin, contents));
   check_names(contents.tensors, import.origin);
+  const TensorSpec* output = import.description.find("output.weight");
+  if (import.needs_output && !import.tied && output != nullptr && import.taken.count({output, 0}) == 0) {
+    fail("{}: lacks the tensor {}, and tie_word_embeddings is false; get the model again", import.origin,
+         output->source);
+  }
   if (!import.left_out.empty()) {
     contents.notes.push_back(fmt::format("left out, for {} does not compute with them: {}", import.architecture,
                                          fmt::join(import.left_out, ", ")));
@@ -244,6 +283,14 @@ std::string name_of(const fs::path& folder) {
   return cached ? model.substr(model.rfind("--") + 2) : path.filename().string();
 }
 
+/// Whether `architectures` of config.json is a model over a vocabulary: LlamaForCausalLM, GPT2LMHeadModel, ...
+bool makes_logits(const JsonView& config) {
+  const nlohmann::json* names = config.find("architectures");
+  if (names == nullptr || !names->is_array() || names->empty() || !names->front().is_string()) return false;
+  const auto name = names->front().get<std::string>();
+  return name.ends_with("ForCausalLM") || name.ends_with("LMHeadModel") || name.ends_with("ForConditionalGeneration");
+}
+
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
   const fs::path config_path = folder / "config.json";
   const fs::path source = given_weights.empty() ? find_weights(folder) : given_weights;
@@ -259,7 +306,7 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
     contents.metadata.set("general.license", Value::of(licence));
   }
   const Description description = describe(contents.metadata);
-  Import import{description, config.tied, source.string(), std::string(config.family.architecture), {}, {}, {}};
+  Import import{description, config.tied, makes_logits(whole), source.string(), std::string(config.family.architecture), {}, {}, {}};
   add_mapped_tensors(import, source, contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));

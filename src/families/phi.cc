@@ -6,7 +6,7 @@ namespace wattle {
 namespace {
 
 void read_config(ConfigReader& config) {
-  const int64_t head_dim = read_llama_config(config);
+  const int64_t head_dim = read_llama_config(config, 0, false);
   config.number("layer_norm_eps", "attention.layer_norm_epsilon", 1e-5);
   config.activation("hidden_act", "gelu_new");
   config.ignore({"qk_layernorm"});  // the tensors say it

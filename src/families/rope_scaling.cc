@@ -49,12 +49,40 @@ std::vector<float> yarn_factors(double factor, double context, double fast, doub
   return factors;
 }
 
+std::vector<float> factors_of(const JsonView& scaling, const char* name, int64_t pairs) {
+  const nlohmann::json* list = scaling.find(name);
+  std::vector<float> factors;
+  if (list != nullptr && list->is_array()) {
+    for (const nlohmann::json& factor : *list) factors.push_back(factor.is_number() ? factor.get<float>() : 0);
+  }
+  const bool positive = std::ranges::all_of(factors, [](float factor) { return factor > 0 && std::isfinite(factor); });
+  if (static_cast<int64_t>(factors.size()) != pairs || !positive)
+    fail("{}: {} of rope_scaling is not a list of {} positive numbers; correct the file", scaling.origin(), name, pairs);
+  return factors;
+}
+
+/// LongRoPE's two sets of factors (Ding et al. 2024) travel as tensors, as llama.cpp reads them.
+void read_longrope(ConfigReader& config, const JsonView& scaling, int64_t dimensions) {
+  config.add_tensor("rope_factors_long.weight", factors_of(scaling, "long_factor", dimensions / 2));
+  config.add_tensor("rope_factors_short.weight", factors_of(scaling, "short_factor", dimensions / 2));
+  const double longest = config.number_of("max_position_embeddings", 0);
+  const double context = config.number_of("original_max_position_embeddings",
+                                          scaling.number("original_max_position_embeddings").value_or(0));
+  if (!(context > 1)) fail("{}: lacks original_max_position_embeddings; correct the file", config.origin());
+  const double stretch = longest / context;
+  const double usual = stretch > 1 ? std::sqrt(1 + std::log(stretch) / std::log(context)) : 1;
+  config.set("rope.scaling.type", Value::of(std::string("longrope")));
+  config.set("rope.scaling.original_context_length", Value::of(static_cast<int64_t>(context)));
+  config.set("rope.scaling.attn_factor", Value::of(scaling.number("attention_factor").value_or(usual)));
+}
+
 }  // namespace
 
 RopeScaling rope_scaling(const Hyperparameters& hyper, int64_t dimensions, double base) {
   RopeScaling scaling;
   const std::string type = hyper.word_or("rope.scaling.type", "none");
-  if (type == "none" || type.empty()) return scaling;
+  if (type == "longrope") scaling.magnitude = hyper.positive_or("rope.scaling.attn_factor", 1);
+  if (type == "none" || type.empty() || type == "longrope") return scaling;
   const double factor = hyper.positive_or("rope.scaling.factor", 1);
   if (type == "linear") {
     scaling.position_scale = 1 / factor;
@@ -65,7 +93,7 @@ RopeScaling rope_scaling(const Hyperparameters& hyper, int64_t dimensions, doubl
                                    hyper.positive_or("rope.scaling.yarn_beta_slow", 1), base, dimensions);
     scaling.magnitude = hyper.positive_or("rope.scaling.attn_factor", 1) * (factor > 1 ? 0.1 * std::log(factor) + 1 : 1);
   } else {
-    fail("{}: rope scaling of the type {} is not known, only linear and yarn; use another model", hyper.origin(), type);
+    fail("{}: rope scaling of the type {} is not known, only linear, yarn and longrope; use another model", hyper.origin(), type);
   }
   return scaling;
 }
@@ -78,17 +106,25 @@ void read_rope(ConfigReader& config, int64_t head_dim, double base, double part)
     base = parameters.number("rope_theta").value_or(base);
   }
   part = parameters.number("partial_rotary_factor").value_or(config.number_of("partial_rotary_factor", part));
+  read_rope_scaling(config, head_dim, base, part);
+}
+
+void read_rope_scaling(ConfigReader& config, int64_t head_dim, double base, double part) {
+  const JsonView parameters = config.child("rope_parameters");
   const auto dimensions = static_cast<int64_t>(static_cast<double>(head_dim) * part);
   if (!(part > 0) || part > 1 || dimensions < 2)
-    fail("{}: partial_rotary_factor is {}, which leaves nothing to rotate; correct the file", config.origin(), part);
+    fail("{}: {} of a head is to be rotated, which cannot be; correct the file", config.origin(), part);
   config.set("rope.freq_base", Value::of(base));
   config.set("rope.dimension_count", Value::of(dimensions));
   const JsonView scaling = config.has("rope_scaling") ? config.child("rope_scaling") : parameters;
   const std::string kind = scaling.text("rope_type").value_or(scaling.text("type").value_or("default"));
   if (kind == "default") return;
   if (kind == "llama3") return config.add_tensor("rope_freqs.weight", llama3_factors(scaling, base, dimensions));
+  // Phi-3's first files call it su, or yarn.
+  if (kind == "longrope" || kind == "su" || (kind == "yarn" && scaling.find("long_factor") != nullptr))
+    return read_longrope(config, scaling, dimensions);
   if (kind != "linear" && kind != "yarn") {
-    fail("{}: rope_scaling of the kind {} is not known, only linear, llama3 and yarn; use another model",
+    fail("{}: rope_scaling of the kind {} is not known, only linear, llama3, yarn and longrope; use another model",
          config.origin(), kind);
   }
   const double factor = need(scaling, "factor");

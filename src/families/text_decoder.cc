@@ -25,8 +25,9 @@ DecoderStack::DecoderStack(Weights& weights, DecoderPlan plan, const NetworkOpti
   for (size_t i = 0; i < plan_.layers.size(); ++i)
     layers_.emplace_back(weights, fmt::format("{}blk.{}", plan_.prefix, i), plan_.layers[i]);
   for (const Layer& layer : layers_) order_.push_back(&layer);
-  norm_ = Norm::where_there(weights, plan_.prefix + "output_norm", width, plan_.embedding.norm,
-                            plan_.embedding.epsilon);
+  norm_ = plan_.plain_norm ? Norm::plain(width, plan_.embedding.norm, plan_.embedding.epsilon)
+                           : Norm::where_there(weights, plan_.prefix + "output_norm", width, plan_.embedding.norm,
+                                               plan_.embedding.epsilon);
   const std::string projection = plan_.prefix + "output_proj";
   if (weights.has(projection + ".weight"))
     projection_ = Linear(weights, {projection, weights.file().need(projection + ".weight").rows()}, width);
@@ -87,11 +88,13 @@ void DecoderStack::run_slabs(std::span<const DecoderInput> inputs, Work& work, c
   for (const DecoderInput& input : inputs) {
     std::span<const int32_t> rest = input.tokens;
     int64_t position = input.cache->length();
+    const int64_t length = position + static_cast<int64_t>(rest.size());
     while (!rest.empty()) {
       const auto first = static_cast<int64_t>(batch_.tokens.size());
       const int64_t count = std::min<int64_t>(kSlab - first, static_cast<int64_t>(rest.size()));
       batch_.tokens.insert(batch_.tokens.end(), rest.begin(), rest.begin() + count);
       for (int64_t i = 0; i < count; ++i) batch_.positions.push_back(position + i);
+      batch_.lengths.resize(batch_.positions.size(), length);
       batch_.sequences.push_back({input.cache, first, count, position});
       rest = rest.subspan(static_cast<size_t>(count));
       position += count;
@@ -150,9 +153,9 @@ TextDecoder::TextDecoder(Weights& weights, DecoderPlan plan, const NetworkOption
     : stack_(weights, std::move(plan), options),
       head_(weights, stack_.width(), {.pooling = NetworkHead::Pooling::kLast}) {}
 
-void TextDecoder::hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
-                                Work& work) {
-  if (!types.empty()) fail("token types were given and this model has none; leave them out");
+void TextDecoder::hidden_states(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work) {
+  if (!marks.types.empty()) fail("token types were given and this model has none; leave them out");
+  if (!marks.global.empty()) fail("global tokens were given and this model has no attention for them; leave them out");
   check_lengths(tokens, max_tokens());
   stack_.hidden_states(tokens, out, work);
 }
@@ -174,7 +177,7 @@ void DecoderStack::run_slab(Work& work) {
   hidden_.resize(tokens, plan_.embedding.width);
   embedding_(batch_.tokens, plan_.embedding.padding < 0 ? batch_.positions : counted_positions(), {}, hidden_.view(),
              work);
-  for (const auto& rope : plan_.ropes) rope->set_positions(batch_.positions);
+  for (const auto& rope : plan_.ropes) rope->set_positions(batch_.positions, batch_.lengths);
   run_layers(order_, hidden_.view(), batch_, work);
   for (const CachedSequence& sequence : batch_.sequences) sequence.cache->advance(sequence.count);
   work.tokens_in += tokens;
@@ -225,9 +228,17 @@ std::shared_ptr<Rope> rope_of(Weights& weights, const Hyperparameters& hyper, in
   }
   const double base = hyper.positive_or("rope.freq_base", default_base);
   RopeScaling scaling = rope_scaling(hyper, dimensions, base);
-  if (weights.has("rope_freqs.weight")) scaling.factors = weights.vector("rope_freqs.weight", dimensions / 2);
-  return std::make_shared<Rope>(dimensions, base, pairs, std::move(scaling.factors), scaling.position_scale,
-                                scaling.magnitude);
+  const bool is_long = weights.has("rope_factors_long.weight");
+  for (const char* factors : {"rope_freqs.weight", "rope_factors_short.weight"}) {
+    if (weights.has(factors)) scaling.factors = weights.vector(factors, dimensions / 2);
+  }
+  auto rope = std::make_shared<Rope>(dimensions, base, pairs, std::move(scaling.factors), scaling.position_scale,
+                                     scaling.magnitude);
+  if (is_long) {
+    rope->set_long_factors(hyper.count("rope.scaling.original_context_length", 1, int64_t{1} << 31),
+                           weights.vector("rope_factors_long.weight", dimensions / 2));
+  }
+  return rope;
 }
 
 std::shared_ptr<DistanceBias> alibi(int64_t heads, int64_t reach) {

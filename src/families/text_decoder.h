@@ -20,6 +20,7 @@ struct DecoderPlan {
   std::vector<LayerPlan> layers;
   int64_t context_length = 0;                ///< tokens the model was trained with
   std::vector<std::shared_ptr<Rope>> ropes;  ///< of the layers, to be set to the batch's positions
+  bool plain_norm = false;                   ///< the last norm has no weights
   float logit_scale = 1;                     ///< of what the output matrix reads
   float logit_softcap = 0;                   ///< logits become cap * tanh(logit / cap); 0: they do not
 };
@@ -82,9 +83,8 @@ class TextDecoder : public Network, public ContinuesText, public ReadsText, publ
   int64_t context_length() const override { return stack_.context_length(); }
 
   using ReadsText::hidden_states;
-  /// Tokens see those before them alone. There are no types.
-  void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
-                     Work& work) override;
+  /// Tokens see those before them alone. There are no marks.
+  void hidden_states(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work) override;
   int64_t width() const override { return stack_.width(); }
   int64_t max_tokens() const override { return stack_.context_length(); }
 
@@ -99,8 +99,9 @@ class TextDecoder : public Network, public ContinuesText, public ReadsText, publ
   NetworkHead head_;
 };
 
-/// The rotation that a file asks for: <arch>.rope.freq_base, .dimension_count, .scaling.*, rope_freqs.weight (and
-/// rope_factors_long|short.weight of Phi-3).
+/// The rotation that a file asks for: <arch>.rope.freq_base, .dimension_count, .scaling.*, rope_freqs.weight, and
+/// rope_factors_short|long.weight, of which a call that makes a sequence longer than
+/// .scaling.original_context_length takes the second for its tokens; keys that lie in the cache stay as they are.
 std::shared_ptr<Rope> rope_of(Weights& weights, const Hyperparameters& hyper, int64_t head_dim, RopePairs pairs,
                               double default_base);
 

@@ -6,6 +6,7 @@
 
 #include "families/capabilities.h"
 #include "families/heads.h"
+#include "layers/convolution.h"
 #include "layers/embedding.h"
 #include "layers/layer.h"
 
@@ -19,10 +20,14 @@ struct EncoderPlan {
   /// Where layers share weights (ALBERT): which of the file's layers the i-th is. Empty: each its own.
   std::vector<int64_t> shared;
   int64_t max_tokens = 0;  ///< longest sequence; what the learned positions allow if that is less
+  /// Tokens that the convolution after the first layer sees, and its function; 0: there is none.
+  int64_t convolution_kernel = 0;
+  ActivationFunction convolution_function = ActivationFunction::kNone;
   std::vector<std::shared_ptr<Rope>> ropes;  ///< of the layers, to be set to the batch's positions
 };
 
-/// Embeddings, layers and, where the file has PREFIXoutput_norm, a last norm.
+/// Embeddings, layers and, where the file has PREFIXoutput_norm, a last norm. With a convolution (DeBERTa v2), the first
+/// layer's output is conv_norm(output + f(conv(embeddings))).
 class EncoderStack {
  public:
   EncoderStack(Weights& weights, EncoderPlan plan);
@@ -30,14 +35,15 @@ class EncoderStack {
   int64_t width() const { return plan_.embedding.width; }
   int64_t max_tokens() const { return std::min(plan_.max_tokens, embedding_.most_tokens()); }
   /// As ReadsText::hidden_states.
-  void run(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out, Work& work);
+  void run(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work);
 
  private:
   EncoderPlan plan_;
   TextEmbedding embedding_;
   std::vector<Layer> layers_;
   std::vector<const Layer*> order_;
-  Norm norm_;
+  TokenConvolution convolution_;
+  Norm convolution_norm_, norm_;
 };
 
 /// A network that is an encoder, with its head where the file has one.
@@ -46,9 +52,8 @@ class TextEncoder : public Network, public ReadsText, public HasHead {
   TextEncoder(Weights& weights, EncoderPlan plan, const NetworkHead::Plan& head);
 
   using ReadsText::hidden_states;
-  void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
-                     Work& work) override {
-    stack_.run(tokens, types, out, work);
+  void hidden_states(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work) override {
+    stack_.run(tokens, marks, out, work);
   }
   int64_t width() const override { return stack_.width(); }
   int64_t max_tokens() const override { return stack_.max_tokens(); }

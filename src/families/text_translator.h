@@ -17,9 +17,8 @@ class TextTranslator : public Network, public ReadsText, public ContinuesText, p
                  const NetworkOptions& options);
 
   using ReadsText::hidden_states;
-  void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
-                     Work& work) override {
-    encoder_.run(tokens, types, out, work);
+  void hidden_states(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work) override {
+    encoder_.run(tokens, marks, out, work);
   }
   int64_t width() const override { return encoder_.width(); }
   int64_t max_tokens() const override { return encoder_.max_tokens(); }
@@ -29,9 +28,9 @@ class TextTranslator : public Network, public ReadsText, public ContinuesText, p
   int64_t vocabulary() const override { return decoder_.vocabulary(); }
   int64_t context_length() const override { return decoder_.context_length(); }
 
-  std::vector<std::unique_ptr<KeyValueCache>> begin(const Ragged<int32_t>& sources, int64_t capacity,
-                                                    Work& work) override;
-
+  using Translates::begin;
+  std::vector<std::unique_ptr<KeyValueCache>> begin(const Ragged<int32_t>& sources, const TokenMarks& marks,
+                                                    int64_t capacity, Work& work) override;
   int32_t start_token() const override { return start_; }
 
   std::optional<NetworkHeadKind> head_kind() const override { return head_.kind(); }

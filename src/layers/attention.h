@@ -6,10 +6,14 @@
 
 #include "base/threads.h"
 #include "base/work.h"
+#include "kernels/attention_kernels.h"
 #include "layers/key_value_cache.h"
 #include "tensor/matrix.h"
 
 namespace wattle {
+
+/// The inner loops for the active instruction set.
+const AttentionKernels& attention_kernels();
 
 /// Heads of an attention layer. Query head h reads key-value head h / (heads / kv_heads) (Ainslie et al.
 /// 2023).
@@ -35,6 +39,8 @@ class ScoreBias {
   /// Points the bias of each of `rows`, the tile's queries in order, at values for the sequence's keys, by position.
   /// What a row points at stays until the same thread comes here again.
   virtual void set(const QueryTile& tile, std::span<AttentionRow> rows) const = 0;
+  /// Multiply-adds that a score's bias takes.
+  virtual double macs_a_score() const { return 0; }
 };
 
 /// A bias that depends on the distance key - query alone (relative attention bias of T5 and MPNet, ALiBi): the
@@ -50,14 +56,21 @@ class DistanceBias : public ScoreBias {
   }
 };
 
-/// Softmax(q k^T * scale + bias) v within each sequence: every token sees every token of its own sequence, or those
-/// at most `reach` away where that is not 0.
+/// Tokens that see all of their sequence and that all of it see (Longformer, Beltagy et al. 2020).
+struct GlobalTokens {
+  std::span<const int32_t> marks;  ///< one a row of q: not 0 where the token is global
+  ConstMatrixView k, v;            ///< what global tokens see in place of k and v
+};
+
+/// Softmax(q k^T * scale + bias) v within each sequence: every token sees every token of its own sequence, or
+/// those at most `reach` away where that is not 0. With `global` every token sees its sequence's global
+/// tokens as well, and these see all of it, by the keys and values that are for them (there is no bias then).
 /// q, k, v [tokens, heads * head_dim]; sequence i is rows offsets[i] .. offsets[i + 1]; out [tokens, heads *
 /// head_dim]. The same bits for any number of threads and any batching (FlashAttention's tiles: Dao et al.
 /// 2022). Only the tokens of `rows` ask: a team's threads may come here together, each with its own.
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
                    std::span<const int64_t> offsets, const ScoreBias* bias, MatrixView out, Work& work,
-                   IndexRange rows = {0, INT64_MAX}, int64_t reach = 0);
+                   IndexRange rows = {0, INT64_MAX}, int64_t reach = 0, const GlobalTokens* global = nullptr);
 
 /// Rows first .. first + count of a batch continue one sequence at `position`; its cache already holds their
 /// keys.

@@ -100,7 +100,8 @@ TextEmbedding::TextEmbedding(Weights& weights, const std::string& prefix, const 
   }
   if (prefix.empty() && weights.has("token_types.weight")) types_ = table("token_types.weight");
   if (weights.has(prefix + "token_embd_norm.weight")) {
-    norm_ = Norm(weights, prefix + "token_embd_norm", table_width, plan_.norm, plan_.epsilon);
+    norm_ = Norm(weights, prefix + "token_embd_norm", plan_.norm_last ? plan_.width : table_width, plan_.norm,
+                 plan_.epsilon);
   }
   if (weights.has(prefix + "token_embd_proj.weight"))
     projection_ = Linear(weights, {prefix + "token_embd_proj", plan_.width}, plan_.word_width);
@@ -144,8 +145,9 @@ void TextEmbedding::operator()(std::span<const int32_t> ids, std::span<const int
   if (projects && plan_.project_words) project();
   const MatrixView out = projects && !plan_.project_words ? narrow.view() : hidden;
   if (positions_.rows() > 0 || types_.rows() > 0) add_positions(positions, types, out);
-  if (norm_) norm_(out, out, work);
+  if (norm_ && !plan_.norm_last) norm_(out, out, work);
   if (projects && !plan_.project_words) project();
+  if (norm_ && plan_.norm_last) norm_(hidden, hidden, work);
 }
 
 std::vector<int64_t> positions_of(const Ragged<int32_t>& tokens, int32_t padding) {

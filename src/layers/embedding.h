@@ -48,6 +48,7 @@ struct EmbeddingPlan {
   float scale = 1;         ///< of the words
   Positions positions = Positions::kNone;
   int64_t first_position = 0;  ///< row of the table that the first token of a sequence takes
+  bool norm_last = false;      ///< the norm comes after the projection (DeBERTa)
   bool project_words = false;  ///< the projection comes before positions, types and norm (OPT) instead of after them
   int32_t padding = -1;  ///< fairseq's encoders: this id is not counted and takes the row before first_position
   int64_t most_positions = 0;  ///< rows that sinusoids need

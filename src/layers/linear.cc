@@ -60,6 +60,12 @@ Linear::Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inpu
   if (!bias_.empty()) bias_.resize(static_cast<size_t>(outputs_));
 }
 
+void Linear::add_bias(Weights& weights, const std::string& name, int64_t first, int64_t count) {
+  if (!weights.has(name + ".bias")) return;
+  bias_.resize(static_cast<size_t>(outputs_));
+  std::ranges::copy(weights.vector(name + ".bias", count), bias_.begin() + first);
+}
+
 double Linear::weight_bytes() const {
   double bytes = 0;
   for (const Block& block : blocks_) bytes += static_cast<double>(block.matrix.bytes());

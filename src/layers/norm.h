@@ -29,6 +29,11 @@ class Norm {
   static Norm where_there(Weights& weights, const std::string& name, int64_t width, NormKind kind,
                           float epsilon);
 
+  /// One that has no weights and is applied all the same: as if they were 1.
+  static Norm plain(int64_t width, NormKind kind, float epsilon) {
+    return {kind, epsilon, std::vector<float>(static_cast<size_t>(width), 1.0f)};
+  }
+
   explicit operator bool() const { return !weight_.empty(); }
   int64_t size() const { return static_cast<int64_t>(weight_.size()); }
 

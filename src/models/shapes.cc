@@ -55,6 +55,17 @@ const YAML::Node& catalogue() {
   return node;
 }
 
+// The entry that has the name, or says under `also` that it serves for it; null where none does.
+YAML::Node entry_of(const std::string& name) {
+  if (const YAML::Node own = catalogue()[name]) return own;
+  for (const auto& entry : catalogue()) {
+    for (const auto& other : entry.second["also"]) {
+      if (other.as<std::string>() == name) return entry.second;
+    }
+  }
+  return YAML::Node(YAML::NodeType::Undefined);
+}
+
 // FNV-1a: the seed of a tensor is its name's hash, the same on every machine.
 uint64_t hash(std::string_view text) {
   uint64_t value = 0xcbf29ce484222325u;
@@ -113,7 +124,7 @@ std::vector<std::string> shape_names() {
 ModelFile shape_file(const std::string& model) {
   const std::string rest = model.substr(kPrefix.size());
   const std::string name = rest.substr(0, rest.find('@'));
-  const YAML::Node node = catalogue()[name];
+  const YAML::Node node = entry_of(name);
   if (!node) fail("{}: no such shape; known are {}", model, fmt::join(shape_names(), ", "));
   ModelFile::Contents contents = contents_of_config(to_json(node["config"]), model);
   Metadata& metadata = contents.metadata;

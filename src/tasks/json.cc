@@ -99,10 +99,10 @@ std::vector<Id> id_list(const Json& row, const char* field, const std::string& p
   if (found == row.end()) return ids;
   if (!found->is_array()) fail("{}: `{}` is not an array of whole numbers; mend the row", place, field);
   for (const Json& value : *found) {
-    const bool fits = value.is_number_unsigned() &&
-                      value.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<Id>::max());
+    const bool fits = value.is_number_integer() && value.get<int64_t>() >= 0 &&
+                      value.get<int64_t>() <= std::numeric_limits<Id>::max();
     if (!fits) fail("{}: `{}` holds {}, which is no token id; mend the row", place, field, value.dump());
-    ids.push_back(static_cast<Id>(value.get<uint64_t>()));
+    ids.push_back(static_cast<Id>(value.get<int64_t>()));
   }
   return ids;
 }

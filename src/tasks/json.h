@@ -14,8 +14,9 @@ namespace wattle {
 // workers), never inside a measured window.
 
 /// The keys of an answer: `label` and `scores`; `embedding`; `text`, `ids`, token counts and `stop`; `spans`, with
-/// the best one's `text` where they are answers; `masks`, a list of fillings each; `ids`; `score`; `perplexity`; `hidden`, `logits`, `start_logits` and `end_logits`. Floats of these are written as the shortest
-/// decimals that read back to the same float.
+/// the best one's `text` where they are answers; `masks`, a list of fillings each; `ids`; `score`; `perplexity`;
+/// `hidden`, `logits`, `start_logits` and `end_logits`. Floats of these are written as the shortest decimals that read
+/// back to the same float.
 nlohmann::ordered_json to_json(const Answer& answer);
 nlohmann::ordered_json to_json(const PerplexityAnswer& answer);
 

@@ -58,8 +58,8 @@ std::unique_ptr<Task> make_perplexity(std::unique_ptr<Model> model, const TaskOp
 std::unique_ptr<Task> make_tokenize(const std::string& model_path, const TaskOptions& options);
 
 /// What the model's layers give, for checking it against a reference: hidden states after the last layer that
-/// reads; logits of the model's own head, where the file has one, else after every token. Error for more numbers
-/// than can be written, for an encoder-decoder's logits without decoder ids.
+/// reads; logits of the model's own head, where the file has one, else after every token. Error for more
+/// numbers than can be written, for an encoder-decoder's logits without decoder ids.
 std::unique_ptr<Task> make_hidden(std::unique_ptr<Model> model);
 std::unique_ptr<Task> make_logits(std::unique_ptr<Model> model);
 

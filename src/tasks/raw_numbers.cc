@@ -111,7 +111,8 @@ class Logits : public RawNumbers {
     const bool own_head = head != nullptr && head->head_kind().has_value();
     const bool translates = !own_head && model_->can<Translates>() != nullptr;
     if (translates && input.decoder_ids.empty()) {
-      fail("row {}: an encoder-decoder's logits follow decoder ids; give `decoder_ids` beside `ids`", question.id);
+      fail("row {}: an encoder-decoder's logits follow decoder ids; give `decoder_ids` beside `ids`",
+           question.id);
     }
     if (!translates && !input.decoder_ids.empty()) {
       fail("row {}: has decoder ids, which this model does not read; leave `decoder_ids` out", question.id);
@@ -143,8 +144,8 @@ class Logits : public RawNumbers {
 
   NumbersAnswer run_translator(const Question& question, const Input& input, Work& work) {
     check_ids(question, input.decoder_ids, *model_, model_->can<ContinuesText>()->context_length());
-    const auto caches = model_->can<Translates>()->begin(
-        input.tokens, static_cast<int64_t>(input.decoder_ids.size()), work);
+    const auto caches =
+        model_->can<Translates>()->begin(input.tokens, static_cast<int64_t>(input.decoder_ids.size()), work);
     return continued(question, *caches.at(0), input.decoder_ids, work);
   }
 

@@ -66,6 +66,8 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         path = pathlib.Path(temporary) / "vocabulary.gguf"
         for name in names:
+            if name in ("gemma4", "granite-embed-multi-311m", "sarvam-moe"):
+                continue  # they cut plain text, for which this vocabulary of bytes is none
             write_gguf(path, {**metadata, "tokenizer.ggml.pre": name})
             ids = ids_of(path, asked)
             if ids is None:
