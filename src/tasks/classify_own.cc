@@ -1,5 +1,5 @@
-// Labels of sequences by the model's own head, as the text-classification pipeline of transformers gives them; and the
-// score of a pair of texts, as a CrossEncoder of Sentence Transformers does.
+// Labels of sequences by the model's own head, as the text-classification pipeline of transformers gives
+// them; and the score of a pair of texts, as a CrossEncoder of Sentence Transformers does.
 #include <algorithm>
 #include <utility>
 
@@ -19,8 +19,10 @@ Scores scores_of(const Model& model, int64_t outputs) {
   if (problem == "regression") return Scores::kRaw;
   if (problem == "multi_label_classification" || outputs == 1) return Scores::kSigmoid;
   if (problem.empty() || problem == "single_label_classification") return Scores::kSoftmax;
-  fail("{}: problem_type is {}; known are regression, single_label_classification and multi_label_classification",
-       model.file().path().string(), problem);
+  fail(
+      "{}: problem_type is {}; known are regression, single_label_classification and "
+      "multi_label_classification",
+      model.file().path().string(), problem);
 }
 
 void squash(Scores scores, std::span<float> values) {
@@ -39,7 +41,8 @@ class SequenceTask : public Task {
     std::vector<HeadInput> inputs;
     log_.restart();
     for (size_t i = 0; i < questions.size(); ++i) {
-      if (pairs_ && questions[i].ids() == nullptr && !std::holds_alternative<TextPair>(questions[i].content)) {
+      if (pairs_ && questions[i].ids() == nullptr &&
+          !std::holds_alternative<TextPair>(questions[i].content)) {
         fail("row {}: ranking scores two texts; give the query as the text and the document as the text pair",
              questions[i].id);
       }
@@ -95,7 +98,8 @@ class Rank : public SequenceTask {
     }
     const std::string function = model_->metadata().text("wattle.rank.activation").value_or("sigmoid");
     if (function != "sigmoid" && function != "identity") {
-      fail("{}: wattle.rank.activation is {}; known are sigmoid and identity", model_->file().path().string(), function);
+      fail("{}: wattle.rank.activation is {}; known are sigmoid and identity", model_->file().path().string(),
+           function);
     }
     raw_ = options.head.raw_scores || function == "identity";
   }

@@ -10,8 +10,10 @@ namespace {
 
 class Embed : public Task {
  public:
-  Embed(std::unique_ptr<Model> model, const TaskOptions& options) : model_(std::move(model)), embedder_(*model_) {
-    if (options.prompt && options.prompt_name) fail("a prompt is given twice, by its text and by its name; give one");
+  Embed(std::unique_ptr<Model> model, const TaskOptions& options)
+      : model_(std::move(model)), embedder_(*model_) {
+    if (options.prompt && options.prompt_name)
+      fail("a prompt is given twice, by its text and by its name; give one");
     if (options.prompt) embedder_.set_prompt(*options.prompt);
     if (options.prompt_name) embedder_.set_prompt_by_name(*options.prompt_name);
   }

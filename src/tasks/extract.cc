@@ -1,6 +1,6 @@
-// Where a context answers a question, as the question-answering pipeline of transformers finds it: probabilities of a
-// beginning and of an end over the context's tokens of each window; candidates of all windows, widened to whole words,
-// and those of one text added up.
+// Where a context answers a question, as the question-answering pipeline of transformers finds it:
+// probabilities of a beginning and of an end over the context's tokens of each window; candidates of all
+// windows, widened to whole words, and those of one text added up.
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -80,20 +80,25 @@ class Extract : public Task {
   void cut(const Question& question, Reading& reading) const {
     const auto* pair = std::get_if<TextPair>(&question.content);
     if (pair == nullptr) {
-      fail("row {}: an answer is looked for in a context; give both, as `question` and `context`", question.id);
+      fail("row {}: an answer is looked for in a context; give both, as `question` and `context`",
+           question.id);
     }
     const Tokenizer& tokenizer = model_->tokenizer();
     reading.context = pair->second;
     const Encoding asked = tokenizer.encode_body(pair->first), context = tokenizer.encode_body(pair->second);
     const int64_t room = window_ - added_ - static_cast<int64_t>(asked.size());
     if (room < 1) {
-      fail("row {}: the question has {} tokens and leaves no room for its context in a window of {}; shorten it",
-           question.id, asked.size(), window_);
+      fail(
+          "row {}: the question has {} tokens and leaves no room for its context in a window of {}; shorten "
+          "it",
+          question.id, asked.size(), window_);
     }
     if (context.size() == 0) fail("row {}: the context is empty; give the text to look in", question.id);
     if (options_.overlap && *options_.overlap >= room && static_cast<int64_t>(context.size()) > room) {
-      fail("row {}: windows with room for {} tokens of the context cannot overlap by {}; choose a smaller overlap",
-           question.id, room, *options_.overlap);
+      fail(
+          "row {}: windows with room for {} tokens of the context cannot overlap by {}; choose a smaller "
+          "overlap",
+          question.id, room, *options_.overlap);
     }
     const int64_t overlap = options_.overlap ? *options_.overlap : std::min(kOverlap, window_ / 2);
     for (const auto& [begin, end] : windows(context.size(), static_cast<size_t>(room),
@@ -102,7 +107,8 @@ class Extract : public Task {
     }
   }
 
-  /// Probabilities of one column over the tokens that may be meant: the context's, and the one that means no answer.
+  /// Probabilities of one column over the tokens that may be meant: the context's, and the one that means no
+  /// answer.
   std::vector<double> probabilities(const Encoding& window, ConstMatrixView logits, size_t column) const {
     const auto cls = model_->tokenizer().special().cls;
     std::vector<double> values(window.size());
@@ -131,7 +137,8 @@ class Extract : public Task {
     }
     // More than are wanted: widened to whole words some become one.
     const size_t count = std::min(candidates.size(), 2 * top_ + 10);
-    std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count), candidates.end(),
+    std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count),
+                      candidates.end(),
                       [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
     candidates.resize(count);
     for (const Candidate& candidate : candidates) add_found(reading, window, candidate);

@@ -36,13 +36,15 @@ class FillMasks : public Task {
       inputs.push_back(input_of(questions[i]));
       places.push_back(masks_of(inputs.back()));
       if (places.back().empty()) {
-        fail("row {}: has no {}; put one in the place of the word that is looked for", questions[i].id, mask_text_);
+        fail("row {}: has no {}; put one in the place of the word that is looked for", questions[i].id,
+             mask_text_);
       }
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
     }
     const auto records = head_.run_at(
         inputs, places,
-        [&](size_t i, ConstMatrixView logits) { answers[i].value = fills(inputs[i], places[i], logits); }, log_);
+        [&](size_t i, ConstMatrixView logits) { answers[i].value = fills(inputs[i], places[i], logits); },
+        log_);
     for (size_t i = 0; i < questions.size(); ++i) add(records[i], answers[i]);
     return answers;
   }
@@ -64,8 +66,8 @@ class FillMasks : public Task {
     std::erase_if(parts, [](const TextPart& part) { return part.text.empty(); });
     HeadInput input{model_->tokenizer().encode_parts(parts, true), {}};
     if (input.length() > head_.max_tokens()) {
-      fail("row {}: has {} tokens, more than the {} that the model reads; shorten it", question.id, input.length(),
-           head_.max_tokens());
+      fail("row {}: has {} tokens, more than the {} that the model reads; shorten it", question.id,
+           input.length(), head_.max_tokens());
     }
     return input;
   }
@@ -98,8 +100,10 @@ class FillMasks : public Task {
         std::vector<TokenId> filled = input.ids;
         filled[static_cast<size_t>(places[mask])] = id;
         // The masks that are left stay visible.
-        std::string text = places.size() == 1 ? tokenizer.decode(filled) : tokenizer.decode_with_special(filled);
-        list.push_back({id, tokenizer.decode_with_special({&id, 1}), scores[static_cast<size_t>(id)], std::move(text)});
+        std::string text =
+            places.size() == 1 ? tokenizer.decode(filled) : tokenizer.decode_with_special(filled);
+        list.push_back(
+            {id, tokenizer.decode_with_special({&id, 1}), scores[static_cast<size_t>(id)], std::move(text)});
       }
     }
     return answer;

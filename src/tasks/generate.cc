@@ -46,16 +46,17 @@ double share(int64_t part, int64_t all) {
 
 class Generate : public Task {
  public:
-  Generate(std::unique_ptr<Model> model, Rewording rewording, const TaskOptions& options, const LoadOptions& load)
+  Generate(std::unique_ptr<Model> model, Rewording rewording, const TaskOptions& options,
+           const LoadOptions& load)
       : model_(std::move(model)),
         rewording_(std::move(rewording)),
         stream_(options.stream),
         parse_special_(options.parse_special),
-        defaults_(generation_defaults(model_->metadata(), tokenizer_of(*model_), model_->decoder()->vocabulary(),
-                                      rewording_.defaults)),
+        defaults_(generation_defaults(model_->metadata(), tokenizer_of(*model_),
+                                      model_->decoder()->vocabulary(), rewording_.defaults)),
         options_(options_of(options, *model_, rewording_, defaults_.options, defaults_.decoder_start)),
-        prompts_(*model_, options, options.prompt_template.empty() ? rewording_.instruction : options.prompt_template,
-                 " "),
+        prompts_(*model_, options,
+                 options.prompt_template.empty() ? rewording_.instruction : options.prompt_template, " "),
         context_(context_of(*model_->decoder(), load)),
         generation_(*model_->decoder(), tokenizer_of(*model_), {.capacity = context_}) {
     if (options_.max_tokens && *options_.max_tokens >= context_) {
@@ -134,20 +135,23 @@ class Generate : public Task {
     return prompt;
   }
 
-  /// What the encoder reads of a text: with the words before it that the task has, and its own language's token in the
-  /// place of the one that the tokenizer puts.
+  /// What the encoder reads of a text: with the words before it that the task has, and its own language's
+  /// token in the place of the one that the tokenizer puts.
   std::vector<TokenId> source_of(const std::string& text) const {
-    std::vector<TokenId> ids =
-        model_->tokenizer().encode(rewording_.prefix + text, {.add_special = true, .parse_special = parse_special_});
+    std::vector<TokenId> ids = model_->tokenizer().encode(
+        rewording_.prefix + text, {.add_special = true, .parse_special = parse_special_});
     if (rewording_.source && !ids.empty()) {
-      const auto is_language = [&](TokenId id) { return std::ranges::binary_search(rewording_.languages, id); };
+      const auto is_language = [&](TokenId id) {
+        return std::ranges::binary_search(rewording_.languages, id);
+      };
       if (is_language(ids.front())) {
         ids.front() = *rewording_.source;
       } else if (is_language(ids.back())) {
         ids.back() = *rewording_.source;
       } else {
-        fail("{}: its tokenizer puts no token for a text's language; leave the language to translate from out",
-             model_->file().path().string());
+        fail(
+            "{}: its tokenizer puts no token for a text's language; leave the language to translate from out",
+            model_->file().path().string());
       }
     }
     return ids;
@@ -156,7 +160,8 @@ class Generate : public Task {
   /// The tokens that an encoder-decoder's answer begins with.
   std::vector<TokenId> beginning_of(const Question& question) const {
     if (question.ids() != nullptr && !question.ids()->decoder_ids.empty()) return question.ids()->decoder_ids;
-    if (rewording_.target && begins_with_language(rewording_, defaults_.decoder_start)) return {*rewording_.target};
+    if (rewording_.target && begins_with_language(rewording_, defaults_.decoder_start))
+      return {*rewording_.target};
     if (!defaults_.decoder_start) {
       fail("{}: does not say which token an answer begins with (decoder_start_token_id); give decoder_ids",
            model_->file().path().string());

@@ -18,7 +18,8 @@ std::unique_ptr<Task> make_embed(std::unique_ptr<Model> model, const TaskOptions
 /// Labels. `base` is null for heads on n-grams.
 std::unique_ptr<Task> make_classify_by_head(Head head, std::string path, std::unique_ptr<Model> base);
 
-/// Labels by the model's own head: probabilities, or a score where it has one output alone. Texts, pairs, or ids.
+/// Labels by the model's own head: probabilities, or a score where it has one output alone. Texts, pairs, or
+/// ids.
 std::unique_ptr<Task> make_classify_by_own_head(std::unique_ptr<Model> model);
 
 /// Scores of pairs of texts by the model's own head with one output (a cross-encoder).
@@ -41,8 +42,8 @@ std::unique_ptr<Task> make_classify_by_likelihood(std::unique_ptr<Model> model, 
 std::unique_ptr<Task> make_generate(std::unique_ptr<Model> model, const TaskOptions& options,
                                     const LoadOptions& load);
 
-/// Shorter texts that say the same, and texts in another language: by an encoder-decoder with its own settings for
-/// that, or by a decoder that is asked to.
+/// Shorter texts that say the same, and texts in another language: by an encoder-decoder with its own
+/// settings for that, or by a decoder that is asked to.
 std::unique_ptr<Task> make_summarise(std::unique_ptr<Model> model, const TaskOptions& options,
                                      const LoadOptions& load);
 std::unique_ptr<Task> make_translate(std::unique_ptr<Model> model, const TaskOptions& options,

@@ -16,8 +16,8 @@ constexpr int64_t kTokensPerPass = 4096;
 /// Logits of one pass take at most so many floats (128 MB): a vocabulary may have 262,144 words.
 constexpr int64_t kLogitsPerPass = int64_t{1} << 25;
 
-/// How many tokens of two texts stay when both together may have `room`: the longer one loses first, and what is left
-/// is shared when both are too long (`longest_first` of Hugging Face's tokenizers).
+/// How many tokens of two texts stay when both together may have `room`: the longer one loses first, and what
+/// is left is shared when both are too long (`longest_first` of Hugging Face's tokenizers).
 std::pair<size_t, size_t> longest_first(size_t first, size_t second, size_t room) {
   if (first + second <= room) return {first, second};
   size_t shorter = std::min(first, second);
@@ -36,10 +36,10 @@ struct OwnHead::Pass {
   Ragged<TokenId> tokens;
   std::vector<int32_t> types;
   bool has_types = false;
-  size_t first = 0;                        ///< input
-  std::vector<int64_t> places;             ///< rows of the hidden states that the head reads, where not all
-  std::vector<int64_t> rows_of_input{0};   ///< of logits, one after another
-  std::vector<int64_t> lengths;            ///< of the inputs
+  size_t first = 0;                       ///< input
+  std::vector<int64_t> places;            ///< rows of the hidden states that the head reads, where not all
+  std::vector<int64_t> rows_of_input{0};  ///< of logits, one after another
+  std::vector<int64_t> lengths;           ///< of the inputs
   bool chooses = false;
 
   void add(const HeadInput& input, const std::vector<int64_t>* chosen) {
@@ -110,7 +110,8 @@ HeadInput OwnHead::input_of(const Question& question, Truncation& truncation) co
   std::vector<TokenId> ids = tokenizer.encode(question.text());
   if (ids.size() > limit) {
     truncation = {static_cast<int64_t>(ids.size()), max_tokens_};
-    if (!model_.is_shape()) return input_of(tokenizer.assemble(tokenizer.encode_body(question.text()).slice(0, room(false)), {}));
+    if (!model_.is_shape())
+      return input_of(tokenizer.assemble(tokenizer.encode_body(question.text()).slice(0, room(false)), {}));
     ids.resize(limit);
   }
   if (ids.empty()) fail("row {}: the text has no tokens; give one that has", question.id);
@@ -127,8 +128,9 @@ std::vector<HeadRecord> OwnHead::run_at(std::span<const HeadInput> inputs,
   return run_passes(inputs, places.data(), each, log);
 }
 
-std::vector<HeadRecord> OwnHead::run_passes(std::span<const HeadInput> inputs, const std::vector<int64_t>* places,
-                                            const Each& each, StretchLog& log) {
+std::vector<HeadRecord> OwnHead::run_passes(std::span<const HeadInput> inputs,
+                                            const std::vector<int64_t>* places, const Each& each,
+                                            StretchLog& log) {
   std::vector<HeadRecord> records(inputs.size());
   const bool sequences = *head_->head_kind() == NetworkHeadKind::kSequence;
   const int64_t most_rows = sequences ? kTokensPerPass : std::max<int64_t>(1, kLogitsPerPass / outputs());
@@ -155,7 +157,8 @@ void OwnHead::run_pass(Pass& pass, const Each& each, std::span<HeadRecord> recor
   Work work;
   const auto tokens = static_cast<int64_t>(pass.tokens.items.size());
   hidden_.resize(tokens, reader_->width());
-  reader_->hidden_states(pass.tokens, pass.has_types ? pass.types : std::vector<int32_t>(), hidden_.view(), work);
+  reader_->hidden_states(pass.tokens, pass.has_types ? pass.types : std::vector<int32_t>(), hidden_.view(),
+                         work);
   ConstMatrixView read = hidden_.view();
   if (pass.chooses) {
     chosen_.resize(pass.rows(), reader_->width());
@@ -174,7 +177,8 @@ void OwnHead::run_pass(Pass& pass, const Each& each, std::span<HeadRecord> recor
   for (size_t i = 0; i < pass.count(); ++i) {
     const int64_t begin = pass.rows_of_input[i], end = pass.rows_of_input[i + 1];
     const ConstMatrixView all = logits_.view();
-    each(pass.first + i, sequences ? all.rows_from(static_cast<int64_t>(i), 1) : all.rows_from(begin, end - begin));
+    each(pass.first + i,
+         sequences ? all.rows_from(static_cast<int64_t>(i), 1) : all.rows_from(begin, end - begin));
   }
   const double post = log.end(Phase::kPost);
   for (size_t i = 0; i < pass.count(); ++i) {
@@ -193,8 +197,10 @@ std::shared_ptr<const std::vector<std::string>> label_names(const Model& model) 
   std::vector<std::string> names(stored.begin(), stored.end());
   if (names.empty() && outputs == 2) names = {"LABEL_0", "LABEL_1"};
   if (static_cast<int64_t>(names.size()) != outputs) {
-    fail("{}: its head has {} outputs and names {} labels; correct id2label in config.json, or convert the model again",
-         model.file().path().string(), outputs, names.size());
+    fail(
+        "{}: its head has {} outputs and names {} labels; correct id2label in config.json, or convert the "
+        "model again",
+        model.file().path().string(), outputs, names.size());
   }
   return std::make_shared<const std::vector<std::string>>(std::move(names));
 }

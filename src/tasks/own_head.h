@@ -33,23 +33,25 @@ class OwnHead {
   /// Error when the model has no head of that kind.
   OwnHead(Model& model, NetworkHeadKind kind);
 
-  /// Tokens of a text, special ones included: what the model has positions for, or less where its tokenizer says so.
+  /// Tokens of a text, special ones included: what the model has positions for, or less where its tokenizer
+  /// says so.
   int64_t max_tokens() const { return max_tokens_; }
   int64_t outputs() const { return head_->head_outputs(); }
 
-  /// The tokens of a text, of two texts, or ids. Longer texts are cut: of two the longer one first. Error for a
-  /// conversation, for two texts where the tokenizer joins none, and for ids that the model has not.
+  /// The tokens of a text, of two texts, or ids. Longer texts are cut: of two the longer one first. Error for
+  /// a conversation, for two texts where the tokenizer joins none, and for ids that the model has not.
   HeadInput input_of(const Question& question, Truncation& truncation) const;
   /// The input of an encoding.
   HeadInput input_of(const Encoding& encoding) const;
 
-  /// Runs inputs in passes of at most about 4,096 tokens; `each(i, logits)` gets those of an input: one row for a
-  /// sequence's head, else one a token. What an input gets does not depend on its company.
+  /// Runs inputs in passes of at most about 4,096 tokens; `each(i, logits)` gets those of an input: one row
+  /// for a sequence's head, else one a token. What an input gets does not depend on its company.
   using Each = std::function<void(size_t input, ConstMatrixView logits)>;
   std::vector<HeadRecord> run(std::span<const HeadInput> inputs, const Each& each, StretchLog& log);
   /// The same for a head over tokens at some places of each input alone; one row of logits a place.
-  std::vector<HeadRecord> run_at(std::span<const HeadInput> inputs, std::span<const std::vector<int64_t>> places,
-                                 const Each& each, StretchLog& log);
+  std::vector<HeadRecord> run_at(std::span<const HeadInput> inputs,
+                                 std::span<const std::vector<int64_t>> places, const Each& each,
+                                 StretchLog& log);
 
  private:
   struct Pass;
@@ -65,8 +67,8 @@ class OwnHead {
   Matrix hidden_, chosen_, logits_;
 };
 
-/// The names of a head's outputs, as the file has them; two outputs without names are LABEL_0 and LABEL_1, as the
-/// reference library calls them. Error when outputs lack a name.
+/// The names of a head's outputs, as the file has them; two outputs without names are LABEL_0 and LABEL_1, as
+/// the reference library calls them. Error when outputs lack a name.
 std::shared_ptr<const std::vector<std::string>> label_names(const Model& model);
 
 void softmax(std::span<float> logits);

@@ -8,7 +8,8 @@ namespace {
 constexpr size_t kBlock = 256;
 
 int64_t count_code_points(std::string_view text) {
-  return std::ranges::count_if(text, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; });
+  return std::ranges::count_if(text,
+                               [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; });
 }
 
 }  // namespace
@@ -29,8 +30,13 @@ int64_t Places::code_points_before(uint32_t byte) const {
 Span Places::span(ByteRange bytes, std::string label, float score) const {
   const auto size = static_cast<uint32_t>(text_.size());
   const uint32_t begin = std::min(bytes.begin, size), end = std::clamp(bytes.end, begin, size);
-  return {begin, end, code_points_before(begin), code_points_before(end), std::move(label),
-          std::string(text_.substr(begin, end - begin)), score};
+  return {begin,
+          end,
+          code_points_before(begin),
+          code_points_before(end),
+          std::move(label),
+          std::string(text_.substr(begin, end - begin)),
+          score};
 }
 
 std::vector<std::pair<size_t, size_t>> windows(size_t length, size_t room, size_t overlap) {

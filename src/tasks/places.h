@@ -26,8 +26,8 @@ class Places {
   std::vector<int64_t> before_block_;  ///< code points before each block of bytes
 };
 
-/// Windows [begin, end) over a text of `length` tokens: `room` tokens each, of which `overlap` (less than `room`) are
-/// those of the window before. The last one ends with the text; one at least.
+/// Windows [begin, end) over a text of `length` tokens: `room` tokens each, of which `overlap` (less than
+/// `room`) are those of the window before. The last one ends with the text; one at least.
 std::vector<std::pair<size_t, size_t>> windows(size_t length, size_t room, size_t overlap);
 
 }  // namespace wattle

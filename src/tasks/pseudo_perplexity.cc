@@ -41,7 +41,8 @@ class PseudoPerplexity : public Task {
     }
     mask_ = *mask;
     window_ = std::min(options.context, head_.max_tokens()) - model_->tokenizer().added_tokens(false);
-    if (window_ < 1) fail("a window of {} tokens has no room for a text; choose a longer one", options.context);
+    if (window_ < 1)
+      fail("a window of {} tokens has no room for a text; choose a longer one", options.context);
   }
 
   std::vector<Answer> answer(std::span<const Question> questions) override {

@@ -29,7 +29,8 @@ std::string code_of(std::string_view token) {
   const size_t mark = token.find('_');
   if (mark != 2 && mark != 3) return {};
   const std::string_view script = token.substr(mark + 1);
-  if (!all_of(token.substr(0, mark), std::islower) || !all_of(script, std::isalpha) || script.size() > 4) return {};
+  if (!all_of(token.substr(0, mark), std::islower) || !all_of(script, std::isalpha) || script.size() > 4)
+    return {};
   return std::isupper(static_cast<unsigned char>(script[0])) != 0 ? std::string(token) : std::string();
 }
 
@@ -37,13 +38,15 @@ std::vector<Language> languages_of(const Tokenizer& tokenizer) {
   std::vector<Language> languages;
   for (TokenId id = 0; id < tokenizer.size(); ++id) {
     std::string token = tokenizer.token_text(id);
-    if (std::string code = code_of(token); !code.empty()) languages.push_back({id, std::move(token), std::move(code)});
+    if (std::string code = code_of(token); !code.empty())
+      languages.push_back({id, std::move(token), std::move(code)});
   }
   return languages;
 }
 
 /// The language that a user names by its whole code, its token, or the part of the code before "_".
-const Language& language(const std::vector<Language>& languages, const std::string& wanted, const Model& model) {
+const Language& language(const std::vector<Language>& languages, const std::string& wanted,
+                         const Model& model) {
   std::vector<std::string_view> codes;
   std::vector<const Language*> found;
   for (const Language& one : languages) {
@@ -52,8 +55,8 @@ const Language& language(const std::vector<Language>& languages, const std::stri
     codes.push_back(one.code);
   }
   if (found.size() == 1) return *found.front();
-  fail("{}: its languages are {}, and {} is {} of them; name one", model.file().path().string(), fmt::join(codes, ", "),
-       wanted, found.empty() ? "none" : "several");
+  fail("{}: its languages are {}, and {} is {} of them; name one", model.file().path().string(),
+       fmt::join(codes, ", "), wanted, found.empty() ? "none" : "several");
 }
 
 /// The translations that task_specific_params names, as "en_to_de".
@@ -74,7 +77,8 @@ Rewording by_prefix(const Model& model, const TaskOptions& options, const std::v
          model.file().path().string(), fmt::join(pairs, ", "));
   }
   Rewording rewording{.defaults = "translation_" + wanted};
-  rewording.prefix = model.metadata().text("wattle.generation.task." + rewording.defaults + ".prefix").value_or("");
+  rewording.prefix =
+      model.metadata().text("wattle.generation.task." + rewording.defaults + ".prefix").value_or("");
   return rewording;
 }
 
@@ -82,7 +86,8 @@ Rewording by_tokens(const Model& model, const TaskOptions& options, const std::v
   Rewording rewording;
   if (languages.front().token.starts_with(">>")) {  // they stand before the text
     if (options.to.empty()) {
-      fail("{}: translates into several languages; name the one to translate to", model.file().path().string());
+      fail("{}: translates into several languages; name the one to translate to",
+           model.file().path().string());
     }
     rewording.prefix = language(languages, options.to, model).token + " ";
     return rewording;
@@ -105,7 +110,8 @@ Rewording summarising(const Model& model, const TaskOptions&) {
 
 Rewording translating(const Model& model, const TaskOptions& options) {
   if (model.can<Translates>() == nullptr) {
-    if (options.to.empty()) fail("a decoder translates into the language that it is told; name the one to translate to");
+    if (options.to.empty())
+      fail("a decoder translates into the language that it is told; name the one to translate to");
     const std::string from = options.from.empty() ? "" : " from " + options.from;
     return {.instruction = "Translate the following text" + from + " to " + options.to +
                            ". Answer with the translation alone.\n\n{text}\n\nTranslation:"};
@@ -116,8 +122,10 @@ Rewording translating(const Model& model, const TaskOptions& options) {
     return by_tokens(model, options, languages);
   }
   if (!options.from.empty() || !options.to.empty()) {
-    fail("{}: has no tokens for languages and translates the one pair that it was trained for; leave the languages out",
-         model.file().path().string());
+    fail(
+        "{}: has no tokens for languages and translates the one pair that it was trained for; leave the "
+        "languages out",
+        model.file().path().string());
   }
   return {};
 }

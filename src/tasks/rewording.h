@@ -13,8 +13,8 @@ struct Rewording {
   std::string instruction = "{text}";  ///< of a decoder: its prompt
   std::string defaults;  ///< the model's own settings for it: a task of Hugging Face's pipelines, or empty
   std::string prefix;    ///< of the texts that an encoder-decoder reads
-  /// Of encoder-decoders with tokens for languages: those tokens in rising order, the one that stands for the text's
-  /// language, the one that the answer begins with.
+  /// Of encoder-decoders with tokens for languages: those tokens in rising order, the one that stands for the
+  /// text's language, the one that the answer begins with.
   std::vector<TokenId> languages;
   std::optional<TokenId> source, target;
 };

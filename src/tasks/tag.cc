@@ -91,8 +91,8 @@ class Tag : public Task {
     }
   }
 
-  /// Whether a token goes on with the word of the one before it. Only WordPiece says so; for others a token that no
-  /// space precedes does.
+  /// Whether a token goes on with the word of the one before it. Only WordPiece says so; for others a token
+  /// that no space precedes does.
   bool continues_word(std::string_view text, const Encoding& window, size_t i) const {
     if (window.ids[i] == model_->tokenizer().special().unk) return false;
     if (marks_continuations_) return i > 0 && window.words[i] == window.words[i - 1];
@@ -116,14 +116,15 @@ class Tag : public Task {
       double score = 0;
       for (size_t i = run.first; i <= run.last; ++i) score += pieces[i].score;
       score /= static_cast<double>(run.last - run.first + 1);
-      spans.push_back(places.span({pieces[run.first].bytes.begin, pieces[run.last].bytes.end}, std::string(run.name),
-                                  static_cast<float>(score)));
+      spans.push_back(places.span({pieces[run.first].bytes.begin, pieces[run.last].bytes.end},
+                                  std::string(run.name), static_cast<float>(score)));
     }
     return spans;
   }
 
   /// The tokens of the text, or its words.
-  std::vector<TaggedPiece> pieces_of(std::string_view text, const Encoding& window, ConstMatrixView logits) const {
+  std::vector<TaggedPiece> pieces_of(std::string_view text, const Encoding& window,
+                                     ConstMatrixView logits) const {
     std::vector<TaggedPiece> pieces;
     std::vector<std::vector<float>> word;  // scores of its tokens
     ByteRange bytes;
@@ -172,7 +173,8 @@ class Tag : public Task {
         continue;
       }
       const int64_t length = span.end - span.begin, before = kept.back().end - kept.back().begin;
-      if (length > before || (length == before && span.score > kept.back().score)) kept.back() = std::move(span);
+      if (length > before || (length == before && span.score > kept.back().score))
+        kept.back() = std::move(span);
     }
     return kept;
   }

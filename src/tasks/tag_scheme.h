@@ -17,8 +17,9 @@ struct TaggedPiece {
   float score = 0;
 };
 
-/// How labels of tokens name spans: by the prefixes B- (begins), I- (goes on) and, where the labels have them with
-/// names that also begin or go on, E- or L- (ends) and S- or U- (stands alone); a label without a prefix goes on.
+/// How labels of tokens name spans: by the prefixes B- (begins), I- (goes on) and, where the labels have them
+/// with names that also begin or go on, E- or L- (ends) and S- or U- (stands alone); a label without a prefix
+/// goes on.
 class TagScheme {
  public:
   explicit TagScheme(std::span<const std::string> labels);

@@ -46,7 +46,8 @@ Made classify(std::unique_ptr<Model> model, const TaskOptions& options, const Lo
 constexpr Kind kTasks[] = {
     {"embed", [](const Model& model) { return model.encoder() != nullptr; },
      [](auto model, const auto& options, const auto&) { return make_embed(std::move(model), options); }},
-    {"classify", [](const Model& model) { return has_head(model, NetworkHeadKind::kSequence) || continues(model); },
+    {"classify",
+     [](const Model& model) { return has_head(model, NetworkHeadKind::kSequence) || continues(model); },
      classify},
     {"rank", [](const Model& model) { return has_head(model, NetworkHeadKind::kSequence); },
      [](auto model, const auto& options, const auto&) { return make_rank(std::move(model), options); }},
@@ -57,12 +58,19 @@ constexpr Kind kTasks[] = {
     {"fill", [](const Model& model) { return has_head(model, NetworkHeadKind::kMasked); },
      [](auto model, const auto& options, const auto&) { return make_fill(std::move(model), options); }},
     {"generate", [](const Model& model) { return model.decoder() != nullptr; },
-     [](auto model, const auto& options, const auto& load) { return make_generate(std::move(model), options, load); }},
+     [](auto model, const auto& options, const auto& load) {
+       return make_generate(std::move(model), options, load);
+     }},
     {"summarise", [](const Model& model) { return model.decoder() != nullptr; },
-     [](auto model, const auto& options, const auto& load) { return make_summarise(std::move(model), options, load); }},
+     [](auto model, const auto& options, const auto& load) {
+       return make_summarise(std::move(model), options, load);
+     }},
     {"translate", [](const Model& model) { return model.decoder() != nullptr; },
-     [](auto model, const auto& options, const auto& load) { return make_translate(std::move(model), options, load); }},
-    {"perplexity", [](const Model& model) { return continues(model) || has_head(model, NetworkHeadKind::kMasked); },
+     [](auto model, const auto& options, const auto& load) {
+       return make_translate(std::move(model), options, load);
+     }},
+    {"perplexity",
+     [](const Model& model) { return continues(model) || has_head(model, NetworkHeadKind::kMasked); },
      [](auto model, const auto& options, const auto&) {
        return continues(*model) ? make_perplexity(std::move(model), options)
                                 : make_pseudo_perplexity(std::move(model), options);
@@ -94,9 +102,10 @@ const Kind& kind_for(std::string_view task, const Model& model, const std::strin
   if (kind == std::end(kTasks)) fail("--task {}: unknown task; one of {}", task, task_names());
   if (kind->fits(model)) return *kind;
   if (task == "classify") {
-    fail("{}: an encoder without a head for labels needs a trained one to classify; make one with "
-         "`wattle train --on {}` and run that",
-         path, path);
+    fail(
+        "{}: an encoder without a head for labels needs a trained one to classify; make one with "
+        "`wattle train --on {}` and run that",
+        path, path);
   }
   std::vector<std::string_view> can;
   for (const Kind& other : kTasks) {

@@ -14,7 +14,8 @@ namespace {
 
 using namespace pipelines;
 
-void expect_spans(const std::vector<Span>& spans, const Json& wanted, const char* text, const std::string& what) {
+void expect_spans(const std::vector<Span>& spans, const Json& wanted, const char* text,
+                  const std::string& what) {
   ASSERT_EQ(spans.size(), wanted.size()) << what;
   for (size_t i = 0; i < spans.size(); ++i) {
     const Json& want = wanted[i];
@@ -38,8 +39,8 @@ TEST(Heads, ClassifyAsThePipeline) {
       for (const Json& label : row["labels"]) {
         const auto name = std::ranges::find(*value.names, label["label"].get<std::string>());
         ASSERT_NE(name, value.names->end());
-        EXPECT_NEAR(value.scores[static_cast<size_t>(name - value.names->begin())], label["score"].get<double>(),
-                    kTolerance)
+        EXPECT_NEAR(value.scores[static_cast<size_t>(name - value.names->begin())],
+                    label["score"].get<double>(), kTolerance)
             << about["case"] << row["text"];
       }
     }
@@ -65,20 +66,28 @@ TEST(Heads, FillAsThePipeline) {
         }
       }
     }
-    EXPECT_EQ(std::get<FillsAnswer>(ask(*task_of(folder, ""), question_of(about["rows"][0])).value).masks[0].size(), 5u);
+    EXPECT_EQ(
+        std::get<FillsAnswer>(ask(*task_of(folder, ""), question_of(about["rows"][0])).value).masks[0].size(),
+        5u);
     const std::string none = refusal([&] { ask(*task, {"3", std::string("no such place")}); });
     EXPECT_NE(none.find("row 3: has no "), std::string::npos) << none;
     std::string longest = about["rows"][0]["text"];
     for (int i = 0; i < 100; ++i) longest += " anna";
     EXPECT_NE(refusal([&] { ask(*task, {"3", longest}); }).find("shorten it"), std::string::npos);
-    EXPECT_NE(refusal([&] { ask(*task, {"3", TextPair{"a", "b"}}); }).find("a pair of texts"), std::string::npos);
+    EXPECT_NE(refusal([&] {
+                ask(*task, {"3", TextPair{"a", "b"}});
+              }).find("a pair of texts"),
+              std::string::npos);
   }
 }
 
 TEST(Heads, TagAsThePipeline) {
   using Join = HeadOptions::Join;
-  const std::map<std::string, Join> joins = {{"none", Join::kNone}, {"simple", Join::kSimple}, {"first", Join::kFirst},
-                                             {"average", Join::kAverage}, {"max", Join::kMax}};
+  const std::map<std::string, Join> joins = {{"none", Join::kNone},
+                                             {"simple", Join::kSimple},
+                                             {"first", Join::kFirst},
+                                             {"average", Join::kAverage},
+                                             {"max", Join::kMax}};
   for (const Json& about : cases_of("tag")) {
     const Folder folder(about);
     std::map<std::string, std::unique_ptr<Task>> tasks;
@@ -94,7 +103,8 @@ TEST(Heads, TagAsThePipeline) {
       expect_spans(spans, row["spans"], "text", what);
       const std::string text = row["text"];
       for (const Span& span : spans) {
-        EXPECT_EQ(text.substr(static_cast<size_t>(span.begin), static_cast<size_t>(span.end - span.begin)), span.text);
+        EXPECT_EQ(text.substr(static_cast<size_t>(span.begin), static_cast<size_t>(span.end - span.begin)),
+                  span.text);
       }
     }
     const HeadOptions none{.join = Join::kNone, .overlap = 3}, wide{.overlap = 500};
@@ -172,9 +182,12 @@ TEST(Heads, RankAsCrossEncoders) {
   const Json about = cases_of("classify")[2];  // raw logits
   ASSERT_EQ(about["config"]["problem_type"], "regression");
   const auto plain = folder_of_one_output(about, {{"problem_type", nullptr}});
-  const auto raw = folder_of_one_output(about, {{"sentence_transformers", {{"activation_fn", "torch.nn.Identity"}}}});
-  const auto unknown = folder_of_one_output(about, {{"sentence_transformers", {{"activation_fn", "torch.nn.GELU"}}}});
-  const auto score = [](const std::string& path, const std::string& name, const Question& question, bool wants_raw) {
+  const auto raw =
+      folder_of_one_output(about, {{"sentence_transformers", {{"activation_fn", "torch.nn.Identity"}}}});
+  const auto unknown =
+      folder_of_one_output(about, {{"sentence_transformers", {{"activation_fn", "torch.nn.GELU"}}}});
+  const auto score = [](const std::string& path, const std::string& name, const Question& question,
+                        bool wants_raw) {
     TaskOptions options;
     options.task = name;
     options.head.raw_scores = wants_raw;

@@ -35,6 +35,7 @@ class Folder {
     folder_->write("tokenizer_config.json", about["tokenizer_config"].dump());
   }
   std::string path() const { return folder_->path().string(); }
+  void write(const std::filesystem::path& name, std::string_view bytes) const { folder_->write(name, bytes); }
 
  private:
   golden::Case case_;
@@ -46,7 +47,8 @@ inline Json cases_of(const std::string& task) {
   return Json::parse(file);
 }
 
-inline std::unique_ptr<Task> task_of(const Folder& folder, const std::string& name, const HeadOptions& options = {}) {
+inline std::unique_ptr<Task> task_of(const Folder& folder, const std::string& name,
+                                     const HeadOptions& options = {}) {
   TaskOptions task;
   task.task = name;
   task.head = options;
