@@ -47,6 +47,14 @@ std::vector<std::string> labels_of(const ConfigReader& config) {
   return labels;
 }
 
+std::string rank_activation(const std::string& function, const std::string& origin) {
+  const std::string name = function.substr(function.rfind('.') + 1);
+  if (name == "Sigmoid") return "sigmoid";
+  if (name == "Identity") return "identity";
+  fail("{}: the activation function {} of the score is not known here; known are Sigmoid and Identity",
+       origin, function);
+}
+
 }  // namespace
 
 void read_head(ConfigReader& config, Metadata& metadata) {
@@ -66,6 +74,13 @@ void read_head(ConfigReader& config, Metadata& metadata) {
     const nlohmann::json* end = config.json().find("eos_token_id");
     if (end != nullptr && end->is_number_integer())
       metadata.set("wattle.head.end", Value::of(end->get<int64_t>()));
+    // A cross-encoder of Sentence Transformers: what becomes of its score, by a class of PyTorch.
+    const JsonView sentence = config.child("sentence_transformers");
+    auto function = sentence ? sentence.text("activation_fn") : std::nullopt;
+    if (!function) function = config.json().text("sbert_ce_default_activation_function");
+    if (function && head.kind == NetworkHeadKind::kSequence) {
+      metadata.set("wattle.rank.activation", Value::of(rank_activation(*function, config.origin())));
+    }
     if (const auto problem = config.json().text("problem_type"))
       metadata.set("wattle.problem_type", Value::of(*problem));
     return;

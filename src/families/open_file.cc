@@ -178,6 +178,9 @@ void read_modules(const fs::path& folder, ModelFile::Contents& contents) {
     const nlohmann::json parsed = read_json_file(path);
     metadata.set(metadata.need_text("general.architecture") + ".pooling_type",
                  Value::of(pooling_type(JsonView(&parsed, path.string()))));
+    if (!JsonView(&parsed, path.string()).flag("include_prompt").value_or(true)) {
+      metadata.set("wattle.pooling.include_prompt", Value::of(false));
+    }
   };
   const fs::path path = folder / "modules.json";
   if (!fs::exists(path)) {
@@ -204,6 +207,31 @@ void read_modules(const fs::path& folder, ModelFile::Contents& contents) {
       fail("{}: the module {} is not known here; use another model", path.string(), type);
     }
   }
+}
+
+/// config_sentence_transformers.json: what stands before texts.
+void read_prompts(const fs::path& folder, Metadata& metadata) {
+  const fs::path path = folder / "config_sentence_transformers.json";
+  if (!fs::exists(path)) return;
+  const nlohmann::json parsed = read_json_file(path);
+  const JsonView config(&parsed, path.string());
+  const nlohmann::json* prompts = config.find("prompts");
+  std::vector<std::string> names, texts;
+  if (prompts == nullptr) return;
+  if (!prompts->is_object()) fail("{}: prompts is no object; get the file again", path.string());
+  for (const auto& [name, text] : prompts->items()) {
+    if (!text.is_string()) fail("{}: the prompt {} is no text; get the file again", path.string(), name);
+    names.push_back(name);
+    texts.push_back(text.get<std::string>());
+  }
+  const auto chosen = config.text("default_prompt_name");
+  if (chosen && std::ranges::find(names, *chosen) == names.end()) {
+    fail("{}: default_prompt_name is {}, which is none of its prompts; correct it", path.string(), *chosen);
+  }
+  if (names.empty()) return;
+  metadata.set("wattle.prompts.names", Value::of(std::move(names)));
+  metadata.set("wattle.prompts.texts", Value::of(std::move(texts)));
+  if (chosen) metadata.set("wattle.prompts.default", Value::of(*chosen));
 }
 
 /// llama.cpp's number for the type of most weights.
@@ -295,6 +323,7 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));
   read_modules(folder, contents);
+  read_prompts(folder, contents.metadata);
   const JsonView text_part = whole.child("text_config");
   read_hf_tokenizer(folder, text_part ? text_part : whole, contents);
   read_generation_config(folder, contents);
