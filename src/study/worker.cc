@@ -109,7 +109,9 @@ Json Worker::open(const Json& request) {
 }
 
 int Worker::label_of(const Answer& answer) const {
-  const std::string& label = std::get<LabelAnswer>(answer.value).name();
+  const auto* labelled = std::get_if<LabelAnswer>(&answer.value);
+  if (labelled == nullptr) fail("the model gives a score and no label; use one with a label for each answer");
+  const std::string& label = labelled->name();
   const auto found = std::find(answers_.begin(), answers_.end(), label);
   if (found == answers_.end())
     fail("the model answered \"{}\", which is no label of the data; train it on these labels", label);
