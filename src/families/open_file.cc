@@ -296,6 +296,19 @@ bool makes_logits(const JsonView& config) {
          name.ends_with("ForConditionalGeneration");
 }
 
+/// Encoders are published under the name of the head that trained them, often without its tensors
+/// (all-mpnet-base-v2 is a MPNetForMaskedLM): then there is no head, which a note says.
+void forget_missing_masked_head(const std::string& architecture, ModelFile::Contents& contents) {
+  if (head_of(contents.metadata) != NetworkHeadKind::kMasked) return;
+  const bool there = std::ranges::any_of(
+      contents.tensors, [](const Tensor& tensor) { return tensor.name == "mlm.output.bias"; });
+  if (there) return;
+  contents.metadata.erase("wattle.head");
+  contents.notes.push_back(fmt::format(
+      "config.json names a head of {} for masked words, and the weights have none: it has no head",
+      architecture));
+}
+
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
   const fs::path config_path = folder / "config.json";
   const fs::path source = given_weights.empty() ? find_weights(folder) : given_weights;
@@ -320,6 +333,7 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
                 {},
                 {}};
   add_mapped_tensors(import, source, contents);
+  forget_missing_masked_head(import.architecture, contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));
   read_modules(folder, contents);

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <gtest/gtest.h>
 #include <wattle/error.h>
 
@@ -389,6 +391,19 @@ TEST(Folder, QuantisedCheckpointsAndAdaptersAreNamed) {
                   R"({"model_type":"llama","quantization_config":{"quant_method":"awq","bits":4}})");
   quantised.write("model.safetensors", bert_weights().bytes());
   expect_refused(quantised.path(), "quantised by awq");
+}
+
+TEST(Folder, AHeadForMaskedWordsMayBeMissing) {
+  const TemporaryDirectory folder;
+  std::string config = kBertConfig;
+  config.insert(config.find('{') + 1, R"("architectures":["BertForMaskedLM"],)");
+  folder.write("config.json", config);
+  folder.write("model.safetensors", bert_weights().bytes());
+  const ModelFile file = open_model_file(folder.path());
+  EXPECT_EQ(file.metadata().find("wattle.head"), nullptr);
+  EXPECT_TRUE(std::ranges::any_of(file.notes(), [](const std::string& note) {
+    return note.find("it has no head") != std::string::npos;
+  }));
 }
 
 }  // namespace
