@@ -301,7 +301,7 @@ bool makes_logits(const JsonView& config) {
 void forget_missing_masked_head(const std::string& architecture, ModelFile::Contents& contents) {
   if (head_of(contents.metadata) != NetworkHeadKind::kMasked) return;
   const bool there = std::ranges::any_of(
-      contents.tensors, [](const Tensor& tensor) { return tensor.name == "mlm.output.bias"; });
+      contents.tensors, [](const Tensor& tensor) { return tensor.name.starts_with("mlm."); });
   if (there) return;
   contents.metadata.erase("wattle.head");
   contents.notes.push_back(fmt::format(
