@@ -28,7 +28,8 @@ std::set<std::string> position_terms(ConfigReader& config) {
   if (value->is_string()) {
     std::istringstream text(value->get<std::string>());
     for (std::string part; std::getline(text, part, '|');) parts.push_back(part);
-  } else if (value->is_array() && std::ranges::all_of(*value, [](const auto& part) { return part.is_string(); })) {
+  } else if (value->is_array() &&
+             std::ranges::all_of(*value, [](const auto& part) { return part.is_string(); })) {
     parts = value->get<std::vector<std::string>>();
   } else {
     fail("{}: pos_att_type is {}; it is a list of c2p and p2c, or both with | between them", config.origin(),
@@ -36,7 +37,8 @@ std::set<std::string> position_terms(ConfigReader& config) {
   }
   for (std::string& part : parts) {
     std::erase(part, ' ');
-    std::ranges::transform(part, part.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::ranges::transform(part, part.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (part != "c2p" && part != "p2c")
       fail("{}: pos_att_type has \"{}\"; known are c2p and p2c: use another model", config.origin(), part);
     terms.insert(part);
@@ -65,7 +67,8 @@ bool read_deberta_config(ConfigReader& config) {
     config.set("attention.content_to_position", Value::of(terms.contains("c2p")));
     config.set("attention.position_to_content", Value::of(terms.contains("p2c")));
   } else {
-    config.ignore({"max_relative_positions", "norm_rel_ebd", "position_buckets", "relative_attention", "share_att_key"});
+    config.ignore({"max_relative_positions", "norm_rel_ebd", "position_buckets", "relative_attention",
+                   "share_att_key"});
   }
   if (heads > 0 && width % heads == 0) {
     // The terms count whether or not there are relative positions.
@@ -76,7 +79,8 @@ bool read_deberta_config(ConfigReader& config) {
   config.set_global("tokenizer.ggml.token_type_count", Value::of(config.integer_of("type_vocab_size", 0)));
   if (named_head(config) == NetworkHeadKind::kSequence) {
     config.expect("pooler_hidden_size", width);
-    (void)activation_from_name(config.word("pooler_hidden_act", "pooler_activation", "gelu"), config.origin());
+    (void)activation_from_name(config.word("pooler_hidden_act", "pooler_activation", "gelu"),
+                               config.origin());
   }
   config.ignore({"cls_dropout", "padding_idx", "pooler_dropout", "pooler_hidden_act", "pooler_hidden_size"});
   config.ignore({"legacy"});  // the names of the masked head's tensors say which form it has
@@ -99,14 +103,18 @@ void describe_deberta_embeddings(const Hyperparameters& hyper, Description& d, i
   d.left_out({"pooler.", "cls.", "lm_predictions.", "mask_predictions."});
   d.table(Role::kEmbedding, "token_embd", "embeddings.word_embeddings", hyper.vocabulary(), words);
   if (has_positions(hyper)) {
-    d.table(Role::kPosition, "position_embd", "embeddings.position_embeddings", hyper.context_length(), words);
+    d.table(Role::kPosition, "position_embd", "embeddings.position_embeddings", hyper.context_length(),
+            words);
   } else {
     d.left_out({"embeddings.position_embeddings."});
   }
   if (type_count(hyper) > 0)
     d.table(Role::kTable, "token_types", "embeddings.token_type_embeddings", type_count(hyper), words);
   if (words != width)
-    d.linear({.name = "token_embd_proj", .source = "embeddings.embed_proj", .outputs = width, .inputs = words,
+    d.linear({.name = "token_embd_proj",
+              .source = "embeddings.embed_proj",
+              .outputs = width,
+              .inputs = words,
               .bias = false});
   d.norm("token_embd_norm", "embeddings.LayerNorm", width, true);
   if (PositionTerms(hyper)) {
@@ -152,11 +160,12 @@ EncoderPlan deberta_plan(const Hyperparameters& hyper) {
                     .positions = has_positions(hyper) ? Positions::kLearned : Positions::kNone,
                     .norm_last = true,
                     .epsilon = hyper.epsilon()};
-  plan.layers.assign(static_cast<size_t>(hyper.layers()), {.width = hyper.width(),
-                                                           .inner_width = hyper.inner_width(),
-                                                           .attention = hyper.attention(),
-                                                           .epsilon = hyper.epsilon(),
-                                                           .function = hyper.activation(ActivationFunction::kGelu)});
+  plan.layers.assign(static_cast<size_t>(hyper.layers()),
+                     {.width = hyper.width(),
+                      .inner_width = hyper.inner_width(),
+                      .attention = hyper.attention(),
+                      .epsilon = hyper.epsilon(),
+                      .function = hyper.activation(ActivationFunction::kGelu)});
   plan.max_tokens = hyper.context_length();
   return plan;
 }
@@ -167,9 +176,9 @@ NetworkHead::Plan deberta_head(const Hyperparameters& hyper) {
           .epsilon = hyper.epsilon()};
 }
 
-void add_disentangled_bias(Weights& weights, const Hyperparameters& hyper, std::shared_ptr<const DistanceRows> distances,
-                           ConstMatrixView positions, const std::string& key, const std::string& query,
-                           EncoderPlan& plan) {
+void add_disentangled_bias(Weights& weights, const Hyperparameters& hyper,
+                           std::shared_ptr<const DistanceRows> distances, ConstMatrixView positions,
+                           const std::string& key, const std::string& query, EncoderPlan& plan) {
   const PositionTerms terms(hyper);
   const int64_t width = hyper.width();
   LayerInput input;
@@ -183,7 +192,8 @@ void add_disentangled_bias(Weights& weights, const Hyperparameters& hyper, std::
       Linear(weights, {fmt::format("blk.{}.{}", i, name), width}, width)(input, rows.view(), work);
       return rows;
     };
-    const Matrix keys = projected(terms.content_to_position, key), queries = projected(terms.position_to_content, query);
+    const Matrix keys = projected(terms.content_to_position, key),
+                 queries = projected(terms.position_to_content, query);
     plan.layers[i].bias =
         std::make_shared<DisentangledBias>(plan.layers[i].attention, distances, keys.view(), queries.view());
   }
@@ -202,15 +212,23 @@ void describe(const Hyperparameters& hyper, Description& d) {
   describe_deberta_embeddings(hyper, d, deberta_distances(hyper));
   for (int64_t layer = 0; layer < hyper.layers(); ++layer) {
     d.begin(fmt::format("blk.{}.", layer), fmt::format("encoder.layer.{}.", layer));
-    d.linear({.name = "attn_qkv", .source = "attention.self.in_proj", .outputs = 3 * width, .inputs = width,
-              .bias = false, .change = regroup_rows(heads, 3)});
+    d.linear({.name = "attn_qkv",
+              .source = "attention.self.in_proj",
+              .outputs = 3 * width,
+              .inputs = width,
+              .bias = false,
+              .change = regroup_rows(heads, 3)});
     d.tensor({"attn_q.bias", "attention.self.q_bias", {width}, Role::kBias});
     d.tensor({"attn_v.bias", "attention.self.v_bias", {width}, Role::kBias});
     if (terms.content_to_position)
-      d.linear({.name = "attn_pos_k", .source = "attention.self.pos_proj", .outputs = width, .inputs = width,
+      d.linear({.name = "attn_pos_k",
+                .source = "attention.self.pos_proj",
+                .outputs = width,
+                .inputs = width,
                 .bias = false});
     if (terms.position_to_content)
-      d.linear({.name = "attn_pos_q", .source = "attention.self.pos_q_proj", .outputs = width, .inputs = width});
+      d.linear(
+          {.name = "attn_pos_q", .source = "attention.self.pos_q_proj", .outputs = width, .inputs = width});
     if (hyper.flag_or("attention.talking_heads", false)) {
       d.table(Role::kTable, "attn_talk_scores", "attention.self.head_logits_proj", heads, heads);
       d.table(Role::kTable, "attn_talk_probs", "attention.self.head_weights_proj", heads, heads);
@@ -225,19 +243,20 @@ std::shared_ptr<const DistanceRows> distance_rows(int64_t reach, int64_t distanc
   auto all = std::make_shared<DistanceRows>();
   all->reach = reach;
   for (int64_t distance = 1 - reach; distance < reach; ++distance)
-    all->rows.push_back(static_cast<int32_t>(std::clamp<int64_t>(distance + distances, 0, 2 * distances - 1)));
+    all->rows.push_back(
+        static_cast<int32_t>(std::clamp<int64_t>(distance + distances, 0, 2 * distances - 1)));
   return all;
 }
 
-/// DeBERTa (He et al. 2021): BERT's layers with disentangled attention, fused queries, keys and values of which the keys
-/// have no bias.
+/// DeBERTa (He et al. 2021): BERT's layers with disentangled attention, fused queries, keys and values of
+/// which the keys have no bias.
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions&) {
   EncoderPlan plan = deberta_plan(hyper);
   if (PositionTerms(hyper)) {
     const int64_t distances = deberta_distances(hyper);
     const Matrix positions = weights.values("relative_position_embd.weight", 2 * distances, hyper.width());
-    add_disentangled_bias(weights, hyper, distance_rows(plan.max_tokens, distances), positions.view(), "attn_pos_k",
-                          "attn_pos_q", plan);
+    add_disentangled_bias(weights, hyper, distance_rows(plan.max_tokens, distances), positions.view(),
+                          "attn_pos_k", "attn_pos_q", plan);
   }
   return std::make_unique<TextEncoder>(weights, std::move(plan), deberta_head(hyper));
 }

@@ -9,11 +9,13 @@
 
 namespace wattle {
 
-// What the versions of DeBERTa share: all but a layer's queries, keys and values and the rows of relative positions.
+// What the versions of DeBERTa share: all but a layer's queries, keys and values and the rows of relative
+// positions.
 
 /// Whether the scores have relative positions.
 bool read_deberta_config(ConfigReader& config);
-/// The embeddings and, where the scores have them, relative positions: `side` before a token and as many after it.
+/// The embeddings and, where the scores have them, relative positions: `side` before a token and as many
+/// after it.
 void describe_deberta_embeddings(const Hyperparameters& hyper, Description& description, int64_t side);
 /// What follows attention, below description.begin() of the layer.
 void describe_deberta_layer(const Hyperparameters& hyper, Description& description);
@@ -31,10 +33,10 @@ int64_t deberta_distances(const Hyperparameters& hyper);
 
 EncoderPlan deberta_plan(const Hyperparameters& hyper);
 NetworkHead::Plan deberta_head(const Hyperparameters& hyper);
-/// Gives each layer of `plan` its bias: relative positions [rows, width], multiplied by the layer's matrices blk.N.KEY
-/// and blk.N.QUERY.
-void add_disentangled_bias(Weights& weights, const Hyperparameters& hyper, std::shared_ptr<const DistanceRows> distances,
-                           ConstMatrixView positions, const std::string& key, const std::string& query,
-                           EncoderPlan& plan);
+/// Gives each layer of `plan` its bias: relative positions [rows, width], multiplied by the layer's matrices
+/// blk.N.KEY and blk.N.QUERY.
+void add_disentangled_bias(Weights& weights, const Hyperparameters& hyper,
+                           std::shared_ptr<const DistanceRows> distances, ConstMatrixView positions,
+                           const std::string& key, const std::string& query, EncoderPlan& plan);
 
 }  // namespace wattle

@@ -42,20 +42,21 @@ void read_config(ConfigReader& config) {
     return;
   }
   if (kernel % 2 == 0)
-    fail("{}: conv_kernel_size is {}; only odd ones keep a text's length: use another model", config.origin(), kernel);
+    fail("{}: conv_kernel_size is {}; only odd ones keep a text's length: use another model", config.origin(),
+         kernel);
   (void)activation_from_name(config.word("conv_act", "convolution.activation", "tanh"), config.origin());
   config.integer("conv_groups", "convolution.group_count", 1);
 }
 
-/// Convolution [outputs, inputs / groups, kernel] -> [outputs, kernel * inputs]: what a product over gathered tokens
-/// reads, with zeros for the inputs of other groups.
+/// Convolution [outputs, inputs / groups, kernel] -> [outputs, kernel * inputs]: what a product over gathered
+/// tokens reads, with zeros for the inputs of other groups.
 Change gather_groups(int64_t inputs, int64_t kernel, int64_t groups) {
   return [=](Tensor& tensor, std::vector<std::byte>& owned) {
     const int64_t own = groups > 0 ? inputs / groups : 0;
     const std::vector<int64_t> shape = {inputs, own, kernel};
     if (own * groups != inputs || tensor.shape != shape || info(tensor.format).block_weights != 1) {
-      fail("tensor {}: is no convolution of {} features by {} tokens in {} groups; get the model again", tensor.name,
-           inputs, kernel, groups);
+      fail("tensor {}: is no convolution of {} features by {} tokens in {} groups; get the model again",
+           tensor.name, inputs, kernel, groups);
     }
     const size_t size = info(tensor.format).block_bytes;
     owned.assign(static_cast<size_t>(inputs * kernel * inputs) * size, std::byte{});
@@ -90,20 +91,27 @@ void describe(const Hyperparameters& hyper, Description& d) {
     linear("attn_q", "attention.self.query_proj");
     linear("attn_k", "attention.self.key_proj");
     linear("attn_v", "attention.self.value_proj");
-    if (terms.content_to_position && !shares_projections(hyper)) linear("attn_pos_k", "attention.self.pos_key_proj");
-    if (terms.position_to_content && !shares_projections(hyper)) linear("attn_pos_q", "attention.self.pos_query_proj");
+    if (terms.content_to_position && !shares_projections(hyper))
+      linear("attn_pos_k", "attention.self.pos_key_proj");
+    if (terms.position_to_content && !shares_projections(hyper))
+      linear("attn_pos_q", "attention.self.pos_query_proj");
     describe_deberta_layer(hyper, d);
     if (layer > 0 || kernel(hyper) == 0) continue;
     d.begin("", "encoder.");
-    d.linear({.name = "conv", .source = "conv.conv", .outputs = width, .inputs = kernel(hyper) * width,
-              .change = gather_groups(width, kernel(hyper), hyper.count_or("convolution.group_count", 1, 1, width)),
+    d.linear({.name = "conv",
+              .source = "conv.conv",
+              .outputs = width,
+              .inputs = kernel(hyper) * width,
+              .change =
+                  gather_groups(width, kernel(hyper), hyper.count_or("convolution.group_count", 1, 1, width)),
               .role = Role::kConvolution});
     d.norm("conv_norm", "conv.LayerNorm", width, true);
   }
   describe_deberta_heads(hyper, d);
 }
 
-/// Near distances have rows of their own; from half of the buckets on they grow with the logarithm, up to `furthest`.
+/// Near distances have rows of their own; from half of the buckets on they grow with the logarithm, up to
+/// `furthest`.
 int64_t bucket_of(int64_t distance, int64_t buckets, int64_t furthest) {
   const int64_t middle = buckets / 2, magnitude = std::abs(distance);
   if (buckets == 0 || magnitude <= middle) return distance;
@@ -117,8 +125,8 @@ int64_t bucket_of(int64_t distance, int64_t buckets, int64_t furthest) {
 std::shared_ptr<const DistanceRows> distance_rows(const Hyperparameters& hyper, int64_t reach) {
   const int64_t furthest = deberta_distances(hyper), rows = side(hyper);
   if (buckets(hyper) == 1 || (buckets(hyper) > 1 && furthest <= buckets(hyper) / 2 + 1)) {
-    fail("{}: {} buckets of positions do not reach over {} distances; the file is damaged, get it again", hyper.origin(),
-         buckets(hyper), furthest);
+    fail("{}: {} buckets of positions do not reach over {} distances; the file is damaged, get it again",
+         hyper.origin(), buckets(hyper), furthest);
   }
   auto all = std::make_shared<DistanceRows>();
   all->reach = reach;
@@ -129,21 +137,23 @@ std::shared_ptr<const DistanceRows> distance_rows(const Hyperparameters& hyper, 
   return all;
 }
 
-/// DeBERTa v2 (He et al. 2021), v3 (He, Gao and Chen 2021), mDeBERTa: relative positions in buckets, normalised and
-/// mostly multiplied by the matrices of queries and keys themselves; the large v2 have a convolution after the first layer.
+/// DeBERTa v2 (He et al. 2021), v3 (He, Gao and Chen 2021), mDeBERTa: relative positions in buckets,
+/// normalised and mostly multiplied by the matrices of queries and keys themselves; the large v2 have a
+/// convolution after the first layer.
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions&) {
   EncoderPlan plan = deberta_plan(hyper);
   plan.convolution_kernel = kernel(hyper);
-  plan.convolution_function = activation_from_name(hyper.word_or("convolution.activation", "tanh"), hyper.origin());
+  plan.convolution_function =
+      activation_from_name(hyper.word_or("convolution.activation", "tanh"), hyper.origin());
   if (PositionTerms(hyper)) {
     Matrix positions = weights.values("relative_position_embd.weight", 2 * side(hyper), hyper.width());
-    const Norm norm = Norm::where_there(weights, "relative_position_embd_norm", hyper.width(), NormKind::kLayer,
-                                        hyper.epsilon());
+    const Norm norm = Norm::where_there(weights, "relative_position_embd_norm", hyper.width(),
+                                        NormKind::kLayer, hyper.epsilon());
     Work work;
     if (norm) norm(positions.view(), positions.view(), work);
     const std::string prefix = shares_projections(hyper) ? "attn_" : "attn_pos_";
-    add_disentangled_bias(weights, hyper, distance_rows(hyper, plan.max_tokens), positions.view(), prefix + "k",
-                          prefix + "q", plan);
+    add_disentangled_bias(weights, hyper, distance_rows(hyper, plan.max_tokens), positions.view(),
+                          prefix + "k", prefix + "q", plan);
   }
   return std::make_unique<TextEncoder>(weights, std::move(plan), deberta_head(hyper));
 }

@@ -5,7 +5,7 @@ namespace wattle {
 namespace {
 
 constexpr double kGlobalBase = 160000, kLocalBase = 10000;
-constexpr int64_t kPattern = 3;               // every third layer sees everything, the first of all with them
+constexpr int64_t kPattern = 3;  // every third layer sees everything, the first of all with them
 constexpr int64_t kMeanPool = 1, kFirstPool = 2;  // GGUF's numbers of pooling types
 
 bool has_bias(const Hyperparameters& hyper, std::string_view of) {
@@ -18,7 +18,8 @@ void read_head_keys(ConfigReader& config) {
   const auto head = named_head(config);
   if (!head) return;
   config.flag("classifier_bias", "classifier.bias", false);
-  (void)activation_from_name(config.word("classifier_activation", "classifier.activation", "gelu"), config.origin());
+  (void)activation_from_name(config.word("classifier_activation", "classifier.activation", "gelu"),
+                             config.origin());
   if (head == NetworkHeadKind::kMasked) config.flag("decoder_bias", "masked_bias", true);
   if (head != NetworkHeadKind::kSequence) return;
   const std::string pooling = config.word_of("classifier_pooling", "cls");
@@ -37,7 +38,8 @@ void read_config(ConfigReader& config) {
   config.number("norm_eps", "attention.layer_norm_epsilon", 1e-5);
   config.activation("hidden_activation", "gelu");
   const int64_t window = config.integer("local_attention", "attention.sliding_window", 128);
-  if (window < 2) fail("{}: local_attention is {}; a token sees its neighbours: correct the file", config.origin(), window);
+  if (window < 2)
+    fail("{}: local_attention is {}; a token sees its neighbours: correct the file", config.origin(), window);
   config.integer("global_attn_every_n_layers", "attention.sliding_window_pattern", kPattern);
   config.number("global_rope_theta", "rope.freq_base", kGlobalBase);
   config.number("local_rope_theta", "rope.freq_base_swa", kLocalBase);
@@ -50,15 +52,17 @@ void read_config(ConfigReader& config) {
   read_head_keys(config);
   config.set("attention.causal", Value::of(false));
   // Of training, of other attention code, and of BERT's configurations, which its files repeat.
-  config.ignore({"deterministic_flash_attn", "initializer_cutoff_factor", "layer_norm_eps", "position_embedding_type",
-                 "reference_compile", "repad_logits_with_grad", "sparse_pred_ignore_index", "sparse_prediction"});
+  config.ignore({"deterministic_flash_attn", "initializer_cutoff_factor", "layer_norm_eps",
+                 "position_embedding_type", "reference_compile", "repad_logits_with_grad",
+                 "sparse_pred_ignore_index", "sparse_prediction"});
   config.tied(true);
 }
 
 void describe(const Hyperparameters& hyper, Description& d) {
   const int64_t width = hyper.width(), inner = hyper.inner_width();
-  const bool attention = has_bias(hyper, "attention.bias"), feed_forward = has_bias(hyper, "feed_forward_bias"),
-             norm = has_bias(hyper, "norm_bias"), classifier = has_bias(hyper, "classifier.bias");
+  const bool attention = has_bias(hyper, "attention.bias"),
+             feed_forward = has_bias(hyper, "feed_forward_bias"), norm = has_bias(hyper, "norm_bias"),
+             classifier = has_bias(hyper, "classifier.bias");
   d.prefixes({"model."});
   d.left_out({"head.", "decoder.", "classifier."});
   d.table(Role::kEmbedding, "token_embd", "embeddings.tok_embeddings", hyper.vocabulary(), width);
@@ -66,11 +70,18 @@ void describe(const Hyperparameters& hyper, Description& d) {
   for (int64_t layer = 0; layer < hyper.layers(); ++layer) {
     d.begin(fmt::format("blk.{}.", layer), fmt::format("layers.{}.", layer));
     if (layer > 0) d.norm("attn_norm", "attn_norm", width, norm);
-    d.linear({.name = "attn_qkv", .source = "attn.Wqkv", .outputs = 3 * width, .inputs = width, .bias = attention});
-    d.linear({.name = "attn_output", .source = "attn.Wo", .outputs = width, .inputs = width, .bias = attention});
+    d.linear({.name = "attn_qkv",
+              .source = "attn.Wqkv",
+              .outputs = 3 * width,
+              .inputs = width,
+              .bias = attention});
+    d.linear(
+        {.name = "attn_output", .source = "attn.Wo", .outputs = width, .inputs = width, .bias = attention});
     d.norm("ffn_norm", "mlp_norm", width, norm);
-    d.linear({.name = "ffn_up", .source = "mlp.Wi", .outputs = 2 * inner, .inputs = width, .bias = feed_forward});
-    d.linear({.name = "ffn_down", .source = "mlp.Wo", .outputs = width, .inputs = inner, .bias = feed_forward});
+    d.linear(
+        {.name = "ffn_up", .source = "mlp.Wi", .outputs = 2 * inner, .inputs = width, .bias = feed_forward});
+    d.linear(
+        {.name = "ffn_down", .source = "mlp.Wo", .outputs = width, .inputs = inner, .bias = feed_forward});
   }
   d.begin("", "");
   d.norm("output_norm", "final_norm", width, norm);
@@ -102,25 +113,27 @@ NetworkHead::Plan head_plan(const Hyperparameters& hyper) {
           .epsilon = hyper.epsilon()};
 }
 
-/// ModernBERT (Warner et al. 2024): pre-norm layers with gated feed-forwards, a window in two of three layers, and rotary
-/// positions of two bases. The first layer reads the normalised embeddings as they are.
+/// ModernBERT (Warner et al. 2024): pre-norm layers with gated feed-forwards, a window in two of three
+/// layers, and rotary positions of two bases. The first layer reads the normalised embeddings as they are.
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions&) {
   const AttentionShape attention = hyper.attention();
   const double base = hyper.positive_or("rope.freq_base", kGlobalBase);
   const auto global = std::make_shared<Rope>(attention.head_dim, base, RopePairs::kHalves);
-  const auto local = std::make_shared<Rope>(attention.head_dim, hyper.positive_or("rope.freq_base_swa", kLocalBase),
-                                            RopePairs::kHalves);
+  const auto local = std::make_shared<Rope>(
+      attention.head_dim, hyper.positive_or("rope.freq_base_swa", kLocalBase), RopePairs::kHalves);
   EncoderPlan plan;
   plan.embedding = {.width = hyper.width(), .epsilon = hyper.epsilon()};
   plan.ropes = {global, local};
   plan.max_tokens = hyper.context_length();
-  plan.layers.assign(static_cast<size_t>(hyper.layers()), {.width = hyper.width(),
-                                                           .inner_width = hyper.inner_width(),
-                                                           .attention = attention,
-                                                           .epsilon = hyper.epsilon(),
-                                                           .function = hyper.activation(ActivationFunction::kGelu),
-                                                           .rope = global});
-  const auto pattern = static_cast<size_t>(hyper.count_or("attention.sliding_window_pattern", kPattern, 1, 1024));
+  plan.layers.assign(static_cast<size_t>(hyper.layers()),
+                     {.width = hyper.width(),
+                      .inner_width = hyper.inner_width(),
+                      .attention = attention,
+                      .epsilon = hyper.epsilon(),
+                      .function = hyper.activation(ActivationFunction::kGelu),
+                      .rope = global});
+  const auto pattern =
+      static_cast<size_t>(hyper.count_or("attention.sliding_window_pattern", kPattern, 1, 1024));
   for (size_t i = 0; i < plan.layers.size(); ++i) {
     if (i % pattern == 0) continue;
     plan.layers[i].rope = local;

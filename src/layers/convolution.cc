@@ -7,7 +7,8 @@
 namespace wattle {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 96;  // gathered rows that stay in the second-level cache, as a layer's tokens do
+// Gathered rows at once: they stay in the second-level cache.
+constexpr int64_t kRowsAtOnce = 96;
 
 }  // namespace
 
@@ -15,8 +16,9 @@ TokenConvolution::TokenConvolution(Weights& weights, const std::string& name, in
                                    int64_t outputs)
     : kernel_(kernel), product_(weights, {name, outputs}, kernel * width) {}
 
-void TokenConvolution::operator()(ConstMatrixView x, std::span<const int64_t> offsets, ActivationFunction function,
-                                  ConstMatrixView residual, MatrixView out, Work& work) const {
+void TokenConvolution::operator()(ConstMatrixView x, std::span<const int64_t> offsets,
+                                  ActivationFunction function, ConstMatrixView residual, MatrixView out,
+                                  Work& work) const {
   const int64_t width = x.columns;
   Matrix gathered;
   LayerInput input;

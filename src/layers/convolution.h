@@ -11,9 +11,9 @@
 
 namespace wattle {
 
-/// A convolution over the tokens of each sequence, whose length stays: a token and its neighbours, gathered into one
-/// row, times NAME.weight [outputs, kernel * width] (a line has the weights of the first neighbour, then the next's),
-/// plus NAME.bias. Beyond a sequence's ends there are zeros.
+/// A convolution over the tokens of each sequence, whose length stays: a token and its neighbours, gathered
+/// into one row, times NAME.weight [outputs, kernel * width] (a line has the weights of the first neighbour,
+/// then the next's), plus NAME.bias. Beyond a sequence's ends there are zeros.
 class TokenConvolution {
  public:
   TokenConvolution() = default;
@@ -21,8 +21,8 @@ class TokenConvolution {
   TokenConvolution(Weights& weights, const std::string& name, int64_t kernel, int64_t width, int64_t outputs);
 
   explicit operator bool() const { return kernel_ > 0; }
-  /// out [tokens, outputs] = f(convolution of x [tokens, width]) [+ residual]; sequence i is rows offsets[i] ..
-  /// offsets[i + 1].
+  /// out [tokens, outputs] = f(convolution of x [tokens, width]) [+ residual]; sequence i is rows offsets[i]
+  /// .. offsets[i + 1].
   void operator()(ConstMatrixView x, std::span<const int64_t> offsets, ActivationFunction function,
                   ConstMatrixView residual, MatrixView out, Work& work) const;
 
