@@ -7,7 +7,7 @@ Usage: bench/check_decoders.py [--wattle build/wattle] [--data ../shared/data/wi
 Perplexity: the first windows of 512 tokens of the data's articles in a row, every position but a window's first,
 within 0.5 %.
 Continuations: 64 tokens after the first 40 words of each article; the first 16 tokens (their text) the same for at least
-18 of 20. Needs numpy and xllamacpp (bench/llama_cpp.py). Exits with 1 when a bar is missed.
+18 of 20. Runs in the environment of the peers that bench/peers --prepare makes. Exits with 1 when a bar is missed.
 """
 import argparse
 import gzip
@@ -19,7 +19,7 @@ import tempfile
 
 import numpy as np
 
-from llama_cpp import LlamaCpp
+from ggml_peer import GgmlModel
 
 WINDOW, WORDS, TOKENS, SAME_TOKENS = 512, 40, 64, 16
 
@@ -69,13 +69,16 @@ def check_continuations(arguments, model, peer, articles):
     prompts = [" ".join(article.split()[:WORDS]) for article in articles[: arguments.prompts]]
     rows = run(arguments.wattle, model, arguments.threads, prompts, "--task", "generate", "--no-chat", "--max-tokens",
                str(TOKENS))
-    other = LlamaCpp(model, context=WINDOW + TOKENS, threads=arguments.threads, flash_attention=False)
+    other = GgmlModel(model, context=WINDOW + TOKENS, threads=arguments.threads, flash_attention=False)
     same = whole = themselves = 0
     for prompt, row in zip(prompts, rows):
-        ids = peer.greedy(peer.tokenize(prompt, add_special=True), TOKENS)
+        start = peer.tokenize(prompt, add_special=True)
+        peer.clear()
+        other.clear()
+        ids = peer.greedy(start, TOKENS)
         same += row["text"].strip().startswith(peer.detokenize(ids[:SAME_TOKENS]).strip())
         whole += row["text"].strip() == peer.detokenize(ids).strip()
-        themselves += other.greedy(peer.tokenize(prompt, add_special=True), SAME_TOKENS) == ids[:SAME_TOKENS]
+        themselves += other.greedy(start, SAME_TOKENS) == ids[:SAME_TOKENS]
     print(f"{model.name}: {same} of {len(prompts)} continuations begin with the same {SAME_TOKENS} tokens, "
           f"{whole} are the same to the end; llama.cpp with and without flash attention: {themselves}", flush=True)
     return same >= 0.9 * len(prompts)
@@ -94,7 +97,7 @@ def main():
         articles = [json.loads(line)["text"] for line in lines]
     passed = True
     for model in arguments.model:
-        peer = LlamaCpp(model, context=WINDOW + TOKENS, threads=arguments.threads)
+        peer = GgmlModel(model, context=WINDOW + TOKENS, threads=arguments.threads)
         passed &= check_perplexity(arguments, model, peer, articles)
         passed &= check_continuations(arguments, model, peer, articles)
     return 0 if passed else 1

@@ -1,69 +1,53 @@
 """One peer with one model, in a process of its own, on orders from bench/peers.
 
-Started with one argument of JSON: engine, model, precision, threads, files (directory for what it makes of the model), and
-for encoders rows (lists of token ids), calibration (others), batch and passes, for decoders prompt and generate. Says
-{"ready": version} when loaded; then for every line "measure" its figures, for "embed" the normalised means of the first
+Reads a line of JSON: engine, precision, kind ("encoder", "decoder" or "translator"), model (a Hugging Face folder or a GGUF
+file), files (directory for what is made of it), tree (llama.cpp's source), threads; for encoders rows (lists of token ids),
+calibration (others), batch and passes; for the others prompt and generate (tokens) and beams. Says {"ready": version, "isa": what
+its kernels use} when loaded and warm; then for every line "measure" its figures, for "embed" the normalised means of the first
 rows' hidden states.
+
+Figures: encoders rows_per_s. Decoders and translators tokens/s: prompt (a translator: its encoder), generate (greedy), beams
+(steps of a beam search of that width a second). CTranslate2 does encoder, prompt and steps in one call: what a step takes is
+the difference between the call with all steps and the call with one.
 """
 import contextlib
 import json
 import logging
-import pathlib
+import os
+import re
 import statistics
 import sys
+import tempfile
 import time
 
 import numpy as np
 
-from bert_network import Bert, write_ctranslate2, write_onnx
+from peer_models import Files, padded
 
 EMBEDDED = 32  # rows whose embeddings are compared
-
-
-def made_once(path, make):
-    """The path, made under another name first, so that a stopped run leaves nothing half-written."""
-    path = pathlib.Path(path)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name("making-" + path.name)
-        make(scratch)
-        scratch.rename(path)
-    return str(path)
-
-
-def padded(batch):
-    longest = max(len(ids) for ids in batch)
-    ids, mask = np.zeros((len(batch), longest), np.int64), np.zeros((len(batch), longest), np.int64)
-    for i, row in enumerate(batch):
-        ids[i, :len(row)], mask[i, :len(row)] = row, 1
-    return {"input_ids": ids, "attention_mask": mask}
 
 
 def batches_of(rows, size):
     return [rows[i:i + size] for i in range(0, len(rows), size)]
 
 
+def seconds_of(work):
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
 class EncoderPeer:
     """hidden(fed) -> [batch, tokens, width] of what fed(batch of ids) prepared outside the clock."""
 
-    def __init__(self, order):
-        self.rows, self.batch, self.calibration = order["rows"], order["batch"], order["calibration"]
-        self.passes = order["passes"]
-        self.network = pathlib.Path(order["files"]) / order["model"].replace(":", "-").rstrip("/").rsplit("/", 1)[-1]
+    def __init__(self, order, files):
+        self.rows, self.batch, self.passes = order["rows"], order["batch"], order["passes"]
 
     fed = staticmethod(padded)
 
-    def onnx(self, order):
-        return made_once(self.network / "model.onnx", lambda path: write_onnx(Bert(order["model"]), path))
-
     def measure(self):
         batches = [self.fed(batch) for batch in batches_of(self.rows, self.batch)]
-        seconds = []
-        for _ in range(self.passes):
-            started = time.perf_counter()
-            for batch in batches:
-                self.hidden(batch)
-            seconds.append(time.perf_counter() - started)
+        seconds = [seconds_of(lambda: [self.hidden(batch) for batch in batches]) for _ in range(self.passes)]
         return {"rows_per_s": len(self.rows) / statistics.median(seconds)}
 
     def embed(self):
@@ -79,34 +63,16 @@ class EncoderPeer:
 class OnnxRuntime(EncoderPeer):
     """fp32: the network with its layers fused by onnxruntime.transformers; int8: that with dynamic quantisation."""
 
-    def __init__(self, order):
-        super().__init__(order)
+    isa = "chosen at run time by cpuid; says not which"
+
+    def __init__(self, order, files):
+        super().__init__(order, files)
         import onnxruntime
-        path = self.fused(order)
-        if order["precision"] == "int8":
-            path = self.quantised(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = order["threads"]
+        path = files.onnx_int8() if order["precision"] == "int8" else files.onnx_fused()
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.version = onnxruntime.__version__
-
-    def fused(self, order):
-        from onnxruntime.transformers import optimizer
-        source, network = self.onnx(order), Bert(order["model"])
-
-        def make(path):
-            model = optimizer.optimize_model(source, model_type="bert", num_heads=network.heads, hidden_size=network.width,
-                                             opt_level=0)
-            model.save_model_to_file(str(path))
-        return made_once(self.network / "fused.onnx", make)
-
-    def quantised(self, source):
-        from onnx import TensorProto
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-        # The fused operators are of ONNX Runtime's own domain, whose outputs its shape inference does not type.
-        return made_once(self.network / "fused-int8.onnx",
-                         lambda path: quantize_dynamic(source, str(path), weight_type=QuantType.QInt8,
-                                                       extra_options={"DefaultTensorType": TensorProto.FLOAT}))
 
     def hidden(self, fed):
         return self.session.run(None, fed)[0]
@@ -115,74 +81,149 @@ class OnnxRuntime(EncoderPeer):
 class OpenVino(EncoderPeer):
     """fp32 and bf16 by the hint of precision; int8 by nncf's quantisation after training."""
 
-    def __init__(self, order):
-        super().__init__(order)
+    def __init__(self, order, files):
+        super().__init__(order, files)
         import openvino
-        path = self.onnx(order)
-        if order["precision"] == "int8":
-            path = self.quantised(path)
+        path = files.openvino_int8(order["calibration"]) if order["precision"] == "int8" else files.onnx_encoder()
         hints = {"INFERENCE_NUM_THREADS": order["threads"], "PERFORMANCE_HINT": "LATENCY",
                  "INFERENCE_PRECISION_HINT": "bf16" if order["precision"] == "bf16" else "f32"}
-        self.model = openvino.Core().compile_model(path, "CPU", hints)
-        self.request = self.model.create_infer_request()
+        compiled = openvino.Core().compile_model(path, "CPU", hints)
+        kinds = [operation.get_rt_info()["primitiveType"].astype(str) for operation in compiled.get_runtime_model().get_ops()
+                 if "FullyConnected" in operation.get_rt_info()["layerType"].astype(str)]
+        self.isa = max(set(kinds), key=kinds.count) if kinds else "says not which"
+        self.request = compiled.create_infer_request()
         self.version = openvino.__version__.split("-")[0]
-
-    def quantised(self, source):
-        import nncf
-        import openvino
-
-        def make(path):
-            rows = [padded([ids]) for ids in self.calibration]
-            model = nncf.quantize(openvino.Core().read_model(source), nncf.Dataset(rows),
-                                  model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows))
-            path.mkdir(exist_ok=True)
-            openvino.save_model(model, path / "model.xml", compress_to_fp16=False)
-        return made_once(self.network / "openvino-int8", make) + "/model.xml"
 
     def hidden(self, fed):
         return self.request.infer(fed)["hidden"]
 
 
-class CTranslate2(EncoderPeer):
-    def __init__(self, order):
-        super().__init__(order)
-        import ctranslate2
-        folder = made_once(self.network / "ctranslate2", lambda path: write_ctranslate2(Bert(order["model"]), path))
-        kind = {"fp32": "float32", "bf16": "bfloat16"}.get(order["precision"], order["precision"])
-        self.encoder = ctranslate2.Encoder(folder, device="cpu", compute_type=kind, inter_threads=1,
-                                           intra_threads=order["threads"])
+COMPUTE_TYPES = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}
+
+
+class CTranslate2:
+    def __init__(self, order, files, kind):
+        compute = COMPUTE_TYPES[order["precision"]]
+        folder = files.ctranslate2(compute)
+        with tempfile.TemporaryFile() as log:
+            kept = os.dup(2)
+            os.dup2(log.fileno(), 2)  # its log, of which the start tells the instruction set
+            try:
+                import ctranslate2
+                ctranslate2.set_log_level(logging.INFO)
+                self.model = getattr(ctranslate2, kind)(folder, device="cpu", compute_type=compute, inter_threads=1,
+                                                        intra_threads=order["threads"])
+            finally:
+                os.dup2(kept, 2)
+                os.close(kept)
+            ctranslate2.set_log_level(logging.ERROR)
+            log.seek(0)
+            said = dict(re.findall(r" - (Selected ISA|Selected compute type|GEMM_S8 backend|SGEMM backend): (.+)", log.read().decode(errors="replace")))
         self.version = ctranslate2.__version__
+        gemm = said.get("GEMM_S8 backend" if order["precision"] == "int8" else "SGEMM backend", "unknown").partition(" ")[0]
+        self.isa = f"own kernels {said.get('Selected ISA', 'unknown')}, products by {gemm}, which chooses at run time"
+
+
+class CTranslate2Encoder(EncoderPeer, CTranslate2):
+    def __init__(self, order, files):
+        EncoderPeer.__init__(self, order, files)
+        CTranslate2.__init__(self, order, files, "Encoder")
 
     @staticmethod
     def fed(batch):
         return batch
 
     def hidden(self, fed):
-        return self.encoder.forward_batch(fed).last_hidden_state
+        return self.model.forward_batch(fed).last_hidden_state
 
 
-class LlamaCppPeer:
-    def __init__(self, order):
-        from importlib.metadata import version
+def prompt_of(order, vocabulary):
+    return [int(i) for i in np.random.default_rng(0).integers(min(1000, vocabulary // 2), min(20000, vocabulary), order["prompt"])]
 
-        from llama_cpp import LlamaCpp
-        self.prompt_tokens, self.generate = order["prompt"], order["generate"]
-        self.peer = LlamaCpp(order["model"], context=self.prompt_tokens + self.generate, threads=order["threads"])
-        self.prompt = [int(i) for i in np.random.default_rng(0).integers(1000, 20000, self.prompt_tokens)]
-        self.version = version("xllamacpp")
+
+class CTranslate2Text(CTranslate2):
+    """call(beams, tokens): reads the prompt or source and writes that many tokens."""
+
+    def __init__(self, order, files, kind):
+        super().__init__(order, files, kind)
+        folder = files.ctranslate2(COMPUTE_TYPES[order["precision"]])
+        with open(folder + "/vocabulary.json" if kind == "Generator" else folder + "/shared_vocabulary.json", encoding="utf-8") as file:
+            words = json.load(file)
+        self.tokens = [words[i] for i in prompt_of(order, len(words))]
+        self.count, self.beams = order["generate"], order["beams"]
 
     def measure(self):
-        self.peer.clear()
+        one, whole = (seconds_of(lambda: self.call(1, tokens)) for tokens in (1, self.count))
+        step = (whole - one) / (self.count - 1)
+        figures = {"prompt": len(self.tokens) / (one - step if self.one_is_a_step else one), "generate": 1 / step}
+        if self.beams > 1:
+            one, whole = (seconds_of(lambda: self.call(self.beams, tokens)) for tokens in (1, self.count))
+            figures["beams"] = (self.count - 1) / (whole - one)
+        return figures
+
+
+class CTranslate2Decoder(CTranslate2Text):
+    one_is_a_step = False  # the first token comes of the prompt's own pass
+
+    def __init__(self, order, files):
+        super().__init__(order, files, "Generator")
+
+    def call(self, beams, tokens):
+        self.model.generate_batch([self.tokens], beam_size=beams, max_length=tokens, min_length=tokens,
+                                  include_prompt_in_result=False)
+
+
+class CTranslate2Translator(CTranslate2Text):
+    one_is_a_step = True
+
+    def __init__(self, order, files):
+        super().__init__(order, files, "Translator")
+
+    def call(self, beams, tokens):
+        self.model.translate_batch([self.tokens], beam_size=beams, max_decoding_length=tokens, min_decoding_length=tokens,
+                                   max_input_length=0)
+
+
+class Ggml:
+    """llama.cpp or ik_llama.cpp, with flash attention or without, whichever is faster here."""
+
+    def __init__(self, order, files):
+        from ggml_peer import GgmlModel
+        self.count = order["generate"]
+        path = files.gguf({"int8": "q8_0", "fp32": "f32", "bf16": "bf16"}.get(order["precision"], order["precision"]))
+        self.peer = GgmlModel(path, context=order["prompt"] + self.count + 1, threads=order["threads"], engine=order["engine"])
+        self.prompt = prompt_of(order, self.peer.size)
+        self.version = "as built"  # DIR/native.json says which
+        tried = []
+        for flash in (False, True):
+            self.peer.new_context(flash)
+            self.measure()
+            figures = self.measure()
+            tried.append((figures["prompt"], flash))
+        self.peer.new_context(max(tried)[1])
+        info = self.peer.lib.system_info()
+        self.isa = " ".join([*info, "flash attention" if max(tried)[1] else "without flash attention"])
+
+    def measure(self):
+        peer = self.peer
+        peer.clear()
         started = time.perf_counter()
-        token = int(self.peer.run(self.prompt)[0].argmax())
+        if peer.has_encoder:
+            peer.encode(self.prompt)
+            token = peer.lib.llama_model_decoder_start_token(peer.model)
+        else:
+            token = int(peer.run(self.prompt)[0].argmax())
         between = time.perf_counter()
-        for _ in range(self.generate):
-            token = int(self.peer.run([token])[0].argmax())
+        for _ in range(self.count):
+            token = int(peer.run([token])[0].argmax())
         ended = time.perf_counter()
-        return {"prompt": self.prompt_tokens / (between - started), "generate": self.generate / (ended - between)}
+        return {"prompt": len(self.prompt) / (between - started), "generate": self.count / (ended - between)}
 
 
-ENGINES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "ctranslate2": CTranslate2, "llama.cpp": LlamaCppPeer}
+ENGINES = {("onnxruntime", "encoder"): OnnxRuntime, ("openvino", "encoder"): OpenVino, ("ctranslate2", "encoder"): CTranslate2Encoder,
+           ("ctranslate2", "decoder"): CTranslate2Decoder, ("ctranslate2", "translator"): CTranslate2Translator,
+           ("llama.cpp", "decoder"): Ggml, ("llama.cpp", "translator"): Ggml, ("ik_llama.cpp", "decoder"): Ggml,
+           ("ik_llama.cpp", "translator"): Ggml}
 
 
 def main():
@@ -196,11 +237,12 @@ def main():
 
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            peer = ENGINES[order["engine"]](order)
+            files = Files(order["model"], order["files"], order.get("tree"))
+            peer = ENGINES[order["engine"], order["kind"]](order, files)
             peer.measure()  # some of them compile for every length that they meet
-        except Exception as error:  # whatever a peer's library throws is its reason for not taking part
+        except (Exception, SystemExit) as error:  # whatever a peer's library throws is its reason for not taking part
             return say({"refused": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"})
-        say({"ready": peer.version})
+        say({"ready": peer.version, "isa": peer.isa})
         for line in sys.stdin:
             say(getattr(peer, line.strip())())
 

@@ -24,18 +24,14 @@ enum class RungKind {
 };
 std::string_view name(RungKind kind);
 
-/// "as-published": the precision in which a model's file came.
-inline constexpr std::string_view kAsPublished = "as-published";
-/// A precision of plans that is no format of files: weights of Q8_0, and products in 8 bits with one
-/// scale a row of weights and of activations (`--activations w8a8`).
-inline constexpr std::string_view kW8A8 = "W8A8";
-
 struct Rung {
   std::string name;
   RungKind kind = RungKind::kMajority;
-  std::string model;                    ///< catalogue name or path; empty where the kind needs none
-  std::vector<std::string> precisions;  ///< names of formats, or kAsPublished; empty where the kind has none
-  std::string prompt;                   ///< zero-shot: "{text}" stands for the row's text
+  std::string model;  ///< catalogue name or path; empty where the kind needs none
+  /// As precisions are written: Q8_0, as-published, or Q4_K,output=Q6_K,cache=Q8_0; empty where the kind has
+  /// none.
+  std::vector<std::string> precisions;
+  std::string prompt;  ///< zero-shot: "{text}" stands for the row's text
   std::map<std::string, std::string>
       words;         ///< zero-shot: what the model is to say for a label; default: the label
   int examples = 0;  ///< zero-shot: training rows shown before the question, one label in turn

@@ -1,6 +1,8 @@
 #include "base/utf8.h"
 
-#include <cstdint>
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 namespace wattle {
 namespace {
@@ -65,6 +67,11 @@ std::string repaired_utf8(std::string_view bytes) {
   return text;
 }
 
+Utf8Part first_utf8_part(std::string_view bytes) {
+  const Part part = first_part(bytes);
+  return {part.length, part.whole};
+}
+
 std::string_view whole_characters(std::string_view bytes) {
   for (size_t back = 1; back <= 3 && back <= bytes.size(); ++back) {
     const size_t begin = bytes.size() - back;
@@ -72,6 +79,43 @@ std::string_view whole_characters(std::string_view bytes) {
     return first_part(bytes.substr(begin)).cut ? bytes.substr(0, begin) : bytes;
   }
   return bytes;
+}
+
+DecodedCharacter decode_utf8(std::string_view text, size_t position) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[position + i]); };
+  if (byte(0) < 0x80) return {byte(0), 1};
+  const Part part = first_part(text.substr(position));
+  if (!part.whole) return {kReplacementCharacter, 1};
+  char32_t value = byte(0) & (0x7Fu >> part.length);
+  for (size_t i = 1; i < part.length; ++i) value = value << 6 | (byte(i) & 0x3Fu);
+  return {value, static_cast<uint32_t>(part.length)};
+}
+
+void append_utf8(std::string& out, char32_t character) {
+  const auto put = [&](char32_t bits) { out += static_cast<char>(bits); };
+  const auto rest = [&](int shift) { put(0x80 | ((character >> shift) & 0x3F)); };
+  if (character < 0x80) {
+    put(character);
+  } else if (character < 0x800) {
+    put(0xC0 | character >> 6), rest(0);
+  } else if (character >= 0xD800 && character < 0xE000) {
+    return;
+  } else if (character < 0x10000) {
+    put(0xE0 | character >> 12), rest(6), rest(0);
+  } else if (character < 0x110000) {
+    put(0xF0 | character >> 18), rest(12), rest(6), rest(0);
+  }
+}
+
+bool is_ascii(std::string_view text) {
+  size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    uint64_t word;
+    std::memcpy(&word, text.data() + i, 8);
+    if (word & 0x8080808080808080u) return false;
+  }
+  return std::all_of(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(),
+                     [](char byte) { return static_cast<uint8_t>(byte) < 0x80; });
 }
 
 }  // namespace wattle

@@ -31,7 +31,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct ModelBenchOptions {
-  std::string model, precision, activations, input, field = "text", tokenizer;
+  std::string model, input, field = "text", tokenizer;
+  PrecisionFlags precision;
   int64_t prompt = 512, generate = 64, batch = 1;
   int rounds = 3;
   bool json = false;
@@ -166,8 +167,8 @@ void bench_encoder(ReadsText& encoder, const ModelBenchOptions& options, Meter& 
 /// The token ids of every row with text, cut at what the model reads.
 std::vector<std::vector<TokenId>> tokens_of_rows(Model& model, const ModelBenchOptions& options) {
   std::vector<std::vector<TokenId>> rows;
-  for (const Row& row : read_rows(options.input, {.field = options.field}).rows) {
-    rows.push_back(model.tokenizer().encode(row.text));
+  for (const Question& row : read_rows(options.input, {.field = options.field}).rows) {
+    rows.push_back(model.tokenizer().encode(row.text()));
     const int64_t most =
         model.encoder() != nullptr ? model.encoder()->max_tokens() : model.decoder()->context_length();
     if (static_cast<int64_t>(rows.back().size()) > most) rows.back().resize(static_cast<size_t>(most));
@@ -247,16 +248,18 @@ void print(const Json& result) {
 
 void bench_model(const ModelBenchOptions& options, bool quiet) {
   if (options.prompt < 1 || options.generate < 1) fail("--prompt and --generate: must be 1 or more tokens");
-  const ModelAtPrecision at(model_path(options.model), options.precision, quiet);
+  const std::string path = model_path(options.model);
+  const Precision precision = options.precision.read(path);
+  const ModelAtPrecision at(path, precision, quiet);
   const Stopwatch watch;
   LoadOptions load;
   if (!options.tokenizer.empty()) load.shape_tokenizer = model_path(options.tokenizer);
-  if (!options.activations.empty()) load.activations = activations_from_name(options.activations);
+  load.take(precision);
   const auto model = Model::open(at.path(), load);
   Json result;
   result["model"] = options.model;
-  if (!options.precision.empty()) result["precision"] = precision_name(model->file());
-  if (!options.activations.empty()) result["activations"] = options.activations;
+  result["precision"] = precision.name(precision_name(model->file()));
+  if (precision.activations()) result["activations"] = name(*precision.activations());
   result["shape"] = model->is_shape();
   result["load_seconds"] = watch.seconds();
   const auto meter = Meter::open();
@@ -291,10 +294,8 @@ void bench_model(const ModelBenchOptions& options, bool quiet) {
 
 void add_bench_model(CLI::App& bench, const GlobalOptions& global) {
   auto options = std::make_shared<ModelBenchOptions>();
-  bench.add_option("MODEL", options->model, "model file or folder, or shape:NAME[@FORMAT]");
-  bench.add_option("--precision", options->precision, "convert the weights to this format first, as Q4_K");
-  bench.add_option("--activations", options->activations,
-                   "how products read their inputs: " + activations_list());
+  bench.add_option("MODEL", options->model, "model file or folder, or shape:NAME[@PRECISION]");
+  add_precision_flags(bench, options->precision);
   bench.add_option("--prompt", options->prompt, "tokens that are read at once")->capture_default_str();
   bench.add_option("--generate", options->generate, "tokens that a decoder writes")->capture_default_str();
   bench.add_option("--input,-i", options->input, "rows to run instead: jsonl, csv, tsv");

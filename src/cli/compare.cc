@@ -19,7 +19,7 @@ struct Flags {
 
 bool is_there(const std::string& model) {
   try {
-    return fs::exists(resolve_model(model, cache_directory()));
+    return fs::exists(model_path(model));
   } catch (const Error&) {
     return false;
   }
@@ -53,7 +53,7 @@ std::vector<Rung> sensible_rungs(const std::vector<std::string>& labels) {
     Rung& rung = rungs.emplace_back();
     rung.kind = RungKind::kZeroShot;
     rung.name = rung.model = decoder;
-    rung.precisions = {std::string(kAsPublished)};
+    rung.precisions = {"as-published"};
     rung.prompt = prompt_for(labels);
   }
   return rungs;

@@ -14,6 +14,7 @@
 #include "families/open_file.h"
 #include "cli/help.h"
 #include "cli/paths.h"
+#include "cli/precision.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
 #include "models/calibrate.h"
@@ -42,7 +43,7 @@ Json as_json(const Arguments& arguments, const Conversion& conversion) {
   }
   Json result = {{"in", arguments.in},
                  {"out", arguments.out},
-                 {"to", arguments.to.empty() ? Json() : Json(info(format_from_name(arguments.to)).name)},
+                 {"to", arguments.to.empty() ? Json() : Json(Precision::parse(arguments.to).name())},
                  {"packed", arguments.packed},
                  {"bits_per_weight", conversion.bits_per_weight},
                  {"tensor_bytes", conversion.tensor_bytes}};
@@ -71,9 +72,7 @@ void print_report(const Arguments& arguments, const Conversion& conversion) {
   for (const auto& [format, sum] : sums) {
     fmt::print("  {:<7} {:>4} tensors {:>6.2f} % of the weights{}\n", info(format).name, sum.tensors,
                100.0 * static_cast<double>(sum.weights) / static_cast<double>(all),
-               sum.fell_back ? fmt::format("  (in place of {}, whose blocks do not divide these rows)",
-                                           info(format_from_name(arguments.to)).name)
-                             : "");
+               sum.fell_back ? "  (some in place of a format whose blocks do not divide their rows)" : "");
   }
   if (!conversion.converted_from.empty()) {
     fmt::print("The weights were quantised before ({}): results say nothing about the original model.\n",
@@ -85,7 +84,7 @@ InputStatistics calibration(const Arguments& arguments, ProgressBar& bar) {
   RowOptions row_options;
   row_options.field = arguments.field;
   std::vector<std::string> texts;
-  for (Row& row : read_rows(arguments.calibrate, row_options).rows) texts.push_back(std::move(row.text));
+  for (const Question& row : read_rows(arguments.calibrate, row_options).rows) texts.push_back(row.text());
   return calibrate(arguments.in, texts, arguments.calibration_tokens, [&](int64_t done, int64_t total) {
     bar("calibrating " + arguments.in, static_cast<size_t>(done), static_cast<size_t>(total));
   });
@@ -94,8 +93,13 @@ InputStatistics calibration(const Arguments& arguments, ProgressBar& bar) {
 void run(const Arguments& arguments, const GlobalOptions& options) {
   if (arguments.to.empty() && !arguments.packed)
     fail("convert: name a precision with --to, or --packed to keep it; `wattle convert --help` lists them");
-  std::optional<Format> wanted;
-  if (!arguments.to.empty()) wanted = format_from_name(arguments.to);
+  const Precision wanted = arguments.to.empty() ? Precision() : Precision::parse(arguments.to);
+  if (wanted.cache() || wanted.activations()) {
+    fail(
+        "--to {}: a file holds neither activations nor a cache; convert to {} and give the whole to `wattle "
+        "run`",
+        wanted.name(), wanted.of_weights().name());
+  }
   const ModelFile file = open_model_file(model_path(arguments.in));
   if (file.metadata().text("general.architecture") == std::string(Head::kArchitecture)) {
     fail(
@@ -119,6 +123,9 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
     };
     conversion = convert(file, arguments.out, wanted, convert_options);
   }
+  if (!conversion.unused.empty() && !options.quiet) {
+    fmt::print(stderr, "{}\n", unused_notice(arguments.in, conversion.unused));
+  }
   if (arguments.json) {
     fmt::print("{}\n", as_json(arguments, conversion).dump(2));
   } else {
@@ -140,7 +147,9 @@ void add_convert(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("IN", arguments->in, "GGUF, safetensors or PyTorch file, or a Hugging Face folder")
       ->required();
   verb->add_option("OUT", arguments->out, "the GGUF file to write")->required();
-  verb->add_option("--to", arguments->to, "format of the weights: " + format_names());
+  verb->add_option(
+      "--to", arguments->to,
+      "the precision: " + format_names() + ", and exceptions by role or tensor, as Q4_K,output=Q6_K");
   verb->add_flag("--packed", arguments->packed,
                  "matrices as the kernels stream them: opens at once, runs from the file, by this program "
                  "alone; without "
@@ -158,8 +167,13 @@ void add_convert(CLI::App& app, const GlobalOptions& options) {
       "  wattle convert all-MiniLM-L6-v2 minilm.Q8_0.gguf --to Q8_0\n"
       "  wattle convert model.gguf model.Q4_K.gguf --to Q4_K --json\n"
       "  wattle convert model.gguf model.Q2_K.gguf --to Q2_K --calibrate pages.txt\n"
+      "  wattle convert model.gguf model.mixed.gguf --to 'Q4_K,output=Q6_K,blk.*.ffn_down=Q5_K'\n"
       "  wattle convert model.gguf model.packed.gguf --packed\n"
-      "Vectors and norms stay F32. Rows that blocks of 256 weights do not divide take the nearest format "
+      "Roles are linear, output, embedding, convolution, depthwise, position, table, norm and bias; other "
+      "names "
+      "are\n"
+      "patterns of tensors' names without .weight. Vectors and norms stay F32. Rows that blocks of 256 "
+      "weights do not divide take the nearest format "
       "with blocks\n"
       "of 32: Q2_K and Q3_K become IQ4_NL, Q4_K Q4_1, Q5_K Q5_1, Q6_K Q8_0.");
   verb->callback([arguments, &options] { run(*arguments, options); });

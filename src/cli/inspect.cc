@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "families/open_file.h"
+#include "cli/inspect_chat.h"
 #include "cli/paths.h"
 #include "cli/verbs.h"
 #include "file/model_file.h"
@@ -23,8 +24,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Arguments {
-  std::string file, tensor;
-  bool all = false, metadata = false, json = false;
+  std::string file, tensor, chat_template;
+  bool all = false, metadata = false, json = false, chat = false;
 };
 
 /// "1.12 GB", "91 kB": three digits, powers of ten as disks and downloads count.
@@ -339,6 +340,9 @@ Json json_file(const ModelFile& file, const Arguments& arguments) {
 
 void run(const Arguments& arguments) {
   const ModelFile file = open_model_file(model_path(arguments.file));
+  if (arguments.chat || !arguments.chat_template.empty()) {
+    return print_chat(file, arguments.chat_template, arguments.json);
+  }
   // Text of a file need not be UTF-8: what is not becomes U+FFFD.
   const auto print_json = [](const Json& json) {
     fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
@@ -362,12 +366,17 @@ void add_inspect(CLI::App& app, const GlobalOptions&) {
   verb->add_option("--tensor", arguments->tensor, "statistics of the values of this tensor");
   verb->add_flag("--all", arguments->all, "one row a tensor, layers not put together");
   verb->add_flag("--metadata", arguments->metadata, "every key with its value");
+  verb->add_flag("--chat", arguments->chat,
+                 "an example conversation as the model's chat template renders it");
+  verb->add_option("--chat-template", arguments->chat_template,
+                   "the same by this one of the model's named templates");
   verb->add_flag("--json", arguments->json, "print it as JSON");
   verb->footer(
       "Examples:\n"
       "  wattle inspect smollm2-135m-instruct.Q4_1.gguf\n"
       "  wattle inspect all-MiniLM-L6-v2 --all\n"
-      "  wattle inspect model.gguf --tensor blk.0.attn_q.weight --json");
+      "  wattle inspect model.gguf --tensor blk.0.attn_q.weight --json\n"
+      "  wattle inspect smollm2-135m-instruct --chat");
   verb->callback([arguments] { run(*arguments); });
 }
 

@@ -4,6 +4,7 @@
 
 #include <wattle/error.h>
 
+#include "cli/hub_settings.h"
 #include "pull/catalogue.h"
 
 namespace wattle {
@@ -19,7 +20,7 @@ std::filesystem::path cache_directory() {
 }
 
 std::string model_path(const std::string& name_or_path) {
-  return resolve_model(name_or_path, cache_directory()).string();
+  return resolve_model(name_or_path, {cache_directory(), hub_cache_directory()}).string();
 }
 
 }  // namespace wattle

@@ -9,8 +9,8 @@ namespace wattle {
 /// ~/.cache/wattle.
 std::filesystem::path cache_directory();
 
-/// What every verb takes as MODEL: a path, `shape:NAME`, or a name of the catalogue that was pulled. Error as
-/// resolve_model of pull/catalogue.h.
+/// What every verb takes as MODEL: a path, `shape:NAME`, a name of the catalogue or OWNER/NAME of the hub
+/// that was pulled. Error as resolve_model of pull/catalogue.h.
 std::string model_path(const std::string& name_or_path);
 
 }  // namespace wattle

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <fstream>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <wattle/error.h>
 
 #include "families/open_file.h"
@@ -18,23 +20,51 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// shape:NAME@FORMAT makes its weights at any precision by itself.
-std::string shape_at(const std::string& shape, Format wanted) {
-  return fmt::format("{}@{}", shape.substr(0, shape.find('@')), info(wanted).name);
+void print_unused(const std::string& model, std::span<const std::string> roles, bool quiet) {
+  if (!roles.empty() && !quiet) fmt::print(stderr, "{}\n", unused_notice(model, roles));
 }
 
 }  // namespace
 
-ModelAtPrecision::ModelAtPrecision(const std::string& model, const std::string& precision, bool quiet)
+Precision PrecisionFlags::read(const std::string& model) const {
+  Precision result;
+  if (!precision.empty()) {
+    result = Precision::parse(precision);
+  } else if (is_shape(model)) {
+    result = shape_precision(model);
+  }
+  if (!activations.empty()) result.set_activations(activations_from_name(activations));
+  if (!cache.empty()) result.set_cache(format_from_name(cache));
+  return result;
+}
+
+void add_precision_flags(CLI::App& verb, PrecisionFlags& flags) {
+  verb.add_option(
+      "--precision", flags.precision,
+      "run the weights at this precision, as Q4_K or Q4_K,output=Q6_K,cache=Q8_0,activations=w8a8");
+  verb.add_option("--activations", flags.activations,
+                  "how products read their inputs: " + activations_list());
+}
+
+std::string unused_notice(const std::string& model, std::span<const std::string> roles) {
+  return fmt::format("{}: no tensor is of the role {}, and nothing took the format asked for it{}", model,
+                     fmt::join(roles, ", "),
+                     std::ranges::find(roles, role_name(Role::kOutput)) == roles.end()
+                         ? ""
+                         : "; a model without an output of its own makes logits from its embedding");
+}
+
+ModelAtPrecision::ModelAtPrecision(const std::string& model, const Precision& precision, bool quiet)
     : path_(model) {
-  if (precision.empty()) return;
-  const Format wanted = format_from_name(precision);
+  if (!precision.changes_weights()) return;
   if (is_shape(model)) {
-    path_ = shape_at(model, wanted);
+    path_ = shape_at(model, precision);
+    print_unused(model, unused_roles(precision, shape_file(path_), model), quiet);
     return;
   }
+  const Precision weights = precision.of_weights();
   const ModelFile file = open_model_file(model);
-  if (precision_name(file) == info(wanted).name) return;
+  if (precision_name(file) == weights.name()) return;
   const fs::path directory = cache_directory() / "converted";
   std::error_code code;
   fs::create_directories(directory, code);
@@ -42,12 +72,14 @@ ModelAtPrecision::ModelAtPrecision(const std::string& model, const std::string& 
     fail("{}: cannot be made ({}); set XDG_CACHE_HOME to a directory that can be written", directory.string(),
          code.message());
   }
-  const fs::path written = directory / fmt::format("{}.{}.{}.gguf", fs::path(model).filename().string(),
-                                                   info(wanted).name, ::getpid());
+  const fs::path written =
+      directory / fmt::format("{}.{}.{}.gguf", fs::path(model).filename().string(),
+                              info(weights.weights().value_or(Format::kF32)).name, ::getpid());
   ProgressBar bar(quiet);
   ConvertOptions options;
   options.progress = [&](size_t done, size_t total) { bar("converting " + model, done, total); };
-  convert(file, written, wanted, options);
+  const Conversion conversion = convert(file, written, weights, options);
+  print_unused(model, conversion.unused, quiet);
   // What the conversion held is no part of what the model needs: the kernel's mark of the most memory begins
   // anew.
   std::ofstream("/proc/self/clear_refs") << 5;

@@ -43,7 +43,7 @@ Head train_on_model(const Arguments& arguments, const LabelledRows& data, TrainO
   for (size_t begin = 0; begin < data.rows.size(); begin += batch) {
     std::vector<std::string_view> texts;
     for (size_t i = begin; i < std::min(begin + batch, data.rows.size()); ++i)
-      texts.push_back(data.rows[i].text);
+      texts.push_back(data.rows[i].text());
     const std::vector<EmbeddingRecord> records = embedder.embed(texts, some);
     for (size_t i = 0; i < records.size(); ++i) {
       work += records[i].work;
@@ -82,7 +82,8 @@ double accuracy(const Arguments& arguments, const LabelledRows& rows) {
   const std::vector<Answer> answers = task->answer(rows.rows);
   int64_t correct = 0;
   for (size_t i = 0; i < answers.size(); ++i) {
-    correct += answers[i].fields["label"] == rows.label_names[static_cast<size_t>(rows.labels[i])] ? 1 : 0;
+    const auto& answer = std::get<LabelAnswer>(answers[i].value);
+    correct += answer.name() == rows.label_names[static_cast<size_t>(rows.labels[i])] ? 1 : 0;
   }
   return static_cast<double>(correct) / static_cast<double>(answers.size());
 }

@@ -13,32 +13,42 @@ struct SamplerOptions {
   int top_k = 0;           ///< keep the k likeliest; 0: all
   double top_p = 1;  ///< keep the likeliest whose probabilities first reach p (nucleus: Holtzman et al. 2020)
   double min_p = 0;  ///< keep those at least min_p times as likely as the likeliest (Nguyen et al. 2024)
+  double typical = 1;  ///< keep those of nearly the expected surprise that reach this (Meister et al. 2022)
+  /// Mirostat 2 (Basu et al. 2020): keep what surprises less than a bound that moves, in place of the filters
+  /// above, so that the text surprises by so many bits a token. 0: off.
+  double mirostat = 0;
+  double mirostat_rate = 0.1;  ///< how fast its bound moves
   uint64_t seed = 0;
 };
 
-/// Chooses the next token from logits. Order: temperature, top-k, top-p, min-p, draw. Ties go to the smaller
-/// id. The same seed and logits give the same tokens on every machine.
+/// Error, in one sentence, for a negative temperature or top_k, top_p or typical outside (0, 1], min_p
+/// outside [0, 1], or mirostat beside another filter.
+void check(const SamplerOptions& options);
+
+/// Chooses the next token from logits. Order: temperature, top-k, top-p, min-p, typical, draw. Ties go to the
+/// smaller id. The same seed and logits give the same tokens on every machine.
 class Sampler {
  public:
-  /// Error for a negative temperature or top_k, top_p outside (0, 1], min_p outside [0, 1].
+  /// Error as check() has it.
   explicit Sampler(const SamplerOptions& options);
 
   /// Error when every logit is NaN or -infinity.
   int32_t next(std::span<const float> logits);
 
- private:
-  void take_candidates(std::span<const float> logits);
-  void keep_top_p();
-  double uniform();
-
   struct Candidate {
     int32_t id;
-    double value;  ///< logit, then probability before normalisation
+    double value;    ///< logit, then probability before normalisation
+    double key = 0;  ///< typical: distance from the expected surprise
   };
+
+ private:
+  double uniform();
+  int32_t draw(std::span<const Candidate> candidates, int32_t otherwise);
+  void take_surprise(double bits);
 
   SamplerOptions options_;
   std::mt19937_64 random_;
-  std::vector<Candidate> candidates_;
+  double bound_;  ///< mirostat's, in bits
 };
 
 /// Index of the largest value, the first of equals; NaN never wins. Error when there is none.

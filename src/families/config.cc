@@ -117,13 +117,13 @@ void ConfigReader::activation(const std::string& from, const std::string& fallba
 }
 
 void ConfigReader::ignore(std::initializer_list<const char*> keys) {
-  for (const char* key : keys) read_.insert(key);
+  for (const char* key : keys) ignored_.insert(key);
 }
 
 std::vector<std::string> ConfigReader::unread() const {
   std::vector<std::string> names;
   config_.each_key([&](const std::string& key) {
-    if (read_.count(key) == 0 && std::ranges::find(kOfTraining, key) == std::end(kOfTraining)) names.push_back(key);
+    if (read_.count(key) == 0 && ignored_.count(key) == 0 && std::ranges::find(kOfTraining, key) == std::end(kOfTraining)) names.push_back(key);
   });
   return names;
 }

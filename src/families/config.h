@@ -59,6 +59,8 @@ class ConfigReader {
   void tied(bool fallback) { tied_ = flag_of("tie_word_embeddings", fallback); }
   bool is_tied() const { return tied_; }
 
+  /// Keys that were asked for, whether the file has them or not.
+  const std::set<std::string>& read() const { return read_; }
   /// Keys of the file that nobody read, without those that only training or other libraries read.
   std::vector<std::string> unread() const;
 
@@ -66,7 +68,7 @@ class ConfigReader {
   JsonView config_;
   std::string architecture_;
   Metadata& metadata_;
-  std::set<std::string> read_;
+  std::set<std::string> read_, ignored_;
   std::vector<std::pair<std::string, std::vector<float>>> made_;
   bool tied_ = false;
 };

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include <fmt/ranges.h>
 #include <wattle/error.h>
 
 #include "families/family.h"
@@ -85,7 +88,13 @@ Description describe(const Metadata& metadata) {
 
 void check_tensors(const ModelFile& file, const Description& description) {
   for (const Tensor& tensor : file.tensors()) {
-    if (description.find(tensor.name) == nullptr) {
+    const TensorSpec* spec = description.find(tensor.name);
+    const auto fits = [](int64_t have, int64_t want) { return want == kAnySize || have == want; };
+    if (spec != nullptr && !std::ranges::equal(tensor.shape, spec->shape, fits)) {
+      fail("{}: tensor {} has the shape [{}] and the metadata ask for [{}]; get or convert the model again",
+           file.path().string(), tensor.name, fmt::join(tensor.shape, ", "), fmt::join(spec->shape, ", "));
+    }
+    if (spec == nullptr) {
       fail("{}: the tensor {} has no place in a model of the family {}; use the published files of the model",
            file.path().string(), tensor.name, file.architecture());
     }

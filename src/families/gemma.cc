@@ -10,9 +10,9 @@ constexpr int64_t kHeadDim = 256;  // what the reference takes where config.json
 
 void read_config(ConfigReader& config) {
   const int64_t head_dim = read_llama_config(config, kHeadDim);
-  // Gemma was published with hidden_act "gelu" and trained with its approximation: hidden_activation corrects it.
+  // The first files say hidden_act, later ones correct it by hidden_activation.
   config.ignore({"hidden_act"});
-  config.activation("hidden_activation", "gelu_pytorch_tanh");
+  config.activation(config.has("hidden_activation") ? "hidden_activation" : "hidden_act", "gelu_pytorch_tanh");
   config.expect("use_bidirectional_attention", false);
   read_rope(config, head_dim);
   config.tied(true);

@@ -16,7 +16,13 @@ void read_config(ConfigReader& config) {
   config.flag("use_parallel_residual", "use_parallel_residual", true);
   config.activation("hidden_act", "gelu");
   config.ignore({"attention_bias"});  // the tensors say it
-  read_rope(config, width / heads, config.number_of("rotary_emb_base", 10000), config.number_of("rotary_pct", 0.25));
+  if (config.has("rotary_emb_base") || config.has("rotary_pct")) {
+    config.ignore({"rope_theta", "partial_rotary_factor"});  // newer libraries write both, and read these
+    read_rope_scaling(config, width / heads, config.number_of("rotary_emb_base", 10000),
+                      config.number_of("rotary_pct", 0.25));
+  } else {
+    read_rope(config, width / heads, 10000, 0.25);
+  }
   config.tied(false);
 }
 

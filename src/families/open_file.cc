@@ -28,7 +28,7 @@ void own(Tensor& tensor, std::vector<std::byte> bytes, ModelFile::Contents& cont
 /// What became of the tensors of a folder's weights.
 struct Import {
   const Description& description;
-  bool tied;
+  bool tied, needs_output;  ///< the output matrix is the embedding; the file is of a model that makes logits
   std::string origin, architecture;
   std::set<std::string> left_out, buffers;
   std::unordered_map<const TensorSpec*, std::string> taken;  ///< tensors that have several names are read once
@@ -69,6 +69,11 @@ void add_mapped_tensors(Import& import, const fs::path& weights, ModelFile::Cont
     tensor.name = spec.name;
   }
   check_names(contents.tensors, import.origin);
+  const TensorSpec* output = import.description.find("output.weight");
+  if (import.needs_output && !import.tied && output != nullptr && import.taken.count(output) == 0) {
+    fail("{}: lacks the tensor {}, and tie_word_embeddings is false; get the model again", import.origin,
+         output->source);
+  }
   if (!import.left_out.empty()) {
     contents.notes.push_back(fmt::format("left out, for {} does not compute with them: {}", import.architecture,
                                          fmt::join(import.left_out, ", ")));
@@ -208,6 +213,22 @@ ImportedConfig import_config(const JsonView& whole, ModelFile::Contents& content
   return {family, config.is_tied()};
 }
 
+/// A folder's own name; of a commit in the hub's cache (models--OWNER--NAME/snapshots/COMMIT) the model's NAME.
+std::string name_of(const fs::path& folder) {
+  const fs::path path = (fs::canonical(folder) / "").parent_path();
+  const std::string model = path.parent_path().parent_path().filename().string();
+  const bool cached = path.parent_path().filename() == "snapshots" && model.starts_with("models--");
+  return cached ? model.substr(model.rfind("--") + 2) : path.filename().string();
+}
+
+/// Whether `architectures` of config.json is a model over a vocabulary: LlamaForCausalLM, GPT2LMHeadModel, ...
+bool makes_logits(const JsonView& config) {
+  const nlohmann::json* names = config.find("architectures");
+  if (names == nullptr || !names->is_array() || names->empty() || !names->front().is_string()) return false;
+  const auto name = names->front().get<std::string>();
+  return name.ends_with("ForCausalLM") || name.ends_with("LMHeadModel") || name.ends_with("ForConditionalGeneration");
+}
+
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
   const fs::path config_path = folder / "config.json";
   const fs::path source = given_weights.empty() ? find_weights(folder) : given_weights;
@@ -218,19 +239,19 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
   contents.path = folder;
   contents.metadata = Metadata(folder.string());
   const ImportedConfig config = import_config(whole, contents);
-  const fs::path name = (fs::canonical(folder) / "").parent_path().filename();
-  contents.metadata.set("general.name", Value::of(name.string()));
+  contents.metadata.set("general.name", Value::of(name_of(folder)));
   if (const std::string licence = licence_of(folder); !licence.empty()) {
     contents.metadata.set("general.license", Value::of(licence));
   }
   const Description description = describe(contents.metadata);
-  Import import{description, config.tied, source.string(), std::string(config.family.architecture), {}, {}, {}};
+  Import import{description, config.tied, makes_logits(whole), source.string(), std::string(config.family.architecture), {}, {}, {}};
   add_mapped_tensors(import, source, contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));
   read_modules(folder, contents);
   const JsonView text_part = whole.child("text_config");
   read_hf_tokenizer(folder, text_part ? text_part : whole, contents);
+  read_generation_config(folder, contents);
   return contents;
 }
 

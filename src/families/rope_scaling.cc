@@ -78,9 +78,14 @@ void read_rope(ConfigReader& config, int64_t head_dim, double base, double part)
     base = parameters.number("rope_theta").value_or(base);
   }
   part = parameters.number("partial_rotary_factor").value_or(config.number_of("partial_rotary_factor", part));
+  read_rope_scaling(config, head_dim, base, part);
+}
+
+void read_rope_scaling(ConfigReader& config, int64_t head_dim, double base, double part) {
+  const JsonView parameters = config.child("rope_parameters");
   const auto dimensions = static_cast<int64_t>(static_cast<double>(head_dim) * part);
   if (!(part > 0) || part > 1 || dimensions < 2)
-    fail("{}: partial_rotary_factor is {}, which leaves nothing to rotate; correct the file", config.origin(), part);
+    fail("{}: {} of a head is to be rotated, which cannot be; correct the file", config.origin(), part);
   config.set("rope.freq_base", Value::of(base));
   config.set("rope.dimension_count", Value::of(dimensions));
   const JsonView scaling = config.has("rope_scaling") ? config.child("rope_scaling") : parameters;

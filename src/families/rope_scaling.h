@@ -24,5 +24,7 @@ RopeScaling rope_scaling(const Hyperparameters& hyper, int64_t dimensions, doubl
 /// family takes where the file says nothing. Llama 3's scaling becomes the tensor
 /// rope_freqs.weight. Error for a kind that is not known.
 void read_rope(ConfigReader& config, int64_t head_dim, double base = 10000, double part = 1);
+/// The same by a base and a part that are known.
+void read_rope_scaling(ConfigReader& config, int64_t head_dim, double base, double part);
 
 }  // namespace wattle

@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <array>
 
 #include <wattle/error.h>
 
+#include "file/hf_steps.h"
 #include "file/hf_vocabulary.h"
 #include "file/readers.h"
 
@@ -29,29 +31,25 @@ json optional_file(const fs::path& path) {
   return fs::exists(path) ? read_json_file(path) : json();
 }
 
-/// A token given as its text or as an object with its `content`.
-std::string token_text(const JsonView& file, const char* name) {
-  const json* value = file.find(name);
-  if (value == nullptr) return {};
-  return value->is_object() ? file.child(name).text("content").value_or("") : file.text(name).value_or("");
-}
-
 void set_special_tokens(const JsonView& tokenizer_config, const JsonView& special_map, const JsonView& config,
                         HfVocabulary& vocabulary, Metadata& metadata) {
   for (const SpecialToken& special : kSpecial) {
-    std::string text = token_text(tokenizer_config, special.name);
-    if (text.empty()) text = token_text(special_map, special.name);
+    std::string text = hf_token_text(tokenizer_config, special.name);
+    if (text.empty()) text = hf_token_text(special_map, special.name);
     std::optional<int64_t> id = text.empty() ? std::nullopt : vocabulary.find(text);
     const json* number = config.find(std::string(special.name) + "_id");
     // Models with several ends of a text list them in config.json; the tokenizer names the one that counts.
     if (!id && text.empty() && number != nullptr && number->is_number_unsigned()) id = number->get<int64_t>();
-    if (!id) continue;
-    if (*id < 0 || *id >= static_cast<int64_t>(vocabulary.tokens.size())) {
-      fail("{}: {} has the id {} and the vocabulary has {} tokens; correct config.json", config.origin(),
-           special.name, *id, vocabulary.tokens.size());
-    }
+    // Configurations keep ids of a larger vocabulary than the model's.
+    if (!id || *id < 0 || *id >= static_cast<int64_t>(vocabulary.tokens.size())) continue;
     TokenKind& kind = vocabulary.kinds[static_cast<size_t>(*id)];
-    if (kind == TokenKind::kNormal) kind = TokenKind::kControl;
+    if (kind == TokenKind::kNormal) {
+      kind = TokenKind::kControl;
+      vocabulary.steps["added_tokens"].push_back({{"id", *id},
+                                                  {"content", vocabulary.tokens[static_cast<size_t>(*id)]},
+                                                  {"special", true},
+                                                  {"normalized", false}});
+    }
     metadata.set(special.gguf, Value::of(*id));
   }
 }
@@ -84,38 +82,78 @@ void fill_gaps(int64_t rows, const std::string& origin, HfVocabulary& vocabulary
   }
 }
 
-void set_chat_template(const fs::path& folder, const JsonView& tokenizer_config, Metadata& metadata) {
-  const json* value = tokenizer_config.find("chat_template");
-  std::string text;
-  if (value != nullptr && value->is_string()) text = value->get<std::string>();
-  if (value != nullptr && value->is_array()) {
-    for (const json& entry : *value) {
-      const JsonView named(&entry, tokenizer_config.origin());
-      if (named.text("name") == "default") text = named.text("template").value_or("");
-    }
-  }
-  if (const fs::path file = folder / "chat_template.jinja"; text.empty() && fs::exists(file)) {
-    const MappedFile mapped(file);
-    text.assign(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
-  }
-  if (!text.empty()) metadata.set("tokenizer.chat_template", Value::of(text));
+std::string file_text(const fs::path& path) {
+  const MappedFile mapped(path);
+  return std::string(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
 }
 
-void set_wordpiece_keys(const fs::path& folder, const HfVocabulary& vocabulary, Metadata& metadata) {
+void set_named_template(std::string_view name, const std::string& text, Metadata& metadata) {
+  std::string key = "tokenizer.chat_template";
+  if (name != "default") key.append(".").append(name);
+  metadata.set(std::move(key), Value::of(text));
+}
+
+/// The `chat_template` of a JSON file: one text, or a list of named ones.
+void set_chat_templates(const JsonView& file, Metadata& metadata) {
+  const json* value = file.find("chat_template");
+  if (value == nullptr) return;
+  if (value->is_string()) return set_named_template("default", value->get<std::string>(), metadata);
+  if (!value->is_array()) fail("{}: chat_template is neither a text nor a list; correct it", file.origin());
+  for (const json& entry : *value) {
+    const JsonView named(&entry, file.origin());
+    const auto name = named.text("name"), text = named.text("template");
+    if (!name || !text)
+      fail("{}: a chat template of the list has no name or no template; correct it", file.origin());
+    set_named_template(*name, *text, metadata);
+  }
+}
+
+/// In the order in which transformers lets a later file replace an earlier one.
+void set_chat_template(const fs::path& folder, const JsonView& tokenizer_config, Metadata& metadata) {
+  const json processor = optional_file(folder / "chat_template.json");
+  set_chat_templates(JsonView(&processor, (folder / "chat_template.json").string()), metadata);
+  set_chat_templates(tokenizer_config, metadata);
+  if (const fs::path more = folder / "additional_chat_templates"; fs::is_directory(more)) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(more)) {
+      if (entry.path().extension() == ".jinja") files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    for (const fs::path& file : files) set_named_template(file.stem().string(), file_text(file), metadata);
+  }
+  if (const fs::path file = folder / "chat_template.jinja"; fs::exists(file)) {
+    set_named_template("default", file_text(file), metadata);
+  }
+}
+
+/// Steps of Sentence Transformers around the tokenizer.
+void set_sentence_keys(const fs::path& folder, HfVocabulary& vocabulary, Metadata& metadata) {
+  const json parsed = optional_file(folder / "sentence_bert_config.json");
+  const JsonView sentence(&parsed, (folder / "sentence_bert_config.json").string());
+  // Sentence Transformers lowers texts itself.
+  if (sentence.flag("do_lower_case").value_or(false)) {
+    json normalizers = json::array({{{"type", "Lowercase"}}, vocabulary.steps["normalizer"]});
+    vocabulary.steps["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::move(normalizers)}};
+  }
+  // Sentence Transformers cuts texts here, earlier than the positions end.
+  if (const auto length = sentence.integer("max_seq_length"); length && *length > 0) {
+    metadata.set("tokenizer.wattle.max_length", Value::of(*length));
+  }
+}
+
+void set_wordpiece_keys(const HfVocabulary& vocabulary, Metadata& metadata) {
   // llama.cpp begins every text with bos; BERT calls that token cls.
   const auto cls = metadata.integer("tokenizer.ggml.cls_token_id");
   if (cls && !metadata.integer("tokenizer.ggml.bos_token_id")) {
     metadata.set("tokenizer.ggml.bos_token_id", Value::of(*cls));
   }
-  const json parsed = optional_file(folder / "sentence_bert_config.json");
-  const JsonView sentence(&parsed, (folder / "sentence_bert_config.json").string());
-  const bool lowercase = vocabulary.lowercase || sentence.flag("do_lower_case").value_or(false);
-  metadata.set("tokenizer.wattle.lowercase", Value::of(lowercase));
-  metadata.set("tokenizer.wattle.strip_accents", Value::of(vocabulary.strip_accents));
-  // Sentence Transformers cuts texts here, earlier than the positions end.
-  if (const auto length = sentence.integer("max_seq_length"); length && *length > 0) {
-    metadata.set("tokenizer.wattle.max_length", Value::of(*length));
-  }
+  const json& normalizer = vocabulary.steps["normalizer"];
+  const JsonView bert(&normalizer, metadata.origin());
+  const bool lowercase = bert.flag("lowercase").value_or(true);
+  // llama.cpp's keys.
+  metadata.set("tokenizer.ggml.normalizer.lowercase", Value::of(lowercase));
+  metadata.set("tokenizer.ggml.normalizer.strip_accents",
+               Value::of(bert.flag("strip_accents").value_or(lowercase)));
 }
 
 std::vector<int64_t> numbers(const std::vector<TokenKind>& kinds) {
@@ -123,6 +161,66 @@ std::vector<int64_t> numbers(const std::vector<TokenKind>& kinds) {
   values.reserve(kinds.size());
   for (const TokenKind kind : kinds) values.push_back(static_cast<int64_t>(kind));
   return values;
+}
+
+/// Llama's class and its kin put the tokens that tokenizer_config.json asks for, whatever the template of
+/// tokenizer.json.
+void rebuild_template(const JsonView& tokenizer_config, const Metadata& metadata, HfVocabulary& vocabulary) {
+  const std::string name = tokenizer_config.text("tokenizer_class").value_or("");
+  const bool obeys = name.starts_with("Llama") || name.starts_with("CodeLlama") || name.starts_with("Gemma");
+  const auto add_bos = tokenizer_config.flag("add_bos_token"),
+             add_eos = tokenizer_config.flag("add_eos_token");
+  if (!obeys || (!add_bos && !add_eos)) return;
+  const auto bos = metadata.integer("tokenizer.ggml.bos_token_id"),
+             eos = metadata.integer("tokenizer.ggml.eos_token_id");
+  const auto text = [&](const std::optional<int64_t>& id) {
+    return vocabulary.tokens[static_cast<size_t>(*id)];
+  };
+  vocabulary.add_bos = add_bos.value_or(true);
+  vocabulary.add_eos = add_eos.value_or(false);
+  if ((*vocabulary.add_bos && !bos) || (*vocabulary.add_eos && !eos)) {
+    fail("{}: asks for a token at the beginning or end of a text and names none; correct it",
+         tokenizer_config.origin());
+  }
+  StepTemplate parts(vocabulary, tokenizer_config.origin());
+  for (const int which : {0, 1}) {
+    if (*vocabulary.add_bos) parts.token(text(bos), which);
+    parts.text(which == 0 ? "A" : "B", which);
+    if (*vocabulary.add_eos) parts.token(text(eos), which);
+    if (which == 0) parts.end_of_single();
+  }
+  vocabulary.steps["post_processor"] = parts.done();
+}
+
+void set_flags(const HfVocabulary& vocabulary, Metadata& metadata) {
+  const auto set_flag = [&](const char* key, std::optional<bool> value) {
+    if (value) metadata.set(key, Value::of(*value));
+  };
+  set_flag("tokenizer.ggml.add_bos_token", vocabulary.add_bos);
+  set_flag("tokenizer.ggml.add_eos_token", vocabulary.add_eos);
+  set_flag("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
+  set_flag("tokenizer.ggml.remove_extra_whitespaces", vocabulary.remove_extra_whitespaces);
+  if (vocabulary.unknown && !metadata.integer("tokenizer.ggml.unknown_token_id")) {
+    metadata.set("tokenizer.ggml.unknown_token_id", Value::of(*vocabulary.unknown));
+  }
+}
+
+void set_lists(HfVocabulary vocabulary, Metadata& metadata) {
+  if (!vocabulary.scores.empty()) {
+    vocabulary.scores.resize(vocabulary.tokens.size(), 0);
+    metadata.set("tokenizer.ggml.scores", Value::of(std::move(vocabulary.scores)));
+  }
+  metadata.set("tokenizer.ggml.tokens", Value::of(std::move(vocabulary.tokens)));
+  metadata.set("tokenizer.ggml.token_type", Value::of(numbers(vocabulary.kinds)));
+  if (!vocabulary.merges.empty())
+    metadata.set("tokenizer.ggml.merges", Value::of(std::move(vocabulary.merges)));
+  if (!vocabulary.character_map.empty()) {
+    std::vector<int64_t> bytes;
+    for (const char byte : vocabulary.character_map) bytes.push_back(static_cast<uint8_t>(byte));
+    metadata.set("tokenizer.ggml.precompiled_charsmap", Value::of(std::move(bytes), ValueType::kU8));
+  }
+  metadata.set("tokenizer.wattle.pipeline",
+               Value::of(vocabulary.steps.dump(-1, ' ', false, json::error_handler_t::replace)));
 }
 
 }  // namespace
@@ -133,7 +231,7 @@ void read_hf_tokenizer(const fs::path& folder, const JsonView& config, ModelFile
   const JsonView tokenizer_config(&parsed_config, (folder / "tokenizer_config.json").string());
   const JsonView special_map(&parsed_map, (folder / "special_tokens_map.json").string());
 
-  HfVocabulary vocabulary = read_hf_vocabulary(folder, tokenizer_config);
+  HfVocabulary vocabulary = read_hf_vocabulary(folder, tokenizer_config, special_map, config);
   Metadata& metadata = contents.metadata;
   if (vocabulary.model.empty()) {
     contents.notes.push_back(
@@ -147,23 +245,13 @@ void read_hf_tokenizer(const fs::path& folder, const JsonView& config, ModelFile
   if (!vocabulary.pre.empty()) metadata.set("tokenizer.ggml.pre", Value::of(vocabulary.pre));
   set_special_tokens(tokenizer_config, special_map, config, vocabulary, metadata);
   if (vocabulary.model == "bert") {
+    set_wordpiece_keys(vocabulary, metadata);
     mark_word_starts(vocabulary);
-    set_wordpiece_keys(folder, vocabulary, metadata);
   }
-  metadata.set("tokenizer.ggml.tokens", Value::of(std::move(vocabulary.tokens)));
-  if (!vocabulary.scores.empty())
-    metadata.set("tokenizer.ggml.scores", Value::of(std::move(vocabulary.scores)));
-  metadata.set("tokenizer.ggml.token_type", Value::of(numbers(vocabulary.kinds)));
-  if (!vocabulary.merges.empty())
-    metadata.set("tokenizer.ggml.merges", Value::of(std::move(vocabulary.merges)));
-  const auto set_flag = [&](const char* key, std::optional<bool> value) {
-    if (value) metadata.set(key, Value::of(*value));
-  };
-  const auto add_bos = tokenizer_config.flag("add_bos_token");
-  const auto add_eos = tokenizer_config.flag("add_eos_token");
-  set_flag("tokenizer.ggml.add_bos_token", add_bos ? add_bos : vocabulary.add_bos);
-  set_flag("tokenizer.ggml.add_eos_token", add_eos ? add_eos : vocabulary.add_eos);
-  set_flag("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
+  set_sentence_keys(folder, vocabulary, metadata);
+  if (fs::exists(folder / "tokenizer.json")) rebuild_template(tokenizer_config, metadata, vocabulary);
+  set_flags(vocabulary, metadata);
+  set_lists(std::move(vocabulary), metadata);
   set_chat_template(folder, tokenizer_config, metadata);
 }
 

@@ -40,6 +40,13 @@ void add_weights(const std::filesystem::path& path, const WantTensor& wanted, Mo
 void read_hf_tokenizer(const std::filesystem::path& folder, const JsonView& config,
                        ModelFile::Contents& contents);
 
+/// How a folder's model wants its texts continued, from generation_config.json or, in older models,
+/// config.json: keys `wattle.generation.NAME` with the names of transformers' GenerationConfig, and
+/// `wattle.generation.task.TASK.NAME` for the tasks of `task_specific_params`. Ids that may be one or several
+/// are lists; lists of lists stand one behind the other, each after its length; `early_stopping` is "yes",
+/// "no" or "never". What is not known here becomes a note. Error for a value of another type.
+void read_generation_config(const std::filesystem::path& folder, ModelFile::Contents& contents);
+
 /// Adds the tensors of a PyTorch file: a zip archive, or the older form without one. Nothing in it is
 /// executed.
 void read_pickle(std::span<const std::byte> bytes, const std::string& origin, const WantTensor& wanted,

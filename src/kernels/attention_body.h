@@ -1,7 +1,7 @@
-// The furniture of AttentionKernels in GCC's vector extensions. An instruction set's file defines, in an
-// unnamed namespace: kWidth (floats a vector), kRows and kVectors (the register tile), Vector, fma() and
-// load_half(). No inline function of the standard library is used here: the linker might keep the copy that
-// was compiled for a newer processor.
+// The furniture of AttentionKernels in the compilers' vector extensions. An instruction set's file defines,
+// in an unnamed namespace: kWidth (floats a vector), kRows and kVectors (the register tile), Vector, fma()
+// and load_half(). No inline function of the standard library is used here: the linker might keep the copy
+// that was compiled for a newer processor.
 
 namespace wattle {
 namespace {
@@ -38,12 +38,16 @@ inline Integers lane_numbers() {
   return lanes;
 }
 
+#include "kernels/shuffle.h"
+
 /// One value of all lanes, by halves: `op` of lanes i and i + kWidth / 2, then of i and i + kWidth / 4 ...
-template <typename Op>
+template <int kHalf = kWidth / 2, typename Op>
 inline float reduce(Vector value, const Op& op) {
-  const Integers lanes = lane_numbers();
-  for (int half = kWidth / 2; half > 0; half /= 2) value = op(value, __builtin_shuffle(value, lanes ^ half));
-  return value[0];
+  if constexpr (kHalf == 0) {
+    return value[0];
+  } else {
+    return reduce<kHalf / 2>(op(value, exchange_lanes<kHalf>(value)), op);
+  }
 }
 
 /// exp(x) for x <= 0 after Cephes: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]. Zero below the smallest
@@ -224,24 +228,26 @@ void scatter(const AttentionRow* rows, int64_t count, int64_t n, const float* su
   for (int64_t r = 0; r < count; ++r) scale(sums + r * n, 1 / rows[r].total, n, rows[r].out);
 }
 
-/// kWidth rows of kWidth values: in step s lanes and rows change places in bit s of their numbers.
-inline void transpose_square(const float* from, int64_t stride, int64_t rows, float* to) {
-  const Integers lanes = lane_numbers();
-  Vector v[kWidth];
-  for (int i = 0; i < kWidth; ++i) v[i] = i < rows ? load(from + i * stride) : Vector{};
-#pragma GCC unroll 4
-  for (int step = 1; step < kWidth; step *= 2) {
-    const Integers upper = (lanes & step) != 0;
-    const Integers first = lanes + (upper & (kWidth - step)),
-                   second = lanes + (upper & kWidth) + (~upper & step);
+/// Lanes and rows change places in the bit kStep of their numbers, and in those above it.
+template <int kStep>
+inline __attribute__((always_inline)) void exchange_bits(Vector (&v)[kWidth]) {
+  if constexpr (kStep < kWidth) {
 #pragma GCC unroll 16
     for (int i = 0; i < kWidth; ++i) {
-      if ((i & step) != 0) continue;
-      const Vector a = v[i], b = v[i + step];
-      v[i] = __builtin_shuffle(a, b, first);
-      v[i + step] = __builtin_shuffle(a, b, second);
+      if ((i & kStep) != 0) continue;
+      const Vector a = v[i], b = v[i + kStep];
+      v[i] = merge_lanes<kStep, false, true>(a, b);
+      v[i + kStep] = merge_lanes<kStep, true, false>(a, b);
     }
+    exchange_bits<2 * kStep>(v);
   }
+}
+
+/// kWidth rows of kWidth values.
+inline void transpose_square(const float* from, int64_t stride, int64_t rows, float* to) {
+  Vector v[kWidth];
+  for (int i = 0; i < kWidth; ++i) v[i] = i < rows ? load(from + i * stride) : Vector{};
+  exchange_bits<1>(v);
   for (int i = 0; i < kWidth; ++i) store(to + i * kKeyBlock, v[i]);
 }
 

@@ -39,43 +39,6 @@ const KernelTable& kernels() {
   }
 }
 
-namespace {
-
-struct ActivationsName {
-  Activations kind;
-  std::string_view name;
-};
-constexpr std::array<ActivationsName, kActivations> kNames{{{Activations::kBlock32, "q8"},
-                                                            {Activations::kRow, "q8-row"},
-                                                            {Activations::kBF16, "bf16"},
-                                                            {Activations::kF32, "f32"},
-                                                            {Activations::kW8A8, "w8a8"}}};
-
-}  // namespace
-
-std::string_view name(Activations activations) {
-  for (const ActivationsName& known : kNames) {
-    if (known.kind == activations) return known.name;
-  }
-  return "unknown";
-}
-
-Activations activations_from_name(std::string_view name) {
-  for (const ActivationsName& known : kNames) {
-    if (known.name == name) return known.kind;
-  }
-  fail("--activations {}: unknown; one of {}", name, activations_list());
-}
-
-std::string activations_list() {
-  std::string list;
-  for (const ActivationsName& known : kNames) {
-    if (!list.empty()) list += ", ";
-    list += known.name;
-  }
-  return list;
-}
-
 Activations default_activations(Format format) {
   switch (format) {
     case Format::kF32:

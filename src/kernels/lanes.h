@@ -3,6 +3,8 @@
 // instruction set's file, which has defined kLaneCount (no template parameter: GCC 12 loses vector types
 // whose size depends on one).
 
+#include "kernels/shuffle.h"
+
 struct Lanes {
   static constexpr int kLanes = kLaneCount;
   typedef uint32_t Word __attribute__((vector_size(kLaneCount * 4)));
@@ -17,8 +19,6 @@ struct Lanes {
   static constexpr bool kDirect = false;
   /// Whether dot() takes full bytes for signed numbers.
   static constexpr bool kSignedBytes = false;
-
-  static constexpr int32_t kNumbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
   static Word load(const void* from) {
     Word w;
@@ -65,20 +65,18 @@ struct Lanes {
   }
   /// Lane i is the reduction by `op` of all lanes of v[i]: halves of two vectors at a time, a transpose and a
   /// reduction in one (3 operations a vector instead of about 9).
-  template <class Op>
-  static Int reduce_each(Int (&v)[kLaneCount], Op op) {
-    Int lane;
-    __builtin_memcpy(&lane, kNumbers, sizeof lane);
-#pragma GCC unroll 4
-    for (int half = kLaneCount / 2; half > 0; half /= 2) {
-      const Int upper = (Int)((lane & half) != 0) & kLaneCount;
-      const Int own = lane | upper, other = (lane ^ half) | upper;
+  template <int kHalf = kLaneCount / 2, class Op>
+  static __attribute__((always_inline)) inline Int reduce_each(Int (&v)[kLaneCount], Op op) {
+    if constexpr (kHalf == 0) {
+      return v[0];
+    } else {
 #pragma GCC unroll 8
-      for (int i = 0; i < half; ++i) {
-        v[i] = op(__builtin_shuffle(v[i], v[i + half], own), __builtin_shuffle(v[i], v[i + half], other));
+      for (int i = 0; i < kHalf; ++i) {
+        v[i] = op(merge_lanes<kHalf, false, false>(v[i], v[i + kHalf]),
+                  merge_lanes<kHalf, true, true>(v[i], v[i + kHalf]));
       }
+      return reduce_each<kHalf / 2>(v, op);
     }
-    return v[0];
   }
   static int32_t max_int(Int v) {
     int32_t most = v[0];

@@ -137,15 +137,13 @@ void apply(ActivationFunction function, float* values, int64_t count) {
 }
 
 /// Sum and maximum over the lanes in a fixed order: lanes i and i + kLanes / 2 first.
-template <class V, class Op>
+template <class V, int kHalf = V::kLanes / 2, class Op>
 inline float reduce_lanes(typename V::Float values, Op op) {
-  typename V::Int lane;
-  __builtin_memcpy(&lane, V::kNumbers, sizeof lane);
-#pragma GCC unroll 4
-  for (int half = V::kLanes / 2; half > 0; half /= 2) {
-    values = op(values, __builtin_shuffle(values, lane ^ half));
+  if constexpr (kHalf == 0) {
+    return values[0];
+  } else {
+    return reduce_lanes<V, kHalf / 2>(op(values, exchange_lanes<kHalf>(values)), op);
   }
-  return values[0];
 }
 
 template <class V>

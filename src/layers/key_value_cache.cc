@@ -87,6 +87,39 @@ void KeyValueCache::truncate(int64_t length) {
   length_ = length;
 }
 
+void KeyValueCache::copy_from(const KeyValueCache& other, int64_t shared) {
+  const CacheShape& theirs = other.shape_;
+  if (theirs.layers != shape_.layers || theirs.kv_heads != shape_.kv_heads ||
+      theirs.head_dim != shape_.head_dim || theirs.format != shape_.format) {
+    fail("a cache can take over only what a cache of the same model and format holds");
+  }
+  if (other.length_ > shape_.capacity) {
+    fail("a cache for {} tokens cannot take over the {} of another; make it larger", shape_.capacity,
+         other.length_);
+  }
+  shared = std::min({shared, length_, other.length_});
+  const auto first_block = static_cast<size_t>(shared / kKeyBlock);
+  const auto blocks = static_cast<size_t>((other.length_ + kKeyBlock - 1) / kKeyBlock) - first_block;
+  const auto rows = static_cast<size_t>(other.length_ - shared);
+  if (rows > 0) {
+    for (int64_t layer = 0; layer < shape_.layers; ++layer) {
+      for (int64_t head = 0; head < shape_.kv_heads; ++head) {
+        const size_t key = first_block * key_block_bytes_;
+        const size_t value = static_cast<size_t>(shared) * value_row_bytes_;
+        std::memcpy(keys(layer, head) + key, other.keys(layer, head) + key, blocks * key_block_bytes_);
+        std::memcpy(values(layer, head) + value, other.values(layer, head) + value, rows * value_row_bytes_);
+      }
+    }
+  }
+  length_ = other.length_;
+}
+
+std::unique_ptr<KeyValueCache> KeyValueCache::sibling() const {
+  auto cache = std::make_unique<KeyValueCache>(shape_);
+  cache->set_memory(memory_of_source_);
+  return cache;
+}
+
 size_t KeyValueCache::bytes_per_position() const {
   return static_cast<size_t>(shape_.layers * shape_.kv_heads) *
          (key_block_bytes_ / kKeyBlock + value_row_bytes_);

@@ -29,6 +29,10 @@ class KeyValueCache {
   int64_t capacity() const { return shape_.capacity; }
   /// Forgets everything after the first `length` tokens (a shared prompt is computed once and reused).
   void truncate(int64_t length);
+  /// Holds what `other`, a cache of the same shape, holds, whose first `shared` tokens are here already.
+  void copy_from(const KeyValueCache& other, int64_t shared);
+  /// An empty cache of this one's shape, under the same source.
+  std::unique_ptr<KeyValueCache> sibling() const;
   size_t bytes() const { return memory_.size(); }
   /// Bytes that one position takes in all layers.
   size_t bytes_per_position() const;

@@ -31,6 +31,26 @@ void add(Machine& machine, Sources& found, std::unique_ptr<Source> source) {
   found.recorders.push_back(std::make_unique<Recorder>(machine, std::move(source)));
 }
 
+/// Whether all energy counters of a source keep their counts while a processor works for a tenth of a second: some
+/// hypervisors show counters that never move. A simulated machine's time takes no time, and its counters are told.
+bool stands_still(Machine& machine, Source& source) {
+  constexpr double kSeconds = 0.1;
+  const std::vector<Channel>& channels = source.channels();
+  const bool counts = std::ranges::all_of(channels, [](const Channel& c) { return c.kind == Channel::Kind::kEnergy; });
+  if (machine.simulated() || !counts || channels.empty()) return false;
+  const auto total = [&] {
+    uint64_t sum = 0;
+    for (const Reading& reading : source.read()) sum += reading.ok ? reading.counts : 1;
+    return sum;
+  };
+  const uint64_t before = total();
+  const double end = machine.now() + kSeconds;
+  while (machine.now() < end) {
+    if (total() != before) return false;
+  }
+  return true;
+}
+
 void model_the_processor(Machine& machine, const MeterOptions& options, Sources& found) {
   const ProcessorId processor = describe_processor(machine);
   if (options.source == "model-package") {
@@ -95,6 +115,11 @@ Sources find_sources(Machine& machine, const MeterOptions& options) {
       if (gpu && !probe.cure.empty())
         say(found, fmt::format("graphics processors are not in the figures: {}; try: {}", probe.obstacle,
                                probe.cure));
+      continue;
+    }
+    if (options.source.empty() && stands_still(machine, *probe.source)) {
+      found.obstacles.push_back({known.name, "its counters stand still under load", ""});
+      say(found, fmt::format("{} is left out: its counters stand still under load", known.name));
       continue;
     }
     say(found, probe.remark);

@@ -6,13 +6,14 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <tuple>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
 #include "base/threads.h"
+#include "families/family.h"
 #include "file/gguf_writer.h"
 #include "file/packed_file.h"
 #include "tensor/panels.h"
@@ -43,6 +44,7 @@ constexpr FileType kFileTypes[] = {
 
 constexpr std::string_view kFileTypeKey = "general.file_type";
 constexpr std::string_view kConvertedFromKey = "wattle.converted_from";
+constexpr std::string_view kPrecisionKey = "wattle.precision";
 
 bool is_integer(Format format) {
   return format == Format::kI8 || format == Format::kI16 || format == Format::kI32 || format == Format::kI64;
@@ -52,11 +54,10 @@ bool is_quantised(Format format) {
   return info(format).block_weights > 1;
 }
 
-/// Whether a tensor is the matrix of a linear layer or of the token embedding.
-bool takes_wanted(const Tensor& tensor) {
-  return tensor.shape.size() == 2 && tensor.name.ends_with(".weight") && !is_integer(tensor.format) &&
-         tensor.name.find("_norm.") == std::string::npos && !tensor.name.starts_with("token_types") &&
-         !tensor.name.starts_with("position_embd");
+/// Whether products read it: the matrix of a linear layer, of the output or of the token embedding.
+bool is_matrix(const Tensor& tensor, Role role) {
+  return !is_integer(tensor.format) &&
+         (role == Role::kLinear || role == Role::kOutput || role == Role::kEmbedding);
 }
 
 /// The format of most weights of matrices.
@@ -78,21 +79,31 @@ std::string history(const ModelFile& file) {
   return before.empty() ? precision_name(file) : before + ", " + precision_name(file);
 }
 
-void set_format(Metadata& metadata, Format wanted) {
-  const auto type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes),
-                                 [&](const FileType& known) { return known.format == wanted; });
-  metadata.set(std::string(kFileTypeKey), Value::of(type->id));
-  if (is_quantised(wanted)) {
+void set_precision(Metadata& metadata, const ModelFile& file, const Precision& precision,
+                   const Conversion& conversion) {
+  if (precision.weights()) {
+    const auto type = std::find_if(std::begin(kFileTypes), std::end(kFileTypes), [&](const FileType& known) {
+      return known.format == precision.weights();
+    });
+    metadata.set(std::string(kFileTypeKey), Value::of(type->id));
+  }
+  if (std::ranges::any_of(conversion.tensors, [](const auto& tensor) { return is_quantised(tensor.to); }) ||
+      (precision.weights() && is_quantised(*precision.weights()))) {
     metadata.set("general.quantization_version", Value::of(int64_t{2}));
   } else {
     metadata.erase("general.quantization_version");
   }
+  if (precision.items().empty()) {
+    metadata.erase(std::string(kPrecisionKey));
+  } else {
+    metadata.set(std::string(kPrecisionKey), Value::of(precision.of_weights().name(precision_name(file))));
+  }
 }
 
-Metadata metadata_for(const ModelFile& file, std::optional<Format> wanted, const Conversion& conversion,
+Metadata metadata_for(const ModelFile& file, const Precision& precision, const Conversion& conversion,
                       const ConvertOptions& options) {
   Metadata metadata = file.metadata();
-  if (wanted) set_format(metadata, *wanted);
+  if (precision.changes_weights()) set_precision(metadata, file, precision, conversion);
   if (!conversion.converted_from.empty()) {
     metadata.set(std::string(kConvertedFromKey), Value::of(conversion.converted_from));
   }
@@ -137,28 +148,11 @@ std::vector<std::byte> encoded(const ModelFile& file, const Tensor& tensor, Form
   return bytes;
 }
 
-/// The order in which a family packs the matrices of a layer together, so that those lie next to each other
-/// in a packed file; others stay where they are.
-void order_for_packing(std::vector<const Tensor*>& tensors) {
-  constexpr std::string_view kTogether[] = {".attn_q.weight", ".attn_k.weight", ".attn_v.weight",
-                                            ".ffn_gate.weight", ".ffn_up.weight"};
-  std::vector<size_t> places;
-  std::vector<std::tuple<std::string, size_t, const Tensor*>> found;  // layer, rank, tensor
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    for (size_t rank = 0; rank < std::size(kTogether); ++rank) {
-      const std::string& name = tensors[i]->name;
-      if (!name.ends_with(kTogether[rank])) continue;
-      places.push_back(i);
-      found.emplace_back(name.substr(0, name.size() - kTogether[rank].size()), rank, tensors[i]);
-    }
-  }
-  std::ranges::sort(found);
-  const std::vector<const Tensor*> all = tensors;
-  tensors.clear();
-  for (const auto& [layer, rank, tensor] : found) tensors.push_back(tensor);
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (!std::ranges::binary_search(places, i)) tensors.push_back(all[i]);
-  }
+/// The order of the description, in which matrices that are packed together follow each other.
+void order_for_packing(const Description& description, std::vector<const Tensor*>& tensors) {
+  std::unordered_map<std::string_view, size_t> places;
+  for (const TensorSpec& spec : description.tensors()) places.emplace(spec.name, places.size());
+  std::ranges::stable_sort(tensors, {}, [&](const Tensor* tensor) { return places.at(tensor->name); });
 }
 
 /// [rows, k] of `format`, as panels.
@@ -180,16 +174,20 @@ void mark_packed(Metadata& metadata, std::vector<std::string> names) {
   metadata.set(std::string(kPackedTensors), Value::of(std::move(names)));
 }
 
-void check_target(const ModelFile& file, const std::filesystem::path& path, std::optional<Format> wanted) {
+void check_written(Format wanted) {
+  if (std::find(kWritten.begin(), kWritten.end(), wanted) != kWritten.end()) return;
+  std::vector<std::string_view> names;
+  for (const Format format : kWritten) names.push_back(info(format).name);
+  fail("{}: is not a format to convert to; choose one of {}", info(wanted).name, fmt::join(names, ", "));
+}
+
+void check_target(const ModelFile& file, const std::filesystem::path& path, const Precision& precision) {
   if (file.metadata().find(kPackedTensors) != nullptr) {
     fail("{}: is packed for running and cannot be converted; convert the file that it was made from",
          file.path().string());
   }
-  if (wanted && std::find(kWritten.begin(), kWritten.end(), *wanted) == kWritten.end()) {
-    std::vector<std::string_view> names;
-    for (const Format format : kWritten) names.push_back(info(format).name);
-    fail("{}: is not a format to convert to; choose one of {}", info(*wanted).name, fmt::join(names, ", "));
-  }
+  if (precision.weights()) check_written(*precision.weights());
+  for (const Precision::Item& item : precision.items()) check_written(item.format);
   std::error_code ignored;
   if (std::filesystem::equivalent(file.path(), path, ignored)) {
     fail("{}: is the model that is being read; give the converted file another name", path.string());
@@ -203,14 +201,43 @@ std::span<const Format> written_formats() {
   return kWritten;
 }
 
-Format format_for(const Tensor& tensor, Format wanted) {
-  if (is_integer(tensor.format)) return tensor.format;
-  if (takes_wanted(tensor)) return fitting_format(wanted, static_cast<size_t>(tensor.row_length()));
-  const bool large = tensor.shape.size() > 2 || tensor.name.starts_with("position_embd");
-  return large && wanted != Format::kF32 ? Format::kF16 : Format::kF32;
+Role role_of(const Tensor& tensor, const Description& description) {
+  const TensorSpec* spec = description.find(tensor.name);
+  if (spec == nullptr)
+    fail("the tensor {} has no place in a model of its family; use the published files of the model", tensor.name);
+  return spec->role;
+}
+
+TensorFormat format_for(const Tensor& tensor, const Description& description, const Precision& precision) {
+  if (is_integer(tensor.format)) return {tensor.format};
+  return precision.format_for(role_of(tensor, description), tensor.name, tensor.row_length())
+      .value_or(TensorFormat{tensor.format});
+}
+
+std::vector<std::string> unused_roles(const Precision& precision, std::span<const Tensor> tensors,
+                                      const Description& description, const std::string& origin) {
+  std::vector<std::string> unused;
+  for (const Precision::Item& item : precision.items()) {
+    const bool used = std::ranges::any_of(tensors, [&](const Tensor& tensor) {
+      return !is_integer(tensor.format) &&
+             Precision::reaches(item, role_of(tensor, description), tensor.name);
+    });
+    if (used) continue;
+    if (!item.role) {
+      fail("{}: has no weight called {}, for which {} asks; name a role or one of its tensors", origin, item.name,
+           precision.name());
+    }
+    unused.push_back(item.name);
+  }
+  return unused;
+}
+
+std::vector<std::string> unused_roles(const Precision& precision, const ModelFile& file, const std::string& origin) {
+  return unused_roles(precision, file.tensors(), describe(file.metadata()), origin);
 }
 
 std::string precision_name(const ModelFile& file) {
+  if (const auto precision = file.metadata().text(kPrecisionKey)) return *precision;
   if (const auto id = file.metadata().integer(kFileTypeKey)) {
     for (const FileType& known : kFileTypes) {
       if (known.id == *id) return std::string(known.name);
@@ -219,35 +246,38 @@ std::string precision_name(const ModelFile& file) {
   return std::string(info(main_format(file)).name);
 }
 
-Conversion convert(const ModelFile& file, const std::filesystem::path& path, std::optional<Format> wanted,
+Conversion convert(const ModelFile& file, const std::filesystem::path& path, const Precision& precision,
                    const ConvertOptions& options) {
-  check_target(file, path, wanted);
+  check_target(file, path, precision);
+  const Description description = describe(file.metadata());
+  check_tensors(file, description);
   Conversion conversion;
-  conversion.converted_from = wanted ? history(file) : file.metadata().text(kConvertedFromKey).value_or("");
+  conversion.unused = unused_roles(precision, file.tensors(), description, file.path().string());
+  conversion.converted_from =
+      precision.changes_weights() ? history(file) : file.metadata().text(kConvertedFromKey).value_or("");
   std::vector<const Tensor*> order;
   for (const Tensor& tensor : file.tensors()) order.push_back(&tensor);
-  if (options.packed) order_for_packing(order);
+  if (options.packed) order_for_packing(description, order);
   std::vector<TensorToWrite> tensors;
   std::vector<std::string> packed;
   int64_t weights = 0;
   for (const Tensor* tensor : order) {
-    const Format to = wanted ? format_for(*tensor, *wanted) : tensor->format;
+    const auto [to, fell_back] = format_for(*tensor, description, precision);
     const int64_t row = tensor->row_length();
     const bool in_panels =
-        options.packed && takes_wanted(*tensor) && packs_in_place(panel_layout(to), tensor->rows(), row);
+        options.packed && is_matrix(*tensor, role_of(*tensor, description)) && packs_in_place(panel_layout(to), tensor->rows(), row);
     if (in_panels) packed.push_back(tensor->name);
-    conversion.tensors.push_back({tensor->name, tensor->format, to, tensor->elements(),
-                                  wanted && takes_wanted(*tensor) && to != *wanted});
+    conversion.tensors.push_back({tensor->name, tensor->format, to, tensor->elements(), fell_back});
     conversion.tensor_bytes += static_cast<size_t>(tensor->rows()) * row_bytes(to, static_cast<size_t>(row));
     weights += tensor->elements();
-    tensors.push_back({tensor->name, to, tensor->shape, [&file, tensor, to, row, in_panels, &options] {
+    tensors.push_back({tensor->name, to, tensor->shape, [&file, tensor, to = to, row, in_panels, &options] {
                          auto bytes = encoded(file, *tensor, to, options);
                          return in_panels ? panels_of(bytes, to, row) : bytes;
                        }});
   }
   conversion.bits_per_weight =
       weights == 0 ? 0 : 8.0 * static_cast<double>(conversion.tensor_bytes) / static_cast<double>(weights);
-  Metadata metadata = metadata_for(file, wanted, conversion, options);
+  Metadata metadata = metadata_for(file, precision, conversion, options);
   if (options.packed) mark_packed(metadata, std::move(packed));
   write_gguf(path, metadata, tensors, options.progress);
   return conversion;

@@ -26,9 +26,16 @@ Pooling pooling_of(const Metadata& metadata, const std::string& architecture) {
 
 }  // namespace
 
-std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& options) {
+void LoadOptions::take(const Precision& precision) {
+  if (precision.activations()) activations = precision.activations();
+  if (precision.cache()) cache_format = *precision.cache();
+}
+
+std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& wanted) {
   std::unique_ptr<Model> model(new Model);
   model->is_shape_ = wattle::is_shape(path);
+  LoadOptions options = wanted;
+  if (model->is_shape_) options.take(shape_precision(path));
   model->file_ = std::make_unique<ModelFile>(model->is_shape_ ? shape_file(path) : open_model_file(path));
   const std::string architecture = model->architecture();
   const Family& family = family_of(architecture, model->metadata().origin());

@@ -12,7 +12,9 @@
 #include "families/capabilities.h"
 #include "file/model_file.h"
 #include "kernels/matmul.h"
+#include "layers/key_value_cache.h"
 #include "layers/weights.h"
+#include "quant/precision.h"
 #include "tensor/matrix.h"
 #include "tensor/ragged.h"
 #include "text/tokenizer.h"
@@ -22,6 +24,8 @@ namespace wattle {
 struct LoadOptions {
   std::optional<Activations> activations;  ///< default: what each format multiplies with
   Format cache_format = Format::kF16;      ///< key-value cache: F16, F32 or Q8_0
+  /// Takes the activations and the cache's format that `precision` names.
+  void take(const Precision& precision);
   int64_t context = 0;         ///< tokens a cache holds; 0: what the model was trained with, at most 4096
   ObserveInput observe_input;  ///< calibration: sees the input of every linear layer
   /// For a shape: file or folder of a model whose tokenizer counts its tokens (wattle.shape.tokenizer of its
@@ -42,6 +46,7 @@ class Model {
   const ModelFile& file() const { return *file_; }
   const Metadata& metadata() const { return file_->metadata(); }
   const Tokenizer& tokenizer() const;  ///< Error when the file has none
+  bool has_tokenizer() const { return tokenizer_ != nullptr; }
   std::string architecture() const { return file_->architecture(); }
   bool is_shape() const { return is_shape_; }
 

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <yaml-cpp/yaml.h>
 
+#include "families/family.h"
 #include "families/open_file.h"
 #include "models/convert.h"
 
@@ -92,6 +93,17 @@ bool is_shape(std::string_view model) {
   return model.starts_with(kPrefix);
 }
 
+Precision shape_precision(std::string_view model) {
+  const size_t at = model.find('@');
+  return at == std::string_view::npos ? Precision() : Precision::parse(model.substr(at + 1));
+}
+
+std::string shape_at(std::string_view model, const Precision& precision) {
+  const Precision weights = precision.of_weights();
+  const std::string_view shape = model.substr(0, model.find('@'));
+  return weights.changes_weights() ? fmt::format("{}@{}", shape, weights.name()) : std::string(shape);
+}
+
 std::vector<std::string> shape_names() {
   std::vector<std::string> names;
   for (const auto& entry : catalogue()) names.push_back(entry.first.as<std::string>());
@@ -100,21 +112,21 @@ std::vector<std::string> shape_names() {
 
 ModelFile shape_file(const std::string& model) {
   const std::string rest = model.substr(kPrefix.size());
-  const size_t at = rest.find('@');
-  const YAML::Node node = catalogue()[rest.substr(0, at)];
+  const std::string name = rest.substr(0, rest.find('@'));
+  const YAML::Node node = catalogue()[name];
   if (!node) fail("{}: no such shape; known are {}", model, fmt::join(shape_names(), ", "));
   ModelFile::Contents contents = contents_of_config(to_json(node["config"]), model);
   Metadata& metadata = contents.metadata;
   const std::string architecture = metadata.need_text("general.architecture");
   const bool causal = metadata.flag(architecture + ".attention.causal").value_or(true);
-  const Format wanted = at != std::string::npos ? format_from_name(rest.substr(at + 1))
-                        : causal                ? Format::kBF16
-                                                : Format::kF32;
-  if (info(wanted).encode == nullptr) {
-    fail("{}: {} is only read here; ask for one of the formats that convert writes", model, info(wanted).name);
+  const Precision published(causal ? Format::kBF16 : Format::kF32), precision = shape_precision(model);
+  const Description description = describe(metadata);
+  for (Tensor& tensor : contents.tensors) {
+    tensor.format = format_for(tensor, description, published).format;
+    tensor.format = format_for(tensor, description, precision).format;
   }
-  for (Tensor& tensor : contents.tensors) tensor.format = format_for(tensor, wanted);
-  metadata.set("general.name", Value::of(rest.substr(0, at)));
+  unused_roles(precision, contents.tensors, description, model);
+  metadata.set("general.name", Value::of(name));
   metadata.set("wattle.shape.source", Value::of(node["source"].as<std::string>()));
   metadata.set("wattle.shape.tokenizer", Value::of(node["tokenizer"].as<std::string>()));
   if (node["pooling"])

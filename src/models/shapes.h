@@ -6,17 +6,24 @@
 #include <vector>
 
 #include "file/model_file.h"
+#include "quant/precision.h"
 
 namespace wattle {
 
-/// Whether MODEL names a shape: "shape:NAME" or "shape:NAME@FORMAT".
+/// Whether MODEL names a shape: "shape:NAME" or "shape:NAME@PRECISION".
 bool is_shape(std::string_view model);
+
+/// What stands after the @, else as published. Throws Error as Precision::parse does.
+Precision shape_precision(std::string_view model);
+
+/// "shape:NAME@PRECISION" with the part of `precision` that weights have, in place of the model's own.
+std::string shape_at(std::string_view model, const Precision& precision);
 
 /// Names of data/shapes.yaml, in its order.
 std::vector<std::string> shape_names();
 
 /// The metadata and tensors of a published configuration: names, formats and shapes without bytes (kind
-/// "shape"). Without @FORMAT matrices are F32 for encoders and BF16 for decoders, as they are mostly
+/// "shape"). As published, matrices are F32 for encoders and BF16 for decoders, as they are mostly
 /// published. The key wattle.shape.tokenizer names the model of the catalogue whose tokenizer comes nearest.
 /// Error for an unknown name.
 ModelFile shape_file(const std::string& model);

@@ -1,10 +1,14 @@
 #include "pull/catalogue.h"
 
+#include <algorithm>
+#include <optional>
 #include <string_view>
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 #include <yaml-cpp/yaml.h>
+
+#include "pull/repository.h"
 
 namespace wattle {
 
@@ -44,20 +48,24 @@ CatalogueEntry read_entry(const std::string& name, const YAML::Node& node) {
   return entry;
 }
 
-std::filesystem::path resolve(const std::string& name_or_path, const std::filesystem::path& cache,
-                              bool data) {
-  if (std::filesystem::exists(name_or_path)) return name_or_path;
-  std::vector<std::string> names;
+/// Where the catalogue's entry of that name lies; nothing when it has none of that kind.
+std::optional<std::filesystem::path> resolve(const std::string& name, const std::filesystem::path& cache,
+                                             bool data) {
   for (const CatalogueEntry& entry : catalogue()) {
-    if (entry.is_data() != data) continue;
-    names.push_back(entry.name);
-    if (entry.name != name_or_path) continue;
+    if (entry.name != name || entry.is_data() != data) continue;
     const std::filesystem::path path = cache / entry.path;
     if (std::filesystem::exists(path)) return path;
-    fail("{}: is in the catalogue but not on this machine yet; run `wattle pull {}`", name_or_path,
-         name_or_path);
+    fail("{}: is in the catalogue but not on this machine yet; run `wattle pull {}`", name, name);
   }
-  fail("{}: there is no such file, nor a {} of that name in the catalogue ({})", name_or_path,
+  return std::nullopt;
+}
+
+[[noreturn]] void fail_without(const std::string& name, bool data) {
+  std::vector<std::string> names;
+  for (const CatalogueEntry& entry : catalogue()) {
+    if (entry.is_data() == data) names.push_back(entry.name);
+  }
+  fail("{}: there is no such file, nor a {} of that name in the catalogue ({})", name,
        data ? "data set" : "model", fmt::join(names, ", "));
 }
 
@@ -74,22 +82,33 @@ const std::vector<CatalogueEntry>& catalogue() {
   return entries;
 }
 
+bool is_in_catalogue(const std::string& name) {
+  return std::any_of(catalogue().begin(), catalogue().end(),
+                     [&](const CatalogueEntry& entry) { return entry.name == name; });
+}
+
 const CatalogueEntry& catalogue_entry(const std::string& name) {
   std::vector<std::string> names;
   for (const CatalogueEntry& entry : catalogue()) {
     if (entry.name == name) return entry;
     names.push_back(entry.name);
   }
-  fail("{}: is not in the catalogue; it has {}", name, fmt::join(names, ", "));
+  fail("{}: is not in the catalogue, which has {}; a model of the hub is written OWNER/NAME", name,
+       fmt::join(names, ", "));
 }
 
-std::filesystem::path resolve_model(const std::string& name_or_path, const std::filesystem::path& cache) {
-  if (name_or_path.starts_with("shape:")) return name_or_path;
-  return resolve(name_or_path, cache, false);
+std::filesystem::path resolve_model(const std::string& name_or_path, const ModelPlaces& places) {
+  if (name_or_path.starts_with("shape:") || std::filesystem::exists(name_or_path)) return name_or_path;
+  if (const auto path = resolve(name_or_path, places.cache, false)) return *path;
+  if (const auto repository = repository_from_text(name_or_path))
+    return cached_repository(*repository, places.hub_cache);
+  fail_without(name_or_path, false);
 }
 
 std::filesystem::path resolve_data(const std::string& name_or_path, const std::filesystem::path& cache) {
-  return resolve(name_or_path, cache, true);
+  if (std::filesystem::exists(name_or_path)) return name_or_path;
+  if (const auto path = resolve(name_or_path, cache, true)) return *path;
+  fail_without(name_or_path, true);
 }
 
 }  // namespace wattle

@@ -34,15 +34,23 @@ struct CatalogueEntry {
 /// The catalogue in the order of its file.
 const std::vector<CatalogueEntry>& catalogue();
 
+bool is_in_catalogue(const std::string& name);
+
 /// Error listing the names when there is none of that name.
 const CatalogueEntry& catalogue_entry(const std::string& name);
 
-/// The path of a model: `name_or_path` itself when it exists or is `shape:...`, else where the cache holds
-/// the catalogue's model of that name. Error with the command that mends it when it was not pulled, or that
-/// lists the names.
-std::filesystem::path resolve_model(const std::string& name_or_path, const std::filesystem::path& cache);
+/// Where models are looked for by name.
+struct ModelPlaces {
+  std::filesystem::path cache;      ///< of the catalogue's models
+  std::filesystem::path hub_cache;  ///< of the hub's client
+};
 
-/// The same for a data set: a folder with eval.jsonl, or a file of rows.
+/// The path of a model: `name_or_path` itself when it exists or is `shape:...`, else where the cache holds
+/// the catalogue's model of that name, or the hub's cache the model OWNER/NAME (pull/repository.h). Error
+/// with the command that mends it when it was not pulled, or that lists the names.
+std::filesystem::path resolve_model(const std::string& name_or_path, const ModelPlaces& places);
+
+/// The same for a data set of the catalogue: a folder with eval.jsonl, or a file of rows.
 std::filesystem::path resolve_data(const std::string& name_or_path, const std::filesystem::path& cache);
 
 }  // namespace wattle

@@ -14,12 +14,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void check_sums(const CatalogueEntry& entry, const fs::path& target, const PullOptions& options) {
+/// Bytes with another sum are of no use to a later try: what they came from goes.
+void check_sums(const CatalogueEntry& entry, const fs::path& target, const PullOptions& options,
+                const fs::path& downloads) {
   for (const auto& [file, expected] : entry.sha256) {
     const fs::path path = file.empty() ? target : target / file;
     if (options.progress) options.progress("checking " + path.filename().string(), 0, 0);
     if (!fs::exists(path)) fail("{}: the download has no {}", entry.name, file);
     if (const std::string found = sha256_hex_of_file(path); found != expected) {
+      fs::remove_all(downloads);
+      fs::create_directories(downloads);
       fail("{}: {} has sha256 {}..., expected {}...", entry.name, path.filename().string(),
            found.substr(0, 16), expected.substr(0, 16));
     }
@@ -47,7 +51,7 @@ fs::path pull(const CatalogueEntry& entry, const PullOptions& options) {
     try {
       fs::remove_all(unfinished);
       way(entry, options, downloads, unfinished);
-      check_sums(entry, unfinished, options);
+      check_sums(entry, unfinished, options, downloads);
       return true;
     } catch (const Error& error) {
       throw_if_interrupted();
@@ -60,7 +64,7 @@ fs::path pull(const CatalogueEntry& entry, const PullOptions& options) {
       try_way("package", pull_from_package);
   if (!arrived) {
     fs::remove_all(unfinished);
-    fail("{}: could not be pulled ({}); what was downloaded is kept, so run the same command again",
+    fail("{}: could not be pulled ({}); run the same command again: it goes on with what has arrived",
          entry.name, answers);
   }
   if (!entry.recipe.empty()) apply_recipe(entry, unfinished);

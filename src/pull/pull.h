@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "pull/catalogue.h"
 
@@ -10,8 +11,12 @@ namespace wattle {
 
 struct PullOptions {
   std::filesystem::path cache;
-  std::string hub = "https://huggingface.co";  ///< empty: registry packages only
-  bool force = false;                          ///< again, although it is there
+  std::string hub = "https://huggingface.co";  ///< its web address; empty: registry packages only
+  std::string token;                           ///< for the hub; may be empty
+  std::filesystem::path hub_cache;             ///< where its own client keeps repositories
+  std::vector<std::string> include;  ///< of a repository: shell patterns, instead of what a model needs
+  bool force = false;                ///< again, although it is there
+  double first_wait = 0.5;           ///< seconds before a request that failed is sent again
   /// What is happening, and bytes done of the total (0 when unknown).
   std::function<void(const std::string& step, size_t done, size_t total)> progress;
 };

@@ -8,7 +8,6 @@
 #include "families/open_file.h"
 #include "base/sha256.h"
 #include "file/model_file.h"
-#include "kernels/matmul.h"
 #include "models/convert.h"
 #include "study/statistics.h"
 
@@ -88,6 +87,7 @@ class Planner {
     result.kind = name(rung.kind);
     result.model = rung.model.empty() ? std::string(model_of_ngrams(rung.kind)) : rung.model;
     result.precision = precision;
+    if (!precision.empty()) cell.precision = Precision::parse(precision);
     const Json identity{{"kind", result.kind},   {"model", hash},       {"precision", precision},
                         {"prompt", rung.prompt}, {"words", rung.words}, {"examples", rung.examples},
                         {"data", data_.sha256},  {"rung", rung.name},   {"seed", plan_.seed}};
@@ -126,12 +126,9 @@ class Planner {
     const Rung& rung = *cell.rung;
     cell.weights = model;
     cell.open = {{"verb", "open"}};
-    std::string precision = cell.result.precision;
-    if (precision == kW8A8) {
-      precision = info(Format::kQ8_0).name;
-      cell.open["activations"] = name(Activations::kW8A8);
-    }
-    if (!rung.model.empty() && precision != kAsPublished) {
+    if (!rung.model.empty()) cell.open["precision"] = cell.precision.name();
+    if (!rung.model.empty() && cell.precision.changes_weights()) {
+      const std::string precision = cell.precision.of_weights().name();
       Preparation conversion;
       conversion.kind = "convert";
       conversion.what = fmt::format("converting {} to {}", rung.model, precision);
@@ -174,7 +171,7 @@ class Planner {
       for (size_t row = 0; row < used.size(); ++row) {
         if (used[row] || data_.train.labels[row] != wanted) continue;
         used[row] = true;
-        examples.push_back({data_.train.rows[row].text, words[wanted]});
+        examples.push_back({data_.train.rows[row].text(), words[wanted]});
         break;
       }
     }
@@ -212,14 +209,20 @@ void describe_weights(Cell& cell) {
   cell.result.note.clear();
   if (cell.rung->model.empty()) return;
   cell.result.bits_per_weight = bits_per_weight(file);
-  if (cell.result.precision == kAsPublished) {
-    cell.result.precision = precision_name(file);
+  const Precision& precision = cell.precision;
+  if (!precision.changes_weights()) {
+    cell.result.precision = precision.name(precision_name(file));
     cell.result.note = "as published";
   }
   const auto add_note = [&](const std::string& text) {
     cell.result.note += (cell.result.note.empty() ? "" : "; ") + text;
   };
-  if (cell.result.precision == kW8A8) add_note("weights and activations in 8 bits with one scale a row");
+  if (precision.activations() == Activations::kW8A8) {
+    add_note("weights and activations in 8 bits with one scale a row");
+  }
+  for (const std::string& role : unused_roles(precision, file, cell.rung->model)) {
+    add_note("no tensor of the role " + role);
+  }
   const std::string from = file.metadata().text("wattle.converted_from").value_or("");
   if (!from.empty()) add_note("made from " + from);
   std::string mixture;

@@ -7,6 +7,7 @@
 #include <wattle/study.h>
 #include <nlohmann/json.hpp>
 
+#include "quant/precision.h"
 #include "study/data.h"
 
 namespace wattle {
@@ -24,6 +25,7 @@ struct Preparation {
 struct Cell {
   CellResult result;  ///< key, rung, kind, model, precision; error when it cannot even be prepared
   const Rung* rung = nullptr;
+  Precision precision;            ///< as the plan has it
   std::vector<size_t> needs;      ///< places in Study::preparations, in order
   std::filesystem::path weights;  ///< the file that holds the cell's weights: model, base, or trained head
   nlohmann::ordered_json open;    ///< request to a worker

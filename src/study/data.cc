@@ -36,7 +36,7 @@ Files find_files(const Plan& plan, const std::function<fs::path(const std::strin
   return files;
 }
 
-void append(LabelledRows& rows, const Row& row, int label) {
+void append(LabelledRows& rows, const Question& row, int label) {
   rows.rows.push_back(row);
   rows.labels.push_back(label);
 }
@@ -65,7 +65,7 @@ void split_by_hash(StudyData& data, double eval_share) {
   for (const LabelledRows* rows : {&data.train, &data.eval}) {
     for (size_t i = 0; i < rows->rows.size(); ++i) {
       const double place =
-          static_cast<double>(std::stoull(sha256_hex(rows->rows[i].text).substr(0, 12), nullptr, 16)) /
+          static_cast<double>(std::stoull(sha256_hex(rows->rows[i].text()).substr(0, 12), nullptr, 16)) /
           0x1p48;
       append(place < eval_share ? eval : train, rows->rows[i], rows->labels[i]);
     }
@@ -81,7 +81,7 @@ void keep(LabelledRows& rows, int64_t most) {
   const auto n = static_cast<int64_t>(rows.rows.size());
   if (most == 0 || n <= most) return;
   std::vector<std::pair<std::string, int64_t>> order;
-  for (int64_t i = 0; i < n; ++i) order.emplace_back(sha256_hex(rows.rows[i].text), i);
+  for (int64_t i = 0; i < n; ++i) order.emplace_back(sha256_hex(rows.rows[i].text()), i);
   std::sort(order.begin(), order.end());
   order.resize(static_cast<size_t>(most));
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
@@ -140,7 +140,7 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   Sha256 hash;
   for (const LabelledRows* rows : {&data.train, &data.eval}) {
     for (size_t i = 0; i < rows->rows.size(); ++i) {
-      hash.add(fmt::format("{} {} {}\n", rows->labels[i], rows->rows[i].text.size(), rows->rows[i].text));
+      hash.add(fmt::format("{} {} {}\n", rows->labels[i], rows->rows[i].text().size(), rows->rows[i].text()));
     }
     hash.add(std::string_view("--\n"));
   }
@@ -149,11 +149,11 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   return data;
 }
 
-std::vector<std::vector<int64_t>> deal_rows(const std::vector<Row>& rows, int rounds) {
+std::vector<std::vector<int64_t>> deal_rows(const std::vector<Question>& rows, int rounds) {
   std::vector<int64_t> order(rows.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return rows[a].text.size() < rows[b].text.size(); });
+                   [&](int64_t a, int64_t b) { return rows[a].text().size() < rows[b].text().size(); });
   std::vector<std::vector<int64_t>> parts(std::min<size_t>(static_cast<size_t>(rounds), rows.size()));
   // To and fro, so that no part always gets the longer of two neighbours.
   for (size_t i = 0; i < order.size(); ++i) {

@@ -27,6 +27,6 @@ StudyData read_data(const Plan& plan,
 /// Splits evaluation rows into `rounds` parts, one a round: rows sorted by length are dealt out in turn, so
 /// that every part costs nearly the same and all parts together are every row once. Rounds beyond begin again
 /// with the first part.
-std::vector<std::vector<int64_t>> deal_rows(const std::vector<Row>& rows, int rounds);
+std::vector<std::vector<int64_t>> deal_rows(const std::vector<Question>& rows, int rounds);
 
 }  // namespace wattle

@@ -7,7 +7,7 @@
 #include <wattle/error.h>
 #include <wattle/study.h>
 
-#include "quant/format.h"
+#include "quant/precision.h"
 #include "study/yaml_reader.h"
 
 namespace wattle {
@@ -39,14 +39,11 @@ std::vector<std::string> read_precisions(YamlMap& map) {
   if (precisions.empty()) return {std::string(kAsPublished)};
   std::set<std::string> seen;
   for (std::string& precision : precisions) {
-    if (precision != kAsPublished && precision != kW8A8) {
-      try {
-        const FormatInfo& format = info(format_from_name(precision));
-        if (format.encode == nullptr) fail("{} is only read, never written; choose another", format.name);
-        precision = format.name;
-      } catch (const Error& error) {
-        map.fail_at(map.node("precisions"), fmt::format("`precisions`: {}", error.what()));
-      }
+    try {
+      precision = Precision::parse(precision).name();
+    } catch (const Error& error) {
+      map.fail_at(map.node("precisions"),
+                  fmt::format("`precisions`: {}; one with commas stands in quotes", error.what()));
     }
     if (!seen.insert(precision).second) {
       map.fail_at(map.node("precisions"),

@@ -218,7 +218,7 @@ std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cel
                                                 std::vector<int>& answers) {
   const std::vector<int64_t>& part = parts_[static_cast<size_t>(round) % parts_.size()];
   std::vector<std::string> texts;
-  for (const int64_t row : part) texts.push_back(data_.eval.rows[row].text);
+  for (const int64_t row : part) texts.push_back(data_.eval.rows[row].text());
   std::vector<Window> windows;
   for (int attempt = 0; attempt < plan_.attempts; ++attempt) {
     const auto answer = worker.ask({{"verb", "measure"},

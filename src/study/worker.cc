@@ -21,6 +21,7 @@
 #include "models/convert.h"
 #include "study/conditions.h"
 #include "study/window_json.h"
+#include "tasks/json.h"
 #include "tasks/task.h"
 #include "train/embedder.h"
 #include "train/trainer.h"
@@ -53,9 +54,9 @@ class Worker {
   Json train(const Json& request);
   Json convert_model(const Json& request);
 
-  void warm_up(const std::vector<Row>& rows, double limit_seconds);
+  void warm_up(const std::vector<Question>& questions, double limit_seconds);
   int label_of(const Answer& answer) const;
-  double answer_row(const Row& row, Work& work, Answer& answer);
+  double answer_question(const Question& question, Work& work, Answer& answer);
 
   std::unique_ptr<Meter> meter_;
   std::unique_ptr<Task> task_;
@@ -90,6 +91,8 @@ Json Worker::open(const Json& request) {
   options.task = "classify";
   answers_ = request.at("answers").get<std::vector<std::string>>();
   options.base = request.value("base", "");
+  // A plan gives the same prompts on every day: chat templates that write the date write this one.
+  options.now = std::chrono::local_days(std::chrono::year(2025) / 1 / 1);
   if (request.contains("prompt")) {
     options.labels = answers_;
     options.prompt_template = request.at("prompt");
@@ -97,8 +100,7 @@ Json Worker::open(const Json& request) {
       options.examples.emplace_back(example.at(0), example.at(1));
   }
   LoadOptions load;
-  if (request.contains("activations"))
-    load.activations = activations_from_name(request.at("activations").get<std::string>());
+  if (request.contains("precision")) load.take(Precision::parse(request.at("precision").get<std::string>()));
   const Window window = measured("load", [&] {
     task_ = Task::create(request.at("model"), options, load);
     return nullptr;
@@ -107,16 +109,16 @@ Json Worker::open(const Json& request) {
 }
 
 int Worker::label_of(const Answer& answer) const {
-  const auto label = answer.fields.at("label").get<std::string>();
+  const std::string& label = std::get<LabelAnswer>(answer.value).name();
   const auto found = std::find(answers_.begin(), answers_.end(), label);
   if (found == answers_.end())
     fail("the model answered \"{}\", which is no label of the data; train it on these labels", label);
   return static_cast<int>(found - answers_.begin());
 }
 
-double Worker::answer_row(const Row& row, Work& work, Answer& answer) {
+double Worker::answer_question(const Question& question, Work& work, Answer& answer) {
   const auto begin = Clock::now();
-  answer = std::move(task_->answer({&row, 1}).at(0));
+  answer = std::move(task_->answer({&question, 1}).at(0));
   const double seconds = seconds_since(begin);
   work += answer.work;
   return seconds;
@@ -124,7 +126,7 @@ double Worker::answer_row(const Row& row, Work& work, Answer& answer) {
 
 /// Answers the rows over and over until the time of the last three stretches varies by less than 3 %, or the
 /// limit.
-void Worker::warm_up(const std::vector<Row>& rows, double limit_seconds) {
+void Worker::warm_up(const std::vector<Question>& questions, double limit_seconds) {
   constexpr double kStretchSeconds = 0.1, kVariation = 0.03;
   const auto begin = Clock::now();
   std::vector<double> rates;
@@ -135,10 +137,10 @@ void Worker::warm_up(const std::vector<Row>& rows, double limit_seconds) {
     throw_if_interrupted();
     const auto stretch = Clock::now();
     double texts = 0;
-    for (; seconds_since(stretch) < kStretchSeconds; next = (next + 1) % rows.size()) {
-      answer_row(rows[next], work, answer);
+    for (; seconds_since(stretch) < kStretchSeconds; next = (next + 1) % questions.size()) {
+      answer_question(questions[next], work, answer);
       // Rows differ in length; the time per byte is what settles.
-      texts += 20 + static_cast<double>(rows[next].text.size());
+      texts += 20 + static_cast<double>(questions[next].text().size());
     }
     rates.push_back(seconds_since(stretch) / texts);
     if (rates.size() < 3) continue;
@@ -152,39 +154,42 @@ void Worker::warm_up(const std::vector<Row>& rows, double limit_seconds) {
 
 Json Worker::measure(const Json& request) {
   if (task_ == nullptr) fail("a worker was asked to measure before it opened a model; send `open` first");
-  std::vector<Row> rows;
-  for (const auto& text : request.at("rows")) rows.push_back({static_cast<int64_t>(rows.size()), text});
-  if (rows.empty()) fail("a window of no rows was asked for; give the study evaluation rows");
+  std::vector<Question> questions;
+  for (const auto& text : request.at("rows")) {
+    questions.push_back({std::to_string(questions.size()), text.get<std::string>()});
+  }
+  if (questions.empty()) fail("a window of no rows was asked for; give the study evaluation rows");
   const double window_seconds = request.at("window_seconds");
-  warm_up(rows, request.at("warm_up_seconds"));
+  warm_up(questions, request.at("warm_up_seconds"));
 
-  std::vector<int> labels;
+  std::vector<Answer> first_pass;
   std::vector<double> latencies;
   int64_t queries = 0;
-  Sha256 first_pass;
-  std::string outputs_sha256;
   Work work;
   Window window = measured("queries", [&] {
     const auto begin = Clock::now();
     Answer answer;
     // Whole passes, so that every row counts alike.
     do {
-      for (const Row& row : rows) {
+      for (const Question& question : questions) {
         throw_if_interrupted();
-        const double milliseconds = 1000 * answer_row(row, work, answer);
+        const double milliseconds = 1000 * answer_question(question, work, answer);
         if (static_cast<int64_t>(latencies.size()) < kMostLatencies) latencies.push_back(milliseconds);
         ++queries;
-        if (!outputs_sha256.empty()) continue;
-        first_pass.add(answer.fields.dump());
-        labels.push_back(label_of(answer));
+        if (first_pass.size() < questions.size()) first_pass.push_back(std::move(answer));
       }
-      if (outputs_sha256.empty()) outputs_sha256 = first_pass.hex();
     } while (seconds_since(begin) < window_seconds);
     return &work;
   });
   window.queries = queries;
   window.latencies_ms = std::move(latencies);
-  window.outputs_sha256 = outputs_sha256;
+  std::vector<int> labels;
+  Sha256 outputs;
+  for (const Answer& first : first_pass) {
+    outputs.add(to_json(first).dump());
+    labels.push_back(label_of(first));
+  }
+  window.outputs_sha256 = outputs.hex();
   return {{"window", to_json(window)}, {"answers", labels}};
 }
 
@@ -226,7 +231,7 @@ Json Worker::convert_model(const Json& request) {
   const Window window = measured("convert", [&] {
     const ModelFile file = open_model_file(request.at("model").get<std::string>());
     convert(file, request.at("path").get<std::string>(),
-            format_from_name(request.at("precision").get<std::string>()));
+            Precision::parse(request.at("precision").get<std::string>()));
     return nullptr;
   });
   return {{"window", to_json(window)}};

@@ -10,19 +10,25 @@ namespace {
 class ClassifyByHead : public Task {
  public:
   ClassifyByHead(Head head, std::string path, std::unique_ptr<Model> base)
-      : head_(std::move(head)), path_(std::move(path)), base_(std::move(base)) {
+      : head_(std::move(head)),
+        labels_(std::make_shared<const std::vector<std::string>>(head_.labels())),
+        path_(std::move(path)),
+        base_(std::move(base)) {
     if (base_) embedder_.emplace(*base_);
   }
 
-  std::vector<Answer> answer(std::span<const Row> rows) override {
-    std::vector<Answer> answers(rows.size());
+  std::vector<Answer> answer(std::span<const Question> questions) override {
+    std::vector<Answer> answers(questions.size());
     std::vector<EmbeddingRecord> records;
     if (embedder_) {
-      records = embedder_->embed(texts_of(rows), embeddings_, log_);
+      records = embedder_->embed(
+          questions.size(),
+          [&](size_t i, Truncation& cut) { return embedder_->tokens_of(questions[i].text(), cut); },
+          embeddings_, log_);
     } else {
       log_.restart();
     }
-    for (size_t i = 0; i < rows.size(); ++i) {
+    for (size_t i = 0; i < questions.size(); ++i) {
       Answer& answer = answers[i];
       if (embedder_) {
         answer.work = records[i].work;
@@ -30,11 +36,11 @@ class ClassifyByHead : public Task {
         answer.truncation = records[i].truncation;
       }
       Work work;
-      const Prediction prediction =
+      Prediction prediction =
           embedder_ ? head_.predict(std::as_const(embeddings_).row(static_cast<int64_t>(i)), work)
-                    : head_.predict(rows[i].text, work);
+                    : head_.predict(questions[i].text(), work);
       answer.work += work;
-      answer.fields = classified(head_.labels(), prediction.label, prediction.scores);
+      answer.value = LabelAnswer{prediction.label, std::move(prediction.scores), labels_, {}};
       answer.phases.post += log_.end(Phase::kPost, work);
     }
     return answers;
@@ -65,6 +71,7 @@ class ClassifyByHead : public Task {
 
  private:
   Head head_;
+  std::shared_ptr<const std::vector<std::string>> labels_;
   std::string path_;
   std::unique_ptr<Model> base_;
   std::optional<Embedder> embedder_;

@@ -31,6 +31,7 @@ class ClassifyByLikelihood : public Task {
   ClassifyByLikelihood(std::unique_ptr<Model> model, const TaskOptions& options, const LoadOptions& load)
       : model_(std::move(model)),
         labels_(options.labels),
+        names_(std::make_shared<const std::vector<std::string>>(options.labels)),
         normalise_length_(options.normalise_length),
         prompts_(*model_, options, instruction_of(options), " "),
         caches_(*model_->decoder(), context_of(*model_->decoder(), load)) {
@@ -45,14 +46,14 @@ class ClassifyByLikelihood : public Task {
     }
   }
 
-  std::vector<Answer> answer(std::span<const Row> rows) override {
+  std::vector<Answer> answer(std::span<const Question> rows) override {
     throw_if_interrupted();
     std::vector<Answer> answers(rows.size());
     std::vector<Prompt> prompts;
     const int64_t limit = caches_.capacity() - static_cast<int64_t>(longest_label_);
     log_.restart();
     for (size_t i = 0; i < rows.size(); ++i) {
-      prompts.push_back(prompts_.make(rows[i].text, limit));
+      prompts.push_back(prompts_.make(rows[i], limit));
       answers[i].truncation = prompts.back().truncation;
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
     }
@@ -71,8 +72,7 @@ class ClassifyByLikelihood : public Task {
       answers[i].work.tokens_in = computed[i];
       answers[i].phases.prefill = prefill * share;
       answers[i].phases.decode = decode / static_cast<double>(rows.size());
-      answers[i].fields = fields_of(likelihoods[i]);
-      answers[i].fields["tokens_in"] = prompts[i].tokens.size();
+      answers[i].value = answer_of(likelihoods[i], static_cast<int64_t>(prompts[i].tokens.size()));
       answers[i].phases.post = log_.end(Phase::kPost);
     }
     return answers;
@@ -110,7 +110,7 @@ class ClassifyByLikelihood : public Task {
     }
   }
 
-  nlohmann::ordered_json fields_of(std::vector<double> likelihoods) const {
+  LabelAnswer answer_of(std::vector<double> likelihoods, int64_t tokens_in) const {
     if (normalise_length_) {
       for (size_t k = 0; k < likelihoods.size(); ++k)
         likelihoods[k] /= static_cast<double>(label_tokens_[k].size());
@@ -121,11 +121,12 @@ class ClassifyByLikelihood : public Task {
     for (const double likelihood : likelihoods) sum += std::exp(likelihood - *best);
     for (const double likelihood : likelihoods)
       scores.push_back(static_cast<float>(std::exp(likelihood - *best) / sum));
-    return classified(labels_, static_cast<int>(best - likelihoods.begin()), scores);
+    return {static_cast<int>(best - likelihoods.begin()), std::move(scores), names_, tokens_in};
   }
 
   std::unique_ptr<Model> model_;
   std::vector<std::string> labels_;
+  std::shared_ptr<const std::vector<std::string>> names_;  ///< the same, for answers
   bool normalise_length_;
   PromptMaker prompts_;
   PromptCaches caches_;

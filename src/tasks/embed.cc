@@ -10,13 +10,17 @@ class Embed : public Task {
  public:
   explicit Embed(std::unique_ptr<Model> model) : model_(std::move(model)), embedder_(*model_) {}
 
-  std::vector<Answer> answer(std::span<const Row> rows) override {
-    const std::vector<EmbeddingRecord> records = embedder_.embed(texts_of(rows), embeddings_, log_);
-    std::vector<Answer> answers(rows.size());
-    for (size_t i = 0; i < rows.size(); ++i) {
+  std::vector<Answer> answer(std::span<const Question> questions) override {
+    const auto tokens = [&](size_t i, Truncation& truncation) {
+      if (questions[i].ids() == nullptr) return embedder_.tokens_of(questions[i].text(), truncation);
+      const auto ids = checked_ids(questions[i], *model_, embedder_.max_tokens());
+      return std::vector<TokenId>(ids.begin(), ids.end());
+    };
+    const std::vector<EmbeddingRecord> records = embedder_.embed(questions.size(), tokens, embeddings_, log_);
+    std::vector<Answer> answers(questions.size());
+    for (size_t i = 0; i < questions.size(); ++i) {
       const auto row = std::as_const(embeddings_).row(static_cast<int64_t>(i));
-      answers[i].fields["embedding"] = std::vector<float>(row.begin(), row.end());
-      answers[i].fields["tokens_in"] = records[i].work.tokens_in;
+      answers[i].value = VectorAnswer{{row.begin(), row.end()}, records[i].work.tokens_in};
       answers[i].work = records[i].work;
       answers[i].truncation = records[i].truncation;
       answers[i].phases = {records[i].tokenize, records[i].forward, 0,

@@ -1,12 +1,11 @@
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
-#include "base/utf8.h"
-#include "decode/sampler.h"
+#include "decode/defaults.h"
+#include "decode/generation.h"
 #include "tasks/kinds.h"
 #include "tasks/prompts.h"
 
@@ -15,64 +14,80 @@ namespace {
 
 constexpr int64_t kTokensByDefault = 128;
 
-/// A text that grows token by token.
-struct Sequence {
-  Sampler sampler;
-  std::vector<TokenId> ids;
-  size_t streamed = 0;  ///< bytes of the text that the stream has seen
-  bool ended = false;   ///< by an end token
-  bool active = true;
-};
+const Tokenizer* tokenizer_of(const Model& model) {
+  return model.has_tokenizer() ? &model.tokenizer() : nullptr;
+}
+
+/// What was asked for, and the model's own defaults for the rest. How long a text may be is the model's
+/// business only where it reads one and writes another.
+GenerationOptions options_of(const TaskOptions& task, const Model& model, const GenerationOptions& defaults) {
+  GenerationOptions options = task.generation;
+  if (task.max_tokens > 0) options.max_tokens = task.max_tokens;
+  const bool model_decides =
+      model.can<Translates>() != nullptr && (defaults.max_tokens || defaults.max_length);
+  if (!options.max_tokens && !model_decides) options.max_tokens = kTokensByDefault;
+  options = with_defaults(options, defaults);
+  check(options, model.decoder()->vocabulary());
+  return options;
+}
+
+/// The part of a batch's time or work that is a row's.
+double share(int64_t part, int64_t all) {
+  return all > 0 ? static_cast<double>(part) / static_cast<double>(all) : 0;
+}
 
 class Generate : public Task {
  public:
   Generate(std::unique_ptr<Model> model, const TaskOptions& options, const LoadOptions& load)
       : model_(std::move(model)),
-        options_(options),
-        max_tokens_(options.max_tokens > 0 ? options.max_tokens : kTokensByDefault),
+        stream_(options.stream),
+        defaults_(
+            generation_defaults(model_->metadata(), tokenizer_of(*model_), model_->decoder()->vocabulary())),
+        options_(options_of(options, *model_, defaults_.options)),
         prompts_(*model_, options, options.prompt_template.empty() ? "{text}" : options.prompt_template, " "),
-        caches_(*model_->decoder(), context_of(*model_->decoder(), load)) {
-    if (max_tokens_ >= caches_.capacity()) {
-      fail("--max-tokens {}: leaves no room for a prompt in a context of {}; lower it or raise --context",
-           max_tokens_, caches_.capacity());
+        context_(context_of(*model_->decoder(), load)),
+        generation_(*model_->decoder(), tokenizer_of(*model_), {.capacity = context_}) {
+    if (options_.max_tokens && *options_.max_tokens >= context_) {
+      fail(
+          "an answer of {} tokens leaves no room for a prompt in a context of {}; ask for fewer tokens or a "
+          "longer "
+          "context",
+          *options_.max_tokens, context_);
     }
-    Sampler checked(sampler_options());
   }
 
-  std::vector<Answer> answer(std::span<const Row> rows) override {
-    std::vector<Answer> answers(rows.size());
+  /// Every row draws from its own generator with the same seed, so its text does not depend on the batch.
+  std::vector<Answer> answer(std::span<const Question> questions) override {
+    std::vector<Answer> answers(questions.size());
     std::vector<Prompt> prompts;
     log_.restart();
-    for (size_t i = 0; i < rows.size(); ++i) {
-      prompts.push_back(prompts_.make(rows[i].text, caches_.capacity() - max_tokens_));
+    for (size_t i = 0; i < questions.size(); ++i) {
+      prompts.push_back(prompt_of(questions[i]));
       answers[i].truncation = prompts.back().truncation;
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
     }
-    Work prefill_work, decode_work;
-    const std::vector<int64_t> computed = caches_.run(prompts, logits_, prefill_work);
-    const double prefill = log_.end(Phase::kPrefill, prefill_work);
-    const std::vector<Sequence> sequences = decode(rows.size(), decode_work);
-    const double decode_seconds = log_.end(Phase::kDecode, decode_work);
-
-    const auto prompt_total =
-        static_cast<double>(std::accumulate(computed.begin(), computed.end(), int64_t{0}));
-    double decoded_total = 0;
-    for (const Sequence& sequence : sequences) decoded_total += static_cast<double>(sequence.ids.size() + 1);
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const double prompt_share = static_cast<double>(computed[i]) / prompt_total;
-      const double decode_share = static_cast<double>(sequences[i].ids.size() + 1) / decoded_total;
-      Answer& answer = answers[i];
-      answer.work = prefill_work.part(prompt_share);
-      answer.work += decode_work.part(decode_share);
-      answer.work.tokens_in = computed[i];
-      answer.work.tokens_out = static_cast<int64_t>(sequences[i].ids.size());
-      answer.phases.prefill = prefill * prompt_share;
-      answer.phases.decode = decode_seconds * decode_share;
-      answer.fields["text"] = repaired_utf8(model_->tokenizer().decode(sequences[i].ids));
-      answer.fields["tokens_in"] = prompts[i].tokens.size();
-      answer.fields["tokens_out"] = sequences[i].ids.size();
-      answer.fields["stop"] = sequences[i].ended ? "end" : "length";
-      answer.phases.post = log_.end(Phase::kPost);
+    Batch batch;
+    try {
+      generate(questions, prompts, batch);
+    } catch (...) {
+      generation_.clear();
+      throw;
+    }
+    int64_t read = 0, written = 0;
+    for (const GenerationResult& result : batch.results) {
+      read += result.computed_tokens;
+      written += result.answer_tokens + 1;
+    }
+    for (size_t i = 0; i < questions.size(); ++i) {
+      const GenerationResult& result = batch.results[i];
+      answers[i].phases.prefill = batch.prefill * share(result.computed_tokens, read);
+      answers[i].phases.decode = batch.decode * share(result.answer_tokens + 1, written);
+      answers[i].work = result.prompt_work;
+      answers[i].work += result.answer_work;
+      answers[i].work.tokens_in = result.computed_tokens;
+      answers[i].work.tokens_out = static_cast<int64_t>(result.answers.front().ids.size());
+      answers[i].value = text_answer(result, questions[i]);
+      answers[i].phases.post = log_.end(Phase::kPost);
     }
     return answers;
   }
@@ -84,51 +99,113 @@ class Generate : public Task {
   }
 
  private:
-  SamplerOptions sampler_options() const {
-    return {options_.temperature, options_.top_k, options_.top_p, options_.min_p, options_.seed};
-  }
+  Translates* translator() const { return model_->can<Translates>(); }
 
-  /// Every row draws from its own generator with the same seed, so its text does not depend on the batch.
-  std::vector<Sequence> decode(size_t rows, Work& work) {
-    std::vector<Sequence> sequences;
-    std::vector<size_t> active(rows);
-    std::iota(active.begin(), active.end(), size_t{0});
-    for (size_t i = 0; i < rows; ++i) sequences.push_back({Sampler(sampler_options()), {}});
-    while (true) {
-      throw_if_interrupted();
-      for (size_t a = 0; a < active.size(); ++a) {
-        take(sequences[active[a]], logits_.row(static_cast<int64_t>(a)), rows == 1);
+  /// What a decoder continues, or what the encoder of an encoder-decoder reads.
+  Prompt prompt_of(const Question& question) const {
+    if (translator() == nullptr) return prompts_.make(question, context_ - *options_.max_tokens);
+    const int64_t limit = model_->can<ReadsText>()->max_tokens();
+    if (question.ids() != nullptr) {
+      if (!question.ids()->type_ids.empty()) {
+        fail("row {}: has type ids, which this model does not read; leave `type_ids` out", question.id);
       }
-      std::erase_if(active, [&](size_t i) { return !sequences[i].active; });
-      if (active.empty()) return sequences;
-      std::vector<std::vector<TokenId>> next;
-      for (const size_t i : active) next.push_back({sequences[i].ids.back()});
-      caches_.advance(active, next, LogitsWanted::kLast, logits_, work);
+      check_ids(question, question.ids()->ids, *model_, limit);
+      return {question.ids()->ids, {}};
+    }
+    Prompt prompt{model_->tokenizer().encode(question.text()), {}};
+    const auto tokens = static_cast<int64_t>(prompt.tokens.size());
+    if (tokens > limit) {
+      // The token that closes a text stays.
+      prompt.tokens.erase(prompt.tokens.begin() + static_cast<std::ptrdiff_t>(limit - 1),
+                          prompt.tokens.end() - 1);
+      prompt.truncation = {tokens, limit};
+    }
+    return prompt;
+  }
+
+  /// The tokens that an encoder-decoder's answer begins with.
+  std::vector<TokenId> beginning_of(const Question& question) const {
+    if (question.ids() != nullptr && !question.ids()->decoder_ids.empty()) return question.ids()->decoder_ids;
+    if (!defaults_.decoder_start) {
+      fail("{}: does not say which token an answer begins with (decoder_start_token_id); give decoder_ids",
+           model_->file().path().string());
+    }
+    return {*defaults_.decoder_start};
+  }
+
+  struct Batch {
+    std::vector<GenerationResult> results;
+    double prefill = 0, decode = 0;  ///< seconds
+  };
+
+  void generate(std::span<const Question> questions, std::vector<Prompt>& prompts, Batch& batch) {
+    Work prefill_work, decode_work, encoder_work;
+    std::vector<int64_t> handles;
+    if (translator() == nullptr) {
+      for (Prompt& prompt : prompts) handles.push_back(generation_.admit(std::move(prompt.tokens), options_));
+    } else {
+      handles = admit_translations(questions, prompts, encoder_work);
+    }
+    // The first step reads all prompts.
+    prefill_work = encoder_work;
+    step(questions.size() == 1, prefill_work);
+    batch.prefill = log_.end(Phase::kPrefill, prefill_work);
+    while (!generation_.idle()) step(questions.size() == 1, decode_work);
+    batch.decode = log_.end(Phase::kDecode, decode_work);
+    for (const int64_t handle : handles) batch.results.push_back(generation_.take(handle));
+    if (translator() != nullptr) add_sources(prompts, encoder_work, batch.results);
+  }
+
+  std::vector<int64_t> admit_translations(std::span<const Question> questions,
+                                          std::span<const Prompt> prompts, Work& work) {
+    Ragged<TokenId> sources;
+    for (const Prompt& prompt : prompts) sources.append(prompt.tokens);
+    auto caches = translator()->begin(sources, context_, work);
+    std::vector<int64_t> handles;
+    for (size_t i = 0; i < questions.size(); ++i) {
+      handles.push_back(
+          generation_.admit(std::move(caches[i]), beginning_of(questions[i]), options_, prompts[i].tokens));
+    }
+    return handles;
+  }
+
+  /// What was read for an answer is the source, not the decoder's first token.
+  static void add_sources(std::span<const Prompt> prompts, const Work& work,
+                          std::span<GenerationResult> results) {
+    int64_t all = 0;
+    for (const Prompt& prompt : prompts) all += static_cast<int64_t>(prompt.tokens.size());
+    for (size_t i = 0; i < results.size(); ++i) {
+      const auto tokens = static_cast<int64_t>(prompts[i].tokens.size());
+      results[i].prompt_work += work.part(share(tokens, all));
+      results[i].prompt_tokens = results[i].computed_tokens = tokens;
     }
   }
 
-  void take(Sequence& sequence, std::span<const float> logits, bool streams) {
-    const TokenId id = sequence.sampler.next(logits);
-    if (model_->tokenizer().ends_generation(id)) {
-      sequence.ended = true;
-      sequence.active = false;
-    } else {
-      sequence.ids.push_back(id);
-      sequence.active = static_cast<int64_t>(sequence.ids.size()) < max_tokens_;
+  void step(bool streams, Work& work) {
+    throw_if_interrupted();
+    for (const GenerationEvent& event : generation_.step(work)) {
+      if (stream_ && streams && !event.text.empty()) stream_(event.text);
     }
-    if (!streams || !options_.stream) return;
-    const std::string text = model_->tokenizer().decode(sequence.ids);
-    const std::string_view whole = sequence.active ? whole_characters(text) : std::string_view(text);
-    if (whole.size() > sequence.streamed) options_.stream(whole.substr(sequence.streamed));
-    sequence.streamed = std::max(sequence.streamed, whole.size());
+  }
+
+  TextAnswer text_answer(const GenerationResult& result, const Question& question) const {
+    const Generated& best = result.answers.front();
+    TextAnswer answer;
+    if (model_->has_tokenizer()) answer.text = best.text;
+    if (question.ids() != nullptr) answer.ids = best.ids;
+    answer.tokens_in = result.prompt_tokens;
+    answer.tokens_out = static_cast<int64_t>(best.ids.size());
+    answer.stop = best.reason;
+    return answer;
   }
 
   std::unique_ptr<Model> model_;
-  TaskOptions options_;
-  int64_t max_tokens_;
+  std::function<void(std::string_view)> stream_;
+  GenerationDefaults defaults_;
+  GenerationOptions options_;
   PromptMaker prompts_;
-  PromptCaches caches_;
-  Matrix logits_;
+  int64_t context_;
+  Generation generation_;
 };
 
 }  // namespace

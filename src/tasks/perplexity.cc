@@ -11,6 +11,7 @@
 
 #include "base/interrupt.h"
 #include "base/threads.h"
+#include "tasks/json.h"
 #include "tasks/kinds.h"
 #include "tasks/prompts.h"
 
@@ -28,13 +29,12 @@ struct Score {
     nats += other.nats, tokens += other.tokens, bytes += other.bytes, windows += other.windows;
     return *this;
   }
-  nlohmann::ordered_json fields() const {
-    nlohmann::ordered_json fields;
-    fields["perplexity"] = std::exp(nats / static_cast<double>(tokens));
-    fields["bits_per_byte"] = bytes > 0 ? nats / std::numbers::ln2 / static_cast<double>(bytes) : 0.0;
-    fields["tokens"] = tokens;
-    fields["windows"] = windows;
-    return fields;
+  PerplexityAnswer answer(bool knows_bytes) const {
+    PerplexityAnswer answer{std::exp(nats / static_cast<double>(tokens)), {}, tokens, windows};
+    if (knows_bytes) {
+      answer.bits_per_byte = bytes > 0 ? nats / std::numbers::ln2 / static_cast<double>(bytes) : 0.0;
+    }
+    return answer;
   }
 };
 
@@ -50,20 +50,21 @@ class Perplexity : public Task {
     cache_ = decoder_.new_cache(options_.context);
   }
 
-  std::vector<Answer> answer(std::span<const Row> rows) override {
+  std::vector<Answer> answer(std::span<const Question> rows) override {
     std::vector<Answer> answers(rows.size());
     log_.restart();
     for (size_t i = 0; i < rows.size(); ++i) {
-      std::vector<TokenId> tokens = model_->tokenizer().encode(rows[i].text);
+      std::vector<TokenId> tokens = tokens_of(rows[i]);
       if (options_.max_tokens > 0 && static_cast<int64_t>(tokens.size()) > options_.max_tokens) {
         tokens.resize(static_cast<size_t>(options_.max_tokens));
       }
       if (tokens.size() < 2) fail("--task perplexity: the text has fewer than two tokens; give a longer one");
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
       const Score score =
-          score_text(tokens, static_cast<double>(i), static_cast<double>(rows.size()), answers[i].work);
+          score_text(tokens, rows[i].ids() == nullptr,
+                     {static_cast<double>(i), static_cast<double>(rows.size())}, answers[i].work);
       answers[i].phases.prefill = log_.end(Phase::kPrefill, answers[i].work);
-      answers[i].fields = score.fields();
+      answers[i].value = score.answer(model_->has_tokenizer());
       total_ += score;
     }
     return answers;
@@ -71,7 +72,7 @@ class Perplexity : public Task {
 
   nlohmann::ordered_json summary() const override {
     if (total_.tokens == 0) return nullptr;
-    nlohmann::ordered_json summary = total_.fields();
+    nlohmann::ordered_json summary = to_json(total_.answer(model_->has_tokenizer()));
     summary["context"] = options_.context;
     return summary;
   }
@@ -79,18 +80,32 @@ class Perplexity : public Task {
   nlohmann::ordered_json description() const override { return describe(model_->file()); }
 
  private:
-  Score score_text(std::vector<TokenId>& tokens, double rows_before, double rows, Work& work) {
+  std::vector<TokenId> tokens_of(const Question& question) const {
+    if (question.ids() == nullptr) return model_->tokenizer().encode(question.text());
+    const auto ids = checked_ids(question, *model_, INT64_MAX);
+    return {ids.begin(), ids.end()};
+  }
+
+  struct Place {
+    double before, of;  ///< rows that are done, and all
+  };
+
+  /// `own_beginning`: a window begins with the model's BOS, where it wants one.
+  Score score_text(std::vector<TokenId>& tokens, bool own_beginning, Place place, Work& work) {
     const int64_t length = std::min(options_.context, static_cast<int64_t>(tokens.size()));
     const int64_t windows = static_cast<int64_t>(tokens.size()) / length;
     Score score;
     for (int64_t w = 0; w < windows; ++w) {
       const std::span window =
           std::span(tokens).subspan(static_cast<size_t>(w * length), static_cast<size_t>(length));
-      const Tokenizer::Special& special = model_->tokenizer().special();
-      if (special.add_bos && special.bos) window.front() = *special.bos;
+      if (own_beginning) {
+        const Tokenizer::Special& special = model_->tokenizer().special();
+        if (special.add_bos && special.bos) window.front() = *special.bos;
+      }
       score += score_window(window, work);
       if (options_.progress) {
-        options_.progress((rows_before + static_cast<double>(w + 1) / static_cast<double>(windows)) / rows);
+        const double part = static_cast<double>(w + 1) / static_cast<double>(windows);
+        options_.progress((place.before + part) / place.of);
       }
     }
     return score;
@@ -101,7 +116,7 @@ class Perplexity : public Task {
     const int64_t step = std::clamp<int64_t>(kLogitsPerPass / decoder_.vocabulary(), 16, length);
     cache_->truncate(0);
     Score score{0, length - 1, 0, 1};
-    for (const TokenId id : window.subspan(1))
+    for (const TokenId id : model_->has_tokenizer() ? window.subspan(1) : window.first(0))
       score.bytes += static_cast<int64_t>(model_->tokenizer().piece(id).size());
     // The last token has nothing to foretell and need not run.
     for (int64_t begin = 0; begin < length - 1; begin += step) {

@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::string_view kText = "{text}";
 
-size_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
-  return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
-
 }  // namespace
 
 PromptMaker::PromptMaker(const Model& model, const TaskOptions& options, std::string instruction,
@@ -25,8 +21,10 @@ PromptMaker::PromptMaker(const Model& model, const TaskOptions& options, std::st
       instruction_(std::move(instruction)),
       answer_separator_(std::move(answer_separator)),
       examples_(options.examples),
-      chat_(options.chat && has_chat_template(model.metadata())),
       parse_special_(options.parse_special) {
+  if (options.chat && has_chat_template(model.metadata())) chat_.emplace(model.metadata(), model.tokenizer());
+  chat_options_.parse_special = options.parse_special;
+  chat_options_.now = options.now;
   if (instruction_.find(kText) == std::string::npos) {
     fail("--prompt-template: does not hold {{text}}, the place of the row's text; add it");
   }
@@ -46,7 +44,7 @@ std::vector<TokenId> PromptMaker::encode(std::string_view text, const std::strin
       messages.push_back({"assistant", label});
     }
     messages.push_back({"user", fill(text)});
-    std::vector<TokenId> ids = encode_chat(model_.metadata(), model_.tokenizer(), messages);
+    std::vector<TokenId> ids = chat_->encode(messages, chat_options_);
     const auto rest = model_.tokenizer().encode(answer, {.add_special = false});
     ids.insert(ids.end(), rest.begin(), rest.end());
     return ids;
@@ -64,7 +62,28 @@ std::vector<TokenId> PromptMaker::encode(std::string_view text, const std::strin
   return ids;
 }
 
-Prompt PromptMaker::make(std::string_view text, int64_t limit) const {
+Prompt PromptMaker::make(const Question& question, int64_t limit) const {
+  if (question.conversation() != nullptr) return from_conversation(question, limit);
+  if (question.ids() == nullptr) return from_text(question.text(), limit);
+  const auto ids = checked_ids(question, model_, limit);
+  return {{ids.begin(), ids.end()}, {}};
+}
+
+Prompt PromptMaker::from_conversation(const Question& question, int64_t limit) const {
+  if (!chat_) {
+    fail("row {}: is a conversation, and no chat template of the model is used; give a text", question.id);
+  }
+  Prompt prompt{chat_->encode(question.conversation()->messages, chat_options_), {}};
+  if (static_cast<int64_t>(prompt.tokens.size()) > limit) {
+    fail(
+        "row {}: the conversation takes {} tokens, more than the {} there is room for; shorten it or raise "
+        "--context",
+        question.id, prompt.tokens.size(), limit);
+  }
+  return prompt;
+}
+
+Prompt PromptMaker::from_text(std::string_view text, int64_t limit) const {
   Prompt prompt{encode(text), {}};
   const auto tokens = static_cast<int64_t>(prompt.tokens.size());
   while (static_cast<int64_t>(prompt.tokens.size()) > limit) {
@@ -86,7 +105,7 @@ Prompt PromptMaker::make(std::string_view text, int64_t limit) const {
 
 std::vector<TokenId> PromptMaker::continuation(const std::string& answer) const {
   const std::vector<TokenId> without = encode("x"), with = encode("x", answer);
-  const size_t shared = common_prefix(without, with);
+  const auto shared = static_cast<size_t>(common_prefix(without, with));
   if (shared == with.size()) fail("the label '{}' has no tokens; give it words", answer);
   if (shared == without.size()) return {with.begin() + static_cast<std::ptrdiff_t>(shared), with.end()};
   // The answer's first letters merge with the prompt's last ones: then it stands alone.
@@ -94,17 +113,18 @@ std::vector<TokenId> PromptMaker::continuation(const std::string& answer) const 
 }
 
 std::vector<int64_t> PromptCaches::run(std::span<const Prompt> prompts, Matrix& logits, Work& work) {
+  for (size_t slot = 0; slot < slots_.size(); ++slot) {
+    rewind(slot);
+    pool_.give(std::move(slots_[slot].cache), std::move(slots_[slot].prompt));
+  }
+  slots_.clear();
   std::vector<DecoderInput> inputs;
   std::vector<int64_t> computed;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    if (i == slots_.size()) slots_.push_back({decoder_.new_cache(capacity_), {}});
-    Slot& slot = slots_[i];
-    const std::vector<TokenId>& tokens = prompts[i].tokens;
-    // The last token is always run: its logits are what the prompt is for.
-    const size_t kept = std::min(common_prefix(slot.prompt, tokens), tokens.size() - 1);
-    slot.cache->truncate(static_cast<int64_t>(kept));
-    slot.prompt = tokens;
-    const auto rest = std::span(slot.prompt).subspan(kept);
+  slots_.reserve(prompts.size());
+  for (const Prompt& prompt : prompts) {
+    Slot& slot = slots_.emplace_back(pool_.take(prompt.tokens), prompt.tokens);
+    const auto rest =
+        std::span<const TokenId>(slot.prompt).subspan(static_cast<size_t>(slot.cache->length()));
     inputs.push_back({slot.cache.get(), rest});
     computed.push_back(static_cast<int64_t>(rest.size()));
   }

@@ -2,12 +2,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "decode/cache_pool.h"
 #include "tasks/task.h"
+#include "text/chat.h"
 
 namespace wattle {
 
@@ -26,34 +29,38 @@ class PromptMaker {
   PromptMaker(const Model& model, const TaskOptions& options, std::string instruction,
               std::string answer_separator);
 
-  bool chat() const { return chat_; }
-  /// At most `limit` tokens; Error when the template alone is longer.
-  Prompt make(std::string_view text, int64_t limit) const;
+  bool chat() const { return chat_.has_value(); }
+  /// At most `limit` tokens. A text is put into the template; a conversation goes into the model's chat
+  /// template as it is; ids are the whole prompt. Error when the template alone, a conversation or ids are
+  /// longer, and for a question of another kind.
+  Prompt make(const Question& question, int64_t limit) const;
   /// Tokens that `answer` adds after any prompt.
   std::vector<TokenId> continuation(const std::string& answer) const;
 
  private:
+  Prompt from_text(std::string_view text, int64_t limit) const;
+  Prompt from_conversation(const Question& question, int64_t limit) const;
   std::vector<TokenId> encode(std::string_view text, const std::string& answer = {}) const;
   std::string fill(std::string_view text) const;
 
   const Model& model_;
   std::string instruction_, answer_separator_;
   std::vector<std::pair<std::string, std::string>> examples_;
-  bool chat_, parse_special_;
+  std::optional<ChatTemplate> chat_;
+  ChatOptions chat_options_;
+  bool parse_special_;
 };
 
-/// Key-value caches for the rows of a batch. A slot keeps what its last prompt computed, so that the part
-/// which two prompts share (instruction, examples) is computed once; the answer is the same as from an empty
-/// cache.
+/// Runs the prompts of a batch and what may follow each. What two prompts share is computed once
+/// (decode/cache_pool.h).
 class PromptCaches {
  public:
-  PromptCaches(ContinuesText& decoder, int64_t capacity) : decoder_(decoder), capacity_(capacity) {}
+  PromptCaches(ContinuesText& decoder, int64_t capacity) : decoder_(decoder), pool_(decoder, capacity) {}
 
-  int64_t capacity() const { return capacity_; }
+  int64_t capacity() const { return pool_.capacity(); }
   /// Runs the prompts (a ragged batch, one a slot); logits [prompts, vocabulary] of what follows each.
   /// Returns how many tokens of each had to be computed, at least one.
   std::vector<int64_t> run(std::span<const Prompt> prompts, Matrix& logits, Work& work);
-  KeyValueCache& cache(size_t slot) { return *slots_[slot].cache; }
   /// Runs tokens after the prompts in some slots; appended tokens are forgotten by the next run().
   void advance(std::span<const size_t> slots, std::span<const std::vector<TokenId>> tokens,
                LogitsWanted wanted, Matrix& logits, Work& work);
@@ -66,7 +73,7 @@ class PromptCaches {
     std::vector<TokenId> prompt;
   };
   ContinuesText& decoder_;
-  int64_t capacity_;
+  CachePool pool_;
   std::vector<Slot> slots_;
 };
 

@@ -9,7 +9,9 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "base/sha256.h"
 #include "base/utf8.h"
+#include "tasks/json.h"
 #include "tasks/table.h"
 
 namespace wattle {
@@ -26,6 +28,7 @@ struct RawRow {
 struct RawRows {
   std::vector<RawRow> rows;
   int64_t repaired = 0;
+  std::string sha256;
 };
 
 bool ends_with(const std::string& name, std::string_view suffix) {
@@ -141,28 +144,13 @@ RawRows parse(const std::filesystem::path& path, RowFormat format, const std::st
       });
   }
   if (raw.rows.empty()) fail("{}: holds no rows; give a file with at least one", origin);
+  raw.sha256 = sha256_hex(bytes);
   return raw;
-}
-
-nlohmann::ordered_json& need_field(RawRow& row, const std::string& field, std::string_view flag) {
-  const auto found = row.fields.find(field);
-  if (found != row.fields.end()) return *found;
-  std::vector<std::string> names;
-  for (const auto& item : row.fields.items()) names.push_back(item.key());
-  fail("{} has no field '{}'; choose with {} one of: {}", row.place, field, flag, fmt::join(names, ", "));
-}
-
-Row take_row(RawRow& raw, const std::string& field, std::string_view flag, size_t number) {
-  auto& text = need_field(raw, field, flag);
-  if (!text.is_string()) fail("{}: field '{}' is not a text; choose another with {}", raw.place, field, flag);
-  Row row{static_cast<int64_t>(number), std::move(text.get_ref<std::string&>())};
-  if (const auto id = raw.fields.find("id"); id != raw.fields.end()) row.id = *id;
-  return row;
 }
 
 /// A label as the file has it: its name, or the decimal digits of a number.
 std::string label_text(RawRow& raw, const std::string& field, std::string_view flag) {
-  const auto& label = need_field(raw, field, flag);
+  const auto& label = need_field(raw.fields, field, flag, raw.place);
   if (label.is_string()) return label.get<std::string>();
   if (label.is_number_integer() || label.is_boolean()) return label.dump();
   fail("{}: label field '{}' is neither a text nor a whole number; choose another with {}", raw.place, field,
@@ -202,23 +190,27 @@ std::vector<std::string> distinct_sorted(const std::vector<std::string>& values)
 
 Rows read_rows(const std::filesystem::path& path, const RowOptions& options) {
   RawRows raw = parse(path, options.format, options.field);
-  Rows rows{{}, raw.repaired};
+  Rows rows{{}, raw.repaired, raw.sha256};
   rows.rows.reserve(raw.rows.size());
-  for (RawRow& row : raw.rows) rows.rows.push_back(take_row(row, options.field, "--field", rows.rows.size()));
+  const QuestionFields fields{.text = options.field, .pair = options.pair_field};
+  for (RawRow& row : raw.rows) {
+    rows.rows.push_back(question_from_json(row.fields, fields, rows.rows.size(), row.place));
+  }
   return rows;
 }
 
-Row joined(std::span<const Row> rows) {
-  Row all{nullptr, {}};
-  if (rows.size() == 1) all.id = rows.front().id;
-  for (const Row& row : rows) all.text += row.text;
-  return all;
+std::vector<Question> joined(std::vector<Question> rows) {
+  const auto is_text = [](const Question& row) { return std::holds_alternative<std::string>(row.content); };
+  if (rows.size() == 1 || !std::ranges::all_of(rows, is_text)) return rows;
+  std::string all;
+  for (const Question& row : rows) all += row.text();
+  return {{.content = std::move(all)}};
 }
 
 std::vector<std::string> LabelledRows::texts() const {
   std::vector<std::string> texts;
   texts.reserve(rows.size());
-  for (const Row& row : rows) texts.push_back(row.text);
+  for (const Question& row : rows) texts.push_back(row.text());
   return texts;
 }
 
@@ -227,9 +219,13 @@ LabelledRows read_labelled_rows(const std::filesystem::path& path, const Labelle
   LabelledRows data;
   data.repaired = raw.repaired;
   std::vector<std::string> labels;
+  const QuestionFields fields{.text = options.text_field, .pair = {}, .text_flag = options.text_flag};
   for (RawRow& row : raw.rows) {
     labels.push_back(label_text(row, options.label_field, options.label_flag));
-    data.rows.push_back(take_row(row, options.text_field, options.text_flag, data.rows.size()));
+    data.rows.push_back(question_from_json(row.fields, fields, data.rows.size(), row.place));
+    if (!std::holds_alternative<std::string>(data.rows.back().content)) {
+      need_field(row.fields, options.text_field, options.text_flag, row.place);
+    }
   }
   data.label_names = options.label_names;
   if (data.label_names.empty()) data.label_names = names_of_meta(path);

@@ -2,20 +2,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include "tasks/question.h"
 
 namespace wattle {
-
-/// One typed question: a text with its id.
-struct Row {
-  nlohmann::json id;  ///< the input's `id`, or the row's number from 0
-  std::string text;   ///< well-formed UTF-8
-};
 
 enum class RowFormat {
   kByName,  ///< by the file's name; standard input is JSON Lines when it begins with '{', else plain lines
@@ -28,22 +21,25 @@ enum class RowFormat {
 
 struct RowOptions {
   std::string field = "text";
+  std::string pair_field = "text_pair";  ///< of a second text, where rows have one
   RowFormat format = RowFormat::kByName;
 };
 
 struct Rows {
-  std::vector<Row> rows;
+  std::vector<Question> rows;
   int64_t repaired = 0;  ///< rows that held invalid UTF-8, which became U+FFFD
+  std::string sha256;    ///< of the input's bytes, unpacked
 };
 
 /// Reads a file of rows; `path` may be "-" for standard input, and any file may be gzipped. A byte order mark
 /// and CRLF line ends are accepted, blank lines skipped. Throws Error naming the file and the row (and the
 /// fields there are) for a missing field, a text that is not a string, a line that is not JSON, an open
-/// quote, a row of the wrong width.
+/// quote, a row of the wrong width. What a row may hold is said at question_from_json().
 Rows read_rows(const std::filesystem::path& path, const RowOptions& options = {});
 
 /// All texts, one after another without a separator, as one row: what perplexity is measured on.
-Row joined(std::span<const Row> rows);
+/// Rows that hold something else than a text stay as they are.
+std::vector<Question> joined(std::vector<Question> rows);
 
 struct LabelledOptions {
   std::string text_field = "text";
@@ -57,8 +53,8 @@ struct LabelledOptions {
 };
 
 struct LabelledRows {
-  std::vector<Row> rows;
-  std::vector<int> labels;  ///< index into label_names, one a row
+  std::vector<Question> rows;  ///< texts
+  std::vector<int> labels;     ///< index into label_names, one a row
   std::vector<std::string> label_names;
   int64_t repaired = 0;
 

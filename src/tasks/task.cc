@@ -1,9 +1,11 @@
 #include "tasks/task.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <wattle/error.h>
 
 #include "families/open_file.h"
@@ -12,6 +14,9 @@
 
 namespace wattle {
 namespace {
+
+constexpr std::string_view kTasks[] = {"embed",      "classify", "generate", "tokenize",
+                                       "perplexity", "hidden",   "logits"};
 
 bool is_shape(const std::string& path) {
   return path.starts_with("shape:");
@@ -54,6 +59,10 @@ std::unique_ptr<Task> create_for_head(Head head, const std::string& path, const 
 
 }  // namespace
 
+std::string task_names() {
+  return fmt::format("{}", fmt::join(kTasks, ", "));
+}
+
 std::string Task::base_of(const std::string& model_path, const std::string& wanted) {
   const auto head = head_in(model_path);
   return head && head->base() ? base_path(*head, model_path, wanted) : std::string();
@@ -73,29 +82,18 @@ std::unique_ptr<Task> Task::create(const std::string& model_path, const TaskOpti
     fail("{}: an encoder needs a trained head to classify; make one with `wattle train --on {}` and run that",
          model_path, model_path);
   }
-  if (task != "classify" && task != "generate" && task != "perplexity" && task != "tokenize") {
-    fail("--task {}: unknown task; one of embed, classify, generate, tokenize, perplexity", task);
+  if (std::ranges::find(kTasks, task) == std::end(kTasks)) {
+    fail("--task {}: unknown task; one of {}", task, task_names());
   }
-  if (encoder) fail("{}: is an encoder and can do embed and tokenize, not {}", model_path, task);
+  if (task == "hidden") return make_hidden(std::move(model));
+  if (task == "logits") return make_logits(std::move(model));
+  if (encoder) {
+    fail("{}: is an encoder and can do embed, tokenize, hidden and logits, not {}", model_path, task);
+  }
   if (task == "classify") return make_classify_by_likelihood(std::move(model), options, load);
   if (task == "generate") return make_generate(std::move(model), options, load);
   if (task == "tokenize") fail("{}: a shape has no tokenizer; name a model file", model_path);
   return make_perplexity(std::move(model), options);
-}
-
-std::vector<std::string_view> texts_of(std::span<const Row> rows) {
-  std::vector<std::string_view> texts;
-  texts.reserve(rows.size());
-  for (const Row& row : rows) texts.push_back(row.text);
-  return texts;
-}
-
-nlohmann::ordered_json classified(const std::vector<std::string>& labels, int label,
-                                  std::span<const float> scores) {
-  nlohmann::ordered_json fields;
-  fields["label"] = labels[static_cast<size_t>(label)];
-  for (size_t k = 0; k < labels.size(); ++k) fields["scores"][labels[k]] = scores[k];
-  return fields;
 }
 
 nlohmann::ordered_json describe(const ModelFile& file) {

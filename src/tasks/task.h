@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -9,24 +10,15 @@
 #include <nlohmann/json.hpp>
 
 #include "base/phases.h"
-#include "base/work.h"
+#include "decode/options.h"
 #include "models/model.h"
-#include "tasks/rows.h"
-#include "text/truncation.h"
+#include "tasks/answer.h"
+#include "tasks/question.h"
 
 namespace wattle {
 
-/// One typed answer with its work record. `fields` holds the task's own part of the JSON object (`embedding`;
-/// `label` and `scores`; `text` and token counts; `ids`).
-struct Answer {
-  nlohmann::ordered_json fields;
-  Work work;
-  Phases phases;
-  Truncation truncation;  ///< of the row's text
-};
-
 struct TaskOptions {
-  std::string task;                      ///< "embed", "classify", "generate", "tokenize", "perplexity"
+  std::string task;                      ///< one of task_names(); empty: what the model is for
   std::vector<std::string> labels = {};  ///< classify by likelihood: the labels' words
   std::string prompt_template = {};  ///< "{text}" stands for the row's text, "{labels}" for the labels' list
   std::vector<std::pair<std::string, std::string>> examples = {};  ///< few-shot: text, label
@@ -35,18 +27,21 @@ struct TaskOptions {
   std::string base = {};   ///< for a trained head: the base model to use instead of the one it was trained on
   int64_t max_tokens = 0;  ///< 0: generate 128, perplexity the whole text
   int64_t context = 512;   ///< perplexity: window
-  double temperature = 0;  ///< 0: greedy
-  int top_k = 0;
-  double top_p = 1, min_p = 0;
-  uint64_t seed = 0;
+  /// How texts are continued; what is absent is as the model's publisher has it, but for the sampler and the
+  /// length, which is max_tokens.
+  GenerationOptions generation = {};
   bool chat = true;  ///< use the model's chat template where it has one
   bool parse_special = false;
+  std::optional<std::chrono::local_seconds> now = {};  ///< what chat templates may ask for
   std::function<void(std::string_view)> stream =
       {};  ///< called with each piece of generated text of a single row
   /// Called between the steps of a long answer (a window of perplexity) with the part of the rows that is
   /// done, 0..1.
   std::function<void(double)> progress = {};
 };
+
+/// "embed, classify, ...": for help and error sentences.
+std::string task_names();
 
 /// A task bound to an opened model (or trained head, forest, keyword rule). Knows no joules.
 class Task {
@@ -61,11 +56,12 @@ class Task {
                                       const LoadOptions& load = {});
   virtual ~Task() = default;
 
-  /// Answers in the order of the rows. The answer to a row does not depend on what it was batched with.
-  virtual std::vector<Answer> answer(std::span<const Row> rows) = 0;
+  /// Answers in the order of the questions. An answer does not depend on what its question was batched with.
+  /// Throws Error for a question of another kind than the task answers.
+  virtual std::vector<Answer> answer(std::span<const Question> questions) = 0;
   /// When each phase of the last batch ran and what it did, in the order of time.
   std::span<const Stretch> stretches() const { return log_.stretches(); }
-  /// After the last row: the task's summary (perplexity), or null.
+  /// After the last question: the task's summary (perplexity), or null.
   virtual nlohmann::ordered_json summary() const { return nullptr; }
 
   /// Architecture, formats of the tensors, true bits per weight, where the weights come from.

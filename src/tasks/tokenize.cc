@@ -13,14 +13,16 @@ class Tokenize : public Task {
         tokenizer_(Tokenizer::create(file_.metadata())),
         options_{.add_special = true, .parse_special = parse_special} {}
 
-  std::vector<Answer> answer(std::span<const Row> rows) override {
-    std::vector<Answer> answers(rows.size());
+  std::vector<Answer> answer(std::span<const Question> questions) override {
+    std::vector<Answer> answers(questions.size());
     log_.restart();
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const std::vector<TokenId> ids = tokenizer_->encode(rows[i].text, options_);
+    for (size_t i = 0; i < questions.size(); ++i) {
+      const TokenIds* given = questions[i].ids();
+      std::vector<TokenId> ids =
+          given != nullptr ? given->ids : tokenizer_->encode(questions[i].text(), options_);
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
       answers[i].work.tokens_in = static_cast<int64_t>(ids.size());
-      answers[i].fields["ids"] = ids;
+      answers[i].value = TokensAnswer{std::move(ids)};
       answers[i].phases.post = log_.end(Phase::kPost);
     }
     return answers;

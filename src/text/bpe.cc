@@ -7,38 +7,23 @@
 
 #include "base/utf8.h"
 #include "text/merge.h"
-#include "text/pretokenizer.h"
+#include "text/normalizer.h"
+#include "text/token_model.h"
 #include "text/unicode.h"
-#include "text/vocabulary_tokenizer.h"
+#include "text/word_cuts.h"
 #include "text/word_states.h"
 
 namespace wattle {
 namespace {
 
-/// GPT-2's stand-ins: each byte as one printable character, itself where it is printable in Latin-1.
-struct ByteAlphabet {
-  std::array<char32_t, 256> character{};
-  std::array<int16_t, 512> byte{};
-
-  ByteAlphabet() {
-    byte.fill(-1);
-    char32_t next = 256;
-    for (int b = 0; b < 256; ++b) {
-      const bool printable = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
-      character[b] = printable ? static_cast<char32_t>(b) : next++;
-      byte[character[b]] = static_cast<int16_t>(b);
-    }
-  }
-};
-
-/// The bytes that a token's text stands for; the text itself when it uses other characters.
-std::string to_bytes(std::string_view text) {
-  static const ByteAlphabet alphabet;
+/// The bytes that a token's text stands for; nullopt when it uses other characters than the stand-ins.
+std::optional<std::string> to_bytes(std::string_view text) {
   std::string bytes;
   for (size_t i = 0; i < text.size();) {
     const DecodedCharacter c = decode_utf8(text, i);
-    if (c.value >= alphabet.byte.size() || alphabet.byte[c.value] < 0) return std::string(text);
-    bytes += static_cast<char>(alphabet.byte[c.value]);
+    const int byte = stood_for(c.value);
+    if (byte < 0) return std::nullopt;
+    bytes += static_cast<char>(byte);
     i += c.bytes;
   }
   return bytes;
@@ -80,140 +65,203 @@ class MergeTable {
   size_t mask_;
 };
 
-const PretokenizerSpec& spec_of(const Metadata& metadata) {
-  const std::string name = metadata.text("tokenizer.ggml.pre").value_or("default");
-  const PretokenizerSpec* const spec = find_pretokenizer(name);
-  if (spec == nullptr) {
-    fail("{}: pre-tokenisation \"{}\" (tokenizer.ggml.pre) is not known; choose a model with one of {}",
-         metadata.origin(), name, pretokenizer_names());
-  }
-  return *spec;
-}
-
-/// Byte-level BPE (Radford et al. 2019). Hugging Face's tokenizers is the reference: its Unicode
-/// normalisation where a model has one, and bytes without a token are dropped.
-class Bpe final : public VocabularyTokenizer {
+/// Byte-pair encoding by ranked merges (Sennrich et al. 2016; Radford et al. 2019 over bytes).
+class Bpe final : public TokenModel {
  public:
-  explicit Bpe(const Metadata& metadata);
-
-  std::string piece(TokenId id) const override;
+  explicit Bpe(const ModelSource& source);
+  void encode(std::string_view piece, std::vector<TokenPlace>& tokens) const override;
   std::string_view kind() const override { return "bpe"; }
 
- protected:
-  void encode_run(std::string_view text, std::vector<TokenId>& ids) const override;
-
  private:
-  void read_merges(const Metadata& metadata);
-  void encode_word(std::string_view word, std::vector<Symbol>& symbols, std::vector<TokenId>& ids) const;
-  void merge_word(std::string_view word, std::vector<Symbol>& symbols) const;
+  void read_options(const ModelSource& source);
+  void read_words(const ModelSource& source);
+  void read_merges(const ModelSource& source);
+  void encode_word(std::string_view word, uint32_t offset, std::vector<TokenPlace>& tokens) const;
+  void begin_with_bytes(std::string_view word, std::vector<Symbol>& symbols) const;
+  void begin_with_characters(std::string_view word, std::vector<Symbol>& symbols) const;
+  std::optional<TokenId> character_token(std::string_view character, bool first, bool last) const;
 
-  PretokenizerSpec spec_;
-  std::optional<Pretokenizer> pretokenizer_;
   TokenTable words_;
+  std::vector<std::string> byte_texts_;  ///< where pieces come as bytes: what `words_` views
   MergeTable merges_;
-  std::array<TokenId, 256> byte_ids_{};
+  std::array<TokenId, 256> byte_ids_{};  ///< of single bytes, where pieces come as bytes
+  ByteTokens byte_tokens_;               ///< of byte fallback
+  std::string prefix_, suffix_;
+  std::optional<TokenId> unknown_;
+  bool raw_bytes_, ignore_merges_ = false, fuse_unknown_ = false, byte_fallback_ = false;
+  WordCuts cuts_;
   WordStates states_;
 };
 
-Bpe::Bpe(const Metadata& metadata)
-    : VocabularyTokenizer(Vocabulary(metadata)),
-      spec_(spec_of(metadata)),
-      merges_(metadata.strings("tokenizer.ggml.merges").size()),
-      states_(vocabulary_.size()) {
-  special_.add_bos = metadata.flag("tokenizer.ggml.add_bos_token").value_or(spec_.add_bos);
-  // Marked tokens are stored as they stand in a text, all others by the byte alphabet.
-  for (TokenId id = 0; id < size(); ++id) {
-    if (vocabulary_.type(id) == TokenType::kNormal) vocabulary_.set_text(id, to_bytes(vocabulary_.text(id)));
-    if (vocabulary_.is_marked(id)) mark(vocabulary_.text(id), id);
+Bpe::Bpe(const ModelSource& source)
+    : merges_(source.metadata.strings("tokenizer.ggml.merges").size()),
+      raw_bytes_(source.raw_bytes),
+      states_(source.vocabulary.size()) {
+  prefix_ = source.json.text("continuing_subword_prefix").value_or("");
+  suffix_ = source.json.text("end_of_word_suffix").value_or("");
+  // Stand-ins with a prefix or suffix are no bytes.
+  if (!prefix_.empty() || !suffix_.empty()) raw_bytes_ = false;
+  read_merges(source);
+  read_words(source);
+  read_options(source);
+}
+
+void Bpe::read_options(const ModelSource& source) {
+  if (const auto dropout = source.json.number("dropout"); dropout && *dropout != 0) {
+    fail(
+        "{}: the tokenizer drops merges at random (dropout {}), which is for training alone; use another "
+        "model",
+        source.json.origin(), *dropout);
   }
-  words_ = vocabulary_.table([&](TokenId id) {
-    return vocabulary_.type(id) == TokenType::kNormal || vocabulary_.type(id) == TokenType::kUserDefined;
-  });
+  ignore_merges_ = source.json.flag("ignore_merges").value_or(false);
+  fuse_unknown_ = source.json.flag("fuse_unk").value_or(false);
+  byte_fallback_ = source.json.flag("byte_fallback").value_or(false);
+  if (const auto text = source.json.text("unk_token"); text && !text->empty()) {
+    unknown_ = need_unknown(source, *text, "BPE");
+  }
+}
+
+void Bpe::read_words(const ModelSource& source) {
+  const Vocabulary& vocabulary = source.vocabulary;
+  if (!raw_bytes_) {
+    words_ = vocabulary.table([&](TokenId id) { return vocabulary.is_plain(id); });
+    byte_tokens_ = ByteTokens(vocabulary);
+    cuts_ = WordCuts(vocabulary);
+    return;
+  }
+  byte_texts_.resize(static_cast<size_t>(vocabulary.size()));
+  words_ = TokenTable(byte_texts_.size());
+  for (TokenId id = 0; id < vocabulary.size(); ++id) {
+    if (!vocabulary.is_plain(id)) continue;
+    auto bytes = to_bytes(vocabulary.text(id));
+    if (!bytes) continue;  // no piece has such characters
+    byte_texts_[static_cast<size_t>(id)] = std::move(*bytes);
+    words_.insert(byte_texts_[static_cast<size_t>(id)], id);
+  }
   for (int byte = 0; byte < 256; ++byte) {
     const char text = static_cast<char>(byte);
     byte_ids_[static_cast<size_t>(byte)] = words_.find({&text, 1}).value_or(-1);
   }
-  read_merges(metadata);
-  pretokenizer_.emplace(spec_.pattern, metadata.origin());  // after all that may be refused
 }
 
-void Bpe::read_merges(const Metadata& metadata) {
-  const auto merges = metadata.strings("tokenizer.ggml.merges");
-  if (merges.empty()) {
-    fail("{}: no merges (tokenizer.ggml.merges), which byte-level BPE needs; convert or pull the model again",
-         metadata.origin());
-  }
+void Bpe::read_merges(const ModelSource& source) {
+  const std::string& origin = source.metadata.origin();
+  const TokenTable tokens =
+      source.vocabulary.table([&](TokenId id) { return source.vocabulary.is_real(id); });
+  const auto merges = source.metadata.strings("tokenizer.ggml.merges");
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const std::string_view merge = merges[rank];
     const size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos || space + 1 == merge.size()) {
-      fail("{}: merge {} is not two texts with a space between; convert or pull the model again",
-           metadata.origin(), rank);
+      fail("{}: merge {} is not two texts with a space between; convert or pull the model again", origin,
+           rank);
     }
-    const std::string left = to_bytes(merge.substr(0, space)), right = to_bytes(merge.substr(space + 1));
-    const auto left_id = words_.find(left), right_id = words_.find(right),
-               joined_id = words_.find(left + right);
+    const std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
+    if (right.size() < prefix_.size()) {
+      fail("{}: merge {} lacks the prefix \"{}\"; convert or pull the model again", origin, rank, prefix_);
+    }
+    const auto left_id = tokens.find(left), right_id = tokens.find(right),
+               joined_id = tokens.find(std::string(left) + std::string(right.substr(prefix_.size())));
     if (!left_id || !right_id || !joined_id) {
       fail(
           "{}: merge {} ({}) uses or makes a token that the vocabulary lacks; convert or pull the model "
           "again",
-          metadata.origin(), rank, repaired_utf8(merge));
+          origin, rank, repaired_utf8(merge));
     }
     merges_.insert(*left_id, *right_id, {static_cast<uint32_t>(rank), *joined_id});
   }
 }
 
-void Bpe::encode_run(std::string_view text, std::vector<TokenId>& ids) const {
-  std::string composed;
-  if (spec_.nfc && !is_ascii(text)) {
-    composed = to_nfc(text);
-    text = composed;
+void Bpe::encode(std::string_view piece, std::vector<TokenPlace>& tokens) const {
+  if (raw_bytes_ || ignore_merges_ || !suffix_.empty() || !prefix_.empty() || !cuts_.has_any()) {
+    return encode_word(piece, 0, tokens);
   }
-  std::vector<Symbol> symbols;
-  size_t begin = 0;
-  for (const size_t end : pretokenizer_->word_ends(text)) {
-    encode_word(text.substr(begin, end - begin), symbols, ids);
-    begin = end;
-  }
+  cuts_.for_each(piece, [&](size_t begin, size_t end) {
+    encode_word(piece.substr(begin, end - begin), static_cast<uint32_t>(begin), tokens);
+  });
 }
 
-void Bpe::encode_word(std::string_view word, std::vector<Symbol>& symbols, std::vector<TokenId>& ids) const {
-  const auto whole = words_.find(word);
-  if (whole && (spec_.ignore_merges || states_.get(*whole) == WordStates::kWhole)) {
-    ids.push_back(*whole);
+void Bpe::encode_word(std::string_view word, uint32_t offset, std::vector<TokenPlace>& tokens) const {
+  const auto whole = suffix_.empty() || ignore_merges_ ? words_.find(word) : std::nullopt;
+  if (whole && (ignore_merges_ || states_.get(*whole) == WordStates::kWhole)) {
+    tokens.push_back({*whole, offset, offset + static_cast<uint32_t>(word.size())});
     return;
   }
-  merge_word(word, symbols);
-  const size_t before = ids.size();
-  for (const Symbol& symbol : symbols) {
-    if (symbol.length > 0) ids.push_back(symbol.id);
-  }
-  if (whole) {
-    states_.set(*whole,
-                ids.size() == before + 1 && ids.back() == *whole ? WordStates::kWhole : WordStates::kCut);
-  }
-}
-
-void Bpe::merge_word(std::string_view word, std::vector<Symbol>& symbols) const {
+  static thread_local std::vector<Symbol> symbols;
   symbols.clear();
-  for (size_t i = 0; i < word.size(); ++i) {
-    const TokenId id = byte_ids_[static_cast<uint8_t>(word[i])];
-    if (id >= 0) symbols.push_back({static_cast<uint32_t>(i), 1, id});
+  if (raw_bytes_) {
+    begin_with_bytes(word, symbols);
+  } else {
+    begin_with_characters(word, symbols);
   }
   merge_symbols<uint32_t>(
       symbols, [&](const Symbol& left, const Symbol& right) { return merges_.find(left.id, right.id); });
+  const size_t before = tokens.size();
+  for (const Symbol& symbol : symbols) {
+    if (symbol.length == 0) continue;
+    tokens.push_back({symbol.id, offset + symbol.begin, offset + symbol.begin + symbol.length});
+  }
+  if (whole) {
+    const bool one = tokens.size() == before + 1 && tokens.back().id == *whole;
+    states_.set(*whole, one ? WordStates::kWhole : WordStates::kCut);
+  }
 }
 
-std::string Bpe::piece(TokenId id) const {
-  if (!vocabulary_.contains(id) || vocabulary_.is_control(id) || vocabulary_.type(id) == TokenType::kUnused)
-    return {};
-  return vocabulary_.text(id);
+/// Bytes without a token are dropped where there is no unknown token.
+void Bpe::begin_with_bytes(std::string_view word, std::vector<Symbol>& symbols) const {
+  bool in_unknown = false;
+  for (size_t i = 0; i < word.size(); ++i) {
+    const TokenId id = byte_ids_[static_cast<uint8_t>(word[i])];
+    if (id >= 0) {
+      symbols.push_back({static_cast<uint32_t>(i), 1, id});
+    } else if (unknown_ && in_unknown && fuse_unknown_) {
+      ++symbols.back().length;
+    } else if (unknown_) {
+      symbols.push_back({static_cast<uint32_t>(i), 1, *unknown_});
+    }
+    in_unknown = id < 0;
+  }
+}
+
+std::optional<TokenId> Bpe::character_token(std::string_view character, bool first, bool last) const {
+  if ((first || prefix_.empty()) && (!last || suffix_.empty())) return words_.find(character);
+  std::string text = first ? "" : prefix_;
+  text += character;
+  if (last) text += suffix_;
+  return words_.find(text);
+}
+
+void Bpe::begin_with_characters(std::string_view word, std::vector<Symbol>& symbols) const {
+  bool in_unknown = false;
+  for (size_t i = 0; i < word.size();) {
+    const uint32_t bytes = decode_utf8(word, i).bytes;
+    const auto begin = static_cast<uint32_t>(i);
+    const std::string_view character = word.substr(i, bytes);
+    i += bytes;
+    const auto id = character_token(character, begin == 0, i == word.size());
+    if (id) {
+      symbols.push_back({begin, bytes, *id});
+      in_unknown = false;
+      continue;
+    }
+    const auto byte_id = [&](char byte) { return byte_tokens_.ids[static_cast<uint8_t>(byte)]; };
+    if (byte_fallback_ &&
+        std::all_of(character.begin(), character.end(), [&](char b) { return byte_id(b) >= 0; })) {
+      for (uint32_t k = 0; k < bytes; ++k) symbols.push_back({begin + k, 1, byte_id(character[k])});
+      in_unknown = false;
+    } else if (unknown_ && in_unknown && fuse_unknown_) {
+      symbols.back().length += bytes;
+    } else if (unknown_) {
+      symbols.push_back({begin, bytes, *unknown_});
+      in_unknown = true;
+    }
+  }
 }
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> make_bpe(const Metadata& metadata) {
-  return std::make_unique<Bpe>(metadata);
+std::unique_ptr<TokenModel> make_bpe(const ModelSource& source) {
+  return std::make_unique<Bpe>(source);
 }
 
 }  // namespace wattle

@@ -1,42 +1,32 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <string_view>
 #include <vector>
+
+#include "base/json.h"
+#include "text/aligned_text.h"
 
 namespace wattle {
 
-/// How a byte-level BPE model cuts a text before merging: a regular expression whose matches are the words.
-struct PretokenizerSpec {
-  std::string_view pattern;    ///< as published, Unicode, `\s` meaning White_Space
-  bool nfc = false;            ///< the text is composed first
-  bool ignore_merges = false;  ///< a word that is a token is that token, whatever its merges give
-  bool add_bos = false;        ///< where the file does not say
+/// A text and the pieces of it that become tokens each for itself. What lies between them is dropped.
+struct Pieces {
+  AlignedText text;
+  std::vector<ByteRange> list;  ///< none is empty
 };
 
-/// The specification that a value of tokenizer.ggml.pre names; nullptr for an unknown one.
-const PretokenizerSpec* find_pretokenizer(std::string_view name);
-/// The names, for error sentences.
-std::string pretokenizer_names();
-
-/// A compiled pattern. Thread-safe.
+/// The step of a tokenizer that cuts a text into words.
 class Pretokenizer {
  public:
-  /// `origin` names the file in error sentences.
-  Pretokenizer(std::string_view pattern, std::string origin);
-  ~Pretokenizer();
-  Pretokenizer(const Pretokenizer&) = delete;
-  Pretokenizer& operator=(const Pretokenizer&) = delete;
-
-  /// Ends of the words that valid UTF-8 is cut into, ascending; text between matches is a word too, so they
-  /// cover it.
-  std::vector<size_t> word_ends(std::string_view text) const;
-
- private:
-  struct Compiled;
-  std::unique_ptr<Compiled> compiled_;
-  std::string origin_;
+  virtual ~Pretokenizer() = default;
+  virtual void apply(Pieces& pieces) const = 0;
 };
+
+/// The pre-tokenizer of tokenizer.json: BertPreTokenizer, ByteLevel, Whitespace, WhitespaceSplit, Metaspace,
+/// Split, Punctuation, Digits, CharDelimiterSplit, UnicodeScripts, FixedLength, Sequence. Error naming an
+/// unknown one. Null where there is none. `raw_bytes`: a ByteLevel at the end leaves bytes as they are
+/// instead of writing their stand-ins, for a model that knows its tokens by their bytes.
+std::unique_ptr<Pretokenizer> make_pretokenizer(const JsonView& json, bool raw_bytes);
+/// Whether the last step is ByteLevel.
+bool ends_in_bytes(const JsonView& json);
 
 }  // namespace wattle

@@ -1,29 +1,30 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "base/utf8.h"
 
 namespace wattle {
 
-inline constexpr char32_t kReplacementCharacter = 0xFFFD;
+/// Unicode's normalisation forms.
+enum class NormalForm { kC, kD, kKC, kKD };
+/// Well-formed UTF-8 in a form.
+std::string normal_form(std::string_view text, NormalForm form);
 
-struct DecodedCharacter {
-  char32_t value = 0;
-  uint32_t bytes = 0;  ///< how many the character took; at least 1
+/// A character of a normal form, and what it is made of: 0: one character of the text; -n: one and the n
+/// after it; 1: none (it belongs to the character before it).
+struct ChangedCharacter {
+  char32_t value;
+  int change;
 };
+std::vector<ChangedCharacter> normal_form_changes(std::string_view text, NormalForm form);
 
-/// The character at `position` (< text.size()). A byte that begins no well-formed one is read as U+FFFD.
-DecodedCharacter decode_utf8(std::string_view text, size_t position);
+/// Bytes of the extended grapheme cluster (UAX 29) that begins at `begin`.
+size_t grapheme_bytes(std::string_view text, size_t begin);
 
-void append_utf8(std::string& out, char32_t character);
-
-bool is_ascii(std::string_view text);
-
-/// Canonical composition (Unicode normalisation form C) of well-formed UTF-8.
-std::string to_nfc(std::string_view text);
-/// Canonical decomposition (form D).
-std::string to_nfd(std::string_view text);
+int character_count(std::string_view text);
 
 /// Turns the pieces of a generation into whole characters: a token may end in the middle of one.
 class Utf8Stream {

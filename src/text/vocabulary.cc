@@ -14,14 +14,21 @@ namespace {
 constexpr std::string_view kEndTexts[] = {"<|im_end|>",      "<end_of_turn>", "<|eot_id|>", "<|endoftext|>",
                                           "<|end_of_text|>", "<|eom_id|>",    "<|end|>",    "<eos>"};
 
+/// Files name tokens that their vocabulary does not have, of a larger one that they were cut from.
 std::optional<TokenId> special_id(const Metadata& metadata, std::string_view key, int size) {
   const auto id = metadata.integer(key);
-  if (!id) return std::nullopt;
-  if (*id < 0 || *id >= size) {
-    fail("{}: {} is {}, but the vocabulary has {} tokens; convert or pull the model again", metadata.origin(),
-         key, *id, size);
-  }
+  if (!id || *id < 0 || *id >= size) return std::nullopt;
   return static_cast<TokenId>(*id);
+}
+
+void need_for(const Metadata& metadata, bool wanted, std::string_view key, int size) {
+  const auto id = metadata.integer(key);
+  if (!wanted || !id || (*id >= 0 && *id < size)) return;
+  fail(
+      "{}: {} is {}, but the vocabulary has {} tokens, and texts are to begin or end with it; convert or "
+      "pull the "
+      "model again",
+      metadata.origin(), key, *id, size);
 }
 
 }  // namespace
@@ -92,6 +99,8 @@ void Vocabulary::read_special(const Metadata& metadata) {
   special_.mask = id("tokenizer.ggml.mask_token_id");
   special_.add_bos = metadata.flag("tokenizer.ggml.add_bos_token").value_or(false);
   special_.add_eos = metadata.flag("tokenizer.ggml.add_eos_token").value_or(false);
+  need_for(metadata, special_.add_bos, "tokenizer.ggml.bos_token_id", size());
+  need_for(metadata, special_.add_eos, "tokenizer.ggml.eos_token_id", size());
   if (!metadata.find("tokenizer.ggml.token_type")) {
     for (const auto& marked : {special_.bos, special_.eos, special_.eot, special_.unk, special_.sep,
                                special_.cls, special_.pad, special_.mask}) {
@@ -111,14 +120,17 @@ void Vocabulary::find_end_tokens() {
   }
 }
 
+std::optional<TokenId> Vocabulary::find(std::string_view text) const {
+  const auto place = std::find(texts_.begin(), texts_.end(), text);
+  if (place == texts_.end()) return std::nullopt;
+  return static_cast<TokenId>(place - texts_.begin());
+}
+
 TokenTable Vocabulary::table(const std::function<bool(TokenId)>& wanted) const {
   TokenTable table(texts_.size());
   for (TokenId id = 0; id < size(); ++id) {
     if (!wanted(id) || text(id).empty()) continue;
-    if (!table.insert(text(id), id)) {
-      fail("{}: tokens {} and {} have the same text; convert or pull the model again", origin_,
-           *table.find(text(id)), id);
-    }
+    table.insert(text(id), id);
   }
   return table;
 }

@@ -57,7 +57,7 @@ class TokenTable {
 class Vocabulary {
  public:
   /// Throws Error when the vocabulary is empty, a list has another length than it, or a special id lies
-  /// beyond it.
+  /// beyond it and is used. One that is not used is no token.
   explicit Vocabulary(const Metadata& metadata);
 
   int size() const { return static_cast<int>(texts_.size()); }
@@ -72,15 +72,30 @@ class Vocabulary {
     return type(id) == TokenType::kControl || type(id) == TokenType::kUnknown;
   }
 
+  /// Whether the token is one, not a row of the embedding without a token.
+  bool is_real(TokenId id) const { return type(id) != TokenType::kUnused; }
+  /// Whether a model may cut a text into it.
+  bool is_plain(TokenId id) const {
+    return is_real(id) && !is_control(id) && (hidden_.empty() || !hidden_[static_cast<size_t>(id)]);
+  }
+  /// Keeps a token from the model: it is only ever found in a text before the model sees it.
+  void hide(TokenId id) {
+    hidden_.resize(texts_.size());
+    hidden_[static_cast<size_t>(id)] = true;
+  }
+  /// The lowest token with a text; looks at one after the other.
+  std::optional<TokenId> find(std::string_view text) const;
+
   /// Control tokens, where a text may hold them, and user-defined ones, everywhere, are found in a text
   /// before it is split.
   bool is_marked(TokenId id) const { return is_control(id) || type(id) == TokenType::kUserDefined; }
 
-  /// A table of the tokens that `wanted` accepts. Error when two of them have the same text.
+  /// A table of the tokens that `wanted` accepts; of several with one text the lowest.
   TokenTable table(const std::function<bool(TokenId)>& wanted) const;
 
   const Tokenizer::Special& special() const { return special_; }
   const std::vector<TokenId>& end_tokens() const { return end_tokens_; }
+  Tokenizer::Special& special() { return special_; }
   const std::string& origin() const { return origin_; }
 
  private:
@@ -91,6 +106,7 @@ class Vocabulary {
   std::string origin_;
   std::vector<std::string> texts_;
   std::vector<TokenType> types_;
+  std::vector<bool> hidden_;  ///< by id; empty: none is
   Tokenizer::Special special_;
   std::vector<TokenId> end_tokens_;
 };

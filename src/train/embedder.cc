@@ -45,13 +45,15 @@ Embedder::Embedder(Model& model) : model_(model) {
 
 std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> texts, Matrix& embeddings) {
   StretchLog log;
-  return embed(texts, embeddings, log);
+  return embed(
+      texts.size(), [&](size_t i, Truncation& truncation) { return tokens_of(texts[i], truncation); },
+      embeddings, log);
 }
 
-std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> texts, Matrix& embeddings,
+std::vector<EmbeddingRecord> Embedder::embed(size_t count, const Tokens& tokens_at, Matrix& embeddings,
                                              StretchLog& log) {
-  std::vector<EmbeddingRecord> records(texts.size());
-  embeddings.resize(static_cast<int64_t>(texts.size()), width_);
+  std::vector<EmbeddingRecord> records(count);
+  embeddings.resize(static_cast<int64_t>(count), width_);
   Ragged<TokenId> tokens;
   size_t first = 0;
   const auto flush = [&](size_t end) {
@@ -64,13 +66,13 @@ std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> t
     first = end;
   };
   log.restart();
-  for (size_t i = 0; i < texts.size(); ++i) {
-    const std::vector<TokenId> ids = tokens_of(texts[i], records[i].truncation);
+  for (size_t i = 0; i < count; ++i) {
+    const std::vector<TokenId> ids = tokens_at(i, records[i].truncation);
     records[i].tokenize = log.end(Phase::kTokenize);
     if (static_cast<int64_t>(tokens.items.size() + ids.size()) > kTokensPerPass) flush(i);
     tokens.append(ids);
   }
-  flush(texts.size());
+  flush(count);
   return records;
 }
 

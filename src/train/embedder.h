@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,13 +35,15 @@ class Embedder {
   /// embeddings [texts, width]. Texts run together in passes of at most about 4,096 tokens; a text's vector
   /// does not depend on its company. One record a text.
   std::vector<EmbeddingRecord> embed(std::span<const std::string_view> texts, Matrix& embeddings);
-  /// The same, with its phases in `log`, which it restarts: kTokenize, kPrefill for the forward pass, kPost
-  /// for the pooling.
-  std::vector<EmbeddingRecord> embed(std::span<const std::string_view> texts, Matrix& embeddings,
-                                     StretchLog& log);
+  /// The same for `count` sequences, with its phases in `log`, which it restarts: kTokenize for
+  /// `tokens(i, truncation)`, which gives the i-th, kPrefill for the forward pass, kPost for the pooling.
+  using Tokens = std::function<std::vector<TokenId>(size_t i, Truncation& truncation)>;
+  std::vector<EmbeddingRecord> embed(size_t count, const Tokens& tokens, Matrix& embeddings, StretchLog& log);
+
+  /// A text's ids, special ones included, cut at max_tokens().
+  std::vector<TokenId> tokens_of(std::string_view text, Truncation& truncation) const;
 
  private:
-  std::vector<TokenId> tokens_of(std::string_view text, Truncation& truncation) const;
   void run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings, std::span<EmbeddingRecord> records,
                 StretchLog& log);
   void pool(ConstMatrixView hidden, std::span<float> embedding) const;

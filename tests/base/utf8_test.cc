@@ -27,5 +27,23 @@ TEST(Utf8, WholeCharactersLeaveACutCharacterForLater) {
   EXPECT_EQ(whole_characters("a\x80"), "a\x80") << "a stray byte will never become whole";
 }
 
+TEST(Utf8, CharactersAreWrittenAsTheyAreRead) {
+  for (char32_t c = 0; c <= 0x10FFFF; ++c) {
+    std::string text;
+    append_utf8(text, c);
+    if (c >= 0xD800 && c < 0xE000) {
+      ASSERT_EQ(text, "");
+      continue;
+    }
+    const DecodedCharacter read = decode_utf8(text, 0);
+    ASSERT_EQ(read.value, c);
+    ASSERT_EQ(read.bytes, text.size());
+    ASSERT_TRUE(is_utf8(text));
+    ASSERT_EQ(is_ascii(text), c < 0x80);
+  }
+  EXPECT_EQ(decode_utf8("a\xC3", 1).value, kReplacementCharacter);
+  EXPECT_EQ(decode_utf8("\xE2\x82", 0).bytes, 1u);
+}
+
 }  // namespace
 }  // namespace wattle

@@ -69,6 +69,17 @@ CASES = [
     ("run DECODER --task classify --labels a hello", "--labels"),
     ("run DECODER --task classify --labels a,c --examples ok.jsonl hello", "'b'"),
     ("run DECODER --temperature -1 hello", "--temperature"),
+    ("run DECODER --beams 0 hello", "--beams"),
+    ("run DECODER --beams 2 --temperature 1 hello", "beam search draws nothing"),
+    ("run DECODER --beams 2 --stop x hello", "beam search ends"),
+    ("run DECODER --early-stopping soon hello", "--early-stopping"),
+    ("run DECODER --logit-bias 5 hello", "--logit-bias 5: write TOKEN=BIAS"),
+    ("run DECODER --logit-bias 999999999=1 hello", "beyond the vocabulary"),
+    ("run DECODER --repetition-penalty 0 hello", "--repetition-penalty"),
+    ("run DECODER --mirostat 5 hello", "mirostat draws"),
+    ("run DECODER --mirostat 5 --temperature 1 --top-k 40 hello", "mirostat itself chooses"),
+    ("run DECODER --min-tokens 9 --max-tokens 4 hello", "at least 9 tokens and at most 4"),
+    ("run DECODER --seed -2 hello", "--seed"),
     ("run DECODER --top-p 2 hello", "--top-p"),
     ("run DECODER --max-tokens 0 hello", "--max-tokens"),
     ("convert MODEL out --to Q9", "Q9"),
@@ -90,6 +101,8 @@ CASES = [
     ("compare --data ok.jsonl --out out --text words", "--text"),
     ("compare --data ok.jsonl --out out --metric bleu", "bleu"),
     ("pull nothing", "nothing"),
+    ("pull a/b/c", "a/b/c"),
+    ("run none/model hello", "wattle pull none/model"),
     ("meter -- none-such-command", "none-such-command"),
     ("meter", "nothing to measure"),
     ("meter --zone NOWHERE -- true", "NOWHERE"),
@@ -188,10 +201,10 @@ class BadInputTest(unittest.TestCase):
         self.assert_refused(done, "standard output")
 
     def test_interrupts(self):
+        # What `run` keeps is resume_test.py's.
         rows = self.dir / "many.jsonl"
         rows.write_bytes(FILES["ok.jsonl"] * 20000)
-        for arguments in (["run", "encoder", "--task", "embed", "--input", "many.jsonl", "--output", "stop.out"],
-                          ["train", "--on", "encoder", "--input", "many.jsonl", "--output", "stop.out"],
+        for arguments in (["train", "--on", "encoder", "--input", "many.jsonl", "--output", "stop.out"],
                           ["train", "--kind", "forest", "--trees", "10000", "--input", "many.jsonl", "--output", "stop.out"]):
             with self.subTest(arguments):
                 process = subprocess.Popen([WATTLE, "-q", *arguments], cwd=self.dir, stderr=subprocess.PIPE)

@@ -14,12 +14,12 @@ import unittest
 WATTLE = str(pathlib.Path(sys.argv.pop(1)).resolve())
 MODELS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "models"
 TASKS = {
-    "embed": (["encoder", "--task", "embed"], {"tokenise", "prefill", "post"}),
-    "head on an encoder": (["on.gguf", "--base", "encoder"], {"tokenise", "prefill", "post"}),
+    "embed": (["encoder", "--task", "embed"], {"tokenize", "prefill", "post"}),
+    "head on an encoder": (["on.gguf", "--base", "encoder"], {"tokenize", "prefill", "post"}),
     "head on words": (["words.gguf"], {"post"}),
-    "classify": (["decoder", "--task", "classify", "--labels", "a,bcd"], {"tokenise", "prefill", "decode", "post"}),
-    "generate": (["decoder", "--max-tokens", "5"], {"tokenise", "prefill", "decode", "post"}),
-    "tokenize": (["encoder", "--task", "tokenize"], {"tokenise", "post"}),
+    "classify": (["decoder", "--task", "classify", "--labels", "a,bcd"], {"tokenize", "prefill", "decode", "post"}),
+    "generate": (["decoder", "--max-tokens", "5"], {"tokenize", "prefill", "decode", "post"}),
+    "tokenize": (["encoder", "--task", "tokenize"], {"tokenize", "post"}),
 }
 
 
@@ -96,7 +96,7 @@ class EnergyTest(unittest.TestCase):
                     rows = [json.loads(line) for line in (self.dir / "out.jsonl").read_text().splitlines()]
                     self.assertEqual(len(rows), 14)
                     for row in rows:
-                        self.assertEqual(list(row["energy_phases"]), ["tokenise", "prefill", "decode", "post"])
+                        self.assertEqual(list(row["energy_phases"]), ["tokenize", "prefill", "decode", "post"])
                         self.assertEqual(added(row["energy_phases"].values()), row["energy_joules"])
                         drawing = {phase for phase, joules in row["energy_phases"].items() if joules > 0}
                         # A counter that a loaded machine did not move within a window shows no joule in any phase.

@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <wattle/error.h>
 
+#include "decode/formula_model.h"
+
 namespace wattle {
 namespace {
 
@@ -81,6 +83,54 @@ TEST(Sampler, MinPKeepsThoseNearTheLikeliest) {
                expected(kLogits, 1, {1, 3, 5}));
 }
 
+TEST(Sampler, KeepsWhatTheReferencesWarpersKeep) {
+  for (const auto& golden : generation_golden("filters.json")) {
+    SamplerOptions options;
+    options.temperature = golden["temperature"];
+    options.top_k = golden["top_k"];
+    options.top_p = golden["top_p"];
+    options.typical = golden["typical"];
+    options.seed = 11;
+    std::map<int, double> shares;
+    for (int i = 0; i < 40; ++i) {
+      if (golden["shares"][static_cast<size_t>(i)] != 0.0)
+        shares[i] = golden["shares"][static_cast<size_t>(i)];
+    }
+    expect_close(frequencies(options, golden["scores"].get<std::vector<float>>()), shares);
+  }
+}
+
+// Basu et al. 2020: what surprises by more than the bound goes; the bound follows the error of the surprise.
+TEST(Sampler, MirostatSurprisesByWhatIsAsked) {
+  std::vector<float> logits;
+  for (int i = 0; i < 4000; ++i)
+    logits.push_back(static_cast<float>(-1.1 * std::log(i + 1.0)));  // Zipf's law
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit);
+  for (const double bits : {2.0, 4.0, 6.0}) {
+    Sampler sampler({.temperature = 1, .mirostat = bits, .mirostat_rate = 0.1, .seed = 9});
+    double bound = 2 * bits, surprise = 0;
+    constexpr int kTokens = 4000;
+    for (int i = 0; i < kTokens; ++i) {
+      // The distribution that is left at this bound, and where the bound moves.
+      double kept = 0;
+      for (const float logit : logits)
+        kept += std::exp(logit) / sum >= std::exp2(-bound) ? std::exp(logit) : 0;
+      const int32_t token = sampler.next(logits);
+      const double share = std::exp(logits[static_cast<size_t>(token)]);
+      if (kept > 0) {
+        EXPECT_GE(share / sum, std::exp2(-bound) * (1 - 1e-9));
+      } else {
+        EXPECT_EQ(token, 0);
+        kept = share;
+      }
+      bound -= 0.1 * (std::log2(kept / share) - bits);
+      surprise += std::log2(kept / share) / kTokens;
+    }
+    EXPECT_NEAR(surprise, bits, 0.1);
+  }
+}
+
 TEST(Sampler, SameSeedSameTokens) {
   Sampler a({.temperature = 1, .seed = 42}), b({.temperature = 1, .seed = 42}),
       c({.temperature = 1, .seed = 43});
@@ -115,6 +165,9 @@ TEST(Sampler, RefusesWhatMakesNoSense) {
   EXPECT_THROW(Sampler({.temperature = 1, .top_k = -3}), Error);
   EXPECT_THROW(Sampler({.temperature = 1, .top_p = 0}), Error);
   EXPECT_THROW(Sampler({.temperature = 1, .min_p = 1.5}), Error);
+  EXPECT_THROW(Sampler({.temperature = 1, .typical = 0}), Error);
+  EXPECT_THROW(Sampler({.temperature = 1, .mirostat = -1}), Error);
+  EXPECT_THROW(Sampler({.temperature = 1, .mirostat = 3, .mirostat_rate = 0}), Error);
   Sampler sampler({.temperature = 1});
   EXPECT_THROW(sampler.next(std::vector<float>(3, std::nanf(""))), Error);
 }

@@ -109,7 +109,7 @@ TEST(Folder, BertSpeaksGguf) {
   EXPECT_EQ(std::vector<int64_t>(types.begin(), types.end()), (std::vector<int64_t>{3, 3, 3, 3, 1, 1, 1}));
   EXPECT_EQ(metadata.integer("tokenizer.ggml.seperator_token_id"), 3);
   EXPECT_EQ(metadata.integer("tokenizer.ggml.bos_token_id"), 2);
-  EXPECT_EQ(metadata.flag("tokenizer.wattle.lowercase"), false);
+  EXPECT_EQ(metadata.flag("tokenizer.ggml.normalizer.lowercase"), false);
   EXPECT_EQ(metadata.integer("tokenizer.wattle.max_length"), 12);
 
   // The weights alone, with config.json beside them, are the same model.
@@ -205,8 +205,24 @@ TEST(Folder, ByteLevelBpeNamesItsPretokenizer) {
   EXPECT_EQ(metadata.integer("tokenizer.ggml.eos_token_id"), 3);
   EXPECT_EQ(metadata.text("tokenizer.chat_template"), "{{ messages }}");
 
+  folder.write("tokenizer_config.json",
+               R"({"eos_token":"<|end|>","chat_template":[)"
+               R"({"name":"default","template":"d"},{"name":"tool_use","template":"t"}]})");
+  const auto template_of = [&](const std::string& key) {
+    return open_model_file(folder.path()).metadata().text("tokenizer.chat_template" + key);
+  };
+  EXPECT_EQ(template_of(""), "d");
+  EXPECT_EQ(template_of(".tool_use"), "t");
+  folder.write("chat_template.json", R"({"chat_template":"old"})");
+  EXPECT_EQ(template_of(""), "d");
+  folder.write("chat_template.jinja", "file");
+  EXPECT_EQ(template_of(""), "file");
+
+  // What llama.cpp does not know has a name that it refuses.
   folder.write("tokenizer.json", bpe(R"({"type":"Whitespace"})"));
-  expect_refused(folder.path(), "pre-tokenizer (Whitespace)");
+  EXPECT_EQ(open_model_file(folder.path()).metadata().text("tokenizer.ggml.model"), "wattle.bpe");
+  folder.write("tokenizer.json", bpe(R"({"type":"ByteLevel","add_prefix_space":true})"));
+  EXPECT_EQ(open_model_file(folder.path()).metadata().text("tokenizer.ggml.pre"), "wattle");
 }
 
 TEST(Folder, SentencePieceModelGivesPiecesAndScores) {
@@ -292,9 +308,9 @@ TEST(Folder, RefusesWhatItCannotPresentFaithfully) {
   expect_refused(folder.path(), "is not JSON");
 
   folder.write("config.json", kBertConfig);
-  folder.write("vocab.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\n");
+  folder.write("vocab.txt", "[UNK]\n[CLS]\n[SEP]\nd\ne\nf\ng\nh\ni\n");
   expect_refused(folder.path(), "has 9 tokens and the model an embedding for 7");
-  folder.write("vocab.txt", "a\nb\n");
+  folder.write("vocab.txt", "[UNK]\n[CLS]\n[SEP]\n");
   folder.write("modules.json", R"([{"path":"2_Dense","type":"sentence_transformers.models.Dense"}])");
   expect_refused(folder.path(), "Dense is not known");
   folder.write("modules.json", R"([{"path":"../x","type":"sentence_transformers.models.Pooling"}])");

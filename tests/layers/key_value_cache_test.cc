@@ -68,6 +68,56 @@ TEST_P(CacheFormats, KeepsKeysAndValuesWithinTheFormatsStep) {
   }
 }
 
+TEST_P(CacheFormats, TakesOverWhatAnotherHolds) {
+  constexpr int64_t kHeads = 2, kLayers = 2;
+  const CacheShape shape{kLayers, kHeads, kHeadDim, 200, GetParam()};
+  std::mt19937 random(6);
+  std::normal_distribution<float> normal;
+  const auto append = [&](int64_t count, std::span<KeyValueCache* const> caches) {
+    for (int64_t t = 0; t < count; ++t) {
+      for (int64_t layer = 0; layer < kLayers; ++layer) {
+        for (int64_t head = 0; head < kHeads; ++head) {
+          std::vector<float> row(2 * kHeadDim);
+          for (float& value : row) value = normal(random);
+          for (KeyValueCache* cache : caches) {
+            cache->store(layer, head, cache->length(), row.data(), row.data() + kHeadDim);
+          }
+        }
+      }
+      for (KeyValueCache* cache : caches) cache->advance(1);
+    }
+  };
+  for (const int64_t shared : {0, 1, 63, 64, 70}) {
+    KeyValueCache source(shape), to(shape);
+    KeyValueCache* both[] = {&source, &to};
+    append(shared, both);
+    append(130 - shared, std::span(both).first(1));
+    append(40, std::span(both).last(1));
+    to.copy_from(source, shared);
+    const auto fresh = source.sibling();
+    EXPECT_EQ(fresh->length(), 0);
+    fresh->copy_from(source, 0);
+    for (const KeyValueCache* copy :
+         {static_cast<const KeyValueCache*>(&to), static_cast<const KeyValueCache*>(fresh.get())}) {
+      ASSERT_EQ(copy->length(), 130);
+      for (int64_t i = 0; i < kLayers * kHeads; ++i) {
+        const HeadCache want = source.head(i / kHeads, i % kHeads), got = copy->head(i / kHeads, i % kHeads);
+        ASSERT_EQ(std::memcmp(want.values, got.values, 130 * want.value_row_bytes), 0);
+        for (int64_t position = 0; position < 130; ++position) {
+          for (int64_t k = 0; k < kHeadDim; ++k) {
+            ASSERT_EQ(stored_key(got, position, k), stored_key(want, position, k));
+          }
+        }
+      }
+    }
+  }
+  KeyValueCache small({kLayers, kHeads, kHeadDim, 10, GetParam()}),
+      other({1, kHeads, kHeadDim, 200, GetParam()}), source(shape);
+  source.advance(11);
+  EXPECT_THROW(small.copy_from(source, 0), Error);
+  EXPECT_THROW(other.copy_from(source, 0), Error);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, CacheFormats, testing::Values(Format::kF32, Format::kF16, Format::kQ8_0),
                          [](const auto& test) { return std::string(wattle::info(test.param).name); });
 

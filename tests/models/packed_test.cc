@@ -49,10 +49,10 @@ std::vector<float> outputs(const fs::path& path) {
 
 class Packed : public testing::TestWithParam<const char*> {
  protected:
-  fs::path converted(const std::string& name, std::optional<Format> format, bool packed) const {
+  fs::path converted(const std::string& name, const Precision& precision, bool packed) const {
     ConvertOptions options;
     options.packed = packed;
-    convert(open_model_file(golden(GetParam())), folder_ / name, format, options);
+    convert(open_model_file(golden(GetParam())), folder_ / name, precision, options);
     return folder_ / name;
   }
 

@@ -18,6 +18,19 @@ int64_t parameters(const ModelFile& file) {
 }
 
 // Parameter counts that the models' authors publish (without BERT's pooler, 590,592, and heads).
+TEST(Shapes, TakeAWholePrecision) {
+  const ModelFile file =
+      shape_file("shape:bert-tiny@Q8_0,blk.0.ffn_down=Q5_1,embedding=F16,activations=q8-row");
+  EXPECT_EQ(file.need("token_embd.weight").format, Format::kF16);
+  EXPECT_EQ(file.need("blk.0.ffn_down.weight").format, Format::kQ5_1);
+  EXPECT_EQ(file.need("blk.1.ffn_down.weight").format, Format::kQ8_0);
+  EXPECT_EQ(shape_file("shape:bert-tiny@as-published,blk.0.ffn_down=Q5_1").need("blk.0.ffn_up.weight").format,
+            Format::kF32);
+  EXPECT_EQ(shape_at("shape:bert-tiny@F16", Precision::parse("W8A8,cache=F32")), "shape:bert-tiny@Q8_0");
+  EXPECT_EQ(shape_precision("shape:bert-tiny@w8a8").activations(), Activations::kW8A8);
+  EXPECT_EQ(shape_precision("shape:bert-tiny"), Precision());
+}
+
 TEST(Shapes, HaveThePublishedParameters) {
   EXPECT_EQ(parameters(shape_file("shape:bert-base-uncased")), 109482240 - 590592);
   EXPECT_EQ(parameters(shape_file("shape:all-minilm-l6-v2")), 22713216 - 384 * 384 - 384);
@@ -86,6 +99,7 @@ TEST(Shapes, UnknownNamesAndFormatsAreRefused) {
   EXPECT_THROW(shape_file("shape:"), Error);
   EXPECT_THROW(shape_file("shape:bert-tiny@Q9_9"), Error);
   EXPECT_THROW(shape_file("shape:bert-tiny@I32"), Error);
+  EXPECT_THROW(shape_file("shape:bert-tiny@Q8_0,blk.99.*=F16"), Error);
 }
 
 }  // namespace

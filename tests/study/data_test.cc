@@ -15,16 +15,16 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(DealRows, EveryRowOnceAndPartsOfLikeLength) {
-  std::vector<Row> rows;
+  std::vector<Question> rows;
   for (int i = 0; i < 103; ++i)
-    rows.push_back({i, std::string(static_cast<size_t>(10 + (i * 37) % 200), 'x')});
+    rows.push_back({std::to_string(i), std::string(static_cast<size_t>(10 + (i * 37) % 200), 'x')});
   const auto parts = deal_rows(rows, 5);
   ASSERT_EQ(parts.size(), 5u);
   std::set<int64_t> seen;
   std::vector<double> means;
   for (const auto& part : parts) {
     double length = 0;
-    for (const int64_t row : part) seen.insert(row), length += static_cast<double>(rows[row].text.size());
+    for (const int64_t row : part) seen.insert(row), length += static_cast<double>(rows[row].text().size());
     means.push_back(length / static_cast<double>(part.size()));
   }
   EXPECT_EQ(seen.size(), rows.size());
@@ -65,8 +65,8 @@ TEST_F(DataTest, SplitsOneFileByHashWithoutLeaks) {
   EXPECT_EQ(data.train.rows.size() + data.eval.rows.size(), 502u);
   EXPECT_NEAR(static_cast<double>(data.eval.rows.size()), 100, 30);
   std::set<std::string> train;
-  for (const Row& row : data.train.rows) train.insert(row.text);
-  for (const Row& row : data.eval.rows) EXPECT_EQ(train.count(row.text), 0u);
+  for (const Question& row : data.train.rows) train.insert(row.text());
+  for (const Question& row : data.eval.rows) EXPECT_EQ(train.count(row.text()), 0u);
   EXPECT_EQ(data.sha256, read("eval_share: 0.2").sha256);
   const StudyData fewer = read("rows: {train: 50, eval: 20}");
   EXPECT_EQ(fewer.train.rows.size(), 50u);

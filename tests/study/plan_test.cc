@@ -101,7 +101,7 @@ meter: model
 seed: 12
 rungs:
   - kind: keywords
-  - {kind: head, model: all-minilm-l6-v2, precisions: [f32, q8_0, W8A8]}
+  - {kind: head, model: all-minilm-l6-v2, precisions: [f32, q8_0, W8A8, "q4_k, output=q6_k,cache=f32"]}
   - kind: zero-shot
     name: tiny
     model: m.gguf
@@ -115,7 +115,8 @@ rungs:
   EXPECT_EQ(plan.max_eval, 50);
   ASSERT_EQ(plan.rungs.size(), 3u);
   EXPECT_EQ(plan.rungs[0].name, "keywords");
-  EXPECT_EQ(plan.rungs[1].precisions, (std::vector<std::string>{"F32", "Q8_0", "W8A8"}));
+  EXPECT_EQ(plan.rungs[1].precisions,
+            (std::vector<std::string>{"F32", "Q8_0", "W8A8", "Q4_K,output=Q6_K,cache=F32"}));
   EXPECT_EQ(plan.rungs[2].precisions, (std::vector<std::string>{"as-published"}));
   EXPECT_EQ(plan.rungs[2].words.at("a"), "yes: \"quoted\"");
   EXPECT_EQ(plan.rungs[2].examples, 3);

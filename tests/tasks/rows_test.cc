@@ -25,7 +25,7 @@ class RowsTest : public ::testing::Test {
   std::vector<std::string> texts(const std::string& name, const std::string& bytes,
                                  RowOptions options = {}) const {
     std::vector<std::string> texts;
-    for (const Row& row : read_rows(write(name, bytes), options).rows) texts.push_back(row.text);
+    for (const Question& row : read_rows(write(name, bytes), options).rows) texts.push_back(row.text());
     return texts;
   }
   std::string sentence(const std::string& name, const std::string& bytes, RowOptions options = {}) const {
@@ -48,11 +48,11 @@ TEST_F(RowsTest, JsonLinesKeepIds) {
       write("a.jsonl",
             "{\"id\": \"x-1\", \"text\": \"one\"}\r\n\n{\"text\": \"two\"}\n{\"id\": 7, \"text\": \"\"}"));
   ASSERT_EQ(rows.rows.size(), 3u);
-  EXPECT_EQ(rows.rows[0].id, "x-1");
-  EXPECT_EQ(rows.rows[1].id, 1);
-  EXPECT_EQ(rows.rows[2].id, 7);
-  EXPECT_EQ(rows.rows[0].text, "one");
-  EXPECT_EQ(rows.rows[2].text, "");
+  EXPECT_EQ(rows.rows[0].id, "\"x-1\"");
+  EXPECT_EQ(rows.rows[1].id, "1");
+  EXPECT_EQ(rows.rows[2].id, "7");
+  EXPECT_EQ(rows.rows[0].text(), "one");
+  EXPECT_EQ(rows.rows[2].text(), "");
 }
 
 TEST_F(RowsTest, CsvOfRfc4180) {
@@ -61,7 +61,7 @@ TEST_F(RowsTest, CsvOfRfc4180) {
       "\"\"quote\"\"\",c\r\n4,\"two\r\nlines\",d\r\n\r\n5,,e\r\n6,\"\",f";
   EXPECT_EQ(texts("a.csv", csv), (Texts{"plain", "with, comma", "a \"quote\"", "two\r\nlines", "", ""}));
   const Rows rows = read_rows(folder_ / "a.csv");
-  EXPECT_EQ(rows.rows[3].id, "4");
+  EXPECT_EQ(rows.rows[3].id, "\"4\"");
   EXPECT_EQ(texts("a.csv", csv, {.field = "n"}).back(), "f");
 }
 
@@ -83,7 +83,7 @@ TEST_F(RowsTest, Gzip) {
   gzFile file = gzopen(path.c_str(), "wb");
   gzwrite(file, line.data(), static_cast<unsigned>(line.size()));
   gzclose(file);
-  EXPECT_EQ(read_rows(path).rows.at(0).text, "packed");
+  EXPECT_EQ(read_rows(path).rows.at(0).text(), "packed");
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 6);
   EXPECT_THROW(read_rows(path), Error);
 }
@@ -91,7 +91,7 @@ TEST_F(RowsTest, Gzip) {
 TEST_F(RowsTest, InvalidUtf8IsReplacedAndCounted) {
   const Rows rows = read_rows(write("a.jsonl", "{\"text\": \"caf\xE9 ok\"}\n{\"text\": \"fine\"}\n"));
   EXPECT_EQ(rows.repaired, 1);
-  EXPECT_EQ(rows.rows[0].text, "caf\xEF\xBF\xBD ok");
+  EXPECT_EQ(rows.rows[0].text(), "caf\xEF\xBF\xBD ok");
 }
 
 TEST_F(RowsTest, BadInputIsOneSentenceWithFilePlaceAndCure) {
@@ -112,6 +112,15 @@ TEST_F(RowsTest, BadInputIsOneSentenceWithFilePlaceAndCure) {
       {"a.csv", "id,text\n1,\"a\" b\n", "line 2: the quote that opens a field is not closed"},
       {"a.csv", "id,message\n1,a\n",
        "row 0 (line 2) has no field 'text'; choose with --field one of: id, message"},
+      {"a.jsonl", "{\"ids\": []}\n", "row 0 (line 1): `ids` is empty"},
+      {"a.jsonl", "{\"ids\": [1, -2]}\n", "row 0 (line 1): `ids` holds -2"},
+      {"a.jsonl", "{\"ids\": [1, 2147483648]}\n", "`ids` holds 2147483648"},
+      {"a.jsonl", "{\"ids\": [1.5]}\n", "`ids` holds 1.5"},
+      {"a.jsonl", "{\"ids\": [1]}\n{\"ids\": \"1 2\"}\n", "row 1 (line 2): `ids` is not an array"},
+      {"a.jsonl", "{\"ids\": [1, 2], \"type_ids\": [0]}\n", "`type_ids` has 1 numbers and `ids` 2"},
+      {"a.jsonl", "{\"messages\": []}\n", "`messages` is not an array of messages"},
+      {"a.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n", "message 0 has not both"},
+      {"a.jsonl", "{\"text\": \"a\", \"text_pair\": 1}\n", "field 'text_pair' is not a text"},
       {"a.dat", "id,message\n", "the name does not say what the file is"},
       {"a.csv", std::string("\xFF\xFEi\0d\0", 6), "is UTF-16"},
   };
@@ -121,6 +130,28 @@ TEST_F(RowsTest, BadInputIsOneSentenceWithFilePlaceAndCure) {
   }
   EXPECT_THROW(read_rows(folder_ / "missing.jsonl"), Error);
   EXPECT_THROW(read_rows(folder_), Error);
+}
+
+TEST_F(RowsTest, RowsHoldTextsPairsConversationsOrIds) {
+  const Rows rows = read_rows(write("a.jsonl",
+                                    R"({"text": "one", "ids": [9]}
+{"text": "one", "text_pair": "two"}
+{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]}
+{"id": [1], "ids": [3, 4], "type_ids": [0, 1], "decoder_ids": [2]}
+)"));
+  EXPECT_EQ(rows.rows[0].text(), "one") << "ids stand in place of a text, not beside one";
+  const auto& pair = std::get<TextPair>(rows.rows[1].content);
+  EXPECT_EQ(pair.first + "|" + pair.second, "one|two");
+  ASSERT_EQ(rows.rows[2].conversation()->messages.size(), 2u);
+  EXPECT_EQ(rows.rows[2].conversation()->messages[1].role, "user");
+  EXPECT_EQ(rows.rows[2].conversation()->messages[1].content, "u");
+  EXPECT_EQ(rows.rows[3].id, "[1]");
+  EXPECT_EQ(rows.rows[3].ids()->ids, (std::vector<TokenId>{3, 4}));
+  EXPECT_EQ(rows.rows[3].ids()->type_ids, (std::vector<int32_t>{0, 1}));
+  EXPECT_EQ(rows.rows[3].ids()->decoder_ids, (std::vector<TokenId>{2}));
+  for (size_t i = 1; i < 4; ++i) EXPECT_THROW(rows.rows[i].text(), Error);
+  EXPECT_EQ(joined(rows.rows).size(), 4u);
+  EXPECT_THROW(read_labelled_rows(write("b.jsonl", "{\"ids\": [1], \"label\": \"x\"}\n")), Error);
 }
 
 TEST_F(RowsTest, LabelsByNameIndexAndMeta) {
@@ -149,7 +180,7 @@ TEST_F(RowsTest, ReadsTheEvaluationData) {
   const LabelledRows spam = read_labelled_rows(data / "sms_spam/train.jsonl");
   EXPECT_EQ(spam.rows.size(), 4165u);
   EXPECT_EQ(spam.label_names, (Texts{"ham", "spam"}));
-  EXPECT_EQ(joined(read_rows(data / "wikitext2/eval.jsonl.gz").rows).text.size(), 1290590u);
+  EXPECT_EQ(joined(read_rows(data / "wikitext2/eval.jsonl.gz").rows).at(0).text().size(), 1290590u);
 }
 
 }  // namespace

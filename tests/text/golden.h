@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "file/metadata.h"
-#include "text/tokenizer.h"
+#include "text/chat.h"
 
 namespace wattle {
 

@@ -60,7 +60,7 @@ TEST_P(GoldenTokenizer, DecodesWhatItEncoded) {
   if (std::string(GetParam()) == "wordpiece") {
     const auto tokenizer = Tokenizer::create(golden_metadata(golden_, json::object()));
     EXPECT_EQ(tokenizer->decode(tokenizer->encode("The quick [SEP] Unaffable, world!")),
-              "the quick [ sep ] unaffable , world !");
+              "the quick [ sep ] unaffable, world!");
     return;
   }
   for (const json& variant : golden_["variants"]) {

@@ -101,7 +101,7 @@ void use(Mutator& mutator, const Metadata& metadata, const Tokenizer& tokenizer)
   for (const TokenId id : ids) stream.push(tokenizer.piece(id));
   tokenizer.decode(ids);
   const ChatMessage message{"user", text};
-  if (has_chat_template(metadata)) encode_chat(metadata, tokenizer, {&message, 1});
+  if (has_chat_template(metadata)) ChatTemplate(metadata, tokenizer).encode({&message, 1});
 }
 
 class Mutation : public testing::TestWithParam<const char*> {};

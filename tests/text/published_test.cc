@@ -110,9 +110,9 @@ TEST_P(Published, ConversationsAreThoseOfTheModelsTemplate) {
     EXPECT_FALSE(has_chat_template(file_->metadata()));
     return;
   }
-  EXPECT_TRUE(has_chat_template(file_->metadata()));
+  const ChatTemplate chat(file_->metadata(), *tokenizer_);
   for (const json& conversation : golden_["chat"]) {
-    EXPECT_EQ(encode_chat(file_->metadata(), *tokenizer_, golden_messages(conversation["messages"])),
+    EXPECT_EQ(chat.encode(golden_messages(conversation["messages"])),
               conversation["ids"].get<std::vector<TokenId>>())
         << conversation["messages"];
   }

@@ -116,7 +116,7 @@ def deberta_v2():
         base = dict(vocab_size=79, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=44,
                     max_position_embeddings=72, type_vocab_size=0, hidden_act="gelu", layer_norm_eps=1e-2,
                     relative_attention=True, max_relative_positions=-1, position_buckets=8, norm_rel_ebd="layer_norm",
-                    share_att_key=True, pos_att_type="p2c|c2p", position_biased_input=False, pooler_hidden_act="gelu")
+                    share_att_key=True, pos_att_type="p2c|c2p", position_biased_input=False, pooler_hidden_act="tanh")
         return t.DebertaV2Config(**base | keys)
 
     def sequences(seed):

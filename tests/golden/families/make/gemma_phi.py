@@ -39,7 +39,8 @@ def gemma2():
         Case("no_caps", t.Gemma2ForCausalLM, config(attn_logit_softcapping=None, final_logit_softcapping=None,
                                                     query_pre_attn_scalar=16, hidden_activation="gelu",
                                                     layer_types=["full_attention", "full_attention",
-                                                                 "sliding_attention"], sliding_window=6),
+                                                                 "sliding_attention"], sliding_window=6,
+                                                    attention_bias=True),
              ragged(61, SHORT, seed=8), rules=GEMMA),
     ]
 
@@ -60,7 +61,7 @@ def gemma3_text():
              config(layer_types=["full_attention", "sliding_attention", "sliding_attention", "full_attention"],
                     rope_scaling={"rope_type": "linear", "factor": 8.0}, num_key_value_heads=1,
                     query_pre_attn_scalar=16,
-                    hidden_activation="gelu", sliding_window=6, attn_logit_softcapping=4.0, final_logit_softcapping=5.0),
+                    hidden_activation="gelu", sliding_window=6, final_logit_softcapping=5.0, attention_bias=True),
              ragged(61, (6, 40), seed=8), rules=GEMMA),
     ]
 

@@ -1,0 +1,160 @@
+"""The peers' environment: a directory with a Python environment of their wheels, and llama.cpp and ik_llama.cpp built from the
+source packages of their Python bindings for the processor at hand.
+
+    DIR/venv         the environment; the bindings llama_cpp and ik_llama_cpp lie in it with the libraries built here
+    DIR/source       the source packages; llama.cpp's has convert_hf_to_gguf.py
+    DIR/native       the build trees
+    DIR/native.json  what was built: version, compiler, flags, processor; on another kind of processor it is built again
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+
+# transformers of the release that llama.cpp's converter names.
+PACKAGES = ["numpy", "torch", "transformers==4.57.6", "safetensors", "tokenizers", "sentencepiece", "protobuf", "onnx", "onnxscript",
+            "onnxruntime", "sympy", "openvino", "nncf", "ctranslate2", "diskcache", "jinja2", "typing-extensions", "pyyaml"]
+COMMON = ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_C_COMPILER=gcc", "-DCMAKE_CXX_COMPILER=g++",
+          "-DCMAKE_INSTALL_RPATH=$ORIGIN", "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",  # libraries find each other beside them
+          "-DGGML_NATIVE=ON", "-DGGML_OPENMP=ON", "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
+          "-DLLAMA_BUILD_SERVER=OFF"]
+# Source package, its module of bindings, where the library's tree is in it, what is set beside COMMON.
+NATIVE = {
+    "llama.cpp": ("llama-cpp-python", "llama_cpp", "vendor/llama.cpp",
+                  ["-DGGML_LLAMAFILE=ON", "-DGGML_CPU_REPACK=ON", "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_COMMON=OFF",
+                   "-DLLAMA_BUILD_TOOLS=OFF"]),
+    "ik_llama.cpp": ("ik-llama-cpp-python", "ik_llama_cpp", "vendor/ik_llama.cpp",
+                     ["-DGGML_IQK_MUL_MAT=ON", "-DGGML_IQK_FLASH_ATTENTION=ON", "-DGGML_IQK_FA_ALL_QUANTS=OFF"]),
+}
+TABLE = "#define GGML_GELU_FP16"
+# Families and models of the processors met; others are told by their numbers.
+PROCESSORS = {("GenuineIntel", 6, 106): "Intel Xeon, Ice Lake", ("GenuineIntel", 6, 143): "Intel Xeon, Sapphire Rapids",
+              ("GenuineIntel", 6, 207): "Intel Xeon, Emerald Rapids", ("GenuineIntel", 6, 173): "Intel Xeon, Granite Rapids"}
+ZEN = {("AuthenticAMD", 25): lambda model: "Zen 4" if 0x10 <= model < 0x20 or model >= 0x60 else "Zen 3",
+       ("AuthenticAMD", 26): lambda model: "Zen 5"}
+
+
+def processor_kind():
+    """Its name by vendor, family and model, since a virtual machine's own name for it is vague."""
+    text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    fields = dict(re.findall(r"^(vendor_id|cpu family|model|model name)\s*:\s*(.+)$", text, re.MULTILINE))
+    if "vendor_id" not in fields:
+        return os.uname().machine
+    vendor, family, model = fields["vendor_id"], int(fields["cpu family"]), int(fields["model"])
+    if (vendor, family) in ZEN:
+        return f"AMD EPYC, {ZEN[vendor, family](model)}"
+    return PROCESSORS.get((vendor, family, model), f"{fields.get('model name', vendor)} (family {family}, model {model})")
+
+
+class Environment:
+    def __init__(self, folder, jobs=2):
+        self.folder, self.jobs = pathlib.Path(folder).absolute(), jobs
+        self.python = self.folder / "venv" / "bin" / "python"
+        self.record = self.folder / "native.json"
+
+    @property
+    def tree(self):
+        """llama.cpp's source tree."""
+        return self.folder / "source" / "llama.cpp" / "vendor" / "llama.cpp"
+
+    @property
+    def packages(self):
+        return next((self.folder / "venv" / "lib").glob("python*/site-packages"))
+
+    @property
+    def exact(self):
+        """Directory of llama.cpp's library without tables, for LLAMA_CPP_LIB_PATH."""
+        return self.packages / "llama_cpp" / "lib-exact"
+
+    def pip(self, *words):
+        subprocess.run([self.python, "-m", "pip", "--quiet", *words], check=True)
+
+    def built(self):
+        return json.loads(self.record.read_text(encoding="utf-8")) if self.record.exists() else {}
+
+    def install(self):
+        """Makes what is missing; versions of the wheels, and what was built."""
+        if not self.python.exists():
+            venv.create(self.folder / "venv", with_pip=True)
+        absent = [package for package in PACKAGES if package.partition("==")[0] not in self.versions()]
+        if absent:
+            print(f"installing {', '.join(absent)} into {self.folder}", file=sys.stderr)
+            self.pip("install", *absent)
+        for engine in NATIVE:
+            if self.built().get(engine, {}).get("processor") != processor_kind():
+                self.build(engine)
+        return self.versions(), self.built()
+
+    def versions(self):
+        run = subprocess.run([self.python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
+        return {entry["name"].lower().replace("_", "-"): entry["version"] for entry in json.loads(run.stdout)}
+
+    def source(self, engine):
+        """The unpacked source package; its version."""
+        package, folder = NATIVE[engine][0], self.folder / "source" / engine
+        if not folder.exists():
+            packed = self.folder / "source" / "packed"
+            self.pip("download", "--no-deps", "--no-binary", package, "--dest", str(packed), package)
+            archive = max(packed.glob(package.replace("-", "_") + "-*.tar.gz"))
+            with tarfile.open(archive) as file:
+                file.extractall(packed, filter="data")
+            (packed / archive.name.removesuffix(".tar.gz")).rename(folder)
+        text = (folder / "PKG-INFO").read_text(encoding="utf-8")
+        return folder, re.search(r"^Version: (.+)$", text, re.MULTILINE).group(1)
+
+    def build(self, engine):
+        _, module, tree, flags = NATIVE[engine]
+        folder, version = self.source(engine)
+        out = self.folder / "native" / engine
+        shutil.rmtree(out, ignore_errors=True)
+        print(f"building {engine} {version}, some minutes", file=sys.stderr)
+        log = self.folder / f"build-{module}.log"
+        with open(log, "w", encoding="utf-8") as file:
+            self.compile(folder / tree, out, "llama", flags, file)
+            self.put(folder / module, out)
+            if engine == "llama.cpp":
+                self.build_exact(folder / tree, flags, file)
+        compiler = subprocess.run(["g++", "-dumpfullversion"], check=True, capture_output=True, text=True).stdout.strip()
+        record = self.built()
+        record[engine] = {"version": version, "processor": processor_kind(), "compiler": f"GCC {compiler}",
+                          "flags": " ".join(["-O3 -march=native", *(flag for flag in flags if flag.endswith("=ON"))])}
+        self.record.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+    def compile(self, source, out, target, flags, log):
+        generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+        for command in (["cmake", *generator, "-S", source, "-B", out, *COMMON, *flags],
+                        ["nice", "-n", "15", "cmake", "--build", out, "--target", target, "--parallel", str(self.jobs)]):
+            if subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode != 0:
+                raise SystemExit(f"{source} does not build: {log.name}")
+
+    def build_exact(self, tree, flags, log):
+        """The same library for comparing numbers: with GELU computed, not read from a table of half-precision values."""
+        source, out = self.folder / "native" / "exact-source", self.folder / "native" / "exact"
+        for folder in (source, out):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tree / "ggml", source)
+        (source / "ggml.pc.in").touch()  # the source package leaves it out
+        header = source / "src" / "ggml-cpu" / "vec.h"
+        text = header.read_text(encoding="utf-8")
+        if TABLE not in text:
+            raise SystemExit(f"{header}: has no line {TABLE!r}; say anew how GELU is computed exactly")
+        header.write_text(text.replace(TABLE, "", 1), encoding="utf-8")
+        self.compile(source, out, "ggml-cpu", [*flags, "-DGGML_BUILD_TESTS=OFF", "-DGGML_BUILD_EXAMPLES=OFF"], log)
+        shutil.rmtree(self.exact, ignore_errors=True)
+        shutil.copytree(self.packages / "llama_cpp" / "lib", self.exact, symlinks=True)
+        for library in out.rglob("libggml*.so*"):
+            shutil.copy(library, self.exact / library.name, follow_symlinks=False)
+
+    def put(self, bindings, out):
+        """The bindings into the environment, the libraries beside them."""
+        target = self.packages / bindings.name
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(bindings, target)
+        (target / "lib").mkdir(exist_ok=True)
+        for library in out.rglob("lib*.so*"):
+            shutil.copy(library, target / "lib" / library.name, follow_symlinks=False)

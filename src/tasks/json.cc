@@ -1,0 +1,175 @@
+#include "tasks/json.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <fmt/ranges.h>
+#include <wattle/error.h>
+
+namespace wattle {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The double that prints as the shortest decimal of a float: 0.1 for 0.1f.
+double shortest(float value) {
+  if (!std::isfinite(value)) return value;
+  char digits[32];
+  const auto end = std::to_chars(std::begin(digits), std::end(digits), value).ptr;
+  double result = 0;
+  std::from_chars(digits, end, result);
+  return result;
+}
+
+struct Writer {
+  Json operator()(std::monostate) const { return Json::object(); }
+  Json operator()(const LabelAnswer& answer) const {
+    Json json;
+    json["label"] = answer.name();
+    for (size_t k = 0; k < answer.scores.size(); ++k) json["scores"][(*answer.names)[k]] = answer.scores[k];
+    if (answer.tokens_in) json["tokens_in"] = *answer.tokens_in;
+    return json;
+  }
+  Json operator()(const VectorAnswer& answer) const {
+    return {{"embedding", answer.embedding}, {"tokens_in", answer.tokens_in}};
+  }
+  Json operator()(const TextAnswer& answer) const {
+    Json json;
+    if (answer.text) json["text"] = *answer.text;
+    if (answer.ids) json["ids"] = *answer.ids;
+    json["tokens_in"] = answer.tokens_in;
+    json["tokens_out"] = answer.tokens_out;
+    json["stop"] = name(answer.stop);
+    return json;
+  }
+  Json operator()(const SpansAnswer& answer) const {
+    Json spans = Json::array();
+    for (const Span& span : answer.spans) {
+      spans.push_back({{"label", span.label},
+                       {"text", span.text},
+                       {"score", span.score},
+                       {"begin", span.begin},
+                       {"end", span.end},
+                       {"begin_code_point", span.begin_code_point},
+                       {"end_code_point", span.end_code_point}});
+    }
+    return {{"spans", std::move(spans)}};
+  }
+  Json operator()(const TokensAnswer& answer) const { return {{"ids", answer.ids}}; }
+  Json operator()(const ScoreAnswer& answer) const { return {{"score", answer.score}}; }
+  Json operator()(const PerplexityAnswer& answer) const { return to_json(answer); }
+  Json operator()(const NumbersAnswer& answer) const {
+    Json json;
+    for (const Numbers& part : answer.parts) {
+      std::vector<double> all;
+      for (const float value : part.values) all.push_back(shortest(value));
+      if (part.columns == 0) {
+        json[part.name] = std::move(all);
+        continue;
+      }
+      Json& rows = json[part.name] = Json::array();
+      for (auto begin = all.begin(); begin != all.end(); begin += part.columns) {
+        rows.push_back(std::vector<double>(begin, begin + part.columns));
+      }
+    }
+    return json;
+  }
+};
+
+template <typename Id>
+std::vector<Id> id_list(const Json& row, const char* field, const std::string& place) {
+  const auto found = row.find(field);
+  std::vector<Id> ids;
+  if (found == row.end()) return ids;
+  if (!found->is_array()) fail("{}: `{}` is not an array of whole numbers; mend the row", place, field);
+  for (const Json& value : *found) {
+    const bool fits = value.is_number_integer() && value.get<int64_t>() >= 0 &&
+                      value.get<int64_t>() <= std::numeric_limits<Id>::max();
+    if (!fits) fail("{}: `{}` holds {}, which is no token id; mend the row", place, field, value.dump());
+    ids.push_back(static_cast<Id>(value.get<int64_t>()));
+  }
+  return ids;
+}
+
+TokenIds read_ids(const Json& row, const std::string& place) {
+  TokenIds ids{id_list<TokenId>(row, "ids", place), id_list<int32_t>(row, "type_ids", place),
+               id_list<TokenId>(row, "decoder_ids", place)};
+  if (ids.ids.empty()) fail("{}: `ids` is empty; give at least one token id", place);
+  if (!ids.type_ids.empty() && ids.type_ids.size() != ids.ids.size()) {
+    fail("{}: `type_ids` has {} numbers and `ids` {}; give one type an id", place, ids.type_ids.size(),
+         ids.ids.size());
+  }
+  return ids;
+}
+
+Conversation read_messages(const Json& messages, const std::string& place) {
+  Conversation conversation;
+  if (!messages.is_array() || messages.empty()) {
+    fail("{}: `messages` is not an array of messages with at least one; mend the row", place);
+  }
+  const auto is_text = [](const Json& message, const char* key) {
+    const auto found = message.find(key);
+    return found != message.end() && found->is_string();
+  };
+  for (const Json& message : messages) {
+    if (!message.is_object() || !is_text(message, "role") || !is_text(message, "content")) {
+      fail("{}: message {} has not both a `role` and a `content` that are texts; mend the row", place,
+           conversation.messages.size());
+    }
+    conversation.messages.push_back(
+        {message.at("role").get<std::string>(), message.at("content").get<std::string>()});
+  }
+  return conversation;
+}
+
+std::string take_text(Json& row, const std::string& field, std::string_view flag, const std::string& place) {
+  Json& text = need_field(row, field, flag, place);
+  if (!text.is_string()) fail("{}: field '{}' is not a text; choose another with {}", place, field, flag);
+  return std::move(text.get_ref<std::string&>());
+}
+
+}  // namespace
+
+Json to_json(const Answer& answer) {
+  return std::visit(Writer(), answer.value);
+}
+
+Json to_json(const PerplexityAnswer& answer) {
+  Json json;
+  json["perplexity"] = answer.perplexity;
+  if (answer.bits_per_byte) json["bits_per_byte"] = *answer.bits_per_byte;
+  json["tokens"] = answer.tokens;
+  json["windows"] = answer.windows;
+  return json;
+}
+
+Json& need_field(Json& row, const std::string& field, std::string_view flag, const std::string& place) {
+  const auto found = row.find(field);
+  if (found != row.end()) return *found;
+  std::vector<std::string> names;
+  for (const auto& item : row.items()) names.push_back(item.key());
+  fail("{} has no field '{}'; choose with {} one of: {}", place, field, flag, fmt::join(names, ", "));
+}
+
+Question question_from_json(Json& row, const QuestionFields& fields, size_t number,
+                            const std::string& place) {
+  Question question{std::to_string(number), {}};
+  if (const auto id = row.find("id"); id != row.end()) question.id = id->dump();
+  if (!row.contains(fields.text) && row.contains("ids")) {
+    question.content = read_ids(row, place);
+  } else if (!row.contains(fields.text) && row.contains("messages")) {
+    question.content = read_messages(row.at("messages"), place);
+  } else {
+    std::string text = take_text(row, fields.text, fields.text_flag, place);
+    if (!fields.pair.empty() && row.contains(fields.pair)) {
+      question.content = TextPair{std::move(text), take_text(row, fields.pair, "another name", place)};
+    } else {
+      question.content = std::move(text);
+    }
+  }
+  return question;
+}
+
+}  // namespace wattle

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "tasks/answer.h"
+#include "tasks/question.h"
+
+namespace wattle {
+
+// Where typed questions and answers meet JSON: for programs' edges (input rows, output rows, the protocol of
+// workers), never inside a measured window.
+
+/// The keys of an answer: `label` and `scores`; `embedding`; `text`, `ids`, token counts and `stop`; `spans`;
+/// `ids`; `score`; `perplexity`; `hidden`, `logits`, `start_logits` and `end_logits`. Floats of these are
+/// written as the shortest decimals that read back to the same float.
+nlohmann::ordered_json to_json(const Answer& answer);
+nlohmann::ordered_json to_json(const PerplexityAnswer& answer);
+
+struct QuestionFields {
+  std::string text = "text", pair = "text_pair";
+  std::string_view text_flag = "--field";  ///< what chooses the text's field, for error sentences
+};
+
+/// A row as a question: a text; with the field of the pair two texts; or, in a row without a text, `messages`
+/// ([{role, content}, ...]) or `ids` (with `type_ids`, `decoder_ids`). Its id is the row's `id`, else
+/// `number`. `place` begins every Error: a missing field, a wrong type, an empty list, lists of different
+/// lengths. Takes texts out of `row`.
+Question question_from_json(nlohmann::ordered_json& row, const QuestionFields& fields, size_t number,
+                            const std::string& place);
+
+/// A field of a row. Throws Error naming the fields there are.
+nlohmann::ordered_json& need_field(nlohmann::ordered_json& row, const std::string& field,
+                                   std::string_view flag, const std::string& place);
+
+}  // namespace wattle
