@@ -28,17 +28,21 @@ from small_tokenizers import write_tokenizer
 
 HERE = pathlib.Path(__file__).resolve().parent
 FAMILIES = HERE.parent / "tests" / "golden" / "families"
-GREEDY, LENGTHS, START = 64, (1, 7, 33), 5
+GREEDY, LENGTHS = 64, (1, 7, 33)
 LOG_PROBABILITY, HIDDEN, SAME = 1e-3, 1e-3, 1e-4
 TRANSLATORS = {"t5", "mt5", "umt5", "bart", "mbart", "pegasus", "led", "m2m_100", "marian"}
 ENCODERS = {"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "albert", "electra", "deberta", "deberta-v2", "mpnet",
             "modernbert"}
 
-# What configurations llama.cpp has no room for: by model_type, whether this one is of them, and why.
+# What its library computes whatever a file says.
+COMPUTED = {"gpt_neox": lambda config: config.update(hidden_act="gelu_new")}
+# What configurations llama.cpp, or its converter alone, has no room for: by model_type, whether this one is of them, and why.
 DEEPER = (lambda config: config.get("num_decoder_layers", 0) > config["num_layers"], "no decoder deeper than its encoder")
-LACKING = {"t5": DEEPER, "mt5": DEEPER,
-           "gpt_bigcode": (lambda config: config.get("n_inner") not in (None, 4 * config["n_embd"]),
-                           "an inner width of four times the width alone")}
+LACKING = {"t5": DEEPER, "mt5": DEEPER}
+CONVERTER_LACKING = {
+    "gpt_bigcode": (lambda config: config.get("n_inner") not in (None, 4 * config["n_embd"]), "no inner width but 4 times the width"),
+    "phi": (lambda config: config["intermediate_size"] != 4 * config["hidden_size"], "no inner width but 4 times the width"),
+}
 
 
 class Missed(Exception):
@@ -66,11 +70,13 @@ def write_case(path, folder):
 
 # What llama.cpp and its converter ask for, or take for granted, in place of what a configuration leaves out or may say.
 TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]),
-         "gpt_neox": lambda config: config.update(rotary_emb_base=10000, hidden_act="gelu_new"),
+         "gpt_neox": lambda config: config.update(rotary_emb_base=10000),
+         "bloom": lambda config: config.setdefault("seq_length", 2048),
          "t5": lambda config: config.update(relative_attention_max_distance=128),
          "mt5": lambda config: config.update(relative_attention_max_distance=128),
          "modernbert": lambda config: config.setdefault("layer_norm_eps", config.get("norm_eps", 1e-5)),
-         "mistral": lambda config: config.update(sliding_window=None)}
+         "mistral": lambda config: config.update(sliding_window=None),
+         "starcoder2": lambda config: config.update(sliding_window=None)}
 
 
 class Model:
@@ -84,18 +90,21 @@ class Model:
             write_case(source, folder)
         write_tokenizer(folder)
         path = folder / "config.json"
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = self.whole_config = json.loads(path.read_text(encoding="utf-8"))
         self.config = config.get("text_config", config)
         kind = self.config["model_type"]
-        TAKEN.get(kind, lambda _: None)(self.config)
         path.unlink()  # perhaps a link to the source
-        path.write_text(json.dumps(config), encoding="utf-8")
+        self.change(TAKEN, config)
         self.is_translator, self.is_encoder = kind in TRANSLATORS, kind in ENCODERS
         self.context = min(int(self.config.get(key)) for key in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length",
                                                                  "vocab_size", "model_max_length")
                            if isinstance(self.config.get(key), int)) if not self.is_translator else 512
         self.context = min(max(self.context, 64), 512) if kind not in ENCODERS else min(self.context, 64)
         self.rows = self.questions()
+
+    def change(self, changes, config):
+        changes.get(self.config["model_type"], lambda _: None)(self.config)
+        (self.folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def questions(self):
         random, size, rows = np.random.default_rng(3), self.config["vocab_size"], []
@@ -118,7 +127,8 @@ class Model:
             source, out = pathlib.Path(scratch) / "rows.jsonl", pathlib.Path(scratch) / "out.jsonl"
             rows = self.rows if task != "generate" else [{key: self.rows[1][key] for key in ("id", "ids")}]
             source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-            run(self.wattle, "run", model, "--task", task, "--input", source, "--output", out, "--quiet", "--threads", self.threads, *flags)
+            run(self.wattle, "run", model, "--task", task, "--input", source, "--output", out, "--quiet", "--cache", "F32",
+                "--threads", self.threads, *flags)
             return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
 
     def our_numbers(self, model):
@@ -182,6 +192,7 @@ def same_ids(ours, theirs):
 
 def check_ours(model, scratch):
     path = scratch / "ours.gguf"
+    model.change(COMPUTED, model.whole_config)
     run(model.wattle, "convert", model.folder, path, "--to", "F32")
     try:
         theirs, greedy = model.their_numbers(path)
@@ -207,6 +218,12 @@ def check_theirs(model, path):
     return worst, len(greedy)
 
 
+def lacking(table, config):
+    """Why the configuration is one of the table's, or None."""
+    applies, reason = table.get(config["model_type"], (lambda _: False, None))
+    return reason if applies(config) else None
+
+
 def checked(label, check, *arguments):
     try:
         worst, greedy = check(*arguments)
@@ -221,20 +238,22 @@ def check(arguments, source, tree):
         scratch = pathlib.Path(scratch)
         (scratch / "folder").mkdir()
         model = Model(arguments, source, scratch / "folder", tree)
-        lacks, why = LACKING.get(model.config["model_type"], (lambda _: False, ""))
-        if lacks(model.config):
-            print(f"{source}: not in llama.cpp ({why})", flush=True)
+        if reason := lacking(LACKING, model.config):
+            print(f"{source}: not in llama.cpp ({reason})", flush=True)
             return True
-        try:
-            path = Files(model.folder, scratch, tree).gguf("f32")
-        except RuntimeError as reason:
-            if "not supported" in str(reason):
-                print(f"{source}: not in llama.cpp ({reason})", flush=True)
-                return True
-            path, results = None, [(False, f"theirs MISSED (convert_hf_to_gguf.py: {reason})")]
-        if path:
-            results = [checked("theirs", check_theirs, model, path)]
-        results.insert(0, checked("ours", check_ours, model, scratch))
+        results = []
+        if reason := lacking(CONVERTER_LACKING, model.config):
+            results.append((True, f"theirs: not in its converter ({reason})"))
+        else:
+            try:
+                path = Files(model.folder, scratch, tree).gguf("f32")
+                results.append(checked("theirs", check_theirs, model, path))
+            except RuntimeError as reason:
+                if "not supported" in str(reason):
+                    print(f"{source}: not in llama.cpp ({reason})", flush=True)
+                    return True
+                results.append((False, f"theirs MISSED (convert_hf_to_gguf.py: {reason})"))
+        results.append(checked("ours", check_ours, model, scratch))
         print(f"{source}: {'; '.join(text for _, text in results)}", flush=True)
         return all(passed for passed, _ in results)
 

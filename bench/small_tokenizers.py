@@ -15,6 +15,7 @@ SENTENCEPIECE_FILE = {"t5": "spiece.model", "mt5": "spiece.model", "pegasus": "s
                       "xlm-roberta": "sentencepiece.bpe.model", "mbart": "sentencepiece.bpe.model",
                       "camembert": "sentencepiece.bpe.model"}
 SPECIALS = {"pad": "<pad>", "bos": "<s>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>", "cls": "[CLS]", "sep": "[SEP]"}
+BERT_SPECIALS = {"pad": "[PAD]", "unk": "[UNK]", "mask": "[MASK]", "bos": "[BOS]", "eos": "[EOS]"}
 
 
 def byte_letters():
@@ -44,8 +45,9 @@ def pieces_of(kind, size, specials):
     start = {"bpe": ["a", "b", "ab", *byte_letters()], "wordpiece": ["a", "##a", "b", "##b"],
              "unigram": ["\u2581", "a", "b"], "sentencepiece-bpe": [f"<0x{byte:02X}>" for byte in range(256)] + ["a", "b", "ab"]}[kind]
     taken = {}
+    names = SPECIALS | BERT_SPECIALS if kind == "wordpiece" else SPECIALS
     for role, i in specials.items():
-        taken.setdefault(i, SPECIALS[role])  # GPT-2 begins and ends with one token
+        taken.setdefault(i, names[role])  # GPT-2 begins and ends with one token
     wanted = iter(dict.fromkeys(start))
     return [taken[i] if i in taken else next(wanted, f"w{i}") for i in range(size)]
 
@@ -66,7 +68,9 @@ def tokenizer_json(kind, pieces, specials):
     }[kind]()
     added = [{"id": i, "content": pieces[i], "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
               "special": True} for i in sorted(set(specials.values()))]
-    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None, "pre_tokenizer": pre,
+    bert = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
+            "normalizer": bert if kind == "wordpiece" else None, "pre_tokenizer": pre,
             "post_processor": None, "decoder": decoder, "model": model}
 
 
@@ -79,7 +83,8 @@ def sentencepiece_model(kind, pieces, specials):
     model.trainer_spec.byte_fallback = kind == "sentencepiece-bpe"
     for role in ("unk", "bos", "eos", "pad"):
         setattr(model.trainer_spec, role + "_id", specials.get(role, -1))
-        setattr(model.trainer_spec, role + "_piece", SPECIALS[role])
+        if role in specials:
+            setattr(model.trainer_spec, role + "_piece", pieces[specials[role]])
     model.normalizer_spec.name = "identity"
     kinds = sentencepiece_model_pb2.ModelProto.SentencePiece
     control = {i for role, i in specials.items() if role != "unk"}

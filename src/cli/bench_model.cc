@@ -18,6 +18,7 @@
 #include "cli/help.h"
 #include "cli/paths.h"
 #include "cli/precision.h"
+#include "decode/generation.h"
 #include "decode/sampler.h"
 #include "kernels/peaks.h"
 #include "models/convert.h"
@@ -30,10 +31,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* kPhases[] = {"prompt", "generate", "beams", "rows"};
+
 struct ModelBenchOptions {
   std::string model, input, field = "text", tokenizer;
   PrecisionFlags precision;
-  int64_t prompt = 512, generate = 64, batch = 1;
+  int64_t prompt = 512, generate = 64, beams = 1, batch = 1;
   int rounds = 3;
   bool json = false;
 };
@@ -107,30 +110,75 @@ std::vector<TokenId> random_tokens(int64_t count, int64_t vocabulary) {
   return ids;
 }
 
-void bench_decoder(ContinuesText& decoder, const ModelBenchOptions& options, Meter& meter,
-                   std::map<std::string, Phase>& phases) {
+// A prompt, or what an encoder reads, then tokens one after another.
+void bench_text(Model& model, const ModelBenchOptions& options, Meter& meter,
+                std::map<std::string, Phase>& phases) {
+  ContinuesText& decoder = *model.decoder();
+  auto* translator = model.can<Translates>();
   const std::vector<TokenId> prompt = random_tokens(options.prompt, decoder.vocabulary());
-  const auto cache = decoder.new_cache(options.prompt + options.generate);
+  Ragged<TokenId> source;
+  source.append(prompt);
+  std::unique_ptr<KeyValueCache> cache;
+  if (translator == nullptr) cache = decoder.new_cache(options.prompt + options.generate);
   Phase reading, writing;
   reading.tokens = options.prompt, writing.tokens = options.generate;
   Matrix logits;
   for (int round = 0; round < options.rounds; ++round) {
     throw_if_interrupted();
-    cache->truncate(0);
-    const DecoderInput all{cache.get(), prompt};
+    TokenId next = 0;
     measure_phase(meter, reading, [&](Work& work) {
+      if (translator != nullptr) {
+        cache = std::move(translator->begin(source, options.generate, work).at(0));
+        next = translator->start_token();
+        return;
+      }
+      cache->truncate(0);
+      const DecoderInput all{cache.get(), prompt};
       decoder.forward({&all, 1}, LogitsWanted::kLast, logits, work);
+      next = arg_max(logits.row(0));
     });
     measure_phase(meter, writing, [&](Work& work) {
       for (int64_t i = 0; i < options.generate; ++i) {
-        const TokenId next = arg_max(logits.row(0));
         const DecoderInput step{cache.get(), {&next, 1}};
         decoder.forward({&step, 1}, LogitsWanted::kLast, logits, work);
+        next = arg_max(logits.row(0));
       }
     });
   }
   phases["prompt"] = std::move(reading);
   phases["generate"] = std::move(writing);
+}
+
+// Steps of a beam search after its first, which reads the prompt.
+void bench_beams(Model& model, const ModelBenchOptions& options, Meter& meter,
+                 std::map<std::string, Phase>& phases) {
+  ContinuesText& decoder = *model.decoder();
+  auto* translator = model.can<Translates>();
+  const std::vector<TokenId> prompt = random_tokens(options.prompt, decoder.vocabulary());
+  Ragged<TokenId> source;
+  source.append(prompt);
+  const int64_t tokens = options.generate + 1;
+  GenerationOptions search;
+  search.max_tokens = tokens, search.beams = options.beams, search.ignore_end = true;
+  Generation generation(decoder, nullptr, {.capacity = options.prompt + tokens, .sequences = options.beams});
+  Phase phase;
+  phase.tokens = options.generate;
+  for (int round = 0; round < options.rounds; ++round) {
+    throw_if_interrupted();
+    Work before;
+    if (translator != nullptr) {
+      generation.admit(std::move(translator->begin(source, tokens, before).at(0)),
+                       {translator->start_token()}, search, prompt);
+    } else {
+      generation.admit(prompt, search);
+    }
+    generation.step(before);
+    measure_phase(meter, phase, [&](Work& work) {
+      while (!generation.idle()) generation.step(work);
+    });
+    generation.clear();
+  }
+  phases["beams"] = std::move(phase);
 }
 
 using Sequences = std::span<const std::vector<TokenId>>;
@@ -168,7 +216,7 @@ void bench_encoder(ReadsText& encoder, const ModelBenchOptions& options, Meter& 
 std::vector<std::vector<TokenId>> tokens_of_rows(Model& model, const ModelBenchOptions& options) {
   std::vector<std::vector<TokenId>> rows;
   for (const Question& row : read_rows(options.input, {.field = options.field}).rows) {
-    rows.push_back(model.tokenizer().encode(row.text()));
+    rows.push_back(row.ids() != nullptr ? row.ids()->ids : model.tokenizer().encode(row.text()));
     const int64_t most =
         model.encoder() != nullptr ? model.encoder()->max_tokens() : model.decoder()->context_length();
     if (static_cast<int64_t>(rows.back().size()) > most) rows.back().resize(static_cast<size_t>(most));
@@ -230,7 +278,7 @@ void print(const Json& result) {
              result["model"].get<std::string>(), result["load_seconds"].get<double>(),
              1e-6 * result["peak_memory_bytes"].get<double>(), result["energy_grade"].get<std::string>(),
              result["energy_source"].get<std::string>());
-  for (const char* phase : {"prompt", "generate", "rows"}) {
+  for (const char* phase : kPhases) {
     if (!result.contains(phase)) continue;
     const Json& p = result[phase];
     fmt::print(
@@ -267,7 +315,8 @@ void bench_model(const ModelBenchOptions& options, bool quiet) {
   if (!options.input.empty()) {
     bench_rows(*model, options, *meter, phases);
   } else if (model->decoder() != nullptr) {
-    bench_decoder(*model->decoder(), options, *meter, phases);
+    bench_text(*model, options, *meter, phases);
+    if (options.beams > 1) bench_beams(*model, options, *meter, phases);
   } else {
     bench_encoder(*model->encoder(), options, *meter, model->tokenizer().size(), phases);
   }
@@ -280,7 +329,7 @@ void bench_model(const ModelBenchOptions& options, bool quiet) {
                      {"read_gbs", peaks.read_gbs}};
   result["energy_source"] = meter->source();
   result["energy_grade"] = name(meter->grade());
-  for (const char* phase : {"prompt", "generate", "rows"}) {
+  for (const char* phase : kPhases) {
     if (phases.contains(phase)) result[phase] = phase_json(phases[phase], peaks);
   }
   if (options.json) {
@@ -296,9 +345,14 @@ void add_bench_model(CLI::App& bench, const GlobalOptions& global) {
   auto options = std::make_shared<ModelBenchOptions>();
   bench.add_option("MODEL", options->model, "model file or folder, or shape:NAME[@PRECISION]");
   add_precision_flags(bench, options->precision);
-  bench.add_option("--prompt", options->prompt, "tokens that are read at once")->capture_default_str();
+  bench
+      .add_option("--prompt", options->prompt,
+                  "tokens that are read at once, by an encoder-decoder's encoder")
+      ->capture_default_str();
   bench.add_option("--generate", options->generate, "tokens that a decoder writes")->capture_default_str();
-  bench.add_option("--input,-i", options->input, "rows to run instead: jsonl, csv, tsv");
+  bench.add_option("--beams", options->beams, "of a beam search that writes as many tokens once more")
+      ->check(at_least_one());
+  bench.add_option("--input,-i", options->input, "rows to run instead, texts or ids: jsonl, csv, tsv");
   bench
       .add_option("--batch", options->batch,
                   "rows of --input that are run together, concatenated, not padded")

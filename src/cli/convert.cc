@@ -11,12 +11,12 @@
 #include <wattle/error.h>
 #include <nlohmann/json.hpp>
 
-#include "families/open_file.h"
 #include "cli/help.h"
 #include "cli/paths.h"
 #include "cli/precision.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "families/open_file.h"
 #include "models/calibrate.h"
 #include "tasks/rows.h"
 #include "train/head.h"

@@ -10,10 +10,10 @@
 #include <wattle/error.h>
 #include <nlohmann/json.hpp>
 
-#include "families/open_file.h"
 #include "cli/inspect_chat.h"
 #include "cli/paths.h"
 #include "cli/verbs.h"
+#include "families/open_file.h"
 #include "file/model_file.h"
 #include "file/packed_file.h"
 #include "file/statistics.h"

@@ -9,9 +9,9 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
-#include "families/open_file.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
+#include "families/open_file.h"
 #include "models/convert.h"
 #include "models/shapes.h"
 

@@ -19,6 +19,7 @@
 #include "cli/precision.h"
 #include "cli/progress.h"
 #include "cli/row_writer.h"
+#include "cli/run_head_flags.h"
 #include "cli/run_identity.h"
 #include "cli/verbs.h"
 #include "tasks/json.h"
@@ -30,7 +31,7 @@ namespace wattle {
 namespace {
 
 struct Arguments {
-  std::string model, prompt, input, output, field = "text", label = "label", examples;
+  std::string model, prompt, pair, input, output, field = "text", label = "label", examples;
   PrecisionFlags precision;
   std::vector<std::string> labels, biases;
   int64_t seed = 0;
@@ -180,7 +181,9 @@ void run_rows(const Arguments& arguments, const GlobalOptions& options, Task& ta
 /// A single text given on the command line: generated text streams; other answers are one JSON object.
 void run_prompt(const Arguments& arguments, const GlobalOptions& options, Task& task, Meter& meter) {
   const auto window = meter.begin();
-  const Answer answer = task.answer(std::vector<Question>{{.content = arguments.prompt}}).front();
+  Question question{.content = arguments.prompt};
+  if (!arguments.pair.empty()) question.content = TextPair{arguments.prompt, arguments.pair};
+  const Answer answer = task.answer({&question, 1}).front();
   const Energy energy = meter.end(window, &answer.work);
   if (!std::holds_alternative<TextAnswer>(answer.value)) {
     Json object = to_json(answer);
@@ -252,6 +255,7 @@ void add_model_flags(CLI::App& verb, Arguments& a) {
   verb.add_option("PROMPT", a.prompt, "a text to continue or answer; its answer streams to standard output");
   verb.add_option("--task", a.task.task, task_names() + " (default: what the model is for)");
   verb.add_option("--base", a.task.base, "for a trained head: the base model to use, at any precision");
+  verb.add_option("--pair", a.pair, "with PROMPT: the second text of a pair, as the context of a question");
   add_precision_flags(verb, a.precision);
   verb.add_option("--cache", a.precision.cache, "format of the key-value cache: F16, F32 or Q8_0");
   verb.add_option("--context", a.context, "tokens of a window of perplexity (512), or that the cache holds")
@@ -366,6 +370,8 @@ void add_run(CLI::App& app, const GlobalOptions& options) {
   add_model_flags(*verb, *arguments);
   add_row_flags(*verb, *arguments);
   add_task_flags(*verb, *arguments);
+  add_head_flags(*verb, arguments->task.head);
+  add_text_flags(*verb, arguments->task);
   add_sampling_flags(*verb, *arguments);
   add_generation_flags(*verb, *arguments);
   verb->footer(
@@ -374,6 +380,13 @@ void add_run(CLI::App& app, const GlobalOptions& options) {
       "  wattle run all-MiniLM-L6-v2 --task embed --input rows.jsonl --output vectors.jsonl --batch 32\n"
       "  wattle run head.gguf --input mine.csv --field message --base minilm.Q8_0.gguf\n"
       "  wattle run smollm2.gguf --task classify --labels negative,neutral,positive --input rows.jsonl\n"
+      "  wattle run bert-ner --task tag \"Ada Lovelace lived in London.\"\n"
+      "  wattle run squad-model --task answer \"Where did Ada live?\" --pair \"Ada Lovelace lived in "
+      "London.\"\n"
+      "  wattle run bert-base-uncased --task fill \"The capital of France is [MASK].\"\n"
+      "  wattle run cross-encoder --task rank --input pairs.jsonl\n"
+      "  wattle run flan-t5-base --task translate --from en --to de \"The house is small.\"\n"
+      "  wattle run bart-large-cnn --task summarise --input articles.jsonl --output summaries.jsonl\n"
       "  wattle run model.gguf --task perplexity --input wikitext2/eval.jsonl.gz --max-tokens 16384\n"
       "  cat texts.txt | wattle run model.gguf --task tokenize --input -");
   verb->callback([verb, arguments, &options] {

@@ -29,7 +29,8 @@ void read_config(ConfigReader& config) {
   config.expect("position_embedding_type", "absolute");
   config.set("attention.causal", Value::of(false));
   config.set_global("tokenizer.ggml.token_type_count", Value::of(config.integer_of("type_vocab_size", 2)));
-  config.ignore({"down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks"});  // of other libraries
+  config.ignore(
+      {"down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks"});  // of other libraries
   config.tied(true);
 }
 
@@ -43,7 +44,9 @@ void describe(const Hyperparameters& hyper, Description& d) {
   d.table(Role::kTable, "token_types", "embeddings.token_type_embeddings",
           hyper.metadata().integer("tokenizer.ggml.token_type_count").value_or(kAnySize), words);
   d.norm("token_embd_norm", "embeddings.LayerNorm", words, true);
-  d.linear({.name = "token_embd_proj", .source = "encoder.embedding_hidden_mapping_in", .outputs = width,
+  d.linear({.name = "token_embd_proj",
+            .source = "encoder.embedding_hidden_mapping_in",
+            .outputs = width,
             .inputs = words});
   for (int64_t layer = 0; layer < groups(hyper) * layers_a_group(hyper); ++layer) {
     d.begin(fmt::format("blk.{}.", layer),
@@ -70,7 +73,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
                 d);
 }
 
-/// ALBERT (Lan et al. 2020): BERT's layers, whose weights few groups share, over narrower embeddings, projected.
+/// ALBERT (Lan et al. 2020): BERT's layers, whose weights few groups share, over narrower embeddings,
+/// projected.
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions&) {
   const ActivationFunction function = hyper.activation(ActivationFunction::kGeluTanh);
   EncoderPlan plan;
@@ -86,7 +90,8 @@ std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, c
                       .function = function});
   for (int64_t layer = 0; layer < hyper.layers(); ++layer) {
     const int64_t group = layer * groups(hyper) / hyper.layers();
-    for (int64_t i = 0; i < layers_a_group(hyper); ++i) plan.shared.push_back(group * layers_a_group(hyper) + i);
+    for (int64_t i = 0; i < layers_a_group(hyper); ++i)
+      plan.shared.push_back(group * layers_a_group(hyper) + i);
   }
   plan.max_tokens = hyper.context_length();
   return std::make_unique<TextEncoder>(weights, std::move(plan),

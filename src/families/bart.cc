@@ -25,6 +25,31 @@ Sizes sizes_of(const Hyperparameters& hyper, bool decoder) {
   return sizes;
 }
 
+int64_t context_of(const Hyperparameters& hyper, bool decoder) {
+  const int64_t context = hyper.context_length();
+  return decoder ? hyper.count_or("decoder_context_length", context, 1, int64_t{1} << 31) : context;
+}
+
+/// The matrices of self-attention.
+void describe_attention(const BartStyle& style, int64_t width, bool decoder, Description& d) {
+  const auto linear = [&](std::string_view name, std::string_view source) {
+    d.linear({.name = name, .source = source, .outputs = width, .inputs = width});
+  };
+  if (decoder || !style.longformer) {
+    linear("attn_q", "self_attn.q_proj");
+    linear("attn_k", "self_attn.k_proj");
+    linear("attn_v", "self_attn.v_proj");
+    return linear("attn_output", "self_attn.out_proj");
+  }
+  linear("attn_q", "self_attn.longformer_self_attn.query");
+  linear("attn_k", "self_attn.longformer_self_attn.key");
+  linear("attn_v", "self_attn.longformer_self_attn.value");
+  linear("attn_q_global", "self_attn.longformer_self_attn.query_global");
+  linear("attn_k_global", "self_attn.longformer_self_attn.key_global");
+  linear("attn_v_global", "self_attn.longformer_self_attn.value_global");
+  linear("attn_output", "self_attn.output");
+}
+
 void describe_stack(const Hyperparameters& hyper, const BartStyle& style, bool decoder, Description& d) {
   const std::string to = decoder ? "dec." : "enc.", from = decoder ? "decoder." : "encoder.";
   const Sizes sizes = sizes_of(hyper, decoder);
@@ -34,18 +59,17 @@ void describe_stack(const Hyperparameters& hyper, const BartStyle& style, bool d
   };
   d.begin(to, from);
   // Files of families with sinusoids may hold theirs.
-  d.table(Role::kPosition, "position_embd", "embed_positions", hyper.context_length() + style.first_position, width, {},
+  const int64_t positions = context_of(hyper, decoder) + style.first_position;
+  d.table(Role::kPosition, "position_embd", "embed_positions", positions, width, {},
           style.positions != Positions::kLearned);
   if (style.embedding_norm) d.norm("token_embd_norm", "layernorm_embedding", width, true);
   for (int64_t layer = 0; layer < sizes.layers; ++layer) {
     d.begin(fmt::format("{}blk.{}.", to, layer), fmt::format("{}layers.{}.", from, layer));
     d.norm(style.norm_first ? "attn_norm" : "attn_output_norm", "self_attn_layer_norm", width, true);
-    linear("attn_q", "self_attn.q_proj", width, width);
-    linear("attn_k", "self_attn.k_proj", width, width);
-    linear("attn_v", "self_attn.v_proj", width, width);
-    linear("attn_output", "self_attn.out_proj", width, width);
+    describe_attention(style, width, decoder, d);
     if (decoder) {
-      d.norm(style.norm_first ? "cross_attn_norm" : "cross_attn_output_norm", "encoder_attn_layer_norm", width, true);
+      d.norm(style.norm_first ? "cross_attn_norm" : "cross_attn_output_norm", "encoder_attn_layer_norm",
+             width, true);
       linear("cross_attn_q", "encoder_attn.q_proj", width, width);
       linear("cross_attn_k", "encoder_attn.k_proj", width, width);
       linear("cross_attn_v", "encoder_attn.v_proj", width, width);
@@ -78,6 +102,23 @@ LayerPlan layer_of(const Hyperparameters& hyper, const Sizes& sizes) {
           .function = hyper.activation(ActivationFunction::kGelu)};
 }
 
+/// A token sees those at most half a window away.
+void set_windows(const Hyperparameters& hyper, EncoderPlan& encoder) {
+  const std::span<const int64_t> windows = hyper.integers("attention.sliding_window");
+  if (windows.size() != encoder.layers.size()) {
+    fail("{}: has attention windows for {} layers and {} layers; correct its configuration", hyper.origin(),
+         windows.size(), encoder.layers.size());
+  }
+  for (size_t i = 0; i < windows.size(); ++i) {
+    if (windows[i] < 2 || windows[i] > 1 << 24 || windows[i] % 2 != 0)
+      fail(
+          "{}: layer {} has an attention window of {}, where an even number is needed; correct its "
+          "configuration",
+          hyper.origin(), i, windows[i]);
+    encoder.layers[i].window = windows[i] / 2;
+  }
+}
+
 }  // namespace
 
 void read_bart_config(ConfigReader& config, const std::string& activation) {
@@ -94,15 +135,16 @@ void read_bart_config(ConfigReader& config, const std::string& activation) {
   config.set("attention.layer_norm_epsilon", Value::of(1e-5));
   config.flag("scale_embedding", "scale_embedding", false);
   config.activation("activation_function", activation);
-  // num_hidden_layers repeats encoder_layers; the others are of fairseq and of training, or said by the tensors.
-  config.ignore({"activation_dropout", "add_bias_logits", "add_final_layer_norm", "classif_dropout", "extra_pos_embeddings",
-                 "force_bos_token_to_be_generated", "normalize_before", "normalize_embedding", "num_hidden_layers",
-                 "save_step", "static_position_embeddings"});
+  // num_hidden_layers repeats encoder_layers; the others are of fairseq and of training, or said by the
+  // tensors.
+  config.ignore({"activation_dropout", "add_bias_logits", "add_final_layer_norm", "classif_dropout",
+                 "extra_pos_embeddings", "force_bos_token_to_be_generated", "normalize_before",
+                 "normalize_embedding", "num_hidden_layers", "save_step", "static_position_embeddings"});
   config.tied(true);
 }
 
 void describe_bart(const Hyperparameters& hyper, const BartStyle& style, Description& d) {
-  d.prefixes({"model."});
+  d.prefixes({"model.", "led."});
   d.table(Role::kEmbedding, "token_embd", "shared", hyper.vocabulary(), hyper.width());
   d.alias("token_embd.weight", "encoder.embed_tokens.weight");
   const int64_t own_words = hyper.count_or("decoder_vocab_size", 0, 0, int64_t{1} << 31);
@@ -116,19 +158,25 @@ void describe_bart(const Hyperparameters& hyper, const BartStyle& style, Descrip
   describe_stack(hyper, style, true, d);
   d.table(Role::kOutput, "output", "lm_head", outputs, hyper.width(), {}, true);
   d.tensor({"output.bias", "final_logits_bias", {outputs}, Role::kBias, flatten(), true});
-  describe_head(hyper,
-                {.sequence_dense = "classification_head.dense", .sequence_out = "classification_head.out_proj"}, d);
+  describe_head(
+      hyper, {.sequence_dense = "classification_head.dense", .sequence_out = "classification_head.out_proj"},
+      d);
   d.left_out({"classification_head.", "qa_outputs."});
 }
 
 std::unique_ptr<Network> build_bart(Weights& weights, const Hyperparameters& hyper, const BartStyle& style,
                                     const NetworkOptions& options) {
   const Sizes of_encoder = sizes_of(hyper, false), of_decoder = sizes_of(hyper, true);
-  EncoderPlan encoder{.prefix = "enc.", .embedding = embedding_of(weights, "enc.", hyper, style), .max_tokens = hyper.context_length()};
+  EncoderPlan encoder;
+  encoder.prefix = "enc.";
+  encoder.embedding = embedding_of(weights, "enc.", hyper, style);
+  encoder.max_tokens = hyper.context_length();
   encoder.layers.assign(static_cast<size_t>(of_encoder.layers), layer_of(hyper, of_encoder));
+  if (style.longformer) set_windows(hyper, encoder);
   DecoderPlan decoder = decoder_plan(hyper, layer_of(hyper, of_decoder));
   decoder.prefix = "dec.";
-  decoder.embedding = embedding_of(weights, "enc.", hyper, style);
+  decoder.embedding = embedding_of(weights, "dec.", hyper, style);
+  decoder.context_length = context_of(hyper, true);
   decoder.layers.resize(static_cast<size_t>(of_decoder.layers), layer_of(hyper, of_decoder));
   const auto start = static_cast<int32_t>(hyper.count_or("decoder_start_token_id", 0, 0, INT32_MAX));
   return std::make_unique<TextTranslator>(weights, std::move(encoder), std::move(decoder), start, options);
@@ -147,7 +195,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// BART (Lewis et al. 2020), DistilBART: learned positions, norms after attention and feed-forward.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   return build_bart(weights, hyper, kStyle, options);
 }
 

@@ -10,7 +10,8 @@ void read_bert_config(ConfigReader& config, int64_t first_position) {
   config.integer_if_there("vocab_size", "vocab_size");
   const int64_t positions = config.integer_of("max_position_embeddings", 512);
   if (positions <= first_position)
-    fail("{}: max_position_embeddings is {}, which leaves none for tokens; correct the file", config.origin(), positions);
+    fail("{}: max_position_embeddings is {}, which leaves none for tokens; correct the file", config.origin(),
+         positions);
   config.set("context_length", Value::of(positions - first_position));
   config.number("layer_norm_eps", "attention.layer_norm_epsilon", 1e-12);
   config.activation("hidden_act", "gelu");
@@ -46,11 +47,12 @@ void describe_bert(const Hyperparameters& hyper, Description& d, int64_t positio
 EncoderPlan bert_plan(const Hyperparameters& hyper) {
   EncoderPlan plan;
   plan.embedding = {.width = hyper.width(), .positions = Positions::kLearned, .epsilon = hyper.epsilon()};
-  plan.layers.assign(static_cast<size_t>(hyper.layers()), {.width = hyper.width(),
-                                                           .inner_width = hyper.inner_width(),
-                                                           .attention = hyper.attention(),
-                                                           .epsilon = hyper.epsilon(),
-                                                           .function = hyper.activation(ActivationFunction::kGelu)});
+  plan.layers.assign(static_cast<size_t>(hyper.layers()),
+                     {.width = hyper.width(),
+                      .inner_width = hyper.inner_width(),
+                      .attention = hyper.attention(),
+                      .epsilon = hyper.epsilon(),
+                      .function = hyper.activation(ActivationFunction::kGelu)});
   plan.max_tokens = hyper.context_length();
   return plan;
 }

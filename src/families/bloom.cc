@@ -11,8 +11,9 @@ void read_config(ConfigReader& config) {
   config.integer(config.has("n_layer") ? "n_layer" : "num_hidden_layers", "block_count");
   config.integer(config.has("n_head") ? "n_head" : "num_attention_heads", "attention.head_count");
   config.ignore({"hidden_size", "num_hidden_layers", "num_attention_heads", "attention_softmax_in_fp32",
-                 "bias_dropout_fusion", "masked_softmax_fusion", "offset_alibi", "pretraining_pp", "seq_length",
-                 "skip_bias_add", "skip_bias_add_qkv", "slow_but_exact", "unk_token_id", "n_inner"});
+                 "bias_dropout_fusion", "masked_softmax_fusion", "offset_alibi", "pretraining_pp",
+                 "seq_length", "skip_bias_add", "skip_bias_add_qkv", "slow_but_exact", "unk_token_id",
+                 "n_inner"});
   config.set("feed_forward_length", Value::of(4 * width));
   config.set("context_length", Value::of(config.integer_of("seq_length", kContext)));
   config.integer_if_there("vocab_size", "vocab_size");
@@ -34,8 +35,10 @@ void describe(const Hyperparameters& hyper, Description& d) {
                {.query_key_value_rows = regroup_rows(hyper.attention().heads, 3)}, d);
 }
 
-/// BLOOM and BLOOMZ (Scao et al. 2022): normalised embeddings, biases by distance (ALiBi) instead of positions.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+/// BLOOM and BLOOMZ (Scao et al. 2022): normalised embeddings, biases by distance (ALiBi) instead of
+/// positions.
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGeluTanh);
   layer.residual_of_norm = hyper.flag_or("residual_of_norm", false);
   layer.bias = alibi(layer.attention.heads, hyper.context_length());

@@ -20,8 +20,8 @@ struct NetworkOptions {
   int64_t context = 0;  ///< tokens a cache holds; 0: what the model was trained with, at most 4096
 };
 
-/// A built network. What it can do is a matter of the capabilities below that it has, not of its type: ask with
-/// capability<ReadsText>(network).
+/// A built network. What it can do is a matter of the capabilities below that it has, not of its type: ask
+/// with capability<ReadsText>(network).
 class Network {
  public:
   virtual ~Network() = default;
@@ -32,17 +32,27 @@ Capability* capability(Network& network) {
   return dynamic_cast<Capability*>(&network);
 }
 
+/// What some models read of each token beside its id. One value a token of the batch, or empty: all 0.
+struct TokenMarks {
+  std::span<const int32_t> types = {};   ///< the token's segment (BERT)
+  std::span<const int32_t> global = {};  ///< not 0: it sees all of its sequence and all of that sees it (LED)
+};
+
 /// Reads whole sequences at once: BERT and its kin, the encoders of encoder-decoders.
 class ReadsText {
  public:
   virtual ~ReadsText() = default;
-  /// out [total tokens, width]: hidden states after the last layer. Sequences do not see each other. `types`: the
-  /// segment of each token, or empty for all 0. Error for a sequence that is empty or longer than max_tokens(), an id
-  /// or type that the model has not.
-  virtual void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
+  /// out [total tokens, width]: hidden states after the last layer. Sequences do not see each other. Error
+  /// for a sequence that is empty or longer than max_tokens(), an id or type that the model has not, and
+  /// global tokens where it knows none.
+  virtual void hidden_states(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out,
                              Work& work) = 0;
+  void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
+                     Work& work) {
+    hidden_states(tokens, TokenMarks{.types = types}, out, work);
+  }
   void hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work) {
-    hidden_states(tokens, {}, out, work);
+    hidden_states(tokens, TokenMarks{}, out, work);
   }
   virtual int64_t width() const = 0;
   virtual int64_t max_tokens() const = 0;  ///< longest sequence, special tokens included
@@ -60,8 +70,8 @@ enum class LogitsWanted { kLast, kAll };
 class ContinuesText {
  public:
   virtual ~ContinuesText() = default;
-  /// A cache for `capacity` tokens; 0: what NetworkOptions::context asked for. Error for an encoder-decoder, whose
-  /// caches Translates::begin makes.
+  /// A cache for `capacity` tokens; 0: what NetworkOptions::context asked for. Error for an encoder-decoder,
+  /// whose caches Translates::begin makes.
   virtual std::unique_ptr<KeyValueCache> new_cache(int64_t capacity) const = 0;
   /// Runs every input (a ragged batch, each with a cache of its own), appends to the caches. logits [rows,
   /// vocabulary]: one row an input (kLast), or one a token in order (kAll). Error when a cache is full.
@@ -72,15 +82,20 @@ class ContinuesText {
   virtual int64_t context_length() const = 0;  ///< what the model was trained with
 };
 
-/// Continues a text under the eye of another: T5, BART. It also ReadsText (the encoder) and ContinuesText (the
-/// decoder, with the caches that begin() makes).
+/// Continues a text under the eye of another: T5, BART. It also ReadsText (the encoder) and ContinuesText
+/// (the decoder, with the caches that begin() makes).
 class Translates {
  public:
   virtual ~Translates() = default;
-  /// Reads the sources; one cache a source, for `capacity` tokens of the decoder (0: as new_cache), which holds the
-  /// source's keys and values.
-  virtual std::vector<std::unique_ptr<KeyValueCache>> begin(const Ragged<int32_t>& sources, int64_t capacity,
+  /// Reads the sources; one cache a source, for `capacity` tokens of the decoder (0: as new_cache), which
+  /// holds the source's keys and values.
+  virtual std::vector<std::unique_ptr<KeyValueCache>> begin(const Ragged<int32_t>& sources,
+                                                            const TokenMarks& marks, int64_t capacity,
                                                             Work& work) = 0;
+  std::vector<std::unique_ptr<KeyValueCache>> begin(const Ragged<int32_t>& sources, int64_t capacity,
+                                                    Work& work) {
+    return begin(sources, TokenMarks{}, capacity, work);
+  }
   virtual int32_t start_token() const = 0;  ///< what the decoder's text begins with
 };
 
@@ -98,9 +113,9 @@ class HasHead {
  public:
   virtual ~HasHead() = default;
   virtual std::optional<NetworkHeadKind> head_kind() const = 0;  ///< nothing: the file has no head
-  virtual int64_t head_outputs() const = 0;               ///< labels, 2, or the vocabulary
-  /// logits [sequences or tokens, head_outputs()] of hidden [tokens, width] as hidden_states() left it; `tokens` are
-  /// its sequences.
+  virtual int64_t head_outputs() const = 0;                      ///< labels, 2, or the vocabulary
+  /// logits [sequences or tokens, head_outputs()] of hidden [tokens, width] as hidden_states() left it;
+  /// `tokens` are its sequences.
   virtual void head(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits, Work& work) = 0;
 };
 

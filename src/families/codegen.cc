@@ -26,7 +26,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// CodeGen (Nijkamp et al. 2023): GPT-J whose queries, values and keys lie fused in four groups.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGeluTanh);
   layer.parallel = true;
   const auto rope = rope_of(weights, hyper, layer.attention.head_dim, RopePairs::kNeighbours, 10000);

@@ -12,8 +12,8 @@
 
 namespace wattle {
 
-/// Reads a model's config.json into metadata under GGUF's keys, and remembers what was read: what nobody asked for is
-/// announced. Errors name the file, the key and what is known.
+/// Reads a model's config.json into metadata under GGUF's keys, and remembers what was read: what nobody
+/// asked for is announced. Errors name the file, the key and what is known.
 class ConfigReader {
  public:
   /// `config` is the whole file, or its text part.
@@ -22,8 +22,8 @@ class ConfigReader {
   const JsonView& json() const { return config_; }
   const std::string& origin() const { return config_.origin(); }
 
-  /// The value, which is also set as <arch>.TO. Without a fallback: Error when the file lacks it. Integers are 0 to
-  /// 2^32 - 1.
+  /// The value, which is also set as <arch>.TO. Without a fallback: Error when the file lacks it. Integers
+  /// are 0 to 2^32 - 1.
   int64_t integer(const std::string& from, std::string_view to);
   int64_t integer(const std::string& from, std::string_view to, int64_t fallback);
   /// Set only where the file has it.
@@ -53,7 +53,9 @@ class ConfigReader {
   /// A key that is not the architecture's own ("tokenizer.ggml.token_type_count").
   void set_global(const std::string& key, Value value) { metadata_.set(key, std::move(value)); }
   /// A vector that the configuration stands for and GGUF keeps as a tensor (rope_freqs.weight).
-  void add_tensor(std::string name, std::vector<float> values) { made_.emplace_back(std::move(name), std::move(values)); }
+  void add_tensor(std::string name, std::vector<float> values) {
+    made_.emplace_back(std::move(name), std::move(values));
+  }
   const std::vector<std::pair<std::string, std::vector<float>>>& made_tensors() const { return made_; }
   /// Whether the output matrix is the token embedding (tie_word_embeddings).
   void tied(bool fallback) { tied_ = flag_of("tie_word_embeddings", fallback); }

@@ -17,7 +17,8 @@ bool begins_with_any(std::string_view name, const std::vector<std::string>& begi
 
 /// ".gamma" and ".beta" of early files are ".weight" and ".bias".
 std::string modern(std::string_view name) {
-  constexpr std::pair<std::string_view, std::string_view> kEndings[] = {{".gamma", ".weight"}, {".beta", ".bias"}};
+  constexpr std::pair<std::string_view, std::string_view> kEndings[] = {{".gamma", ".weight"},
+                                                                        {".beta", ".bias"}};
   for (const auto& [old, now] : kEndings) {
     if (name.ends_with(old)) return std::string(name.substr(0, name.size() - old.size())) + std::string(now);
   }
@@ -35,8 +36,8 @@ void move_rows(Tensor& tensor, std::vector<std::byte>& owned, const Place& to) {
   const size_t row = bytes_a_row(tensor);
   owned.resize(tensor.bytes.size());
   for (int64_t i = 0; i < tensor.shape[0]; ++i) {
-    std::memcpy(owned.data() + static_cast<size_t>(to(i)) * row, tensor.bytes.data() + static_cast<size_t>(i) * row,
-                row);
+    std::memcpy(owned.data() + static_cast<size_t>(to(i)) * row,
+                tensor.bytes.data() + static_cast<size_t>(i) * row, row);
   }
 }
 
@@ -57,24 +58,46 @@ void Description::begin(std::string name, std::string source) {
 void Description::add(TensorSpec spec) {
   const size_t place = tensors_.size();
   by_name_.emplace(spec.name, place);
-  if (!spec.source.empty()) by_source_.emplace(spec.source, place);
+  if (!spec.source.empty()) by_source_.emplace(spec.source, Place{place, 0});
+  for (size_t part = 0; part < spec.parts.size(); ++part)
+    by_source_.emplace(spec.parts[part], Place{place, part});
   tensors_.push_back(std::move(spec));
 }
 
 void Description::tensor(TensorSpec spec) {
   spec.name = name_prefix_ + spec.name;
   if (!spec.source.empty()) spec.source = source_prefix_ + spec.source;
+  for (std::string& part : spec.parts) part = source_prefix_ + part;
   add(std::move(spec));
+}
+
+void Description::joined(Role role, std::string_view name, std::string_view source, int64_t count,
+                         int64_t size, bool optional) {
+  TensorSpec spec{std::string(name) + ".weight", "", {count, size}, role, {}, optional};
+  const size_t number = source.find("{}");
+  for (int64_t row = 0; row < count; ++row) {
+    spec.parts.push_back(std::string(source.substr(0, number)) + std::to_string(row) +
+                         std::string(source.substr(number + 2)) + ".weight");
+  }
+  tensor(std::move(spec));
 }
 
 void Description::linear(const Linear& linear) {
   const auto with = [](std::string_view name, const char* ending) {
     return name.empty() ? std::string() : std::string(name) + ending;
   };
-  tensor({with(linear.name, ".weight"), with(linear.source, ".weight"), {linear.outputs, linear.inputs}, linear.role,
-          linear.change, linear.optional});
+  tensor({with(linear.name, ".weight"),
+          with(linear.source, ".weight"),
+          {linear.outputs, linear.inputs},
+          linear.role,
+          linear.change,
+          linear.optional});
   if (!linear.bias) return;
-  tensor({with(linear.name, ".bias"), with(linear.source, ".bias"), {linear.outputs}, Role::kBias, linear.bias_change,
+  tensor({with(linear.name, ".bias"),
+          with(linear.source, ".bias"),
+          {linear.outputs},
+          Role::kBias,
+          linear.bias_change,
           linear.optional || linear.bias_optional});
 }
 
@@ -82,27 +105,37 @@ void Description::norm(std::string_view name, std::string_view source, int64_t s
                        bool optional) {
   for (const char* ending : {".weight", ".bias"}) {
     if (std::string_view(ending) == ".bias" && !bias) continue;
-    tensor({std::string(name) + ending, source.empty() ? std::string() : std::string(source) + ending, {size},
-            Role::kNorm, change, optional});
+    tensor({std::string(name) + ending,
+            source.empty() ? std::string() : std::string(source) + ending,
+            {size},
+            Role::kNorm,
+            change,
+            optional});
   }
 }
 
-void Description::table(Role role, std::string_view name, std::string_view source, int64_t rows, int64_t columns,
-                        Change change, bool optional) {
-  tensor({std::string(name) + ".weight", source.empty() ? std::string() : std::string(source) + ".weight",
-          {rows, columns}, role, std::move(change), optional});
+void Description::table(Role role, std::string_view name, std::string_view source, int64_t rows,
+                        int64_t columns, Change change, bool optional) {
+  tensor({std::string(name) + ".weight",
+          source.empty() ? std::string() : std::string(source) + ".weight",
+          {rows, columns},
+          role,
+          std::move(change),
+          optional});
 }
 
 void Description::buffers(std::vector<std::string> names) {
-  buffers_.insert(buffers_.end(), std::make_move_iterator(names.begin()), std::make_move_iterator(names.end()));
+  buffers_.insert(buffers_.end(), std::make_move_iterator(names.begin()),
+                  std::make_move_iterator(names.end()));
 }
 
 void Description::left_out(std::vector<std::string> names) {
-  left_out_.insert(left_out_.end(), std::make_move_iterator(names.begin()), std::make_move_iterator(names.end()));
+  left_out_.insert(left_out_.end(), std::make_move_iterator(names.begin()),
+                   std::make_move_iterator(names.end()));
 }
 
 void Description::alias(const std::string& name, const std::string& source) {
-  by_source_.emplace(source, by_name_.at(name));
+  by_source_.emplace(source, Place{by_name_.at(name), 0});
 }
 
 const TensorSpec* Description::find(std::string_view name) const {
@@ -115,10 +148,11 @@ Description::Found Description::find_source(std::string_view hugging_face_name) 
   // A head's tensors lie beside the model that the prefix names: every form of the name is tried.
   for (bool shorter = true; shorter;) {
     if (const auto place = by_source_.find(name); place != by_source_.end())
-      return {Use::kTensor, &tensors_[place->second]};
+      return {Use::kTensor, &tensors_[place->second.tensor], place->second.part};
     if (begins_with_any(name, buffers_)) return {Use::kBuffer, nullptr};
     if (begins_with_any(name, left_out_)) return {Use::kLeftOut, nullptr};
-    const auto prefix = std::ranges::find_if(prefixes_, [&](const std::string& start) { return name.starts_with(start); });
+    const auto prefix =
+        std::ranges::find_if(prefixes_, [&](const std::string& start) { return name.starts_with(start); });
     shorter = prefix != prefixes_.end();
     if (shorter) name.erase(0, prefix->size());
   }
@@ -159,7 +193,8 @@ Change transpose() {
     owned.resize(tensor.bytes.size());
     for (size_t r = 0; r < rows; ++r) {
       for (size_t c = 0; c < columns; ++c)
-        std::memcpy(owned.data() + (c * rows + r) * size, tensor.bytes.data() + (r * columns + c) * size, size);
+        std::memcpy(owned.data() + (c * rows + r) * size, tensor.bytes.data() + (r * columns + c) * size,
+                    size);
     }
     std::swap(tensor.shape[0], tensor.shape[1]);
   };
@@ -194,13 +229,14 @@ Change flatten() {
 }
 
 Change both(Change first, Change second) {
-  return [first = std::move(first), second = std::move(second)](Tensor& tensor, std::vector<std::byte>& owned) {
-    first(tensor, owned);
-    std::vector<std::byte> before = std::move(owned);
-    tensor.bytes = before;
-    owned.clear();
-    second(tensor, owned);
-  };
+  return
+      [first = std::move(first), second = std::move(second)](Tensor& tensor, std::vector<std::byte>& owned) {
+        first(tensor, owned);
+        std::vector<std::byte> before = std::move(owned);
+        tensor.bytes = before;
+        owned.clear();
+        second(tensor, owned);
+      };
 }
 
 }  // namespace wattle

@@ -61,10 +61,10 @@ std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, c
                                                            .epsilon = hyper.epsilon(),
                                                            .function = function});
   plan.max_tokens = hyper.context_length();
-  return std::make_unique<TextEncoder>(weights, std::move(plan),
-                                       NetworkHead::Plan{.sequence = ActivationFunction::kRelu,
-                                                         .masked = function,
-                                                         .epsilon = hyper.epsilon()});
+  return std::make_unique<TextEncoder>(
+      weights, std::move(plan),
+      NetworkHead::Plan{
+          .sequence = ActivationFunction::kRelu, .masked = function, .epsilon = hyper.epsilon()});
 }
 
 constexpr std::string_view kTypes[] = {"distilbert"};

@@ -10,7 +10,8 @@ int64_t word_width(const Hyperparameters& hyper) {
 void read_config(ConfigReader& config) {
   read_bert_config(config);
   config.integer("embedding_size", "word_embedding_length", 128);
-  config.ignore({"summary_activation", "summary_last_dropout", "summary_type", "summary_use_proj"});  // multiple choice
+  config.ignore(
+      {"summary_activation", "summary_last_dropout", "summary_type", "summary_use_proj"});  // multiple choice
 }
 
 void describe(const Hyperparameters& hyper, Description& d) {
@@ -33,15 +34,16 @@ void describe(const Hyperparameters& hyper, Description& d) {
                 d);
 }
 
-/// ELECTRA (Clark et al. 2020): BERT with narrower embeddings, projected; a discriminator that says of every token
-/// whether it was replaced.
+/// ELECTRA (Clark et al. 2020): BERT with narrower embeddings, projected; a discriminator that says of every
+/// token whether it was replaced.
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions&) {
   EncoderPlan plan = bert_plan(hyper);
   plan.embedding.word_width = word_width(hyper);
-  return std::make_unique<TextEncoder>(weights, std::move(plan),
-                                       NetworkHead::Plan{.sequence = ActivationFunction::kGelu,
-                                                         .replaced = hyper.activation(ActivationFunction::kGelu),
-                                                         .epsilon = hyper.epsilon()});
+  return std::make_unique<TextEncoder>(
+      weights, std::move(plan),
+      NetworkHead::Plan{.sequence = ActivationFunction::kGelu,
+                        .replaced = hyper.activation(ActivationFunction::kGelu),
+                        .epsilon = hyper.epsilon()});
 }
 
 constexpr std::string_view kTypes[] = {"electra"};

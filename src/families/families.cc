@@ -30,10 +30,13 @@
   F(codegen)               \
   F(opt)                   \
   F(phi)                   \
+  F(phi3)                  \
+  F(stablelm)              \
   F(starcoder2)            \
   F(bloom)                 \
   F(t5)                    \
   F(bart)                  \
+  F(led)                   \
   F(mbart)                 \
   F(pegasus)               \
   F(m2m_100)               \

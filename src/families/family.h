@@ -25,7 +25,8 @@ struct Family {
   /// Every tensor, by the metadata alone.
   void (*describe)(const Hyperparameters& hyper, Description& description);
   /// The forward pass. Null for one that is another family once it is imported (RoBERTa is BERT).
-  std::unique_ptr<Network> (*build)(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options);
+  std::unique_ptr<Network> (*build)(Weights& weights, const Hyperparameters& hyper,
+                                    const NetworkOptions& options);
 };
 
 std::span<const Family* const> families();
@@ -39,7 +40,8 @@ const Family& family_of_type(const std::string& model_type, const std::string& o
 /// The description of what a file holds; Error for an unknown architecture.
 Description describe(const Metadata& metadata);
 
-/// Error for a tensor of `file` that its family does not read, and for one that it needs and the file has not.
+/// Error for a tensor of `file` that its family does not read, and for one that it needs and the file has
+/// not.
 void check_tensors(const ModelFile& file, const Description& description);
 
 }  // namespace wattle

@@ -12,7 +12,8 @@ void read_config(ConfigReader& config) {
   const int64_t head_dim = read_llama_config(config, kHeadDim);
   // The first files say hidden_act, later ones correct it by hidden_activation.
   config.ignore({"hidden_act"});
-  config.activation(config.has("hidden_activation") ? "hidden_activation" : "hidden_act", "gelu_pytorch_tanh");
+  config.activation(config.has("hidden_activation") ? "hidden_activation" : "hidden_act",
+                    "gelu_pytorch_tanh");
   config.expect("use_bidirectional_attention", false);
   read_rope(config, head_dim);
   config.tied(true);
@@ -20,15 +21,17 @@ void read_config(ConfigReader& config) {
 
 void describe(const Hyperparameters& hyper, Description& d) {
   using Biases = LlamaTensors::Biases;
-  describe_llama(hyper,
-                 {.query_key_value = Biases::kInSomeFiles, .others = Biases::kInSomeFiles, .norm = add_one()}, d);
+  describe_llama(
+      hyper, {.query_key_value = Biases::kInSomeFiles, .others = Biases::kInSomeFiles, .norm = add_one()}, d);
 }
 
-/// Gemma (Gemma Team 2024): Llama's layers over scaled embeddings, with a tanh-GELU gate. The files' norm weights
-/// already include the 1 that the report adds.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
-  DecoderPlan plan = llama_plan(hyper, hyper.activation(ActivationFunction::kGeluTanh),
-                                rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kHalves, 10000));
+/// Gemma (Gemma Team 2024): Llama's layers over scaled embeddings, with a tanh-GELU gate. The files' norm
+/// weights already include the 1 that the report adds.
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
+  DecoderPlan plan =
+      llama_plan(hyper, hyper.activation(ActivationFunction::kGeluTanh),
+                 rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kHalves, 10000));
   plan.embedding.scale = std::sqrt(static_cast<float>(hyper.width()));
   return std::make_unique<TextDecoder>(weights, std::move(plan), options);
 }

@@ -18,7 +18,8 @@ void read_config(ConfigReader& config) {
   const double before = config.number_of("query_pre_attn_scalar", 256);
   config.set("attention.scale", Value::of(1 / std::sqrt(before)));
   if (config.has("attn_logit_softcapping")) config.number("attn_logit_softcapping", "attn_logit_softcapping");
-  if (config.has("final_logit_softcapping")) config.number("final_logit_softcapping", "final_logit_softcapping");
+  if (config.has("final_logit_softcapping"))
+    config.number("final_logit_softcapping", "final_logit_softcapping");
   read_rope(config, head_dim);
   config.tied(true);
 }
@@ -26,16 +27,20 @@ void read_config(ConfigReader& config) {
 void describe(const Hyperparameters& hyper, Description& d) {
   using Biases = LlamaTensors::Biases;
   describe_llama(hyper,
-                 {.query_key_value = Biases::kInSomeFiles, .others = Biases::kInSomeFiles, .sandwich = true,
+                 {.query_key_value = Biases::kInSomeFiles,
+                  .others = Biases::kInSomeFiles,
+                  .sandwich = true,
                   .norm = add_one()},
                  d);
 }
 
-/// Gemma 2 (Gemma Team 2024): norms before and after attention and feed-forward, soft caps of scores and logits, a
-/// sliding window in every other layer.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
-  DecoderPlan plan = llama_plan(hyper, hyper.activation(ActivationFunction::kGeluTanh),
-                                rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kHalves, 10000));
+/// Gemma 2 (Gemma Team 2024): norms before and after attention and feed-forward, soft caps of scores and
+/// logits, a sliding window in every other layer.
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
+  DecoderPlan plan =
+      llama_plan(hyper, hyper.activation(ActivationFunction::kGeluTanh),
+                 rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kHalves, 10000));
   plan.embedding.scale = std::sqrt(static_cast<float>(hyper.width()));
   if (hyper.has("final_logit_softcapping"))
     plan.logit_softcap = static_cast<float>(hyper.positive("final_logit_softcapping"));

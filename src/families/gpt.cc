@@ -2,7 +2,8 @@
 
 namespace wattle {
 
-void describe_gpt(const Hyperparameters& hyper, const GptSources& sources, const GptTensors& tensors, Description& d) {
+void describe_gpt(const Hyperparameters& hyper, const GptSources& sources, const GptTensors& tensors,
+                  Description& d) {
   using Biases = GptTensors::Biases;
   const int64_t width = hyper.width(), inner = hyper.inner_width();
   const AttentionShape shape = hyper.attention();
@@ -10,8 +11,14 @@ void describe_gpt(const Hyperparameters& hyper, const GptSources& sources, const
   const auto linear = [&](std::string_view name, const std::string& source, int64_t outputs, int64_t inputs,
                           Biases biases, const Change& change, const Change& bias_change = {}) {
     if (source.empty()) return;
-    d.linear({.name = name, .source = source, .outputs = outputs, .inputs = inputs, .bias = biases != Biases::kNever,
-              .change = change, .bias_change = bias_change, .bias_optional = biases == Biases::kInSomeFiles});
+    d.linear({.name = name,
+              .source = source,
+              .outputs = outputs,
+              .inputs = inputs,
+              .bias = biases != Biases::kNever,
+              .change = change,
+              .bias_change = bias_change,
+              .bias_optional = biases == Biases::kInSomeFiles});
   };
   const auto norm = [&](std::string_view name, const std::string& source) {
     if (!source.empty()) d.norm(name, source, width, tensors.norm_bias);
@@ -21,12 +28,12 @@ void describe_gpt(const Hyperparameters& hyper, const GptSources& sources, const
                        : tensors.matrix ? tensors.matrix
                                         : tensors.query_key_value_rows;
   d.prefixes(sources.prefixes);
-  d.buffers({".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq",
-             ".attn.causal_mask", ".attn.embed_positions"});
+  d.buffers({".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias",
+             ".rotary_emb.inv_freq", ".attn.causal_mask", ".attn.embed_positions"});
   d.table(Role::kEmbedding, "token_embd", sources.words, hyper.vocabulary(), width);
   if (!sources.positions.empty())
-    d.table(Role::kPosition, "position_embd", sources.positions, hyper.context_length() + tensors.unused_positions,
-            width);
+    d.table(Role::kPosition, "position_embd", sources.positions,
+            hyper.context_length() + tensors.unused_positions, width);
   norm("token_embd_norm", sources.words_norm);
   d.tensor({"rope_freqs.weight", "", {kAnySize}, Role::kTable, {}, true});
   for (int64_t layer = 0; layer < hyper.layers(); ++layer) {
@@ -48,7 +55,11 @@ void describe_gpt(const Hyperparameters& hyper, const GptSources& sources, const
   norm("output_norm", sources.last_norm);
   d.table(Role::kOutput, "output", sources.output, hyper.vocabulary(), width, {}, true);
   if (tensors.output != Biases::kNever)
-    d.tensor({"output.bias", sources.output + ".bias", {hyper.vocabulary()}, Role::kBias, {},
+    d.tensor({"output.bias",
+              sources.output + ".bias",
+              {hyper.vocabulary()},
+              Role::kBias,
+              {},
               tensors.output == Biases::kInSomeFiles});
   describe_decoder_head(hyper, d);
 }

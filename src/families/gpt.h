@@ -5,8 +5,8 @@
 
 namespace wattle {
 
-/// Where Hugging Face keeps the tensors of GPT's relatives, without endings; those of a layer follow `layer`. An empty
-/// source: the family has no such tensor.
+/// Where Hugging Face keeps the tensors of GPT's relatives, without endings; those of a layer follow `layer`.
+/// An empty source: the family has no such tensor.
 struct GptSources {
   std::vector<std::string> prefixes = {"transformer."};
   std::string words = "wte", positions = {}, words_norm = {}, last_norm = "ln_f", output = "lm_head";
@@ -19,11 +19,11 @@ struct GptSources {
 /// In what their tensors differ.
 struct GptTensors {
   enum class Biases { kNever, kAlways, kInSomeFiles };
-  Biases query_key_value = Biases::kAlways, attention_output = Biases::kAlways, feed_forward = Biases::kAlways,
-         output = Biases::kNever;
+  Biases query_key_value = Biases::kAlways, attention_output = Biases::kAlways,
+         feed_forward = Biases::kAlways, output = Biases::kNever;
   bool norm_bias = true;
-  int64_t unused_positions = 0;    ///< rows of the position table before the first token's
-  Change matrix = {};              ///< of every matrix of a layer on import
+  int64_t unused_positions = 0;      ///< rows of the position table before the first token's
+  Change matrix = {};                ///< of every matrix of a layer on import
   Change query_key_value_rows = {};  ///< of the fused matrix and bias on import, after `matrix`
 };
 
@@ -34,8 +34,8 @@ void describe_gpt(const Hyperparameters& hyper, const GptSources& sources, const
 /// Pre-norm layers with layer norms, or whatever norms the file has.
 LayerPlan gpt_layer(const Hyperparameters& hyper, ActivationFunction function);
 
-/// Sizes of a layer under the older names n_embd, n_layer, n_head, n_inner (null: four times the width), n_positions
-/// (or n_ctx); returns the width of a head.
+/// Sizes of a layer under the older names n_embd, n_layer, n_head, n_inner (null: four times the width),
+/// n_positions (or n_ctx); returns the width of a head.
 int64_t read_gpt2_sizes(ConfigReader& config);
 
 }  // namespace wattle

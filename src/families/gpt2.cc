@@ -9,7 +9,8 @@ void read_config(ConfigReader& config) {
   config.ignore({"reorder_and_upcast_attn"});  // of half precision
   config.expect("add_cross_attention", false);
   if (!config.flag_of("scale_attn_weights", true)) config.set("attention.scale", Value::of(1.0));
-  if (config.flag_of("scale_attn_by_inverse_layer_idx", false)) config.set("attention.scale_by_layer", Value::of(true));
+  if (config.flag_of("scale_attn_by_inverse_layer_idx", false))
+    config.set("attention.scale_by_layer", Value::of(true));
   config.tied(true);
 }
 
@@ -24,11 +25,13 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// GPT-2 (Radford et al. 2019): learned positions, pre-norm layers, fused queries, keys and values.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   DecoderPlan plan = decoder_plan(hyper, gpt_layer(hyper, ActivationFunction::kGeluTanh));
   plan.embedding.positions = Positions::kLearned;
   if (hyper.flag_or("attention.scale_by_layer", false)) {
-    for (size_t i = 0; i < plan.layers.size(); ++i) plan.layers[i].attention.scale /= static_cast<float>(i + 1);
+    for (size_t i = 0; i < plan.layers.size(); ++i)
+      plan.layers[i].attention.scale /= static_cast<float>(i + 1);
   }
   return std::make_unique<TextDecoder>(weights, std::move(plan), options);
 }

@@ -8,13 +8,16 @@ namespace {
 std::vector<int64_t> local_layers(ConfigReader& config) {
   config.ignore({"attention_types", "attention_layers"});  // the second is the first spread out
   const nlohmann::json* types = config.json().find("attention_types");
-  if (types == nullptr || !types->is_array()) fail("{}: lacks attention_types; get the file again", config.origin());
+  if (types == nullptr || !types->is_array())
+    fail("{}: lacks attention_types; get the file again", config.origin());
   const int64_t layers = config.integer_of("num_layers", 0);
   std::vector<int64_t> local;
   for (const nlohmann::json& entry : *types) {
-    const bool known = entry.is_array() && entry.size() == 2 && entry[0].is_array() && entry[1].is_number_unsigned() &&
-                       entry[1].get<uint64_t>() <= static_cast<uint64_t>(layers);
-    if (!known) fail("{}: attention_types is no list of kinds and their numbers; correct the file", config.origin());
+    const bool known = entry.is_array() && entry.size() == 2 && entry[0].is_array() &&
+                       entry[1].is_number_integer() && entry[1].get<int64_t>() >= 0 &&
+                       entry[1].get<int64_t>() <= layers;
+    if (!known)
+      fail("{}: attention_types is no list of kinds and their numbers; correct the file", config.origin());
     for (int64_t i = 0; i < entry[1].get<int64_t>(); ++i) {
       for (const nlohmann::json& kind : entry[0]) {
         if (kind != "local" && kind != "global")
@@ -24,7 +27,8 @@ std::vector<int64_t> local_layers(ConfigReader& config) {
     }
   }
   if (static_cast<int64_t>(local.size()) != layers)
-    fail("{}: attention_types is of {} layers and there are {}; correct the file", config.origin(), local.size(), layers);
+    fail("{}: attention_types is of {} layers and there are {}; correct the file", config.origin(),
+         local.size(), layers);
   return local;
 }
 
@@ -57,7 +61,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// GPT-Neo (Black et al. 2021): GPT-2 whose scores are not scaled, with a window in some layers.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   DecoderPlan plan = decoder_plan(hyper, gpt_layer(hyper, ActivationFunction::kGeluTanh));
   plan.embedding.positions = Positions::kLearned;
   set_layer_windows(hyper, plan);

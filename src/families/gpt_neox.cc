@@ -46,9 +46,10 @@ void describe(const Hyperparameters& hyper, Description& d) {
                d);
 }
 
-/// GPT-NeoX (Black et al. 2022), Pythia: attention and feed-forward side by side, each with its norm (or one after the
-/// other), a part of each head rotated.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+/// GPT-NeoX (Black et al. 2022), Pythia: attention and feed-forward side by side, each with its norm (or one
+/// after the other), a part of each head rotated.
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGelu);
   layer.parallel = hyper.flag_or("use_parallel_residual", true);
   const auto rope = rope_of(weights, hyper, layer.attention.head_dim, RopePairs::kHalves, 10000);

@@ -25,9 +25,10 @@ void describe(const Hyperparameters& hyper, Description& d) {
                d);
 }
 
-/// GPT-J (Wang and Komatsuzaki 2021): attention and feed-forward read one norm, side by side; the first values of a head
-/// are rotated, neighbours together.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+/// GPT-J (Wang and Komatsuzaki 2021): attention and feed-forward read one norm, side by side; the first
+/// values of a head are rotated, neighbours together.
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGeluTanh);
   layer.parallel = true;
   const auto rope = rope_of(weights, hyper, layer.attention.head_dim, RopePairs::kNeighbours, 10000);

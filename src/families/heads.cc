@@ -31,9 +31,11 @@ std::vector<std::string> labels_of(const ConfigReader& config) {
   if (names == nullptr) return {};
   std::map<int64_t, std::string> by_id;
   for (const auto& [id, label] : names->items()) {
-    const bool numbers = !id.empty() && id.size() < 10 && id.find_first_not_of("0123456789") == std::string::npos;
+    const bool numbers =
+        !id.empty() && id.size() < 10 && id.find_first_not_of("0123456789") == std::string::npos;
     if (!numbers || !label.is_string())
-      fail("{}: id2label has the entry {}; ids are numbers and labels texts: correct the file", config.origin(), id);
+      fail("{}: id2label has the entry {}; ids are numbers and labels texts: correct the file",
+           config.origin(), id);
     by_id[std::stoll(id)] = label.get<std::string>();
   }
   std::vector<std::string> labels;
@@ -43,6 +45,14 @@ std::vector<std::string> labels_of(const ConfigReader& config) {
     labels.push_back(label);
   }
   return labels;
+}
+
+std::string rank_activation(const std::string& function, const std::string& origin) {
+  const std::string name = function.substr(function.rfind('.') + 1);
+  if (name == "Sigmoid") return "sigmoid";
+  if (name == "Identity") return "identity";
+  fail("{}: the activation function {} of the score is not known here; known are Sigmoid and Identity",
+       origin, function);
 }
 
 const HeadName* head_name(const ConfigReader& config) {
@@ -68,11 +78,22 @@ void read_head(ConfigReader& config, Metadata& metadata) {
   if (head == nullptr) return;
   metadata.set(std::string(kHeadKey), Value::of(std::string(head->name)));
   if (head->kind != NetworkHeadKind::kSequence && head->kind != NetworkHeadKind::kToken) return;
-  if (auto labels = labels_of(config); !labels.empty()) metadata.set("wattle.labels", Value::of(std::move(labels)));
-  if (const auto padding = config.json().integer("pad_token_id")) metadata.set("wattle.head.padding", Value::of(*padding));
+  if (auto labels = labels_of(config); !labels.empty())
+    metadata.set("wattle.labels", Value::of(std::move(labels)));
+  if (const auto padding = config.json().integer("pad_token_id"))
+    metadata.set("wattle.head.padding", Value::of(*padding));
   const nlohmann::json* end = config.json().find("eos_token_id");
-  if (end != nullptr && end->is_number_integer()) metadata.set("wattle.head.end", Value::of(end->get<int64_t>()));
-  if (const auto problem = config.json().text("problem_type")) metadata.set("wattle.problem_type", Value::of(*problem));
+  if (end != nullptr && end->is_number_integer())
+    metadata.set("wattle.head.end", Value::of(end->get<int64_t>()));
+  // A cross-encoder of Sentence Transformers: what becomes of its score, by a class of PyTorch.
+  const JsonView sentence = config.child("sentence_transformers");
+  auto function = sentence ? sentence.text("activation_fn") : std::nullopt;
+  if (!function) function = config.json().text("sbert_ce_default_activation_function");
+  if (function && head->kind == NetworkHeadKind::kSequence) {
+    metadata.set("wattle.rank.activation", Value::of(rank_activation(*function, config.origin())));
+  }
+  if (const auto problem = config.json().text("problem_type"))
+    metadata.set("wattle.problem_type", Value::of(*problem));
 }
 
 std::optional<NetworkHeadKind> head_of(const Metadata& metadata) {
@@ -81,7 +102,8 @@ std::optional<NetworkHeadKind> head_of(const Metadata& metadata) {
   for (const HeadName& head : kHeads) {
     if (head.name == *name) return head.kind;
   }
-  fail("{}: {} is {}; known are sequence, token, span, replaced and masked", metadata.origin(), kHeadKey, *name);
+  fail("{}: {} is {}; known are sequence, token, span, replaced and masked", metadata.origin(), kHeadKey,
+       *name);
 }
 
 namespace {
@@ -89,8 +111,9 @@ namespace {
 /// Tensors of heads that the configuration does not name have no use.
 void leave_other_heads_out(const HeadSources& sources, Description& description) {
   for (const std::string& source :
-       {sources.sequence_dense, sources.sequence_out, sources.sequence_norm_source, sources.token, sources.span,
-        sources.replaced_dense, sources.replaced_out, sources.masked_dense, sources.masked_norm, sources.masked_out}) {
+       {sources.sequence_dense, sources.sequence_out, sources.sequence_norm_source, sources.token,
+        sources.span, sources.replaced_dense, sources.replaced_out, sources.masked_dense, sources.masked_norm,
+        sources.masked_out}) {
     if (!source.empty()) description.left_out({source + "."});
   }
   if (!sources.masked_bias.empty()) description.left_out({sources.masked_bias});
@@ -107,30 +130,45 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
   const bool of_labels = kind == NetworkHeadKind::kToken || kind == NetworkHeadKind::kSpan;
   if (kind == NetworkHeadKind::kSequence || (of_labels && sources.dense_for_all)) {
     if (!sources.sequence_dense.empty())
-      description.linear({.name = "cls", .source = sources.sequence_dense, .outputs = width, .inputs = width,
+      description.linear({.name = "cls",
+                          .source = sources.sequence_dense,
+                          .outputs = width,
+                          .inputs = width,
                           .bias = sources.sequence_dense_bias});
     if (sources.sequence_norm)
       description.norm("cls.norm", sources.sequence_norm_source, width, sources.sequence_norm_bias);
   }
   if (kind == NetworkHeadKind::kSequence) {
-    description.linear({.name = "cls.output", .source = sources.sequence_out, .outputs = outputs, .inputs = width,
+    description.linear({.name = "cls.output",
+                        .source = sources.sequence_out,
+                        .outputs = outputs,
+                        .inputs = width,
                         .bias = sources.sequence_out_bias});
   } else if (kind == NetworkHeadKind::kToken) {
     description.linear({.name = "token_cls", .source = sources.token, .outputs = outputs, .inputs = width});
   } else if (kind == NetworkHeadKind::kSpan) {
     description.linear({.name = "span", .source = sources.span, .outputs = 2, .inputs = width});
   } else if (kind == NetworkHeadKind::kReplaced) {
-    description.linear({.name = "replaced.dense", .source = sources.replaced_dense, .outputs = width, .inputs = width});
-    description.linear({.name = "replaced.output", .source = sources.replaced_out, .outputs = 1, .inputs = width});
+    description.linear(
+        {.name = "replaced.dense", .source = sources.replaced_dense, .outputs = width, .inputs = width});
+    description.linear(
+        {.name = "replaced.output", .source = sources.replaced_out, .outputs = 1, .inputs = width});
   } else if (kind == NetworkHeadKind::kMasked) {
     const int64_t narrow = sources.masked_width > 0 ? sources.masked_width : width;
     if (!sources.masked_dense.empty()) {
-      description.linear({.name = "mlm.dense", .source = sources.masked_dense, .outputs = narrow, .inputs = width,
+      description.linear({.name = "mlm.dense",
+                          .source = sources.masked_dense,
+                          .outputs = narrow,
+                          .inputs = width,
                           .bias = sources.masked_dense_bias});
       description.norm("mlm.norm", sources.masked_norm, narrow, sources.masked_norm_bias);
     }
-    description.tensor({"mlm.output.weight", sources.masked_out.empty() ? "" : sources.masked_out + ".weight",
-                        {hyper.vocabulary(), narrow}, Role::kOutput, {}, true});
+    description.tensor({"mlm.output.weight",
+                        sources.masked_out.empty() ? "" : sources.masked_out + ".weight",
+                        {hyper.vocabulary(), narrow},
+                        Role::kOutput,
+                        {},
+                        true});
     if (!sources.masked_bias.empty())
       description.tensor({"mlm.output.bias", sources.masked_bias, {hyper.vocabulary()}, Role::kBias});
     description.buffers(sources.masked_duplicates);
@@ -139,11 +177,13 @@ void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Des
 }
 
 void describe_decoder_head(const Hyperparameters& hyper, Description& description) {
-  describe_head(hyper, {.sequence_out = "score", .sequence_out_bias = false, .token = "classifier"}, description);
+  describe_head(hyper, {.sequence_out = "score", .sequence_out_bias = false, .token = "classifier"},
+                description);
   description.left_out({"score.", "classifier."});
 }
 
-NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan) : kind_(head_of(weights.file().metadata())), plan_(plan) {
+NetworkHead::NetworkHead(Weights& weights, int64_t width, const Plan& plan)
+    : kind_(head_of(weights.file().metadata())), plan_(plan) {
   const ModelFile& file = weights.file();
   const auto linear = [&](const std::string& name, int64_t inputs) {
     return Linear(weights, {name, file.need(name + ".weight").rows()}, inputs);
@@ -177,7 +217,9 @@ Matrix NetworkHead::pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden
     const int64_t begin = tokens.offsets[static_cast<size_t>(i)], length = tokens.length(i);
     const auto out = rows.row(i);
     int64_t row = 0;
-    const auto skips = [&](int32_t id) { return plan_.pooling == Pooling::kLast ? id == padding_ : id != end_; };
+    const auto skips = [&](int32_t id) {
+      return plan_.pooling == Pooling::kLast ? id == padding_ : id != end_;
+    };
     if (plan_.pooling == Pooling::kLast || plan_.pooling == Pooling::kEnd) {
       for (row = length - 1; row > 0 && skips(tokens.sequence(i)[static_cast<size_t>(row)]);) --row;
     }
@@ -192,7 +234,8 @@ Matrix NetworkHead::pooled(const Ragged<int32_t>& tokens, ConstMatrixView hidden
   return rows;
 }
 
-void NetworkHead::operator()(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits, Work& work) const {
+void NetworkHead::operator()(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits,
+                             Work& work) const {
   if (!kind_) fail("this model has no head; use one that was trained for the task");
   Matrix first, inner;
   if (kind_ == NetworkHeadKind::kSequence) {

@@ -13,8 +13,8 @@
 
 namespace wattle {
 
-/// Where Hugging Face keeps the tensors of a family's heads, without endings and prefixes; empty: the family's heads
-/// have no such part.
+/// Where Hugging Face keeps the tensors of a family's heads, without endings and prefixes; empty: the
+/// family's heads have no such part.
 struct HeadSources {
   /// Sequences: logits = out(f(dense(first token))).
   std::string sequence_dense = {}, sequence_out = {};
@@ -22,7 +22,8 @@ struct HeadSources {
   bool sequence_dense_bias = true, sequence_norm = false, sequence_norm_bias = false;
   std::string sequence_norm_source = {};
   std::string token = "classifier", span = "qa_outputs";
-  bool dense_for_all = false;  ///< labels of tokens and spans, too, are read from what the sequence's dense makes
+  bool dense_for_all =
+      false;  ///< labels of tokens and spans, too, are read from what the sequence's dense makes
   /// Replaced tokens: a score = out(f(dense(token))).
   std::string replaced_dense = {}, replaced_out = {};
   /// Masked tokens: logits = decoder(norm(f(dense(token)))), the decoder often tied to the words.
@@ -36,16 +37,16 @@ struct HeadSources {
 
 /// The head that config.json's `architectures` names: for keys of the file that only a head reads.
 std::optional<NetworkHeadKind> named_head(const ConfigReader& config);
-/// The head that config.json's `architectures` names ("BertForTokenClassification"), as wattle.head, and its labels
-/// (wattle.labels, in the order of their ids) and kind of problem (wattle.problem_type).
+/// The head that config.json's `architectures` names ("BertForTokenClassification"), as wattle.head, and its
+/// labels (wattle.labels, in the order of their ids) and kind of problem (wattle.problem_type).
 void read_head(ConfigReader& config, Metadata& metadata);
 std::optional<NetworkHeadKind> head_of(const Metadata& metadata);
 
 /// The tensors of a decoder's head for sequences or tokens: "score" or "classifier" of most families.
 void describe_decoder_head(const Hyperparameters& hyper, Description& description);
 
-/// The tensors of the head that the metadata name. GGUF names: cls, cls.norm, cls.output (sequences), token_cls, span,
-/// replaced.dense, replaced.output, mlm.dense, mlm.norm, mlm.output.
+/// The tensors of the head that the metadata name. GGUF names: cls, cls.norm, cls.output (sequences),
+/// token_cls, span, replaced.dense, replaced.output, mlm.dense, mlm.norm, mlm.output.
 void describe_head(const Hyperparameters& hyper, const HeadSources& sources, Description& description);
 
 /// A network's head, or none.

@@ -59,7 +59,8 @@ AttentionShape Hyperparameters::attention() const {
         "key_length",
         metadata_.origin(), key("attention.value_length"));
   }
-  shape.scale = static_cast<float>(positive_or("attention.scale", 1 / std::sqrt(static_cast<double>(shape.head_dim))));
+  shape.scale =
+      static_cast<float>(positive_or("attention.scale", 1 / std::sqrt(static_cast<double>(shape.head_dim))));
   return shape;
 }
 
@@ -98,18 +99,12 @@ ActivationFunction Hyperparameters::activation(ActivationFunction fallback) cons
 
 ActivationFunction activation_from_name(std::string_view name, const std::string& origin) {
   constexpr std::pair<std::string_view, ActivationFunction> kNames[] = {
-      {"gelu", ActivationFunction::kGelu},
-      {"gelu_new", ActivationFunction::kGeluTanh},
-      {"gelu_fast", ActivationFunction::kGeluTanh},
-      {"gelu_pytorch_tanh", ActivationFunction::kGeluTanh},
-      {"gelu_python", ActivationFunction::kGelu},
-      {"quick_gelu", ActivationFunction::kGeluQuick},
-      {"relu", ActivationFunction::kRelu},
-      {"silu", ActivationFunction::kSilu},
-      {"swish", ActivationFunction::kSilu},
-      {"tanh", ActivationFunction::kTanh},
-      {"sigmoid", ActivationFunction::kSigmoid},
-      {"linear", ActivationFunction::kNone},
+      {"gelu", ActivationFunction::kGelu},          {"gelu_new", ActivationFunction::kGeluTanh},
+      {"gelu_fast", ActivationFunction::kGeluTanh}, {"gelu_pytorch_tanh", ActivationFunction::kGeluTanh},
+      {"gelu_python", ActivationFunction::kGelu},   {"quick_gelu", ActivationFunction::kGeluQuick},
+      {"relu", ActivationFunction::kRelu},          {"silu", ActivationFunction::kSilu},
+      {"swish", ActivationFunction::kSilu},         {"tanh", ActivationFunction::kTanh},
+      {"sigmoid", ActivationFunction::kSigmoid},    {"linear", ActivationFunction::kNone},
   };
   std::string known;
   for (const auto& [text, function] : kNames) {

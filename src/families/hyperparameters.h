@@ -37,8 +37,8 @@ class Hyperparameters {
   int64_t context_length() const { return count("context_length", 1, int64_t{1} << 31); }
   /// Rows of the token embedding, or kAnySize (families/description.h) where the metadata do not say.
   int64_t vocabulary() const;
-  /// What <arch>.hidden_activation says, by the names that config.json has for them ("gelu", "gelu_new", "relu",
-  /// "silu", ...).
+  /// What <arch>.hidden_activation says, by the names that config.json has for them ("gelu", "gelu_new",
+  /// "relu", "silu", ...).
   ActivationFunction activation(ActivationFunction fallback) const;
   /// Heads, key-value heads and head dimension, with scale 1 / sqrt(head_dim); Error where they do not
   /// divide.

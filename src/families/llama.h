@@ -7,9 +7,10 @@
 
 namespace wattle {
 
-/// The keys that Llama's config.json shares with those of Qwen, Gemma and others: sizes, heads, epsilon, vocabulary.
-/// Returns the width of a head; `head_dim` is what the family takes where the file says nothing (0: width / heads).
-int64_t read_llama_config(ConfigReader& config, int64_t head_dim = 0);
+/// The keys that Llama's config.json shares with those of Qwen, Gemma and others: sizes, heads, epsilon,
+/// vocabulary. Returns the width of a head; `head_dim` is what the family takes where the file says nothing
+/// (0: width / heads). `rms_norm`: whether its norms are of that kind, and their epsilon is read.
+int64_t read_llama_config(ConfigReader& config, int64_t head_dim = 0, bool rms_norm = true);
 
 /// In what the tensors of Llama's relatives differ.
 struct LlamaTensors {
@@ -19,6 +20,9 @@ struct LlamaTensors {
   bool head_norms = false;   ///< queries and keys are normalised
   bool sandwich = false;     ///< norms after attention and feed-forward as well
   Change norm = {};          ///< of every norm on import
+  bool norm_bias = false;
+  bool fused = false;  ///< queries, keys and values are one matrix, and so are gate and up
+  Biases feed_forward_norm = Biases::kAlways;  ///< without one the feed-forward reads attention's
 };
 
 /// Every tensor, output matrix and head included.
@@ -27,8 +31,8 @@ void describe_llama(const Hyperparameters& hyper, const LlamaTensors& tensors, D
 /// Pre-norm layers with RMSNorm and a gate, rotated by `rope`.
 DecoderPlan llama_plan(const Hyperparameters& hyper, ActivationFunction function, std::shared_ptr<Rope> rope);
 
-/// Which layers have the sliding window, as config.json's `layer_types` say, or `has_window(layer)` where it has none:
-/// attention.sliding_window_layers, 1 where a layer has it.
+/// Which layers have the sliding window, as config.json's `layer_types` say, or `has_window(layer)` where it
+/// has none: attention.sliding_window_layers, 1 where a layer has it.
 void read_window_layers(ConfigReader& config, const std::function<bool(int64_t layer)>& has_window);
 /// The same for families that may have none: sliding_window with use_sliding_window and max_window_layers.
 void read_layer_windows(ConfigReader& config);

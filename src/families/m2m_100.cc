@@ -3,10 +3,8 @@
 namespace wattle {
 namespace {
 
-constexpr BartStyle kStyle{.norm_first = true,
-                           .embedding_norm = false,
-                           .positions = Positions::kTensorSinusoids,
-                           .padding = 1};
+constexpr BartStyle kStyle{
+    .norm_first = true, .embedding_norm = false, .positions = Positions::kTensorSinusoids, .padding = 1};
 
 void read_config(ConfigReader& config) {
   read_bart_config(config, "relu");
@@ -17,7 +15,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// M2M-100 (Fan et al. 2021), NLLB: norms first, sinusoids for positions.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   return build_bart(weights, hyper, kStyle, options);
 }
 

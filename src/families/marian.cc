@@ -8,7 +8,8 @@ constexpr BartStyle kStyle{.embedding_norm = false, .positions = Positions::kSin
 void read_config(ConfigReader& config) {
   read_bart_config(config, "gelu");
   const int64_t words = config.integer_of("decoder_vocab_size", config.integer_of("vocab_size", 0));
-  if (!config.flag_of("share_encoder_decoder_embeddings", true)) config.set("decoder_vocab_size", Value::of(words));
+  if (!config.flag_of("share_encoder_decoder_embeddings", true))
+    config.set("decoder_vocab_size", Value::of(words));
 }
 
 void describe(const Hyperparameters& hyper, Description& d) {
@@ -16,7 +17,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// Marian (Junczys-Dowmunt et al. 2018): norms last, sinusoids for positions, a bias of the logits.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   return build_bart(weights, hyper, kStyle, options);
 }
 

@@ -14,7 +14,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// mBART (Liu et al. 2020): BART with its norms before attention and feed-forward, and one at the end.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   return build_bart(weights, hyper, kStyle, options);
 }
 

@@ -66,8 +66,9 @@ std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, c
                     .padding = kFirstPosition - 1,
                     .epsilon = hyper.epsilon()};
   plan.max_tokens = hyper.context_length();
-  const auto bias = bucket_bias(weights, "attn_rel_b.weight", hyper.count("attention.relative_buckets_count", 4, 4096),
-                                attention.heads, kLargestDistance, plan.max_tokens, true);
+  const auto bias =
+      bucket_bias(weights, "attn_rel_b.weight", hyper.count("attention.relative_buckets_count", 4, 4096),
+                  attention.heads, kLargestDistance, plan.max_tokens, true);
   plan.layers.assign(static_cast<size_t>(hyper.layers()), {.width = hyper.width(),
                                                            .inner_width = hyper.inner_width(),
                                                            .attention = attention,

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
+#include <optional>
 #include <set>
-#include <unordered_map>
+#include <utility>
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
@@ -31,52 +33,87 @@ struct Import {
   bool tied, needs_output;  ///< the output matrix is the embedding; the file is of a model that makes logits
   std::string origin, architecture;
   std::set<std::string> left_out, buffers;
-  std::unordered_map<const TensorSpec*, std::string> taken;  ///< tensors that have several names are read once
+  /// Tensors, or parts of them, that have several names are read once.
+  std::map<std::pair<const TensorSpec*, size_t>, std::string> taken;
 
-  /// Null for a tensor that is not read; Error for one that has no place.
-  const TensorSpec* spec_of(const std::string& name) {
+  /// Nothing for a tensor that is not read; Error for one that has no place.
+  std::optional<Description::Found> place_of(const std::string& name) {
     const Description::Found found = description.find_source(name);
     switch (found.use) {
       case Description::Use::kTensor:
         // A tied output matrix is the embedding again.
-        if (tied && found.spec->role == Role::kOutput && found.spec->optional) return nullptr;
-        return taken.emplace(found.spec, name).first->second == name ? found.spec : nullptr;
+        if (tied && found.spec->role == Role::kOutput && found.spec->optional) return {};
+        if (taken.emplace(std::pair(found.spec, found.part), name).first->second != name) return {};
+        return found;
       case Description::Use::kBuffer:
         buffers.insert(name);
-        return nullptr;
+        return {};
       case Description::Use::kLeftOut:
         left_out.insert(name);
-        return nullptr;
+        return {};
       case Description::Use::kUnknown:
         break;
     }
-    fail("{}: the tensor {} has no place in a model of the family {}; use the published files of the model", origin,
-         name, architecture);
+    fail("{}: the tensor {} has no place in a model of the family {}; use the published files of the model",
+         origin, name, architecture);
   }
 };
 
+/// The parts of one tensor, in order, as one.
+Tensor joined(const TensorSpec& spec, std::span<const Tensor> parts, const std::string& origin,
+              ModelFile::Contents& contents) {
+  Tensor whole{
+      spec.name, parts.front().format, {static_cast<int64_t>(parts.size()), parts.front().elements()}, {}};
+  std::vector<std::byte> bytes;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Tensor& part = parts[i];
+    if (part.name.empty()) fail("{}: lacks the tensor {}; get the model again", origin, spec.parts[i]);
+    if (part.format != whole.format || part.elements() != whole.shape[1])
+      fail("{}: the tensor {} is unlike the others of {}; get the model again", origin, part.name, spec.name);
+    bytes.insert(bytes.end(), part.bytes.begin(), part.bytes.end());
+  }
+  own(whole, std::move(bytes), contents);
+  return whole;
+}
+
 void add_mapped_tensors(Import& import, const fs::path& weights, ModelFile::Contents& contents) {
   const size_t first = contents.tensors.size();
-  add_weights(weights, [&](const std::string& name) { return import.spec_of(name) != nullptr; }, contents);
-  for (size_t i = first; i < contents.tensors.size(); ++i) {
-    Tensor& tensor = contents.tensors[i];
-    const TensorSpec& spec = *import.spec_of(tensor.name);
+  add_weights(
+      weights, [&](const std::string& name) { return import.place_of(name).has_value(); }, contents);
+  std::vector<Tensor> read(
+      std::make_move_iterator(contents.tensors.begin() + static_cast<std::ptrdiff_t>(first)),
+      std::make_move_iterator(contents.tensors.end()));
+  contents.tensors.resize(first);
+  std::map<std::string, std::pair<const TensorSpec*, std::vector<Tensor>>> apart;
+  for (Tensor& tensor : read) {
+    const Description::Found found = *import.place_of(tensor.name);
+    const TensorSpec& spec = *found.spec;
+    if (!spec.parts.empty()) {
+      auto& [of, parts] = apart[spec.name];
+      of = &spec;
+      parts.resize(spec.parts.size());
+      parts[found.part] = std::move(tensor);
+      continue;
+    }
     if (spec.change) {
       std::vector<std::byte> changed;
       spec.change(tensor, changed);
       own(tensor, std::move(changed), contents);
     }
     tensor.name = spec.name;
+    contents.tensors.push_back(std::move(tensor));
   }
+  for (const auto& [name, of] : apart)
+    contents.tensors.push_back(joined(*of.first, of.second, import.origin, contents));
   check_names(contents.tensors, import.origin);
   const TensorSpec* output = import.description.find("output.weight");
-  if (import.needs_output && !import.tied && output != nullptr && import.taken.count(output) == 0) {
+  if (import.needs_output && !import.tied && output != nullptr && import.taken.count({output, 0}) == 0) {
     fail("{}: lacks the tensor {}, and tie_word_embeddings is false; get the model again", import.origin,
          output->source);
   }
   if (!import.left_out.empty()) {
-    contents.notes.push_back(fmt::format("left out, for {} does not compute with them: {}", import.architecture,
-                                         fmt::join(import.left_out, ", ")));
+    contents.notes.push_back(fmt::format("left out, for {} does not compute with them: {}",
+                                         import.architecture, fmt::join(import.left_out, ", ")));
   }
 }
 
@@ -141,6 +178,9 @@ void read_modules(const fs::path& folder, ModelFile::Contents& contents) {
     const nlohmann::json parsed = read_json_file(path);
     metadata.set(metadata.need_text("general.architecture") + ".pooling_type",
                  Value::of(pooling_type(JsonView(&parsed, path.string()))));
+    if (!JsonView(&parsed, path.string()).flag("include_prompt").value_or(true)) {
+      metadata.set("wattle.pooling.include_prompt", Value::of(false));
+    }
   };
   const fs::path path = folder / "modules.json";
   if (!fs::exists(path)) {
@@ -167,6 +207,31 @@ void read_modules(const fs::path& folder, ModelFile::Contents& contents) {
       fail("{}: the module {} is not known here; use another model", path.string(), type);
     }
   }
+}
+
+/// config_sentence_transformers.json: what stands before texts.
+void read_prompts(const fs::path& folder, Metadata& metadata) {
+  const fs::path path = folder / "config_sentence_transformers.json";
+  if (!fs::exists(path)) return;
+  const nlohmann::json parsed = read_json_file(path);
+  const JsonView config(&parsed, path.string());
+  const nlohmann::json* prompts = config.find("prompts");
+  std::vector<std::string> names, texts;
+  if (prompts == nullptr) return;
+  if (!prompts->is_object()) fail("{}: prompts is no object; get the file again", path.string());
+  for (const auto& [name, text] : prompts->items()) {
+    if (!text.is_string()) fail("{}: the prompt {} is no text; get the file again", path.string(), name);
+    names.push_back(name);
+    texts.push_back(text.get<std::string>());
+  }
+  const auto chosen = config.text("default_prompt_name");
+  if (chosen && std::ranges::find(names, *chosen) == names.end()) {
+    fail("{}: default_prompt_name is {}, which is none of its prompts; correct it", path.string(), *chosen);
+  }
+  if (names.empty()) return;
+  metadata.set("wattle.prompts.names", Value::of(std::move(names)));
+  metadata.set("wattle.prompts.texts", Value::of(std::move(texts)));
+  if (chosen) metadata.set("wattle.prompts.default", Value::of(*chosen));
 }
 
 /// llama.cpp's number for the type of most weights.
@@ -200,9 +265,8 @@ ImportedConfig import_config(const JsonView& whole, ModelFile::Contents& content
   family.read_config(config);
   read_head(config, contents.metadata);
   if (const auto unread = config.unread(); !unread.empty()) {
-    contents.notes.push_back(
-        fmt::format("{}: {} does not know and does not honour {}", whole.origin(), family.architecture,
-                    fmt::join(unread, ", ")));
+    contents.notes.push_back(fmt::format("{}: {} does not know and does not honour {}", whole.origin(),
+                                         family.architecture, fmt::join(unread, ", ")));
   }
   for (const auto& [name, values] : config.made_tensors()) {
     Tensor tensor{name, Format::kF32, {static_cast<int64_t>(values.size())}, {}};
@@ -213,7 +277,8 @@ ImportedConfig import_config(const JsonView& whole, ModelFile::Contents& content
   return {family, config.is_tied()};
 }
 
-/// A folder's own name; of a commit in the hub's cache (models--OWNER--NAME/snapshots/COMMIT) the model's NAME.
+/// A folder's own name; of a commit in the hub's cache (models--OWNER--NAME/snapshots/COMMIT) the model's
+/// NAME.
 std::string name_of(const fs::path& folder) {
   const fs::path path = (fs::canonical(folder) / "").parent_path();
   const std::string model = path.parent_path().parent_path().filename().string();
@@ -221,12 +286,14 @@ std::string name_of(const fs::path& folder) {
   return cached ? model.substr(model.rfind("--") + 2) : path.filename().string();
 }
 
-/// Whether `architectures` of config.json is a model over a vocabulary: LlamaForCausalLM, GPT2LMHeadModel, ...
+/// Whether `architectures` of config.json is a model over a vocabulary: LlamaForCausalLM, GPT2LMHeadModel,
+/// ...
 bool makes_logits(const JsonView& config) {
   const nlohmann::json* names = config.find("architectures");
   if (names == nullptr || !names->is_array() || names->empty() || !names->front().is_string()) return false;
   const auto name = names->front().get<std::string>();
-  return name.ends_with("ForCausalLM") || name.ends_with("LMHeadModel") || name.ends_with("ForConditionalGeneration");
+  return name.ends_with("ForCausalLM") || name.ends_with("LMHeadModel") ||
+         name.ends_with("ForConditionalGeneration");
 }
 
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
@@ -244,11 +311,19 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
     contents.metadata.set("general.license", Value::of(licence));
   }
   const Description description = describe(contents.metadata);
-  Import import{description, config.tied, makes_logits(whole), source.string(), std::string(config.family.architecture), {}, {}, {}};
+  Import import{description,
+                config.tied,
+                makes_logits(whole),
+                source.string(),
+                std::string(config.family.architecture),
+                {},
+                {},
+                {}};
   add_mapped_tensors(import, source, contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));
   read_modules(folder, contents);
+  read_prompts(folder, contents.metadata);
   const JsonView text_part = whole.child("text_config");
   read_hf_tokenizer(folder, text_part ? text_part : whole, contents);
   read_generation_config(folder, contents);
@@ -277,7 +352,8 @@ ModelFile::Contents contents_of_config(const nlohmann::json& config, const std::
   const ImportedConfig read = import_config(JsonView(&config, origin), contents);
   const Description description = describe(contents.metadata);
   for (const TensorSpec& spec : description.tensors()) {
-    // What some files have and some not, a configuration alone has not, but the output matrix where it is its own.
+    // What some files have and some not, a configuration alone has not, but the output matrix where it is its
+    // own.
     if (spec.optional && (spec.role != Role::kOutput || read.tied)) continue;
     if (std::ranges::find(spec.shape, kAnySize) != spec.shape.end())
       fail("{}: the configuration does not say the size of {}; add what is missing", origin, spec.name);

@@ -3,7 +3,8 @@
 namespace wattle {
 namespace {
 
-constexpr BartStyle kStyle{.norm_first = true, .embedding_norm = false, .positions = Positions::kSinusoids, .first_position = 0};
+constexpr BartStyle kStyle{
+    .norm_first = true, .embedding_norm = false, .positions = Positions::kSinusoids, .first_position = 0};
 
 void read_config(ConfigReader& config) {
   read_bart_config(config, "gelu");
@@ -14,7 +15,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// PEGASUS (Zhang et al. 2020): norms first, sinusoids for positions.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   return build_bart(weights, hyper, kStyle, options);
 }
 

@@ -6,7 +6,7 @@ namespace wattle {
 namespace {
 
 void read_config(ConfigReader& config) {
-  const int64_t head_dim = read_llama_config(config);
+  const int64_t head_dim = read_llama_config(config, 0, false);
   config.number("layer_norm_eps", "attention.layer_norm_epsilon", 1e-5);
   config.activation("hidden_act", "gelu_new");
   config.ignore({"qk_layernorm"});  // the tensors say it
@@ -37,9 +37,10 @@ void describe(const Hyperparameters& hyper, Description& d) {
   }
 }
 
-/// Phi 1 and 2 (Li et al. 2023): attention and feed-forward read one norm, side by side; a part of each head is rotated;
-/// biases everywhere.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+/// Phi 1 and 2 (Li et al. 2023): attention and feed-forward read one norm, side by side; a part of each head
+/// is rotated; biases everywhere.
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGeluTanh);
   layer.parallel = true;
   const auto rope = rope_of(weights, hyper, layer.attention.head_dim, RopePairs::kHalves, 10000);

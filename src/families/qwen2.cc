@@ -17,9 +17,11 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// Qwen2 (Yang et al. 2024): Llama's layers with biases of queries, keys and values.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
-  DecoderPlan plan = llama_plan(hyper, hyper.activation(ActivationFunction::kSilu),
-                                rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kHalves, 10000));
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
+  DecoderPlan plan =
+      llama_plan(hyper, hyper.activation(ActivationFunction::kSilu),
+                 rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kHalves, 10000));
   set_layer_windows(hyper, plan);
   return std::make_unique<TextDecoder>(weights, std::move(plan), options);
 }

@@ -16,14 +16,17 @@ void read_config(ConfigReader& config) {
 
 void describe(const Hyperparameters& hyper, Description& d) {
   using Biases = LlamaTensors::Biases;
-  describe_llama(hyper, {.query_key_value = Biases::kInSomeFiles, .others = Biases::kInSomeFiles, .head_norms = true},
-                 d);
+  describe_llama(
+      hyper, {.query_key_value = Biases::kInSomeFiles, .others = Biases::kInSomeFiles, .head_norms = true},
+      d);
 }
 
 /// Qwen3 (Yang et al. 2025): Llama's layers with normalised queries and keys.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
-  DecoderPlan plan = llama_plan(hyper, hyper.activation(ActivationFunction::kSilu),
-                                rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kHalves, 10000));
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
+  DecoderPlan plan =
+      llama_plan(hyper, hyper.activation(ActivationFunction::kSilu),
+                 rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kHalves, 10000));
   set_layer_windows(hyper, plan);
   return std::make_unique<TextDecoder>(weights, std::move(plan), options);
 }

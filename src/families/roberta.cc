@@ -28,13 +28,14 @@ void describe(const Hyperparameters& hyper, Description& d) {
                 d);
 }
 
-/// RoBERTa (Liu et al. 2019), XLM-RoBERTa (Conneau et al. 2020), CamemBERT, BERTweet: BERT's layers with positions from
-/// the padding id on and a masked head that always has GELU.
+/// RoBERTa (Liu et al. 2019), XLM-RoBERTa (Conneau et al. 2020), CamemBERT, BERTweet: BERT's layers with
+/// positions from the padding id on and a masked head that always has GELU.
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions&) {
   EncoderPlan plan = bert_plan(hyper);
   plan.embedding.first_position = first_position(hyper);
   plan.embedding.padding = static_cast<int32_t>(first_position(hyper) - 1);
-  return std::make_unique<TextEncoder>(weights, std::move(plan), NetworkHead::Plan{.epsilon = hyper.epsilon()});
+  return std::make_unique<TextEncoder>(weights, std::move(plan),
+                                       NetworkHead::Plan{.epsilon = hyper.epsilon()});
 }
 
 constexpr std::string_view kTypes[] = {"roberta", "xlm-roberta", "camembert"};

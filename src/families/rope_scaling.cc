@@ -11,15 +11,17 @@ namespace {
 
 double need(const JsonView& scaling, const char* name) {
   const auto value = scaling.number(name);
-  if (!value || !(*value > 0)) fail("{}: rope_scaling lacks a positive {}; correct the file", scaling.origin(), name);
+  if (!value || !(*value > 0))
+    fail("{}: rope_scaling lacks a positive {}; correct the file", scaling.origin(), name);
   return *value;
 }
 
-/// Llama 3.1 and later slow down the lower frequencies of the rotation; the factors travel as a tensor, one for each
-/// pair of a head, as llama.cpp reads them.
+/// Llama 3.1 and later slow down the lower frequencies of the rotation; the factors travel as a tensor, one
+/// for each pair of a head, as llama.cpp reads them.
 std::vector<float> llama3_factors(const JsonView& scaling, double base, int64_t dimensions) {
   const double factor = need(scaling, "factor"), low = need(scaling, "low_freq_factor"),
-               high = need(scaling, "high_freq_factor"), context = need(scaling, "original_max_position_embeddings");
+               high = need(scaling, "high_freq_factor"),
+               context = need(scaling, "original_max_position_embeddings");
   if (high <= low) fail("{}: rope_scaling asks for the impossible; correct the file", scaling.origin());
   std::vector<float> factors;
   for (int64_t i = 0; i < dimensions; i += 2) {
@@ -31,12 +33,13 @@ std::vector<float> llama3_factors(const JsonView& scaling, double base, int64_t 
   return factors;
 }
 
-/// YaRN's blend of stretched and plain frequencies (equations 17 to 22 of the paper): pairs that turn more than
-/// `fast` times within the first context stay, those that turn less than `slow` times are stretched.
+/// YaRN's blend of stretched and plain frequencies (equations 17 to 22 of the paper): pairs that turn more
+/// than `fast` times within the first context stay, those that turn less than `slow` times are stretched.
 std::vector<float> yarn_factors(double factor, double context, double fast, double slow, double base,
                                 int64_t dimensions) {
   const auto pair_that_turns = [&](double times) {
-    return static_cast<double>(dimensions) * std::log(context / (times * 2 * std::numbers::pi)) / (2 * std::log(base));
+    return static_cast<double>(dimensions) * std::log(context / (times * 2 * std::numbers::pi)) /
+           (2 * std::log(base));
   };
   const double low = std::max(std::floor(pair_that_turns(fast)), 0.0);
   double high = std::min(std::ceil(pair_that_turns(slow)), static_cast<double>(dimensions - 1));
@@ -49,12 +52,43 @@ std::vector<float> yarn_factors(double factor, double context, double fast, doub
   return factors;
 }
 
+std::vector<float> factors_of(const JsonView& scaling, const char* name, int64_t pairs) {
+  const nlohmann::json* list = scaling.find(name);
+  std::vector<float> factors;
+  if (list != nullptr && list->is_array()) {
+    for (const nlohmann::json& factor : *list)
+      factors.push_back(factor.is_number() ? factor.get<float>() : 0);
+  }
+  const bool positive =
+      std::ranges::all_of(factors, [](float factor) { return factor > 0 && std::isfinite(factor); });
+  if (static_cast<int64_t>(factors.size()) != pairs || !positive)
+    fail("{}: {} of rope_scaling is not a list of {} positive numbers; correct the file", scaling.origin(),
+         name, pairs);
+  return factors;
+}
+
+/// LongRoPE's two sets of factors (Ding et al. 2024) travel as tensors, as llama.cpp reads them.
+void read_longrope(ConfigReader& config, const JsonView& scaling, int64_t dimensions) {
+  config.add_tensor("rope_factors_long.weight", factors_of(scaling, "long_factor", dimensions / 2));
+  config.add_tensor("rope_factors_short.weight", factors_of(scaling, "short_factor", dimensions / 2));
+  const double longest = config.number_of("max_position_embeddings", 0);
+  const double context = config.number_of("original_max_position_embeddings",
+                                          scaling.number("original_max_position_embeddings").value_or(0));
+  if (!(context > 1)) fail("{}: lacks original_max_position_embeddings; correct the file", config.origin());
+  const double stretch = longest / context;
+  const double usual = stretch > 1 ? std::sqrt(1 + std::log(stretch) / std::log(context)) : 1;
+  config.set("rope.scaling.type", Value::of(std::string("longrope")));
+  config.set("rope.scaling.original_context_length", Value::of(static_cast<int64_t>(context)));
+  config.set("rope.scaling.attn_factor", Value::of(scaling.number("attention_factor").value_or(usual)));
+}
+
 }  // namespace
 
 RopeScaling rope_scaling(const Hyperparameters& hyper, int64_t dimensions, double base) {
   RopeScaling scaling;
   const std::string type = hyper.word_or("rope.scaling.type", "none");
-  if (type == "none" || type.empty()) return scaling;
+  if (type == "longrope") scaling.magnitude = hyper.positive_or("rope.scaling.attn_factor", 1);
+  if (type == "none" || type.empty() || type == "longrope") return scaling;
   const double factor = hyper.positive_or("rope.scaling.factor", 1);
   if (type == "linear") {
     scaling.position_scale = 1 / factor;
@@ -63,9 +97,11 @@ RopeScaling rope_scaling(const Hyperparameters& hyper, int64_t dimensions, doubl
                                              static_cast<double>(hyper.context_length()));
     scaling.factors = yarn_factors(factor, context, hyper.positive_or("rope.scaling.yarn_beta_fast", 32),
                                    hyper.positive_or("rope.scaling.yarn_beta_slow", 1), base, dimensions);
-    scaling.magnitude = hyper.positive_or("rope.scaling.attn_factor", 1) * (factor > 1 ? 0.1 * std::log(factor) + 1 : 1);
+    scaling.magnitude =
+        hyper.positive_or("rope.scaling.attn_factor", 1) * (factor > 1 ? 0.1 * std::log(factor) + 1 : 1);
   } else {
-    fail("{}: rope scaling of the type {} is not known, only linear and yarn; use another model", hyper.origin(), type);
+    fail("{}: rope scaling of the type {} is not known, only linear, yarn and longrope; use another model",
+         hyper.origin(), type);
   }
   return scaling;
 }
@@ -91,10 +127,16 @@ void read_rope_scaling(ConfigReader& config, int64_t head_dim, double base, doub
   const JsonView scaling = config.has("rope_scaling") ? config.child("rope_scaling") : parameters;
   const std::string kind = scaling.text("rope_type").value_or(scaling.text("type").value_or("default"));
   if (kind == "default") return;
-  if (kind == "llama3") return config.add_tensor("rope_freqs.weight", llama3_factors(scaling, base, dimensions));
+  if (kind == "llama3")
+    return config.add_tensor("rope_freqs.weight", llama3_factors(scaling, base, dimensions));
+  // Phi-3's first files call it su, or yarn.
+  if (kind == "longrope" || kind == "su" || (kind == "yarn" && scaling.find("long_factor") != nullptr))
+    return read_longrope(config, scaling, dimensions);
   if (kind != "linear" && kind != "yarn") {
-    fail("{}: rope_scaling of the kind {} is not known, only linear, llama3 and yarn; use another model",
-         config.origin(), kind);
+    fail(
+        "{}: rope_scaling of the kind {} is not known, only linear, llama3, yarn and longrope; use another "
+        "model",
+        config.origin(), kind);
   }
   const double factor = need(scaling, "factor");
   config.set("rope.scaling.type", Value::of(kind));
@@ -113,8 +155,10 @@ void read_rope_scaling(ConfigReader& config, int64_t head_dim, double base, doub
   } else if (own && all && *own != 0 && *all != 0) {
     config.set("rope.scaling.attn_factor", Value::of(scale(*own) / scale(*all) / usual));
   }
-  if (const auto fast = scaling.number("beta_fast")) config.set("rope.scaling.yarn_beta_fast", Value::of(*fast));
-  if (const auto slow = scaling.number("beta_slow")) config.set("rope.scaling.yarn_beta_slow", Value::of(*slow));
+  if (const auto fast = scaling.number("beta_fast"))
+    config.set("rope.scaling.yarn_beta_fast", Value::of(*fast));
+  if (const auto slow = scaling.number("beta_slow"))
+    config.set("rope.scaling.yarn_beta_slow", Value::of(*slow));
 }
 
 }  // namespace wattle

@@ -6,7 +6,7 @@ namespace wattle {
 namespace {
 
 void read_config(ConfigReader& config) {
-  const int64_t head_dim = read_llama_config(config);
+  const int64_t head_dim = read_llama_config(config, 0, false);
   config.number("norm_epsilon", "attention.layer_norm_epsilon", 1e-5);
   config.activation("hidden_act", "gelu_pytorch_tanh");
   config.expect("mlp_type", "default");
@@ -39,7 +39,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 }
 
 /// StarCoder2 (Lozhkov et al. 2024): GPT with rotary positions, grouped heads and a sliding window.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGeluTanh);
   const auto rope = rope_of(weights, hyper, layer.attention.head_dim, RopePairs::kHalves, 10000);
   layer.rope = rope;

@@ -6,7 +6,8 @@
 namespace wattle {
 namespace {
 
-constexpr int64_t kReach = 4096;  // tokens that biases by distance are made for; the architecture has no limit
+constexpr int64_t kReach =
+    4096;  // tokens that biases by distance are made for; the architecture has no limit
 
 int64_t decoder_layers(const Hyperparameters& hyper) {
   return hyper.count_or("decoder_block_count", hyper.layers(), 0, 1024);
@@ -14,7 +15,8 @@ int64_t decoder_layers(const Hyperparameters& hyper) {
 
 void read_config(ConfigReader& config) {
   const nlohmann::json* names = config.json().find("architectures");
-  const bool encoder_alone = names != nullptr && names->is_array() && !names->empty() && names->front().is_string() &&
+  const bool encoder_alone = names != nullptr && names->is_array() && !names->empty() &&
+                             names->front().is_string() &&
                              names->front().get<std::string>().ends_with("EncoderModel");
   const int64_t layers = config.integer("num_layers", "block_count");
   const int64_t decoder_layers = config.integer_of("num_decoder_layers", layers);
@@ -91,26 +93,29 @@ void describe(const Hyperparameters& hyper, Description& d) {
   d.table(Role::kOutput, "output", "lm_head", hyper.vocabulary(), hyper.width(), {}, true);
 }
 
-/// T5 (Raffel et al. 2020), Flan-T5, mT5: pre-norm layers with RMSNorm, scores that are not scaled, biases by buckets of
-/// distance that all layers share. Where output and words are one matrix, what it reads is scaled.
-std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper, const NetworkOptions& options) {
+/// T5 (Raffel et al. 2020), Flan-T5, mT5: pre-norm layers with RMSNorm, scores that are not scaled, biases by
+/// buckets of distance that all layers share. Where output and words are one matrix, what it reads is scaled.
+std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
+                               const NetworkOptions& options) {
   LayerPlan layer{.width = hyper.width(),
                   .inner_width = hyper.inner_width(),
                   .attention = hyper.attention(),
                   .norm = NormKind::kRms,
                   .epsilon = hyper.epsilon(),
                   .function = hyper.activation(hyper.flag_or("gated", true) ? ActivationFunction::kGeluTanh
-                                                                             : ActivationFunction::kRelu)};
+                                                                            : ActivationFunction::kRelu)};
   layer.attention.scale = 1;
   const auto bias = [&](const char* name, bool two_ways) {
-    return bucket_bias(weights, name, hyper.count("attention.relative_buckets_count", 4, 4096), layer.attention.heads,
+    return bucket_bias(weights, name, hyper.count("attention.relative_buckets_count", 4, 4096),
+                       layer.attention.heads,
                        hyper.count_or("attention.relative_max_distance", 128, 1, 1 << 20), kReach, two_ways);
   };
   EncoderPlan encoder{.prefix = "enc.", .max_tokens = kReach};
   encoder.embedding = {.width = hyper.width(), .norm = layer.norm, .epsilon = layer.epsilon};
   layer.bias = bias("enc.blk.0.attn_rel_b.weight", true);
   encoder.layers.assign(static_cast<size_t>(hyper.layers()), layer);
-  if (decoder_layers(hyper) == 0) return std::make_unique<TextEncoder>(weights, std::move(encoder), NetworkHead::Plan{});
+  if (decoder_layers(hyper) == 0)
+    return std::make_unique<TextEncoder>(weights, std::move(encoder), NetworkHead::Plan{});
 
   layer.bias = bias("dec.blk.0.attn_rel_b.weight", false);
   DecoderPlan decoder = decoder_plan(hyper, layer);

@@ -25,8 +25,9 @@ DecoderStack::DecoderStack(Weights& weights, DecoderPlan plan, const NetworkOpti
   for (size_t i = 0; i < plan_.layers.size(); ++i)
     layers_.emplace_back(weights, fmt::format("{}blk.{}", plan_.prefix, i), plan_.layers[i]);
   for (const Layer& layer : layers_) order_.push_back(&layer);
-  norm_ = Norm::where_there(weights, plan_.prefix + "output_norm", width, plan_.embedding.norm,
-                            plan_.embedding.epsilon);
+  norm_ = plan_.plain_norm ? Norm::plain(width, plan_.embedding.norm, plan_.embedding.epsilon)
+                           : Norm::where_there(weights, plan_.prefix + "output_norm", width,
+                                               plan_.embedding.norm, plan_.embedding.epsilon);
   const std::string projection = plan_.prefix + "output_proj";
   if (weights.has(projection + ".weight"))
     projection_ = Linear(weights, {projection, weights.file().need(projection + ".weight").rows()}, width);
@@ -48,8 +49,8 @@ std::unique_ptr<KeyValueCache> DecoderStack::new_cache(int64_t capacity) const {
   if (capacity == 0) capacity = options_.context;
   if (capacity == 0) capacity = std::min(context_length(), kDefaultContext);
   if (capacity < 1 || capacity > context_length()) {
-    fail("a context of {}: this model was trained with {} tokens; ask for 1 to {}", capacity, context_length(),
-         context_length());
+    fail("a context of {}: this model was trained with {} tokens; ask for 1 to {}", capacity,
+         context_length(), context_length());
   }
   return cache_for(capacity);
 }
@@ -87,11 +88,13 @@ void DecoderStack::run_slabs(std::span<const DecoderInput> inputs, Work& work, c
   for (const DecoderInput& input : inputs) {
     std::span<const int32_t> rest = input.tokens;
     int64_t position = input.cache->length();
+    const int64_t length = position + static_cast<int64_t>(rest.size());
     while (!rest.empty()) {
       const auto first = static_cast<int64_t>(batch_.tokens.size());
       const int64_t count = std::min<int64_t>(kSlab - first, static_cast<int64_t>(rest.size()));
       batch_.tokens.insert(batch_.tokens.end(), rest.begin(), rest.begin() + count);
       for (int64_t i = 0; i < count; ++i) batch_.positions.push_back(position + i);
+      batch_.lengths.resize(batch_.positions.size(), length);
       batch_.sequences.push_back({input.cache, first, count, position});
       rest = rest.subspan(static_cast<size_t>(count));
       position += count;
@@ -102,12 +105,14 @@ void DecoderStack::run_slabs(std::span<const DecoderInput> inputs, Work& work, c
   if (!batch_.tokens.empty()) flush();
 }
 
-void DecoderStack::forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits, Work& work) {
+void DecoderStack::forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits,
+                           Work& work) {
   int64_t rows = static_cast<int64_t>(inputs.size());
   if (wanted == LogitsWanted::kAll) {
-    rows = std::accumulate(inputs.begin(), inputs.end(), int64_t{0}, [](int64_t sum, const DecoderInput& input) {
-      return sum + static_cast<int64_t>(input.tokens.size());
-    });
+    rows =
+        std::accumulate(inputs.begin(), inputs.end(), int64_t{0}, [](int64_t sum, const DecoderInput& input) {
+          return sum + static_cast<int64_t>(input.tokens.size());
+        });
   }
   logits.resize(rows, vocabulary());
   int64_t written = 0;
@@ -124,7 +129,8 @@ void DecoderStack::forward(std::span<const DecoderInput> inputs, LogitsWanted wa
   });
 }
 
-void DecoderStack::hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work, ConstMatrixView encoded) {
+void DecoderStack::hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work,
+                                 ConstMatrixView encoded) {
   std::vector<std::unique_ptr<KeyValueCache>> caches;
   std::vector<DecoderInput> inputs;
   for (int64_t i = 0; i < tokens.sequences(); ++i) {
@@ -150,9 +156,11 @@ TextDecoder::TextDecoder(Weights& weights, DecoderPlan plan, const NetworkOption
     : stack_(weights, std::move(plan), options),
       head_(weights, stack_.width(), {.pooling = NetworkHead::Pooling::kLast}) {}
 
-void TextDecoder::hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
+void TextDecoder::hidden_states(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out,
                                 Work& work) {
-  if (!types.empty()) fail("token types were given and this model has none; leave them out");
+  if (!marks.types.empty()) fail("token types were given and this model has none; leave them out");
+  if (!marks.global.empty())
+    fail("global tokens were given and this model has no attention for them; leave them out");
   check_lengths(tokens, max_tokens());
   stack_.hidden_states(tokens, out, work);
 }
@@ -172,9 +180,9 @@ const std::vector<int64_t>& DecoderStack::counted_positions() {
 void DecoderStack::run_slab(Work& work) {
   const auto tokens = static_cast<int64_t>(batch_.tokens.size());
   hidden_.resize(tokens, plan_.embedding.width);
-  embedding_(batch_.tokens, plan_.embedding.padding < 0 ? batch_.positions : counted_positions(), {}, hidden_.view(),
-             work);
-  for (const auto& rope : plan_.ropes) rope->set_positions(batch_.positions);
+  embedding_(batch_.tokens, plan_.embedding.padding < 0 ? batch_.positions : counted_positions(), {},
+             hidden_.view(), work);
+  for (const auto& rope : plan_.ropes) rope->set_positions(batch_.positions, batch_.lengths);
   run_layers(order_, hidden_.view(), batch_, work);
   for (const CachedSequence& sequence : batch_.sequences) sequence.cache->advance(sequence.count);
   work.tokens_in += tokens;
@@ -216,8 +224,8 @@ DecoderPlan decoder_plan(const Hyperparameters& hyper, const LayerPlan& layer) {
   return plan;
 }
 
-std::shared_ptr<Rope> rope_of(Weights& weights, const Hyperparameters& hyper, int64_t head_dim, RopePairs pairs,
-                              double default_base) {
+std::shared_ptr<Rope> rope_of(Weights& weights, const Hyperparameters& hyper, int64_t head_dim,
+                              RopePairs pairs, double default_base) {
   const int64_t dimensions = hyper.count_or("rope.dimension_count", head_dim, 2, head_dim);
   if (dimensions % 2 != 0) {
     fail("{}: rope.dimension_count is {}, an odd number; the file is damaged, get it again", hyper.origin(),
@@ -225,9 +233,17 @@ std::shared_ptr<Rope> rope_of(Weights& weights, const Hyperparameters& hyper, in
   }
   const double base = hyper.positive_or("rope.freq_base", default_base);
   RopeScaling scaling = rope_scaling(hyper, dimensions, base);
-  if (weights.has("rope_freqs.weight")) scaling.factors = weights.vector("rope_freqs.weight", dimensions / 2);
-  return std::make_shared<Rope>(dimensions, base, pairs, std::move(scaling.factors), scaling.position_scale,
-                                scaling.magnitude);
+  const bool is_long = weights.has("rope_factors_long.weight");
+  for (const char* factors : {"rope_freqs.weight", "rope_factors_short.weight"}) {
+    if (weights.has(factors)) scaling.factors = weights.vector(factors, dimensions / 2);
+  }
+  auto rope = std::make_shared<Rope>(dimensions, base, pairs, std::move(scaling.factors),
+                                     scaling.position_scale, scaling.magnitude);
+  if (is_long) {
+    rope->set_long_factors(hyper.count("rope.scaling.original_context_length", 1, int64_t{1} << 31),
+                           weights.vector("rope_factors_long.weight", dimensions / 2));
+  }
+  return rope;
 }
 
 std::shared_ptr<DistanceBias> alibi(int64_t heads, int64_t reach) {
@@ -236,8 +252,9 @@ std::shared_ptr<DistanceBias> alibi(int64_t heads, int64_t reach) {
   int64_t power = 1;  // the largest power of two not above the heads
   while (power * 2 <= heads) power *= 2;
   for (int64_t head = 0; head < heads; ++head) {
-    const double exponent = head < power ? 8.0 * static_cast<double>(head + 1) / static_cast<double>(power)
-                                         : 4.0 * static_cast<double>(2 * (head - power) + 1) / static_cast<double>(power);
+    const double exponent =
+        head < power ? 8.0 * static_cast<double>(head + 1) / static_cast<double>(power)
+                     : 4.0 * static_cast<double>(2 * (head - power) + 1) / static_cast<double>(power);
     const double slope = std::pow(2.0, -exponent);
     for (int64_t distance = 1 - reach; distance < reach; ++distance)
       bias->values.push_back(static_cast<float>(slope * static_cast<double>(distance)));

@@ -18,7 +18,8 @@ EncoderStack::EncoderStack(Weights& weights, EncoderPlan plan)
   }
   for (const int64_t index : plan_.shared) order_.push_back(&layers_.at(static_cast<size_t>(index)));
   if (plan_.convolution_kernel > 0) {
-    convolution_ = TokenConvolution(weights, plan_.prefix + "conv", plan_.convolution_kernel, width(), width());
+    convolution_ =
+        TokenConvolution(weights, plan_.prefix + "conv", plan_.convolution_kernel, width(), width());
     convolution_norm_ =
         Norm(weights, plan_.prefix + "conv_norm", width(), plan_.embedding.norm, plan_.embedding.epsilon);
   }
@@ -26,22 +27,29 @@ EncoderStack::EncoderStack(Weights& weights, EncoderPlan plan)
                             plan_.embedding.epsilon);
 }
 
-void EncoderStack::run(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out, Work& work) {
+void EncoderStack::run(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work) {
   check_lengths(tokens, max_tokens());
-  if (!types.empty() && types.size() != tokens.items.size())
-    fail("{} token types were given for {} tokens; give one a token", types.size(), tokens.items.size());
+  for (const auto& [given, name] :
+       {std::pair(marks.types, "types"), std::pair(marks.global, "global marks")}) {
+    if (!given.empty() && given.size() != tokens.items.size())
+      fail("{} token {} were given for {} tokens; give one a token", given.size(), name, tokens.items.size());
+  }
+  const bool any_global = std::ranges::any_of(marks.global, [](int32_t mark) { return mark != 0; });
+  if (any_global && !order_.front()->has_global())
+    fail("global tokens were given and this model has no attention for them; leave them out");
   const std::vector<int64_t> positions = positions_of(tokens, plan_.embedding.padding);
-  embedding_(tokens.items, positions, types, out, work);
+  embedding_(tokens.items, positions, marks.types, out, work);
   for (const auto& rope : plan_.ropes) rope->set_positions(positions);
   const std::span<const Layer* const> layers = order_;
+  const std::span<const int32_t> global = any_global ? marks.global : std::span<const int32_t>();
   if (convolution_) {
     Matrix embeddings(out.rows, out.columns);
     for (int64_t row = 0; row < out.rows; ++row) std::ranges::copy(out.row(row), embeddings.row(row).begin());
-    run_layers(layers.first(1), out, tokens.offsets, work);
+    run_layers(layers.first(1), out, tokens.offsets, global, work);
     convolution_(embeddings.view(), tokens.offsets, plan_.convolution_function, out, out, work);
     convolution_norm_(out, out, work);
   }
-  run_layers(layers.subspan(convolution_ ? 1 : 0), out, tokens.offsets, work);
+  run_layers(layers.subspan(convolution_ ? 1 : 0), out, tokens.offsets, global, work);
   if (norm_) norm_(out, out, work);
   work.tokens_in += static_cast<int64_t>(tokens.items.size());
 }
@@ -63,13 +71,14 @@ int64_t distance_bucket(int64_t distance, int64_t buckets, int64_t furthest, boo
   if (magnitude < exact) return side + magnitude;
   const float logarithm = std::log(static_cast<float>(magnitude) / static_cast<float>(exact)) /
                           std::log(static_cast<float>(furthest) / static_cast<float>(exact));
-  return side + std::min(buckets - 1, exact + static_cast<int64_t>(logarithm * static_cast<float>(buckets - exact)));
+  return side +
+         std::min(buckets - 1, exact + static_cast<int64_t>(logarithm * static_cast<float>(buckets - exact)));
 }
 
 }  // namespace
 
-std::shared_ptr<DistanceBias> bucket_bias(Weights& weights, const std::string& name, int64_t buckets, int64_t heads,
-                                          int64_t furthest, int64_t reach, bool two_ways) {
+std::shared_ptr<DistanceBias> bucket_bias(Weights& weights, const std::string& name, int64_t buckets,
+                                          int64_t heads, int64_t furthest, int64_t reach, bool two_ways) {
   const Matrix table = weights.values(name, buckets, heads);
   auto bias = std::make_shared<DistanceBias>();
   bias->reach = reach;

@@ -26,8 +26,8 @@ struct EncoderPlan {
   std::vector<std::shared_ptr<Rope>> ropes;  ///< of the layers, to be set to the batch's positions
 };
 
-/// Embeddings, layers and, where the file has PREFIXoutput_norm, a last norm. With a convolution (DeBERTa v2), the first
-/// layer's output is conv_norm(output + f(conv(embeddings))).
+/// Embeddings, layers and, where the file has PREFIXoutput_norm, a last norm. With a convolution (DeBERTa
+/// v2), the first layer's output is conv_norm(output + f(conv(embeddings))).
 class EncoderStack {
  public:
   EncoderStack(Weights& weights, EncoderPlan plan);
@@ -35,7 +35,7 @@ class EncoderStack {
   int64_t width() const { return plan_.embedding.width; }
   int64_t max_tokens() const { return std::min(plan_.max_tokens, embedding_.most_tokens()); }
   /// As ReadsText::hidden_states.
-  void run(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out, Work& work);
+  void run(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work);
 
  private:
   EncoderPlan plan_;
@@ -52,9 +52,9 @@ class TextEncoder : public Network, public ReadsText, public HasHead {
   TextEncoder(Weights& weights, EncoderPlan plan, const NetworkHead::Plan& head);
 
   using ReadsText::hidden_states;
-  void hidden_states(const Ragged<int32_t>& tokens, std::span<const int32_t> types, MatrixView out,
+  void hidden_states(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out,
                      Work& work) override {
-    stack_.run(tokens, types, out, work);
+    stack_.run(tokens, marks, out, work);
   }
   int64_t width() const override { return stack_.width(); }
   int64_t max_tokens() const override { return stack_.max_tokens(); }
@@ -70,10 +70,11 @@ class TextEncoder : public Network, public ReadsText, public HasHead {
   NetworkHead head_;
 };
 
-/// The table of T5's buckets of distances (Raffel et al. 2020), spread over all distances below `reach`: heads'
-/// values of `name` [buckets, heads]. Two ways: half of the buckets for keys before the query, half for those after;
-/// one way: all for those before. Of a way's buckets half are exact and half logarithmic up to `furthest`.
-std::shared_ptr<DistanceBias> bucket_bias(Weights& weights, const std::string& name, int64_t buckets, int64_t heads,
-                                          int64_t furthest, int64_t reach, bool two_ways);
+/// The table of T5's buckets of distances (Raffel et al. 2020), spread over all distances below `reach`:
+/// heads' values of `name` [buckets, heads]. Two ways: half of the buckets for keys before the query, half
+/// for those after; one way: all for those before. Of a way's buckets half are exact and half logarithmic up
+/// to `furthest`.
+std::shared_ptr<DistanceBias> bucket_bias(Weights& weights, const std::string& name, int64_t buckets,
+                                          int64_t heads, int64_t furthest, int64_t reach, bool two_ways);
 
 }  // namespace wattle

@@ -127,7 +127,8 @@ void set_chat_template(const fs::path& folder, const JsonView& tokenizer_config,
 }
 
 /// Steps of Sentence Transformers around the tokenizer.
-void set_sentence_keys(const fs::path& folder, HfVocabulary& vocabulary, Metadata& metadata) {
+void set_sentence_keys(const fs::path& folder, const JsonView& tokenizer_config, HfVocabulary& vocabulary,
+                       Metadata& metadata) {
   const json parsed = optional_file(folder / "sentence_bert_config.json");
   const JsonView sentence(&parsed, (folder / "sentence_bert_config.json").string());
   // Sentence Transformers lowers texts itself.
@@ -135,10 +136,15 @@ void set_sentence_keys(const fs::path& folder, HfVocabulary& vocabulary, Metadat
     json normalizers = json::array({{{"type", "Lowercase"}}, vocabulary.steps["normalizer"]});
     vocabulary.steps["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::move(normalizers)}};
   }
-  // Sentence Transformers cuts texts here, earlier than the positions end.
-  if (const auto length = sentence.integer("max_seq_length"); length && *length > 0) {
-    metadata.set("tokenizer.wattle.max_length", Value::of(*length));
+  // Texts are cut here, earlier than the positions end: by Sentence Transformers, else by the tokenizer, of
+  // which those without a limit state one that no text reaches.
+  constexpr int64_t kNoLimit = int64_t{1} << 30;
+  auto length = sentence.integer("max_seq_length");
+  if (!length) {
+    const double stated = tokenizer_config.number("model_max_length").value_or(0);
+    if (stated >= 1 && stated < static_cast<double>(kNoLimit)) length = static_cast<int64_t>(stated);
   }
+  if (length && *length > 0) metadata.set("tokenizer.wattle.max_length", Value::of(*length));
 }
 
 void set_wordpiece_keys(const HfVocabulary& vocabulary, Metadata& metadata) {
@@ -248,7 +254,7 @@ void read_hf_tokenizer(const fs::path& folder, const JsonView& config, ModelFile
     set_wordpiece_keys(vocabulary, metadata);
     mark_word_starts(vocabulary);
   }
-  set_sentence_keys(folder, vocabulary, metadata);
+  set_sentence_keys(folder, tokenizer_config, vocabulary, metadata);
   if (fs::exists(folder / "tokenizer.json")) rebuild_template(tokenizer_config, metadata, vocabulary);
   set_flags(vocabulary, metadata);
   set_lists(std::move(vocabulary), metadata);

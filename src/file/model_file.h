@@ -34,9 +34,9 @@ struct Tensor {
 /// Every count was checked against the bytes there are; nothing of the file is ever executed.
 class ModelFile {
  public:
-  /// A GGUF file (or the first of its parts), safetensors (or the index of a sharded one), a PyTorch or ONNX file,
-  /// with the names and metadata that it has (folders: families/open_file.h); a file is what its bytes say. Throws
-  /// Error with one sentence for anything cut, corrupt, hostile or unknown.
+  /// A GGUF file (or the first of its parts), safetensors (or the index of a sharded one), a PyTorch or ONNX
+  /// file, with the names and metadata that it has (folders: families/open_file.h); a file is what its bytes
+  /// say. Throws Error with one sentence for anything cut, corrupt, hostile or unknown.
   static ModelFile open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }

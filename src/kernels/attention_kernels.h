@@ -42,7 +42,8 @@ struct AttentionKernels {
   /// The same with b in IEEE binary16.
   void (*product_f16)(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t a_stride,
                       const uint16_t* b, int64_t b_stride, float* c, int64_t c_stride, bool add);
-  /// scores [count, columns], stride kKeyBlock, become cap * tanh(score / cap) (Gemma 2's soft cap), within 1e-6 * cap.
+  /// scores [count, columns], stride kKeyBlock, become cap * tanh(score / cap) (Gemma 2's soft cap), within
+  /// 1e-6 * cap.
   void (*cap)(float* scores, int64_t count, int64_t columns, float cap);
   /// One step of every row's softmax: scores [count, columns], stride kKeyBlock, of the keys from `first_key`
   /// on become exp(score + bias - maximum) under the new maximum, 0 where a row does not see. columns is a

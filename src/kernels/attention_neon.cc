@@ -26,5 +26,6 @@ inline float float_from_half(uint16_t value) {
 #include "kernels/attention_body.h"
 
 namespace wattle {
-const AttentionKernels kAttentionNeon{product<float>, product<uint16_t>, cap_scores, soften, gather, rescale, scatter, transpose};
+const AttentionKernels kAttentionNeon{product<float>, product<uint16_t>, cap_scores, soften,
+                                      gather,         rescale,           scatter,    transpose};
 }

@@ -23,5 +23,6 @@ inline Vector load_half(const uint16_t* from) {
 #include "kernels/attention_body.h"
 
 namespace wattle {
-const AttentionKernels kAttentionPortable{product<float>, product<uint16_t>, cap_scores, soften, gather, rescale, scatter, transpose};
+const AttentionKernels kAttentionPortable{product<float>, product<uint16_t>, cap_scores, soften,
+                                          gather,         rescale,           scatter,    transpose};
 }

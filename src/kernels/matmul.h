@@ -84,7 +84,8 @@ class PackedActivations {
   std::unique_ptr<Data> data_;
 };
 
-/// kGelu is x Phi(x) (Hendrycks and Gimpel 2016), kGeluTanh its approximation by tanh, kGeluQuick x * sigmoid(1.702 x).
+/// kGelu is x Phi(x) (Hendrycks and Gimpel 2016), kGeluTanh its approximation by tanh, kGeluQuick x *
+/// sigmoid(1.702 x).
 enum class ActivationFunction { kNone, kGelu, kGeluTanh, kGeluQuick, kSilu, kRelu, kTanh, kSigmoid };
 
 /// What happens to a product before it is stored: out = f(x W^T + bias) [* gate] [+ residual].

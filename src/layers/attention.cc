@@ -39,6 +39,12 @@ constexpr int64_t kTileRows = 48;  // queries (48 x 128 floats) and scores stay 
 struct Scratch {
   AlignedBuffer<float> queries, scores, sums, keys, values;
   std::vector<AttentionRow> rows;
+  bool is_first = true;  ///< nothing was added to `sums` yet
+  // Of sequences with global tokens.
+  std::vector<int64_t> globals, others;  ///< positions
+  std::vector<float> hides_globals;      ///< the bias by position that does
+  Matrix global_keys, global_values;
+  AlignedBuffer<float> global_blocks;
 
   void reserve(int64_t head_dim) {
     queries.reserve(static_cast<size_t>(kTileRows * head_dim));
@@ -108,17 +114,22 @@ void add_values(const AttentionKernels& kernel, const HeadCache& head, int64_t h
   kernel.product_f32(rows, head_dim, count, scores, kKeyBlock, floats, stride, sums, head_dim, add);
 }
 
-// Attention of up to kTileRows queries that read the same key-value head.
-void attend_tile(const AttentionKernels& kernel, const HeadCache& head, const AttentionShape& shape,
-                 Scratch& memory) {
+// Attention of up to kTileRows queries that read the same key-value head: begin_tile, then what they see,
+// once or several times, then end_tile.
+void begin_tile(const AttentionKernels& kernel, const AttentionShape& shape, Scratch& memory) {
+  memory.reserve(shape.head_dim);
+  kernel.gather(memory.rows.data(), static_cast<int64_t>(memory.rows.size()), shape.scale, shape.head_dim,
+                memory.queries.data());
+  memory.is_first = true;
+}
+
+void see_keys(const AttentionKernels& kernel, const HeadCache& head, const AttentionShape& shape,
+              Scratch& memory) {
   const int64_t head_dim = shape.head_dim;
-  memory.reserve(head_dim);
   const auto count = static_cast<int64_t>(memory.rows.size());
   float* const sums = memory.sums.data();
   int64_t from = std::numeric_limits<int64_t>::max(), to = 0;
   for (const AttentionRow& row : memory.rows) from = std::min(from, row.from), to = std::max(to, row.to);
-  kernel.gather(memory.rows.data(), count, shape.scale, head_dim, memory.queries.data());
-  bool is_first = true;
   for (int64_t block = from / kKeyBlock; block * kKeyBlock < to; ++block) {
     const int64_t first_key = block * kKeyBlock;
     const int64_t seen = std::min(kKeyBlock, to - first_key);
@@ -126,11 +137,22 @@ void attend_tile(const AttentionKernels& kernel, const HeadCache& head, const At
     score_block(kernel, head, head_dim, block, count, columns, memory);
     if (shape.softcap > 0) kernel.cap(memory.scores.data(), count, columns, shape.softcap);
     kernel.soften(memory.rows.data(), count, memory.scores.data(), first_key, columns);
-    if (!is_first) kernel.rescale(memory.rows.data(), count, head_dim, sums);
-    add_values(kernel, head, head_dim, first_key, seen, count, !is_first, memory);
-    is_first = false;
+    if (!memory.is_first) kernel.rescale(memory.rows.data(), count, head_dim, sums);
+    add_values(kernel, head, head_dim, first_key, seen, count, !memory.is_first, memory);
+    memory.is_first = false;
   }
-  kernel.scatter(memory.rows.data(), count, head_dim, sums);
+}
+
+void end_tile(const AttentionKernels& kernel, const AttentionShape& shape, Scratch& memory) {
+  kernel.scatter(memory.rows.data(), static_cast<int64_t>(memory.rows.size()), shape.head_dim,
+                 memory.sums.data());
+}
+
+void attend_tile(const AttentionKernels& kernel, const HeadCache& head, const AttentionShape& shape,
+                 Scratch& memory) {
+  begin_tile(kernel, shape, memory);
+  see_keys(kernel, head, shape, memory);
+  end_tile(kernel, shape, memory);
 }
 
 // Keys [length, head_dim] of one head as blocks [head_dim, kKeyBlock].
@@ -139,6 +161,96 @@ void transpose_keys(const AttentionKernels& kernel, ConstMatrixView keys, float*
     kernel.transpose(keys.data + first * keys.stride, keys.stride, std::min(kKeyBlock, keys.rows - first),
                      keys.columns, blocks);
   }
+}
+
+// Keys and values [length, head_dim] of one head; the keys' blocks lie in `blocks`.
+HeadCache head_of(const AttentionKernels& kernel, ConstMatrixView keys, ConstMatrixView values,
+                  AlignedBuffer<float>& blocks) {
+  blocks.reserve(static_cast<size_t>((keys.rows + kKeyBlock - 1) / kKeyBlock * kKeyBlock * keys.columns));
+  transpose_keys(kernel, keys, blocks.data());
+  return {Format::kF32, reinterpret_cast<const std::byte*>(blocks.data()),
+          reinterpret_cast<const std::byte*>(values.data),
+          static_cast<size_t>(keys.columns * kKeyBlock) * sizeof(float),
+          static_cast<size_t>(values.stride) * sizeof(float)};
+}
+
+// One head of one sequence, and those of its tokens that ask.
+struct SequenceHead {
+  ConstMatrixView q, k, v;  ///< [length, head_dim]
+  MatrixView out;
+  IndexRange asking;
+  int64_t reach;
+
+  AttentionRow row(int64_t i) const {
+    return {.query = q.data + i * q.stride,
+            .out = out.data + i * out.stride,
+            .from = reach > 0 ? std::max<int64_t>(0, i - reach) : 0,
+            .to = reach > 0 ? std::min(q.rows, i + reach + 1) : q.rows};
+  }
+};
+
+/// Calls f(tile) for each tile of the positions, whose rows are then in memory.rows.
+template <class F>
+void for_each_tile(const SequenceHead& one, std::span<const int64_t> positions, Scratch& memory, const F& f) {
+  while (!positions.empty()) {
+    const auto tile = positions.first(std::min<size_t>(kTileRows, positions.size()));
+    memory.rows.clear();
+    for (const int64_t i : tile) memory.rows.push_back(one.row(i));
+    f(tile);
+    positions = positions.subspan(tile.size());
+  }
+}
+
+// Whether the sequence, whose marks these are, has global tokens; these and those that ask are then in
+// memory.
+bool find_globals(std::span<const int32_t> marks, Scratch& memory) {
+  memory.globals.clear();
+  memory.hides_globals.assign(marks.size(), 0.0f);
+  for (size_t i = 0; i < marks.size(); ++i) {
+    if (marks[i] == 0) continue;
+    memory.globals.push_back(static_cast<int64_t>(i));
+    memory.hides_globals[i] = -std::numeric_limits<float>::infinity();
+  }
+  return !memory.globals.empty();
+}
+
+// A sequence with global tokens. These see everything, by keys and values of their own; the others see first
+// them, then what is left of their window: the online softmax goes on from one to the other.
+void attend_with_globals(const AttentionKernels& kernel, const AttentionShape& shape, const SequenceHead& one,
+                         const SequenceHead& of_globals, Scratch& memory) {
+  const auto asks = [&](int64_t i) { return i >= one.asking.begin && i < one.asking.end; };
+  const auto count = static_cast<int64_t>(memory.globals.size());
+  memory.global_keys.resize(count, shape.head_dim);
+  memory.global_values.resize(count, shape.head_dim);
+  for (int64_t g = 0; g < count; ++g) {
+    const int64_t position = memory.globals[static_cast<size_t>(g)];
+    std::ranges::copy(one.k.row(position), memory.global_keys.row(g).begin());
+    std::ranges::copy(one.v.row(position), memory.global_values.row(g).begin());
+  }
+  const HeadCache globals =
+      head_of(kernel, memory.global_keys.view(), memory.global_values.view(), memory.global_blocks);
+  const HeadCache window = head_of(kernel, one.k, one.v, memory.keys);
+  memory.others.clear();
+  for (int64_t i = one.asking.begin; i < one.asking.end; ++i) {
+    if (memory.hides_globals[static_cast<size_t>(i)] == 0) memory.others.push_back(i);
+  }
+  for_each_tile(one, memory.others, memory, [&](std::span<const int64_t> positions) {
+    for (AttentionRow& row : memory.rows) row.from = 0, row.to = count;
+    begin_tile(kernel, shape, memory);
+    see_keys(kernel, globals, shape, memory);
+    for (size_t r = 0; r < positions.size(); ++r) {
+      const AttentionRow of_window = one.row(positions[r]);
+      AttentionRow& row = memory.rows[r];
+      row.from = of_window.from, row.to = of_window.to, row.bias = memory.hides_globals.data();
+    }
+    see_keys(kernel, window, shape, memory);
+    end_tile(kernel, shape, memory);
+  });
+  std::erase_if(memory.globals, [&](int64_t i) { return !asks(i); });
+  if (memory.globals.empty()) return;
+  const HeadCache everything = head_of(kernel, of_globals.k, of_globals.v, memory.keys);
+  for_each_tile(of_globals, memory.globals, memory,
+                [&](auto) { attend_tile(kernel, everything, shape, memory); });
 }
 
 /// Calls f(item) for the items of a part: every part.of-th, so that the parts' items are alike; of the whole,
@@ -157,7 +269,7 @@ void for_each_item(int64_t items, Part part, const F& f) {
 
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
                    std::span<const int64_t> offsets, const ScoreBias* bias, MatrixView out, Work& work,
-                   IndexRange rows, int64_t reach) {
+                   IndexRange rows, int64_t reach, const GlobalTokens* global) {
   const TimedOperation timed(Operation::kAttention);
   const AttentionKernels& kernel = attention_kernels();
   const int64_t n = shape.head_dim;
@@ -172,21 +284,25 @@ void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixVi
     const IndexRange mine{asking(sequence).begin - first, asking(sequence).end - first};
     if (mine.count() <= 0) return;
     Scratch& memory = scratch();
-    memory.keys.reserve(static_cast<size_t>((length + kKeyBlock - 1) / kKeyBlock * kKeyBlock * n));
-    transpose_keys(kernel, k.rows_from(first, length).columns_from(head / group * n, n), memory.keys.data());
-    const MatrixView head_out = out.columns_from(head * n, n);
-    const HeadCache keys_values{
-        Format::kF32, reinterpret_cast<const std::byte*>(memory.keys.data()),
-        reinterpret_cast<const std::byte*>(v.data + first * v.stride + head / group * n),
-        static_cast<size_t>(n * kKeyBlock) * sizeof(float), static_cast<size_t>(v.stride) * sizeof(float)};
+    const auto part = [&](auto matrix, int64_t of) {
+      return matrix.rows_from(first, length).columns_from(of * n, n);
+    };
+    const SequenceHead one{part(q, head), part(k, head / group), part(v, head / group), part(out, head), mine,
+                           reach};
+    if (global != nullptr && find_globals(global->marks.subspan(first, length), memory)) {
+      const SequenceHead of_globals{part(q, head),
+                                    part(global->k, head / group),
+                                    part(global->v, head / group),
+                                    part(out, head),
+                                    mine,
+                                    0};
+      return attend_with_globals(kernel, shape, one, of_globals, memory);
+    }
+    const HeadCache keys_values = head_of(kernel, one.k, one.v, memory.keys);
     for (int64_t begin = mine.begin; begin < mine.end; begin += kTileRows) {
       memory.rows.clear();
-      for (int64_t i = begin; i < std::min(mine.end, begin + kTileRows); ++i) {
-        memory.rows.push_back({.query = q.data + (first + i) * q.stride + head * n,
-                               .out = head_out.data + (first + i) * out.stride,
-                               .from = reach > 0 ? std::max<int64_t>(0, i - reach) : 0,
-                               .to = reach > 0 ? std::min(length, i + reach + 1) : length});
-      }
+      for (int64_t i = begin; i < std::min(mine.end, begin + kTileRows); ++i)
+        memory.rows.push_back(one.row(i));
       if (bias != nullptr) bias->set({head, first, length, begin, q, k}, memory.rows);
       attend_tile(kernel, keys_values, shape, memory);
     }
@@ -194,9 +310,17 @@ void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixVi
   for (int64_t i = 0; i + 1 < static_cast<int64_t>(offsets.size()); ++i) {
     const auto length = static_cast<double>(offsets[i + 1] - offsets[i]);
     const auto count = static_cast<double>(std::max<int64_t>(0, asking(i).count()));
-    const double seen = reach > 0 ? std::min(length, static_cast<double>(2 * reach + 1)) : length;
+    double seen = count * (reach > 0 ? std::min(length, static_cast<double>(2 * reach + 1)) : length);
+    if (global != nullptr) {
+      const auto marked = [&](IndexRange part) {
+        const auto marks =
+            global->marks.subspan(static_cast<size_t>(part.begin), static_cast<size_t>(part.count()));
+        return static_cast<double>(std::ranges::count_if(marks, [](int32_t mark) { return mark != 0; }));
+      };
+      if (count > 0) seen += count * marked({offsets[i], offsets[i + 1]}) + marked(asking(i)) * length;
+    }
     const double macs_a_score = 2.0 * static_cast<double>(n) + (bias != nullptr ? bias->macs_a_score() : 0);
-    work.macs_fp32 += count * seen * static_cast<double>(shape.heads) * macs_a_score;
+    work.macs_fp32 += seen * static_cast<double>(shape.heads) * macs_a_score;
     work.activation_bytes +=
         sizeof(float) * count * static_cast<double>((2 * shape.heads + 2 * shape.kv_heads) * n);
   }
@@ -229,7 +353,8 @@ std::vector<CachedItem> cached_items(const AttentionShape& shape, std::span<cons
 }
 
 // Rows of a tile lie as (token, head in group): each is a query of its own for its head.
-void set_cached_bias(const ScoreBias& bias, const CachedItem& item, int64_t group, std::span<AttentionRow> rows) {
+void set_cached_bias(const ScoreBias& bias, const CachedItem& item, int64_t group,
+                     std::span<AttentionRow> rows) {
   const int64_t length = item.sequence->position + item.sequence->count;
   for (int64_t r = item.begin; r < item.end; ++r) {
     bias.set({item.kv_head * group + r % group, 0, length, item.sequence->position + r / group, {}, {}},

@@ -19,8 +19,9 @@ const AttentionKernels& attention_kernels();
 /// 2023).
 struct AttentionShape {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  float scale = 1;    ///< the scores' factor, usually 1 / sqrt(head_dim)
-  float softcap = 0;  ///< scores become softcap * tanh(score / softcap) before any bias (Gemma 2); 0: they do not
+  float scale = 1;  ///< the scores' factor, usually 1 / sqrt(head_dim)
+  float softcap =
+      0;  ///< scores become softcap * tanh(score / softcap) before any bias (Gemma 2); 0: they do not
 };
 
 /// Queries of one head that attend together: those of the positions `first` on of a sequence.
@@ -36,15 +37,15 @@ struct QueryTile {
 class ScoreBias {
  public:
   virtual ~ScoreBias() = default;
-  /// Points the bias of each of `rows`, the tile's queries in order, at values for the sequence's keys, by position.
-  /// What a row points at stays until the same thread comes here again.
+  /// Points the bias of each of `rows`, the tile's queries in order, at values for the sequence's keys, by
+  /// position. What a row points at stays until the same thread comes here again.
   virtual void set(const QueryTile& tile, std::span<AttentionRow> rows) const = 0;
   /// Multiply-adds that a score's bias takes.
   virtual double macs_a_score() const { return 0; }
 };
 
-/// A bias that depends on the distance key - query alone (relative attention bias of T5 and MPNet, ALiBi): the
-/// value for head h and distance d is values[h * (2 * reach - 1) + d + reach - 1].
+/// A bias that depends on the distance key - query alone (relative attention bias of T5 and MPNet, ALiBi):
+/// the value for head h and distance d is values[h * (2 * reach - 1) + d + reach - 1].
 class DistanceBias : public ScoreBias {
  public:
   std::vector<float> values;
@@ -56,14 +57,21 @@ class DistanceBias : public ScoreBias {
   }
 };
 
-/// Softmax(q k^T * scale + bias) v within each sequence: every token sees every token of its own sequence, or those
-/// at most `reach` away where that is not 0.
+/// Tokens that see all of their sequence and that all of it see (Longformer, Beltagy et al. 2020).
+struct GlobalTokens {
+  std::span<const int32_t> marks;  ///< one a row of q: not 0 where the token is global
+  ConstMatrixView k, v;            ///< what global tokens see in place of k and v
+};
+
+/// Softmax(q k^T * scale + bias) v within each sequence: every token sees every token of its own sequence, or
+/// those at most `reach` away where that is not 0. With `global` every token sees its sequence's global
+/// tokens as well, and these see all of it, by the keys and values that are for them (there is no bias then).
 /// q, k, v [tokens, heads * head_dim]; sequence i is rows offsets[i] .. offsets[i + 1]; out [tokens, heads *
 /// head_dim]. The same bits for any number of threads and any batching (FlashAttention's tiles: Dao et al.
 /// 2022). Only the tokens of `rows` ask: a team's threads may come here together, each with its own.
 void attend_within(const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
                    std::span<const int64_t> offsets, const ScoreBias* bias, MatrixView out, Work& work,
-                   IndexRange rows = {0, INT64_MAX}, int64_t reach = 0);
+                   IndexRange rows = {0, INT64_MAX}, int64_t reach = 0, const GlobalTokens* global = nullptr);
 
 /// Rows first .. first + count of a batch continue one sequence at `position`; its cache already holds their
 /// keys.
@@ -79,8 +87,8 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
                    int64_t layer, int64_t window, MatrixView out, Work& work, Part part = {},
                    const ScoreBias* bias = nullptr);
 
-/// Attention to what an encoder left (KeyValueCache::memory): every token of the batch's `rows` sees all of the memory
-/// of its sequence. q and out [tokens, heads * head_dim].
+/// Attention to what an encoder left (KeyValueCache::memory): every token of the batch's `rows` sees all of
+/// the memory of its sequence. q and out [tokens, heads * head_dim].
 void attend_memory(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
                    int64_t layer, IndexRange rows, MatrixView out, Work& work);
 

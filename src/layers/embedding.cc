@@ -62,14 +62,13 @@ namespace {
 Matrix sinusoids(int64_t rows, int64_t width, Positions kind) {
   Matrix table(rows, width);
   const int64_t half = width / 2, sines = kind == Positions::kSinusoids ? (width + 1) / 2 : half;
-  const double step = kind == Positions::kSinusoids ? 2.0 / static_cast<double>(width)
-                                                    : 1.0 / static_cast<double>(half - 1);
+  const double step =
+      kind == Positions::kSinusoids ? 2.0 / static_cast<double>(width) : 1.0 / static_cast<double>(half - 1);
   for (int64_t position = 0; position < rows; ++position) {
     float* row = table.row(position).data();
     std::fill(row, row + width, 0.0f);
     for (int64_t i = 0; i < half + width % 2; ++i) {
-      const double angle =
-          static_cast<double>(position) * std::pow(10000.0, -static_cast<double>(i) * step);
+      const double angle = static_cast<double>(position) * std::pow(10000.0, -static_cast<double>(i) * step);
       if (i < sines) row[i] = static_cast<float>(std::sin(angle));
       if (sines + i < width && i < half) row[sines + i] = static_cast<float>(std::cos(angle));
     }
@@ -130,7 +129,8 @@ void TextEmbedding::add_positions(std::span<const int64_t> positions, std::span<
 
 void TextEmbedding::operator()(std::span<const int32_t> ids, std::span<const int64_t> positions,
                                std::span<const int32_t> types, MatrixView hidden, Work& work) const {
-  if (!types.empty() && types_.rows() == 0 && std::ranges::any_of(types, [](int32_t type) { return type != 0; }))
+  if (!types.empty() && types_.rows() == 0 &&
+      std::ranges::any_of(types, [](int32_t type) { return type != 0; }))
     fail("token types were given and the model has none; leave them out");
   thread_local Matrix narrow;
   const bool projects = projection_.outputs() > 0;

@@ -39,7 +39,8 @@ enum class Positions {
   kNone,
   kLearned,          ///< a table of the file
   kSinusoids,        ///< sines in the first half of the features, cosines in the second (Marian, Pegasus)
-  kTensorSinusoids,  ///< the same with frequencies 10000^(-i / (half - 1)), as tensor2tensor has them (M2M-100)
+  kTensorSinusoids,  ///< the same with frequencies 10000^(-i / (half - 1)), as tensor2tensor has them
+                     ///< (M2M-100)
 };
 
 struct EmbeddingPlan {
@@ -49,16 +50,18 @@ struct EmbeddingPlan {
   Positions positions = Positions::kNone;
   int64_t first_position = 0;  ///< row of the table that the first token of a sequence takes
   bool norm_last = false;      ///< the norm comes after the projection (DeBERTa)
-  bool project_words = false;  ///< the projection comes before positions, types and norm (OPT) instead of after them
-  int32_t padding = -1;  ///< fairseq's encoders: this id is not counted and takes the row before first_position
+  bool project_words =
+      false;  ///< the projection comes before positions, types and norm (OPT) instead of after them
+  int32_t padding =
+      -1;  ///< fairseq's encoders: this id is not counted and takes the row before first_position
   int64_t most_positions = 0;  ///< rows that sinusoids need
   NormKind norm = NormKind::kLayer;
   float epsilon = 1e-5f;
 };
 
-/// What a text model makes of tokens before its first layer: words * scale [+ positions] [+ types], normalised and
-/// projected where the file has the tensors. PREFIXtoken_embd (or token_embd, which an encoder and a decoder share),
-/// PREFIXposition_embd, token_types, PREFIXtoken_embd_norm, PREFIXtoken_embd_proj.
+/// What a text model makes of tokens before its first layer: words * scale [+ positions] [+ types],
+/// normalised and projected where the file has the tensors. PREFIXtoken_embd (or token_embd, which an encoder
+/// and a decoder share), PREFIXposition_embd, token_types, PREFIXtoken_embd_norm, PREFIXtoken_embd_proj.
 class TextEmbedding {
  public:
   TextEmbedding() = default;
@@ -68,12 +71,14 @@ class TextEmbedding {
   /// Longest sequence that has positions; INT64_MAX where none are learned.
   int64_t most_tokens() const;
 
-  /// hidden [tokens, width]. `positions` of each token in its sequence, from 0; `types` one a token, or empty: all 0.
+  /// hidden [tokens, width]. `positions` of each token in its sequence, from 0; `types` one a token, or
+  /// empty: all 0.
   void operator()(std::span<const int32_t> ids, std::span<const int64_t> positions,
                   std::span<const int32_t> types, MatrixView hidden, Work& work) const;
 
  private:
-  void add_positions(std::span<const int64_t> positions, std::span<const int32_t> types, MatrixView out) const;
+  void add_positions(std::span<const int64_t> positions, std::span<const int32_t> types,
+                     MatrixView out) const;
 
   EmbeddingPlan plan_;
   TokenEmbedding words_;

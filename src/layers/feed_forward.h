@@ -7,8 +7,8 @@
 namespace wattle {
 
 /// The two products between attention and attention: down(f(up(x))), or with a gate (Shazeer 2020)
-/// down(f(gate(x)) * up(x)). Tensors PREFIX.ffn_up, ffn_down and, where the file has it, ffn_gate; an ffn_up of
-/// 2 * inner_width rows holds the gate's rows before its own.
+/// down(f(gate(x)) * up(x)). Tensors PREFIX.ffn_up, ffn_down and, where the file has it, ffn_gate; an ffn_up
+/// of 2 * inner_width rows holds the gate's rows before its own.
 class FeedForward {
  public:
   FeedForward() = default;

@@ -17,8 +17,8 @@ struct CacheShape {
   Format format = Format::kF16;  ///< F32, F16 or Q8_0
 };
 
-/// Keys and values of one sequence for all layers, owned by the caller; made by ContinuesText::new_cache. Memory is
-/// reserved for `capacity` positions, but the operating system gives pages only to those written.
+/// Keys and values of one sequence for all layers, owned by the caller; made by ContinuesText::new_cache.
+/// Memory is reserved for `capacity` positions, but the operating system gives pages only to those written.
 class KeyValueCache {
  public:
   /// Error for a format other than F32, F16 and Q8_0, and for Q8_0 with a head dimension that 32 does not
@@ -45,7 +45,8 @@ class KeyValueCache {
   void advance(int64_t tokens);
   HeadCache head(int64_t layer, int64_t head) const;
 
-  /// Keys and values of what an encoder read, which the decoder's cross-attention sees; null for models without one.
+  /// Keys and values of what an encoder read, which the decoder's cross-attention sees; null for models
+  /// without one.
   const KeyValueCache* memory() const { return memory_of_source_.get(); }
   void set_memory(std::shared_ptr<const KeyValueCache> memory) { memory_of_source_ = std::move(memory); }
   const std::shared_ptr<const KeyValueCache>& shared_memory() const { return memory_of_source_; }

@@ -39,6 +39,8 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
   const int64_t width = plan_.width;
   const auto name = [&](const char* part) { return prefix + "." + part; };
   const auto norm = [&](const char* part, int64_t size) {
+    if (std::ranges::find(plan_.plain_norms, part) != plan_.plain_norms.end())
+      return Norm::plain(size, plan_.norm, plan_.epsilon);
     return Norm::where_there(weights, name(part), size, plan_.norm, plan_.epsilon);
   };
   if (weights.has(name("attn_qkv.weight"))) {
@@ -50,7 +52,13 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
     const LinearPart parts[] = {{name("attn_q"), queries}, {name("attn_k"), keys}, {name("attn_v"), keys}};
     qkv_ = Linear(weights, parts, width);
   }
-  output_ = Linear(weights, {name(weights.has(name("attn_o.weight")) ? "attn_o" : "attn_output"), width}, queries);
+  if (weights.has(name("attn_q_global.weight"))) {
+    global_query_ = Linear(weights, {name("attn_q_global"), queries}, width);
+    const LinearPart parts[] = {{name("attn_k_global"), keys}, {name("attn_v_global"), keys}};
+    global_key_value_ = Linear(weights, parts, width);
+  }
+  output_ =
+      Linear(weights, {name(weights.has(name("attn_o.weight")) ? "attn_o" : "attn_output"), width}, queries);
   if (weights.has(name("attn_talk_scores.weight"))) {
     talk_ = {weights.values(name("attn_talk_scores.weight"), shape.heads, shape.heads),
              weights.values(name("attn_talk_probs.weight"), shape.heads, shape.heads)};
@@ -79,13 +87,31 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
   output_norm_ = norm("layer_output_norm", width);
 }
 
-double Layer::weight_bytes() const {
-  return qkv_.weight_bytes() + output_.weight_bytes() + feed_forward_.weight_bytes() +
+double Layer::weight_bytes(bool with_global) const {
+  return (with_global ? global_query_.weight_bytes() + global_key_value_.weight_bytes() : 0) +
+         qkv_.weight_bytes() + output_.weight_bytes() + feed_forward_.weight_bytes() +
          (cross_query_.outputs() > 0 ? cross_query_.weight_bytes() + cross_output_.weight_bytes() : 0);
 }
 
-void Layer::project(ConstMatrixView x, int64_t row, MatrixView qkv, Work& work) const {
-  qkv_(input_of(attention_norm_, x, work), qkv, work);
+void Layer::project_global(LayerInput& input, ConstMatrixView read, MatrixView qkv,
+                           std::span<const int32_t> global, Work& work) const {
+  global_key_value_(input, qkv.columns_from(qkv_.outputs(), global_key_value_.outputs()), work);
+  // They are few, and each query is taken alone: bits do not depend on who else is global.
+  for (int64_t i = 0; i < read.rows; ++i) {
+    if (global[static_cast<size_t>(i)] == 0) continue;
+    input.set(read.rows_from(i, 1));
+    global_query_(input, qkv.rows_from(i, 1).columns_from(0, context_width()), work);
+  }
+}
+
+void Layer::project(ConstMatrixView x, int64_t row, MatrixView qkv, std::span<const int32_t> global,
+                    Work& work) const {
+  LayerInput& input = input_of(attention_norm_, x, work);
+  qkv_(input, qkv.columns_from(0, qkv_.outputs()), work);
+  if (!global.empty()) {
+    const ConstMatrixView normed = scratch().normed.view();
+    project_global(input, attention_norm_ ? normed : x, qkv, global, work);
+  }
   if (!plan_.rope && !query_norm_ && !key_norm_) return;
   const TimedOperation timed(Operation::kRotary);
   for_each_index(qkv.rows, qkv.rows > 1, [&](int64_t i) { rotate(qkv.rows_from(i, 1), row + i); });
@@ -129,17 +155,20 @@ void Layer::project(ConstMatrixView x, IndexRange rows, DecoderBatch& batch, int
   }
 }
 
-void Layer::attend(ConstMatrixView qkv, std::span<const int64_t> offsets, MatrixView context, IndexRange rows,
-                   Work& work) const {
+void Layer::attend(ConstMatrixView qkv, std::span<const int64_t> offsets, std::span<const int32_t> global,
+                   MatrixView context, IndexRange rows, Work& work) const {
   const AttentionShape& shape = plan_.attention;
   const int64_t queries = context_width(), keys = shape.kv_heads * shape.head_dim;
   const ConstMatrixView q = qkv.columns_from(0, queries), k = qkv.columns_from(queries, keys),
                         v = qkv.columns_from(queries + keys, keys);
-  if (talk_) {
-    attend_talking(shape, talk_, q, k, v, offsets, plan_.bias.get(), context, work, rows);
-  } else {
-    attend_within(shape, q, k, v, offsets, plan_.bias.get(), context, work, rows, plan_.window);
+  if (talk_) return attend_talking(shape, talk_, q, k, v, offsets, plan_.bias.get(), context, work, rows);
+  GlobalTokens of_globals{global, {}, {}};
+  if (!global.empty()) {
+    of_globals.k = qkv.columns_from(qkv_.outputs(), keys);
+    of_globals.v = qkv.columns_from(qkv_.outputs() + keys, keys);
   }
+  attend_within(shape, q, k, v, offsets, plan_.bias.get(), context, work, rows, plan_.window,
+                global.empty() ? nullptr : &of_globals);
 }
 
 void Layer::attend(DecoderBatch& batch, int64_t layer, Part part, Work& work) const {
@@ -160,8 +189,8 @@ void Layer::add(const Linear& product, LayerInput& input, const Norm& norm, cons
   if (after) after(x, x, work);
 }
 
-void Layer::finish(ConstMatrixView context, MatrixView x, Work& work, DecoderBatch* batch,
-                   IndexRange rows, int64_t layer) const {
+void Layer::finish(ConstMatrixView context, MatrixView x, Work& work, DecoderBatch* batch, IndexRange rows,
+                   int64_t layer) const {
   if (plan_.parallel) return finish_parallel(context, x, work);
   Scratch& memory = scratch();
   if (plan_.residual_of_norm) attention_norm_(x, x, work);

@@ -45,8 +45,8 @@ class Linear {
   Linear(Weights& weights, std::span<const LinearPart> parts, int64_t inputs);
   Linear(Weights& weights, const LinearPart& part, int64_t inputs) : Linear(weights, {&part, 1}, inputs) {}
 
-  /// A bias that the file has under a name of its own, NAME.bias [count], for the outputs from `first` on; none where
-  /// it has not.
+  /// A bias that the file has under a name of its own, NAME.bias [count], for the outputs from `first` on;
+  /// none where it has not.
   void add_bias(Weights& weights, const std::string& name, int64_t first, int64_t count);
 
   int64_t outputs() const { return outputs_; }

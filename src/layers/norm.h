@@ -17,7 +17,8 @@ enum class NormKind {
   kRms,    ///< x / sqrt(mean(x^2) + epsilon) * weight (Zhang and Sennrich 2019)
 };
 
-/// A normalisation of rows, or none. Tensors NAME.weight [width] and, where the file has it, NAME.bias [width].
+/// A normalisation of rows, or none. Tensors NAME.weight [width] and, where the file has it, NAME.bias
+/// [width].
 class Norm {
  public:
   Norm() = default;
@@ -29,6 +30,11 @@ class Norm {
   static Norm where_there(Weights& weights, const std::string& name, int64_t width, NormKind kind,
                           float epsilon);
 
+  /// One that has no weights and is applied all the same: as if they were 1.
+  static Norm plain(int64_t width, NormKind kind, float epsilon) {
+    return {kind, epsilon, std::vector<float>(static_cast<size_t>(width), 1.0f)};
+  }
+
   explicit operator bool() const { return !weight_.empty(); }
   int64_t size() const { return static_cast<int64_t>(weight_.size()); }
 
@@ -36,8 +42,8 @@ class Norm {
   void operator()(ConstMatrixView x, MatrixView out, Work& work) const;
   /// sum += norm(x), row by row; x is replaced by its norm.
   void add(MatrixView x, MatrixView sum, Work& work) const;
-  /// The norm of one row in place, by the part of the weights that begins at `first` (heads with weights of their
-  /// own).
+  /// The norm of one row in place, by the part of the weights that begins at `first` (heads with weights of
+  /// their own).
   void apply(std::span<float> row, int64_t first = 0) const;
 
  private:

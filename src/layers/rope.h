@@ -24,15 +24,26 @@ class Rope {
   Rope(int64_t dimensions, double base, RopePairs pairs, std::vector<float> factors = {}, double scale = 1,
        double magnitude = 1);
 
-  void set_positions(std::span<const int64_t> positions);
+  /// Rows of sequences of more than `length` tokens are rotated by frequencies that these factors divide
+  /// instead (LongRoPE, Ding et al. 2024).
+  void set_long_factors(int64_t length, std::span<const float> factors);
+
+  /// The batch's rows: their positions and the lengths of their sequences, this batch included (empty: none
+  /// is long).
+  void set_positions(std::span<const int64_t> positions, std::span<const int64_t> lengths = {});
   /// Rotates `head` [dimensions] of row `row` of the batch in place.
   void rotate(int64_t row, float* head) const;
 
  private:
+  std::vector<double> frequencies(std::span<const float> factors) const;
+
   int64_t dimensions_;
+  double base_, scale_;
   RopePairs pairs_;
   double magnitude_ = 1;
-  std::vector<double> frequencies_;  ///< [dimensions / 2]
+  std::vector<double> frequencies_;       ///< [dimensions / 2]
+  std::vector<double> long_frequencies_;  ///< the same for long sequences, or empty
+  int64_t longest_ = 0;                   ///< sequence that is not long
   std::vector<float> cosines_, sines_;
 };
 

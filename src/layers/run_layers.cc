@@ -50,10 +50,15 @@ void finish_by_slabs(const Layer& layer, ConstMatrixView context, MatrixView hid
   }
 }
 
-// The layer for whole sequences, about a slab's tokens at a time: nothing that lies between the products leaves
-// the second-level cache.
+// The marks of so many rows; none where there are none.
+std::span<const int32_t> marks_of(std::span<const int32_t> marks, int64_t first, int64_t count) {
+  return marks.empty() ? marks : marks.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+}
+
+// The layer for whole sequences, about a slab's tokens at a time: nothing that lies between the products
+// leaves the second-level cache.
 void run_sequences(const Layer& layer, MatrixView hidden, std::span<const int64_t> offsets,
-                   IndexRange sequences, Work& work) {
+                   std::span<const int32_t> global, IndexRange sequences, Work& work) {
   Scratch& memory = scratch();
   const auto row_of = [&](int64_t sequence) { return offsets[static_cast<size_t>(sequence)]; };
   for (int64_t first = sequences.begin, next; first < sequences.end; first = next) {
@@ -63,20 +68,21 @@ void run_sequences(const Layer& layer, MatrixView hidden, std::span<const int64_
     }
     const int64_t tokens = memory.offsets.back();
     const MatrixView rows = hidden.rows_from(row_of(first), tokens);
-    memory.qkv[0].resize(tokens, layer.projected_width());
+    memory.qkv[0].resize(tokens, layer.projected_width(!global.empty()));
     memory.context.resize(tokens, layer.context_width());
-    layer.project(rows, row_of(first), memory.qkv[0].view(), work);
-    layer.attend(memory.qkv[0].view(), memory.offsets, memory.context.view(), {0, tokens}, work);
+    const auto marks = marks_of(global, row_of(first), tokens);
+    layer.project(rows, row_of(first), memory.qkv[0].view(), marks, work);
+    layer.attend(memory.qkv[0].view(), memory.offsets, marks, memory.context.view(), {0, tokens}, work);
     finish_by_slabs(layer, memory.context.view(), rows, work);
   }
 }
 
-// Threads take tokens. A step ends one layer and begins the next: whoever is ahead writes its projections beside
-// those that others still read.
+// Threads take tokens. A step ends one layer and begins the next: whoever is ahead writes its projections
+// beside those that others still read.
 void run_by_tokens(std::span<const Layer* const> layers, MatrixView hidden, std::span<const int64_t> offsets,
-                   Work& work) {
+                   std::span<const int32_t> global, Work& work) {
   Scratch& shared = scratch();
-  for (Matrix& qkv : shared.qkv) qkv.resize(hidden.rows, layers.front()->projected_width());
+  for (Matrix& qkv : shared.qkv) qkv.resize(hidden.rows, layers.front()->projected_width(!global.empty()));
   shared.context.resize(hidden.rows, layers.front()->context_width());
   const MatrixView qkv[2] = {shared.qkv[0].view(), shared.qkv[1].view()}, context = shared.context.view();
   const auto count = static_cast<int64_t>(layers.size());
@@ -85,31 +91,32 @@ void run_by_tokens(std::span<const Layer* const> layers, MatrixView hidden, std:
     const MatrixView own = hidden.rows_from(rows.begin, rows.count());
     if (number > 0) {
       const Layer& layer = *layers[static_cast<size_t>(number - 1)];
-      layer.attend(qkv[(number - 1) % 2], offsets, context, rows, mine);
+      layer.attend(qkv[(number - 1) % 2], offsets, global, context, rows, mine);
       finish_by_slabs(layer, context.rows_from(rows.begin, rows.count()), own, mine);
     }
     if (number == count) return;
     layers[static_cast<size_t>(number)]->project(own, rows.begin,
-                                                 qkv[number % 2].rows_from(rows.begin, rows.count()), mine);
+                                                 qkv[number % 2].rows_from(rows.begin, rows.count()),
+                                                 marks_of(global, rows.begin, rows.count()), mine);
   });
 }
 
 }  // namespace
 
 void run_layers(std::span<const Layer* const> layers, MatrixView hidden, std::span<const int64_t> offsets,
-                Work& work) {
+                std::span<const int32_t> global, Work& work) {
   if (layers.empty()) return;
   const Layer& first = *layers.front();
   const bool by_team = hidden.rows >= tokens_of_team(first.weight_bytes()) && !first.is_observed();
   if (by_team && !are_even(offsets)) {
-    run_by_tokens(layers, hidden, offsets, work);
+    run_by_tokens(layers, hidden, offsets, global, work);
   } else {
     layer_in_steps(by_team, work, [&](Part part, Work& mine) {
       for (const Layer* layer : layers)
-        run_sequences(*layer, hidden, offsets, sequences_of(offsets, part), mine);
+        run_sequences(*layer, hidden, offsets, global, sequences_of(offsets, part), mine);
     });
   }
-  for (const Layer* layer : layers) work.weight_bytes += layer->weight_bytes();
+  for (const Layer* layer : layers) work.weight_bytes += layer->weight_bytes(!global.empty());
 }
 
 void run_layers(std::span<const Layer* const> layers, MatrixView hidden, DecoderBatch& batch, Work& work) {

@@ -81,7 +81,8 @@ void Weights::decode_into(const Tensor& tensor, std::span<float> values) {
 }
 
 std::vector<float> Weights::vector(const std::string& name, int64_t length) {
-  const Tensor& tensor = need(name, {length});
+  const Tensor& whole = file_.need(name);
+  const Tensor& tensor = whole.elements() == length ? whole : need(name, {length});
   std::vector<float> values(static_cast<size_t>(length));
   decode_into(tensor, values);
   return values;

@@ -36,7 +36,7 @@ class Weights {
   /// Tensors [n, k] of one k and one format, all packed in the file or none, as one matrix. What is packed
   /// stays in the mapping.
   PackedMatrix pack(std::span<const Tensor* const> tensors);
-  /// A vector (norm, bias) as floats.
+  /// A vector (norm, bias) as floats; its tensor may have several dimensions (a norm's weights head by head).
   std::vector<float> vector(const std::string& name, int64_t length);
   /// A small matrix [rows, columns] as floats (position embeddings).
   Matrix values(const std::string& name, int64_t rows, int64_t columns);

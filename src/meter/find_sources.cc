@@ -31,12 +31,14 @@ void add(Machine& machine, Sources& found, std::unique_ptr<Source> source) {
   found.recorders.push_back(std::make_unique<Recorder>(machine, std::move(source)));
 }
 
-/// Whether all energy counters of a source keep their counts while a processor works for a tenth of a second: some
-/// hypervisors show counters that never move. A simulated machine's time takes no time, and its counters are told.
+/// Whether all energy counters of a source keep their counts while a processor works for a tenth of a second:
+/// some hypervisors show counters that never move. A simulated machine's time takes no time, and its counters
+/// are told.
 bool stands_still(Machine& machine, Source& source) {
   constexpr double kSeconds = 0.1;
   const std::vector<Channel>& channels = source.channels();
-  const bool counts = std::ranges::all_of(channels, [](const Channel& c) { return c.kind == Channel::Kind::kEnergy; });
+  const bool counts =
+      std::ranges::all_of(channels, [](const Channel& c) { return c.kind == Channel::Kind::kEnergy; });
   if (machine.simulated() || !counts || channels.empty()) return false;
   const auto total = [&] {
     uint64_t sum = 0;

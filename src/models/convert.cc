@@ -204,7 +204,8 @@ std::span<const Format> written_formats() {
 Role role_of(const Tensor& tensor, const Description& description) {
   const TensorSpec* spec = description.find(tensor.name);
   if (spec == nullptr)
-    fail("the tensor {} has no place in a model of its family; use the published files of the model", tensor.name);
+    fail("the tensor {} has no place in a model of its family; use the published files of the model",
+         tensor.name);
   return spec->role;
 }
 
@@ -224,15 +225,16 @@ std::vector<std::string> unused_roles(const Precision& precision, std::span<cons
     });
     if (used) continue;
     if (!item.role) {
-      fail("{}: has no weight called {}, for which {} asks; name a role or one of its tensors", origin, item.name,
-           precision.name());
+      fail("{}: has no weight called {}, for which {} asks; name a role or one of its tensors", origin,
+           item.name, precision.name());
     }
     unused.push_back(item.name);
   }
   return unused;
 }
 
-std::vector<std::string> unused_roles(const Precision& precision, const ModelFile& file, const std::string& origin) {
+std::vector<std::string> unused_roles(const Precision& precision, const ModelFile& file,
+                                      const std::string& origin) {
   return unused_roles(precision, file.tensors(), describe(file.metadata()), origin);
 }
 
@@ -264,8 +266,8 @@ Conversion convert(const ModelFile& file, const std::filesystem::path& path, con
   for (const Tensor* tensor : order) {
     const auto [to, fell_back] = format_for(*tensor, description, precision);
     const int64_t row = tensor->row_length();
-    const bool in_panels =
-        options.packed && is_matrix(*tensor, role_of(*tensor, description)) && packs_in_place(panel_layout(to), tensor->rows(), row);
+    const bool in_panels = options.packed && is_matrix(*tensor, role_of(*tensor, description)) &&
+                           packs_in_place(panel_layout(to), tensor->rows(), row);
     if (in_panels) packed.push_back(tensor->name);
     conversion.tensors.push_back({tensor->name, tensor->format, to, tensor->elements(), fell_back});
     conversion.tensor_bytes += static_cast<size_t>(tensor->rows()) * row_bytes(to, static_cast<size_t>(row));

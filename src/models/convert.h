@@ -55,7 +55,8 @@ TensorFormat format_for(const Tensor& tensor, const Description& description, co
 /// name fits; `origin` names the model.
 std::vector<std::string> unused_roles(const Precision& precision, std::span<const Tensor> tensors,
                                       const Description& description, const std::string& origin);
-std::vector<std::string> unused_roles(const Precision& precision, const ModelFile& file, const std::string& origin);
+std::vector<std::string> unused_roles(const Precision& precision, const ModelFile& file,
+                                      const std::string& origin);
 
 /// What users call the precision of a file: the precision that convert() gave it where that is more than a
 /// format, else the name of its general.file_type ("Q4_K_M"), else the format of most of its weights.

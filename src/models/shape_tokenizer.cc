@@ -1,5 +1,5 @@
-#include "families/open_file.h"
 #include "models/shape_tokenizer.h"
+#include "families/open_file.h"
 
 #include <fmt/format.h>
 

@@ -8,8 +8,8 @@
 
 #include <fmt/ranges.h>
 #include <wattle/error.h>
-#include <nlohmann/json.hpp>
 #include <yaml-cpp/yaml.h>
+#include <nlohmann/json.hpp>
 
 #include "families/family.h"
 #include "families/open_file.h"
@@ -53,6 +53,17 @@ int64_t pooling_type(const std::string& name) {
 const YAML::Node& catalogue() {
   static const YAML::Node node = YAML::Load(std::string(embedded_shapes_yaml()));
   return node;
+}
+
+// The entry that has the name, or says under `also` that it serves for it; null where none does.
+YAML::Node entry_of(const std::string& name) {
+  if (const YAML::Node own = catalogue()[name]) return own;
+  for (const auto& entry : catalogue()) {
+    for (const auto& other : entry.second["also"]) {
+      if (other.as<std::string>() == name) return entry.second;
+    }
+  }
+  return YAML::Node(YAML::NodeType::Undefined);
 }
 
 // FNV-1a: the seed of a tensor is its name's hash, the same on every machine.
@@ -113,7 +124,7 @@ std::vector<std::string> shape_names() {
 ModelFile shape_file(const std::string& model) {
   const std::string rest = model.substr(kPrefix.size());
   const std::string name = rest.substr(0, rest.find('@'));
-  const YAML::Node node = catalogue()[name];
+  const YAML::Node node = entry_of(name);
   if (!node) fail("{}: no such shape; known are {}", model, fmt::join(shape_names(), ", "));
   ModelFile::Contents contents = contents_of_config(to_json(node["config"]), model);
   Metadata& metadata = contents.metadata;
@@ -138,7 +149,8 @@ std::vector<std::byte> shape_bytes(const Tensor& tensor) {
   const FormatInfo& layout = info(tensor.format);
   const size_t row = row_bytes(tensor.format, static_cast<size_t>(tensor.row_length()));
   std::vector<std::byte> bytes(row * static_cast<size_t>(tensor.rows()));
-  if (!tensor.bytes.empty()) return {tensor.bytes.begin(), tensor.bytes.end()};  // what the configuration itself says
+  if (!tensor.bytes.empty())
+    return {tensor.bytes.begin(), tensor.bytes.end()};  // what the configuration itself says
   if (tensor.name.ends_with("norm.weight")) {
     const std::vector<float> ones(static_cast<size_t>(tensor.elements()), 1.0f);
     layout.encode(ones, {}, bytes);

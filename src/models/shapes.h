@@ -19,7 +19,8 @@ Precision shape_precision(std::string_view model);
 /// "shape:NAME@PRECISION" with the part of `precision` that weights have, in place of the model's own.
 std::string shape_at(std::string_view model, const Precision& precision);
 
-/// Names of data/shapes.yaml, in its order.
+/// Names of data/shapes.yaml, in its order, without those of models that share another's configuration
+/// (`also`).
 std::vector<std::string> shape_names();
 
 /// The metadata and tensors of a published configuration: names, formats and shapes without bytes (kind

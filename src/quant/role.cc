@@ -6,9 +6,11 @@ namespace wattle {
 namespace {
 
 constexpr std::pair<Role, std::string_view> kNames[] = {
-    {Role::kLinear, "linear"},           {Role::kOutput, "output"},       {Role::kEmbedding, "embedding"},
-    {Role::kConvolution, "convolution"}, {Role::kDepthwise, "depthwise"}, {Role::kPosition, "position"},
-    {Role::kTable, "table"},             {Role::kNorm, "norm"},           {Role::kBias, "bias"},
+    {Role::kLinear, "linear"},       {Role::kOutput, "output"},
+    {Role::kEmbedding, "embedding"}, {Role::kConvolution, "convolution"},
+    {Role::kDepthwise, "depthwise"}, {Role::kPosition, "position"},
+    {Role::kTable, "table"},         {Role::kNorm, "norm"},
+    {Role::kBias, "bias"},
 };
 
 }  // namespace

@@ -5,8 +5,8 @@
 
 #include <wattle/error.h>
 
-#include "families/open_file.h"
 #include "base/sha256.h"
+#include "families/open_file.h"
 #include "file/model_file.h"
 #include "models/convert.h"
 #include "study/statistics.h"

@@ -13,11 +13,11 @@
 
 #include <wattle/error.h>
 
-#include "families/open_file.h"
 #include "base/cpu.h"
 #include "base/interrupt.h"
 #include "base/sha256.h"
 #include "base/threads.h"
+#include "families/open_file.h"
 #include "models/convert.h"
 #include "study/conditions.h"
 #include "study/window_json.h"

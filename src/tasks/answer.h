@@ -47,6 +47,19 @@ struct Span {
 
 struct SpansAnswer {
   std::vector<Span> spans;
+  std::optional<std::string> text;  ///< of the best, where spans are answers; empty: there is no answer
+};
+
+/// What may stand in a masked token's place.
+struct Fill {
+  TokenId id = 0;
+  std::string token;
+  float score = 0;
+  std::string text;  ///< the whole text with it
+};
+
+struct FillsAnswer {
+  std::vector<std::vector<Fill>> masks;  ///< the likeliest first
 };
 
 struct TokensAnswer {
@@ -78,8 +91,8 @@ struct NumbersAnswer {
 
 /// What a task answers, with the engine's record of the work. Knows no JSON and no joules.
 struct Answer {
-  std::variant<std::monostate, LabelAnswer, VectorAnswer, TextAnswer, SpansAnswer, TokensAnswer, ScoreAnswer,
-               PerplexityAnswer, NumbersAnswer>
+  std::variant<std::monostate, LabelAnswer, VectorAnswer, TextAnswer, SpansAnswer, FillsAnswer, TokensAnswer,
+               ScoreAnswer, PerplexityAnswer, NumbersAnswer>
       value;
   Work work;
   Phases phases;

@@ -1,5 +1,7 @@
 #include <utility>
 
+#include <wattle/error.h>
+
 #include "tasks/kinds.h"
 #include "train/embedder.h"
 
@@ -8,7 +10,13 @@ namespace {
 
 class Embed : public Task {
  public:
-  explicit Embed(std::unique_ptr<Model> model) : model_(std::move(model)), embedder_(*model_) {}
+  Embed(std::unique_ptr<Model> model, const TaskOptions& options)
+      : model_(std::move(model)), embedder_(*model_) {
+    if (options.prompt && options.prompt_name)
+      fail("a prompt is given twice, by its text and by its name; give one");
+    if (options.prompt) embedder_.set_prompt(*options.prompt);
+    if (options.prompt_name) embedder_.set_prompt_by_name(*options.prompt_name);
+  }
 
   std::vector<Answer> answer(std::span<const Question> questions) override {
     const auto tokens = [&](size_t i, Truncation& truncation) {
@@ -39,8 +47,8 @@ class Embed : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_embed(std::unique_ptr<Model> model) {
-  return std::make_unique<Embed>(std::move(model));
+std::unique_ptr<Task> make_embed(std::unique_ptr<Model> model, const TaskOptions& options) {
+  return std::make_unique<Embed>(std::move(model), options);
 }
 
 }  // namespace wattle

@@ -8,6 +8,7 @@
 #include "decode/generation.h"
 #include "tasks/kinds.h"
 #include "tasks/prompts.h"
+#include "tasks/rewording.h"
 
 namespace wattle {
 namespace {
@@ -18,10 +19,17 @@ const Tokenizer* tokenizer_of(const Model& model) {
   return model.has_tokenizer() ? &model.tokenizer() : nullptr;
 }
 
+/// Whether an answer's language is its first token, and not the one after that.
+bool begins_with_language(const Rewording& rewording, std::optional<TokenId> start) {
+  return !rewording.languages.empty() && (!start || std::ranges::binary_search(rewording.languages, *start));
+}
+
 /// What was asked for, and the model's own defaults for the rest. How long a text may be is the model's
 /// business only where it reads one and writes another.
-GenerationOptions options_of(const TaskOptions& task, const Model& model, const GenerationOptions& defaults) {
+GenerationOptions options_of(const TaskOptions& task, const Model& model, const Rewording& rewording,
+                             const GenerationOptions& defaults, std::optional<TokenId> start) {
   GenerationOptions options = task.generation;
+  if (rewording.target && !begins_with_language(rewording, start)) options.forced_bos = rewording.target;
   if (task.max_tokens > 0) options.max_tokens = task.max_tokens;
   const bool model_decides =
       model.can<Translates>() != nullptr && (defaults.max_tokens || defaults.max_length);
@@ -38,13 +46,17 @@ double share(int64_t part, int64_t all) {
 
 class Generate : public Task {
  public:
-  Generate(std::unique_ptr<Model> model, const TaskOptions& options, const LoadOptions& load)
+  Generate(std::unique_ptr<Model> model, Rewording rewording, const TaskOptions& options,
+           const LoadOptions& load)
       : model_(std::move(model)),
+        rewording_(std::move(rewording)),
         stream_(options.stream),
-        defaults_(
-            generation_defaults(model_->metadata(), tokenizer_of(*model_), model_->decoder()->vocabulary())),
-        options_(options_of(options, *model_, defaults_.options)),
-        prompts_(*model_, options, options.prompt_template.empty() ? "{text}" : options.prompt_template, " "),
+        parse_special_(options.parse_special),
+        defaults_(generation_defaults(model_->metadata(), tokenizer_of(*model_),
+                                      model_->decoder()->vocabulary(), rewording_.defaults)),
+        options_(options_of(options, *model_, rewording_, defaults_.options, defaults_.decoder_start)),
+        prompts_(*model_, options,
+                 options.prompt_template.empty() ? rewording_.instruction : options.prompt_template, " "),
         context_(context_of(*model_->decoder(), load)),
         generation_(*model_->decoder(), tokenizer_of(*model_), {.capacity = context_}) {
     if (options_.max_tokens && *options_.max_tokens >= context_) {
@@ -112,7 +124,7 @@ class Generate : public Task {
       check_ids(question, question.ids()->ids, *model_, limit);
       return {question.ids()->ids, {}};
     }
-    Prompt prompt{model_->tokenizer().encode(question.text()), {}};
+    Prompt prompt{source_of(question.text()), {}};
     const auto tokens = static_cast<int64_t>(prompt.tokens.size());
     if (tokens > limit) {
       // The token that closes a text stays.
@@ -123,9 +135,33 @@ class Generate : public Task {
     return prompt;
   }
 
+  /// What the encoder reads of a text: with the words before it that the task has, and its own language's
+  /// token in the place of the one that the tokenizer puts.
+  std::vector<TokenId> source_of(const std::string& text) const {
+    std::vector<TokenId> ids = model_->tokenizer().encode(
+        rewording_.prefix + text, {.add_special = true, .parse_special = parse_special_});
+    if (rewording_.source && !ids.empty()) {
+      const auto is_language = [&](TokenId id) {
+        return std::ranges::binary_search(rewording_.languages, id);
+      };
+      if (is_language(ids.front())) {
+        ids.front() = *rewording_.source;
+      } else if (is_language(ids.back())) {
+        ids.back() = *rewording_.source;
+      } else {
+        fail(
+            "{}: its tokenizer puts no token for a text's language; leave the language to translate from out",
+            model_->file().path().string());
+      }
+    }
+    return ids;
+  }
+
   /// The tokens that an encoder-decoder's answer begins with.
   std::vector<TokenId> beginning_of(const Question& question) const {
     if (question.ids() != nullptr && !question.ids()->decoder_ids.empty()) return question.ids()->decoder_ids;
+    if (rewording_.target && begins_with_language(rewording_, defaults_.decoder_start))
+      return {*rewording_.target};
     if (!defaults_.decoder_start) {
       fail("{}: does not say which token an answer begins with (decoder_start_token_id); give decoder_ids",
            model_->file().path().string());
@@ -200,7 +236,9 @@ class Generate : public Task {
   }
 
   std::unique_ptr<Model> model_;
+  Rewording rewording_;
   std::function<void(std::string_view)> stream_;
+  bool parse_special_;
   GenerationDefaults defaults_;
   GenerationOptions options_;
   PromptMaker prompts_;
@@ -212,7 +250,19 @@ class Generate : public Task {
 
 std::unique_ptr<Task> make_generate(std::unique_ptr<Model> model, const TaskOptions& options,
                                     const LoadOptions& load) {
-  return std::make_unique<Generate>(std::move(model), options, load);
+  return std::make_unique<Generate>(std::move(model), Rewording(), options, load);
+}
+
+std::unique_ptr<Task> make_summarise(std::unique_ptr<Model> model, const TaskOptions& options,
+                                     const LoadOptions& load) {
+  Rewording rewording = summarising(*model, options);
+  return std::make_unique<Generate>(std::move(model), std::move(rewording), options, load);
+}
+
+std::unique_ptr<Task> make_translate(std::unique_ptr<Model> model, const TaskOptions& options,
+                                     const LoadOptions& load) {
+  Rewording rewording = translating(*model, options);
+  return std::make_unique<Generate>(std::move(model), std::move(rewording), options, load);
 }
 
 }  // namespace wattle

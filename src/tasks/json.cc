@@ -45,17 +45,31 @@ struct Writer {
     return json;
   }
   Json operator()(const SpansAnswer& answer) const {
-    Json spans = Json::array();
+    Json json;
+    if (answer.text) json["text"] = *answer.text;
+    Json& spans = json["spans"] = Json::array();
     for (const Span& span : answer.spans) {
-      spans.push_back({{"label", span.label},
-                       {"text", span.text},
-                       {"score", span.score},
-                       {"begin", span.begin},
-                       {"end", span.end},
-                       {"begin_code_point", span.begin_code_point},
-                       {"end_code_point", span.end_code_point}});
+      Json entry;
+      if (!span.label.empty()) entry["label"] = span.label;
+      entry.update({{"text", span.text},
+                    {"score", span.score},
+                    {"begin", span.begin},
+                    {"end", span.end},
+                    {"begin_code_point", span.begin_code_point},
+                    {"end_code_point", span.end_code_point}});
+      spans.push_back(std::move(entry));
     }
-    return {{"spans", std::move(spans)}};
+    return json;
+  }
+  Json operator()(const FillsAnswer& answer) const {
+    Json masks = Json::array();
+    for (const auto& fills : answer.masks) {
+      Json& list = masks.emplace_back(Json::array());
+      for (const Fill& fill : fills) {
+        list.push_back({{"token", fill.token}, {"id", fill.id}, {"score", fill.score}, {"text", fill.text}});
+      }
+    }
+    return {{"masks", std::move(masks)}};
   }
   Json operator()(const TokensAnswer& answer) const { return {{"ids", answer.ids}}; }
   Json operator()(const ScoreAnswer& answer) const { return {{"score", answer.score}}; }
@@ -161,6 +175,9 @@ Question question_from_json(Json& row, const QuestionFields& fields, size_t numb
     question.content = read_ids(row, place);
   } else if (!row.contains(fields.text) && row.contains("messages")) {
     question.content = read_messages(row.at("messages"), place);
+  } else if (!row.contains(fields.text) && row.contains("question") && row.contains("context")) {
+    question.content = TextPair{take_text(row, "question", "another name", place),
+                                take_text(row, "context", "another name", place)};
   } else {
     std::string text = take_text(row, fields.text, fields.text_flag, place);
     if (!fields.pair.empty() && row.contains(fields.pair)) {

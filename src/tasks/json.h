@@ -13,9 +13,10 @@ namespace wattle {
 // Where typed questions and answers meet JSON: for programs' edges (input rows, output rows, the protocol of
 // workers), never inside a measured window.
 
-/// The keys of an answer: `label` and `scores`; `embedding`; `text`, `ids`, token counts and `stop`; `spans`;
-/// `ids`; `score`; `perplexity`; `hidden`, `logits`, `start_logits` and `end_logits`. Floats of these are
-/// written as the shortest decimals that read back to the same float.
+/// The keys of an answer: `label` and `scores`; `embedding`; `text`, `ids`, token counts and `stop`; `spans`,
+/// with the best one's `text` where they are answers; `masks`, a list of fillings each; `ids`; `score`;
+/// `perplexity`; `hidden`, `logits`, `start_logits` and `end_logits`. Floats of these are written as the
+/// shortest decimals that read back to the same float.
 nlohmann::ordered_json to_json(const Answer& answer);
 nlohmann::ordered_json to_json(const PerplexityAnswer& answer);
 
@@ -24,7 +25,8 @@ struct QuestionFields {
   std::string_view text_flag = "--field";  ///< what chooses the text's field, for error sentences
 };
 
-/// A row as a question: a text; with the field of the pair two texts; or, in a row without a text, `messages`
+/// A row as a question: a text; with the field of the pair two texts; or, in a row without a text, `question`
+/// with `context` (a pair), `messages`
 /// ([{role, content}, ...]) or `ids` (with `type_ids`, `decoder_ids`). Its id is the row's `id`, else
 /// `number`. `place` begins every Error: a missing field, a wrong type, an empty list, lists of different
 /// lengths. Takes texts out of `row`.

@@ -15,8 +15,108 @@
 namespace wattle {
 namespace {
 
-constexpr std::string_view kTasks[] = {"embed",      "classify", "generate", "tokenize",
-                                       "perplexity", "hidden",   "logits"};
+bool has_head(const Model& model, NetworkHeadKind kind) {
+  const auto* head = model.can<HasHead>();
+  return head != nullptr && head->head_kind() == kind;
+}
+
+bool has_any_head(const Model& model) {
+  const auto* head = model.can<HasHead>();
+  return head != nullptr && head->head_kind().has_value();
+}
+
+bool continues(const Model& model) {
+  return model.decoder() != nullptr && model.can<Translates>() == nullptr;
+}
+
+using Made = std::unique_ptr<Task>;
+
+/// A task: which models can do it, and how it is made.
+struct Kind {
+  std::string_view name;
+  bool (*fits)(const Model& model);
+  Made (*make)(std::unique_ptr<Model> model, const TaskOptions& options, const LoadOptions& load);
+};
+
+Made classify(std::unique_ptr<Model> model, const TaskOptions& options, const LoadOptions& load) {
+  if (has_head(*model, NetworkHeadKind::kSequence)) return make_classify_by_own_head(std::move(model));
+  return make_classify_by_likelihood(std::move(model), options, load);
+}
+
+constexpr Kind kTasks[] = {
+    {"embed", [](const Model& model) { return model.encoder() != nullptr; },
+     [](auto model, const auto& options, const auto&) { return make_embed(std::move(model), options); }},
+    {"classify",
+     [](const Model& model) { return has_head(model, NetworkHeadKind::kSequence) || continues(model); },
+     classify},
+    {"rank", [](const Model& model) { return has_head(model, NetworkHeadKind::kSequence); },
+     [](auto model, const auto& options, const auto&) { return make_rank(std::move(model), options); }},
+    {"tag", [](const Model& model) { return has_head(model, NetworkHeadKind::kToken); },
+     [](auto model, const auto& options, const auto&) { return make_tag(std::move(model), options); }},
+    {"answer", [](const Model& model) { return has_head(model, NetworkHeadKind::kSpan); },
+     [](auto model, const auto& options, const auto&) { return make_extract(std::move(model), options); }},
+    {"fill", [](const Model& model) { return has_head(model, NetworkHeadKind::kMasked); },
+     [](auto model, const auto& options, const auto&) { return make_fill(std::move(model), options); }},
+    {"generate", [](const Model& model) { return model.decoder() != nullptr; },
+     [](auto model, const auto& options, const auto& load) {
+       return make_generate(std::move(model), options, load);
+     }},
+    {"summarise", [](const Model& model) { return model.decoder() != nullptr; },
+     [](auto model, const auto& options, const auto& load) {
+       return make_summarise(std::move(model), options, load);
+     }},
+    {"translate", [](const Model& model) { return model.decoder() != nullptr; },
+     [](auto model, const auto& options, const auto& load) {
+       return make_translate(std::move(model), options, load);
+     }},
+    {"perplexity",
+     [](const Model& model) { return continues(model) || has_head(model, NetworkHeadKind::kMasked); },
+     [](auto model, const auto& options, const auto&) {
+       return continues(*model) ? make_perplexity(std::move(model), options)
+                                : make_pseudo_perplexity(std::move(model), options);
+     }},
+    {"tokenize", [](const Model&) { return true; },
+     [](auto model, const auto&, const auto&) -> Made {
+       fail("{}: a shape has no tokenizer; name a model file", model->file().path().string());
+     }},
+    {"hidden", [](const Model& model) { return model.can<ReadsText>() != nullptr; },
+     [](auto model, const auto&, const auto&) { return make_hidden(std::move(model)); }},
+    {"logits", [](const Model& model) { return model.decoder() != nullptr || has_any_head(model); },
+     [](auto model, const auto&, const auto&) { return make_logits(std::move(model)); }},
+};
+
+/// What a model is for: what its head says, unless it says how it makes embeddings.
+std::string_view default_task(const Model& model) {
+  if (model.encoder() != nullptr && model.pooling() != Pooling::kNone) return "embed";
+  for (const std::string_view task : {"classify", "tag", "answer", "fill"}) {
+    const auto kind = std::ranges::find(kTasks, task, &Kind::name);
+    if (has_any_head(model) && kind->fits(model)) return task;
+  }
+  if (model.can<Translates>() != nullptr) return "summarise";
+  return model.encoder() != nullptr ? "embed" : "generate";
+}
+
+/// Error for a task that no model or not this one can do, with what it can.
+const Kind& kind_for(std::string_view task, const Model& model, const std::string& path) {
+  const auto kind = std::ranges::find(kTasks, task, &Kind::name);
+  if (kind == std::end(kTasks)) fail("--task {}: unknown task; one of {}", task, task_names());
+  if (kind->fits(model)) return *kind;
+  if (task == "classify") {
+    fail(
+        "{}: an encoder without a head for labels needs a trained one to classify; make one with "
+        "`wattle train --on {}` and run that",
+        path, path);
+  }
+  std::vector<std::string_view> can;
+  for (const Kind& other : kTasks) {
+    if (other.fits(model)) can.push_back(other.name);
+  }
+  fail("{}: is {} of the family {} and can do {}, not {}; choose one of these or another model", path,
+       model.can<Translates>() != nullptr ? "an encoder-decoder"
+       : model.encoder() != nullptr       ? "an encoder"
+                                          : "a decoder",
+       model.architecture(), fmt::join(can, ", "), task);
+}
 
 bool is_shape(const std::string& path) {
   return path.starts_with("shape:");
@@ -60,7 +160,9 @@ std::unique_ptr<Task> create_for_head(Head head, const std::string& path, const 
 }  // namespace
 
 std::string task_names() {
-  return fmt::format("{}", fmt::join(kTasks, ", "));
+  std::vector<std::string_view> names;
+  for (const Kind& kind : kTasks) names.push_back(kind.name);
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::string Task::base_of(const std::string& model_path, const std::string& wanted) {
@@ -72,28 +174,10 @@ std::unique_ptr<Task> Task::create(const std::string& model_path, const TaskOpti
                                    const LoadOptions& load) {
   if (auto head = head_in(model_path)) return create_for_head(std::move(*head), model_path, options, load);
   if (!options.base.empty()) fail("{}: is a model, not a trained head; leave --base out", model_path);
-  std::string task = options.task;
-  if (task == "tokenize" && !is_shape(model_path)) return make_tokenize(model_path, options);
+  if (options.task == "tokenize" && !is_shape(model_path)) return make_tokenize(model_path, options);
   std::unique_ptr<Model> model = Model::open(model_path, load);
-  const bool encoder = model->encoder() != nullptr;
-  if (task.empty()) task = encoder ? "embed" : "generate";
-  if (task == "embed") return make_embed(std::move(model));
-  if (task == "classify" && encoder) {
-    fail("{}: an encoder needs a trained head to classify; make one with `wattle train --on {}` and run that",
-         model_path, model_path);
-  }
-  if (std::ranges::find(kTasks, task) == std::end(kTasks)) {
-    fail("--task {}: unknown task; one of {}", task, task_names());
-  }
-  if (task == "hidden") return make_hidden(std::move(model));
-  if (task == "logits") return make_logits(std::move(model));
-  if (encoder) {
-    fail("{}: is an encoder and can do embed, tokenize, hidden and logits, not {}", model_path, task);
-  }
-  if (task == "classify") return make_classify_by_likelihood(std::move(model), options, load);
-  if (task == "generate") return make_generate(std::move(model), options, load);
-  if (task == "tokenize") fail("{}: a shape has no tokenizer; name a model file", model_path);
-  return make_perplexity(std::move(model), options);
+  const Kind& kind = kind_for(options.task.empty() ? default_task(*model) : options.task, *model, model_path);
+  return kind.make(std::move(model), options, load);
 }
 
 nlohmann::ordered_json describe(const ModelFile& file) {

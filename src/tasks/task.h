@@ -17,6 +17,21 @@
 
 namespace wattle {
 
+/// What the tasks of models' own heads may be asked.
+struct HeadOptions {
+  /// How labels of tokens become spans: joined by their labels' scheme, of tokens or of words; a word has the
+  /// label of its first token, of the likeliest, or of its tokens' mean. kNone: every token is a span.
+  enum class Join { kNone, kSimple, kFirst, kMax, kAverage };
+  Join join = Join::kSimple;
+  int64_t top = 0;     ///< answers, or tokens for a mask; 0: 1 answer, 5 tokens
+  int64_t window = 0;  ///< tokens of question and context; 0: 384; never more than the model reads
+  std::optional<int64_t>
+      overlap;  ///< of windows, in tokens. Answers: half a window, at most 128; tags: texts are cut
+  int64_t longest_answer = 15;  ///< tokens
+  bool no_answer = false;       ///< the empty answer is one of the candidates
+  bool raw_scores = false;      ///< ranking: logits instead of what the model's publisher makes of them
+};
+
 struct TaskOptions {
   std::string task;                      ///< one of task_names(); empty: what the model is for
   std::vector<std::string> labels = {};  ///< classify by likelihood: the labels' words
@@ -30,6 +45,12 @@ struct TaskOptions {
   /// How texts are continued; what is absent is as the model's publisher has it, but for the sampler and the
   /// length, which is max_tokens.
   GenerationOptions generation = {};
+  HeadOptions head = {};
+  std::string from = {},
+              to = {};  ///< translate: languages, as the model's tokens name them or in words for a decoder
+  /// Embed: what stands before each text, itself or by its name among the model's own; absent: the model's
+  /// default.
+  std::optional<std::string> prompt, prompt_name;
   bool chat = true;  ///< use the model's chat template where it has one
   bool parse_special = false;
   std::optional<std::chrono::local_seconds> now = {};  ///< what chat templates may ask for

@@ -4,16 +4,17 @@
 
 namespace wattle {
 
-void Encoding::append(TokenId id, int32_t type_id, ByteRange offset, int8_t of_sequence) {
+void Encoding::append(TokenId id, int32_t type_id, ByteRange offset, int8_t of_sequence, int32_t word) {
   ids.push_back(id);
   type_ids.push_back(type_id);
   offsets.push_back(offset);
   sequence.push_back(of_sequence);
+  words.push_back(word);
 }
 
 Encoding Encoding::slice(size_t begin, size_t end) const {
   Encoding part;
-  for (size_t i = begin; i < end; ++i) part.append(ids[i], type_ids[i], offsets[i], sequence[i]);
+  for (size_t i = begin; i < end; ++i) part.append(ids[i], type_ids[i], offsets[i], sequence[i], words[i]);
   return part;
 }
 

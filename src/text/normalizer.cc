@@ -492,4 +492,10 @@ void write_stand_ins(Rewriter& writer) {
   }
 }
 
+std::string lower_case(std::string_view text) {
+  AlignedText lowered(text, 0, false);
+  lower(lowered);
+  return std::string(lowered.view());
+}
+
 }  // namespace wattle

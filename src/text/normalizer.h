@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/json.h"
 #include "text/aligned_text.h"
@@ -26,6 +27,9 @@ std::vector<JsonView> pipeline_steps(const JsonView& part, const char* list);
 /// `escape_whitespaces`, `treat_whitespace_as_suffix`), in which `user_defined` symbols stay as they are.
 /// Error naming an unknown one. Null where there is nothing to do.
 std::unique_ptr<Normalizer> make_normalizer(const JsonView& json, std::span<const std::string> user_defined);
+
+/// Well-formed UTF-8 in lower case, as the normalizer Lowercase writes it.
+std::string lower_case(std::string_view text);
 
 /// GPT-2's stand-in for each byte, one printable character.
 char32_t byte_stand_in(uint8_t byte);

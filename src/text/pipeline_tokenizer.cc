@@ -64,10 +64,14 @@ struct PipelineTokenizer::Run {
   bool aligned = false;
   std::vector<TokenId> ids;
   std::vector<ByteRange> offsets;  ///< in `text`, where aligned
+  std::vector<int32_t> words;      ///< of which piece each token is, where aligned
+  int32_t word = 0;                ///< the piece that is being cut
 
   void append(TokenId id, ByteRange offset) {
     ids.push_back(id);
-    if (aligned) offsets.push_back(offset);
+    if (!aligned) return;
+    offsets.push_back(offset);
+    words.push_back(word);
   }
   /// Whether special tokens may be taken from bytes [begin, end) of `text`.
   bool allows_special(size_t begin, size_t end) const {
@@ -131,7 +135,7 @@ std::string PipelineTokenizer::normalised(const std::string& text) const {
 /// Which tokens stand at the ends of an encoded text, for those who put texts together themselves.
 void PipelineTokenizer::find_edges() {
   Encoding body;
-  body.append(0, 0, {}, 0);
+  body.append(0, 0, {}, 0, 0);
   const Encoding whole = post_processor_.apply(std::move(body), std::nullopt, true);
   special_.add_bos = !whole.sequence.empty() && whole.sequence.front() < 0;
   special_.add_eos = !whole.sequence.empty() && whole.sequence.back() < 0;
@@ -170,6 +174,7 @@ Encoding PipelineTokenizer::encode_body(std::string_view text, bool parse_specia
   encoding.sequence.assign(run.ids.size(), 0);
   encoding.ids = std::move(run.ids);
   encoding.offsets = std::move(run.offsets);
+  encoding.words = std::move(run.words);
   for (ByteRange& range : encoding.offsets) {
     if (well_formed || repaired.origins.empty()) break;
     const uint32_t begin = range.begin < repaired.origins.size() ? repaired.origins[range.begin].begin
@@ -196,6 +201,7 @@ void PipelineTokenizer::encode_all(Run& run) const {
     const bool trims = post_processor_.trims_offsets();
     run.append(found.id,
                trims ? ByteRange{found.text_begin, found.text_end} : ByteRange{found.begin, found.end});
+    ++run.word;
     last = found.end;
   }
   encode_between(run, last, run.text.size());
@@ -222,6 +228,7 @@ void PipelineTokenizer::encode_between(Run& run, size_t begin, size_t end) const
     const bool trims = post_processor_.trims_offsets();
     run.append(token.id,
                trims ? text.origin(token.text_begin, token.text_end) : text.origin(token.begin, token.end));
+    ++run.word;
     last = token.end;
   }
   if (last < text.size()) encode_pieces(run, text.slice(last, text.size()));
@@ -241,6 +248,7 @@ void PipelineTokenizer::encode_pieces(Run& run, AlignedText text) const {
                                ? pieces.text.origin(piece.begin + token.begin, piece.begin + token.end)
                                : ByteRange());
     }
+    ++run.word;
   }
 }
 

@@ -38,10 +38,10 @@ Encoding join(const std::vector<PostProcessor::Part>& parts, Encoding* const* te
       for (size_t i = 0; i < text.size(); ++i) {
         const bool own = text.sequence[i] < 0;
         out.append(text.ids[i], part.type_id, text.offsets[i],
-                   own ? int8_t{-1} : static_cast<int8_t>(part.text));
+                   own ? int8_t{-1} : static_cast<int8_t>(part.text), text.words[i]);
       }
     } else if (add_special) {
-      for (const TokenId id : part.tokens) out.append(id, part.type_id, {}, -1);
+      for (const TokenId id : part.tokens) out.append(id, part.type_id, {}, -1, -1);
     }
   }
   return out;

@@ -39,9 +39,11 @@ struct Encoding {
   std::vector<ByteRange>
       offsets;  ///< bytes of the text of its sequence, as it was given; {0, 0} where `sequence` is -1
   std::vector<int8_t> sequence;  ///< 0: of the first text, 1: of the second, -1: put there by the tokenizer
+  std::vector<int32_t> words;  ///< which piece of its text a token is of (the pre-tokeniser's, an added token
+                               ///< is one), from 0; -1 where `sequence` is
 
   size_t size() const { return ids.size(); }
-  void append(TokenId id, int32_t type_id, ByteRange offset, int8_t of_sequence);
+  void append(TokenId id, int32_t type_id, ByteRange offset, int8_t of_sequence, int32_t word);
   /// Tokens [begin, end).
   Encoding slice(size_t begin, size_t end) const;
 };

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include <fmt/ranges.h>
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
@@ -41,6 +43,27 @@ Embedder::Embedder(Model& model) : model_(model) {
     max_tokens_ = std::min(max_tokens_, std::max(*stated, kFewestTokens));
   }
   normalised_ = model.metadata().flag("wattle.normalize_embeddings").value_or(true);
+  if (const auto name = model.metadata().text("wattle.prompts.default")) set_prompt_by_name(*name);
+}
+
+void Embedder::set_prompt(std::string prompt) {
+  if (!prompt.empty() && !model_.metadata().flag("wattle.pooling.include_prompt").value_or(true)) {
+    fail("{}: leaves prompts out of its pooling, which is not known here; embed without a prompt",
+         model_.file().path().string());
+  }
+  prompt_ = std::move(prompt);
+}
+
+void Embedder::set_prompt_by_name(const std::string& name) {
+  const auto names = model_.metadata().strings("wattle.prompts.names");
+  const auto texts = model_.metadata().strings("wattle.prompts.texts");
+  const auto found = std::ranges::find(names, name);
+  const auto place = static_cast<size_t>(found - names.begin());
+  if (found == names.end() || place >= texts.size()) {
+    fail("{}: has no prompt named {}; its prompts are: {}", model_.file().path().string(), name,
+         names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+  }
+  set_prompt(texts[place]);
 }
 
 std::vector<EmbeddingRecord> Embedder::embed(std::span<const std::string_view> texts, Matrix& embeddings) {
@@ -77,7 +100,8 @@ std::vector<EmbeddingRecord> Embedder::embed(size_t count, const Tokens& tokens_
 }
 
 std::vector<TokenId> Embedder::tokens_of(std::string_view text, Truncation& truncation) const {
-  std::vector<TokenId> ids = model_.tokenizer().encode(text);
+  std::vector<TokenId> ids = prompt_.empty() ? model_.tokenizer().encode(text)
+                                             : model_.tokenizer().encode(prompt_ + std::string(text));
   const auto limit = static_cast<size_t>(max_tokens_);
   if (ids.size() > limit) {
     truncation = {static_cast<int64_t>(ids.size()), max_tokens_};

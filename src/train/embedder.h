@@ -40,7 +40,13 @@ class Embedder {
   using Tokens = std::function<std::vector<TokenId>(size_t i, Truncation& truncation)>;
   std::vector<EmbeddingRecord> embed(size_t count, const Tokens& tokens, Matrix& embeddings, StretchLog& log);
 
-  /// A text's ids, special ones included, cut at max_tokens().
+  /// What stands before each text; at first the prompt that the model's folder makes the default
+  /// (config_sentence_transformers.json), or none. Error for a name that the model has not, and for a model
+  /// that leaves prompts out of its pooling.
+  void set_prompt(std::string prompt);
+  void set_prompt_by_name(const std::string& name);
+
+  /// The ids of a text and the prompt before it, special ones included, cut at max_tokens().
   std::vector<TokenId> tokens_of(std::string_view text, Truncation& truncation) const;
 
  private:
@@ -51,6 +57,7 @@ class Embedder {
   Model& model_;
   int64_t width_, max_tokens_;
   bool normalised_;
+  std::string prompt_;
   Matrix hidden_;
 };
 

@@ -153,6 +153,52 @@ TEST(Folder, Llama3SlowsItsLowFrequencies) {
   EXPECT_NEAR(factors[1], 1 / ((1 - smooth) / 8 + smooth), 1e-5);
 }
 
+TEST(Folder, TensorsThatAFileKeepsApartAreJoined) {
+  const TemporaryDirectory folder;
+  folder.write(
+      "config.json",
+      R"({"model_type":"stablelm","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,)"
+      R"("num_key_value_heads":1,"intermediate_size":8,"layer_norm_eps":1e-5,"max_position_embeddings":64,)"
+      R"("vocab_size":7,"partial_rotary_factor":0.5,"qk_layernorm":true})");
+  const std::string layer = "model.layers.0.self_attn.";
+  const auto write = [&](bool second, int64_t width) {
+    Weights weights;
+    if (second) weights.add(layer + "q_layernorm.norms.1.weight", {width}, 10);
+    weights.add(layer + "q_layernorm.norms.0.weight", {4}).add(layer + "k_layernorm.norms.0.weight", {4}, 20);
+    folder.write("model.safetensors", weights.bytes());
+  };
+  write(true, 4);
+  const ModelFile file = open_model_file(folder.path());
+  const Tensor& joined = file.need("blk.0.attn_q_norm.weight");
+  EXPECT_EQ(joined.shape, (std::vector<int64_t>{2, 4}));
+  EXPECT_EQ(file.decoded(joined), (std::vector<float>{0, 1, 2, 3, 10, 11, 12, 13}));
+  EXPECT_EQ(file.need("blk.0.attn_k_norm.weight").shape, (std::vector<int64_t>{1, 4}));
+  write(true, 3);
+  expect_refused(folder.path(), "norms.1.weight is unlike the others");
+  write(false, 4);
+  expect_refused(folder.path(), "lacks the tensor layers.0.self_attn.q_layernorm.norms.1.weight");
+}
+
+TEST(Folder, LongRopeBecomesTwoTensors) {
+  const TemporaryDirectory folder;
+  const auto config = [](const std::string& factors) {
+    return R"({"model_type":"phi3","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,)"
+           R"("num_key_value_heads":1,"intermediate_size":8,"rms_norm_eps":1e-5,"max_position_embeddings":128,)"
+           R"("original_max_position_embeddings":64,"vocab_size":7,"rope_scaling":{"type":"su",)" +
+           factors + "}}";
+  };
+  folder.write("config.json", config(R"("short_factor":[1,1.5],"long_factor":[2,4])"));
+  folder.write("model.safetensors", Weights().add("model.norm.weight", {8}).bytes());
+  const ModelFile file = open_model_file(folder.path());
+  EXPECT_EQ(file.decoded(file.need("rope_factors_short.weight")), (std::vector<float>{1, 1.5F}));
+  EXPECT_EQ(file.decoded(file.need("rope_factors_long.weight")), (std::vector<float>{2, 4}));
+  EXPECT_EQ(file.metadata().integer("phi3.rope.scaling.original_context_length"), 64);
+  EXPECT_NEAR(file.metadata().number("phi3.rope.scaling.attn_factor").value_or(0), std::sqrt(1 + 1.0 / 6),
+              1e-6);
+  folder.write("config.json", config(R"("short_factor":[1],"long_factor":[2,4])"));
+  expect_refused(folder.path(), "short_factor of rope_scaling is not a list of 2 positive numbers");
+}
+
 TEST(Folder, Gemma3NormsCarryTheirOne) {
   const TemporaryDirectory folder;
   folder.write("config.json",

@@ -1,5 +1,6 @@
 #include "layers/attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -88,6 +89,53 @@ TEST_P(Attention, WithinSequencesMatchesDoublePrecision) {
       }
       EXPECT_EQ(work.macs_fp32, macs);
     }
+  }
+}
+
+TEST_P(Attention, WindowsAndGlobalTokensMatchDoublePrecision) {
+  const std::vector<int64_t> lengths{3, 1, 200, 65, 1};
+  std::vector<int64_t> offsets{0};
+  for (const int64_t length : lengths) offsets.push_back(offsets.back() + length);
+  std::vector<int32_t> marks(static_cast<size_t>(offsets.back()), 0);
+  for (const int64_t row : {0, 4, 5, 90, 150, 202})
+    marks[static_cast<size_t>(row)] = 1;  // two sequences have none
+  constexpr int64_t kHeadDim = 32;
+  const AttentionShape shape{4, 2, kHeadDim, 0.3f};
+  const Matrix q = random_matrix(offsets.back(), 4 * kHeadDim, 1);
+  const Matrix all = random_matrix(offsets.back(), 4 * 2 * kHeadDim, 2);
+  const auto part = [&](int64_t i) {
+    return ConstMatrixView(all.view()).columns_from(i * 2 * kHeadDim, 2 * kHeadDim);
+  };
+  const GlobalTokens global{marks, part(2), part(3)};
+  for (const int64_t reach : {1, 5, 70}) {
+    Matrix out(offsets.back(), 4 * kHeadDim);
+    Work work;
+    attend_within(shape, q.view(), part(0), part(1), offsets, nullptr, out.view(), work, {0, INT64_MAX},
+                  reach, &global);
+    for (size_t s = 0; s < lengths.size(); ++s) {
+      for (int64_t i = 0; i < lengths[s]; ++i) {
+        const int64_t row = offsets[s] + i;
+        const bool is_global = marks[static_cast<size_t>(row)] != 0;
+        const auto sees = [&](int64_t j) {
+          return is_global || std::abs(i - j) <= reach || marks[static_cast<size_t>(offsets[s] + j)] != 0;
+        };
+        const auto rows = [&](int64_t of) {
+          return part(is_global ? of + 2 : of).rows_from(offsets[s], lengths[s]);
+        };
+        for (int64_t head = 0; head < 4; ++head) {
+          std::vector<double> want(kHeadDim);
+          reference_row(shape, q.row(row).data() + head * kHeadDim, rows(0), rows(1), head, sees, {},
+                        want.data());
+          for (int64_t c = 0; c < kHeadDim; ++c)
+            ASSERT_NEAR(out.row(row)[head * kHeadDim + c], want[c], 1e-5) << reach << " " << row;
+        }
+      }
+    }
+    Matrix half(offsets.back(), 4 * kHeadDim);  // some of the tokens ask, as a team's threads do
+    for (const IndexRange rows : {IndexRange{0, 77}, IndexRange{77, offsets.back()}})
+      attend_within(shape, q.view(), part(0), part(1), offsets, nullptr, half.view(), work, rows, reach,
+                    &global);
+    EXPECT_TRUE(std::equal(out.data(), out.data() + out.rows() * out.columns(), half.data()));
   }
 }
 

@@ -85,5 +85,22 @@ TEST(Rope, TurnsPairsAsComplexNumbers) {
   }
 }
 
+TEST(Rope, LongSequencesHaveTheirOwnFrequencies) {
+  const std::vector<float> of_short{1, 2}, of_long{4, 8};
+  Rope both(4, 500, RopePairs::kHalves, of_short), plain(4, 500, RopePairs::kHalves, of_short),
+      stretched(4, 500, RopePairs::kHalves, of_long);
+  both.set_long_factors(40, of_long);
+  const std::vector<int64_t> positions{39, 3, 40}, lengths{40, 41, 41};
+  both.set_positions(positions, lengths);
+  plain.set_positions(positions);
+  stretched.set_positions(positions);
+  for (int64_t row = 0; row < 3; ++row) {
+    std::vector<float> head{1, 2, 3, 4}, want = head;
+    both.rotate(row, head.data());
+    (row == 0 ? plain : stretched).rotate(row, want.data());
+    EXPECT_EQ(head, want) << row;
+  }
+}
+
 }  // namespace
 }  // namespace wattle

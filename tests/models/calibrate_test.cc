@@ -1,7 +1,7 @@
 // Statistics of the inputs of linear layers: their arithmetic, and that every linear layer of a family is
 // seen.
-#include "families/open_file.h"
 #include "models/calibrate.h"
+#include "families/open_file.h"
 
 #include <cmath>
 #include <set>

@@ -1,7 +1,7 @@
 // Conversion of a small model: which tensor takes which format, what is refused, what the file says of
 // itself.
-#include "families/open_file.h"
 #include "models/convert.h"
+#include "families/open_file.h"
 
 #include <cmath>
 #include <cstring>
@@ -39,9 +39,10 @@ class Convert : public testing::Test {
     Metadata metadata;
     metadata.set("general.architecture", Value::of(std::string("bert")));
     metadata.set("general.file_type", Value::of(int64_t{0}));
-    for (const auto& [key, value] : {std::pair("block_count", 1), std::pair("embedding_length", 512),
-                                     std::pair("feed_forward_length", 96), std::pair("attention.head_count", 8),
-                                     std::pair("context_length", 8), std::pair("vocab_size", 40)})
+    for (const auto& [key, value] :
+         {std::pair("block_count", 1), std::pair("embedding_length", 512),
+          std::pair("feed_forward_length", 96), std::pair("attention.head_count", 8),
+          std::pair("context_length", 8), std::pair("vocab_size", 40)})
       metadata.set(std::string("bert.") + key, Value::of(int64_t{value}));
     metadata.set("bert.attention.layer_norm_epsilon", Value::of(1e-5));
     std::vector<TensorToWrite> tensors;

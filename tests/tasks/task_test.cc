@@ -365,11 +365,13 @@ TEST_F(TaskTest, WhatAModelCannotDoIsSaid) {
   room.max_tokens = 4000;
   window.context = 4000;
   temperature.generation.sampler.temperature = -1;
-  const std::vector<Case> cases = {{"embed", llama_, "gives no embeddings"},
+  const std::vector<Case> cases = {{"embed", llama_, "not embed"},
                                    {"generate", bert_, "is an encoder"},
                                    {"classify", bert_, "wattle train", labels},
                                    {"classify", llama_, "--labels"},
-                                   {"translate", llama_, "unknown task"},
+                                   {"sing", llama_, "unknown task"},
+                                   {"tag", llama_, "not tag"},
+                                   {"fill", bert_, "not fill"},
                                    {"logits", bert_, "is an encoder"},
                                    {"generate", llama_, "{text}", no_text},
                                    {"generate", llama_, "leaves no room", room},
