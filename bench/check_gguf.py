@@ -76,7 +76,9 @@ TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]
          "mt5": lambda config: config.update(relative_attention_max_distance=128),
          "modernbert": lambda config: config.setdefault("layer_norm_eps", config.get("norm_eps", 1e-5)),
          "mistral": lambda config: config.update(sliding_window=None),
-         "starcoder2": lambda config: config.update(sliding_window=None)}
+         "starcoder2": lambda config: config.update(sliding_window=None),
+         "gemma": lambda config: config.update(rope_theta=10000.0),
+         "gemma2": lambda config: config.update(rope_theta=10000.0, query_pre_attn_scalar=config["head_dim"])}
 
 
 class Model:

@@ -88,6 +88,8 @@ class Environment:
         for engine in NATIVE:
             if self.built().get(engine, {}).get("processor") != processor_kind():
                 self.build(engine)
+        if not self.exact.exists():
+            self.build_exact()
         return self.versions(), self.built()
 
     def versions(self):
@@ -111,14 +113,11 @@ class Environment:
         _, module, tree, flags = NATIVE[engine]
         folder, version = self.source(engine)
         out = self.folder / "native" / engine
-        shutil.rmtree(out, ignore_errors=True)
         print(f"building {engine} {version}, some minutes", file=sys.stderr)
         log = self.folder / f"build-{module}.log"
         with open(log, "w", encoding="utf-8") as file:
             self.compile(folder / tree, out, "llama", flags, file)
-            self.put(folder / module, out)
-            if engine == "llama.cpp":
-                self.build_exact(folder / tree, flags, file)
+        self.put(folder / module, out)
         compiler = subprocess.run(["g++", "-dumpfullversion"], check=True, capture_output=True, text=True).stdout.strip()
         record = self.built()
         record[engine] = {"version": version, "processor": processor_kind(), "compiler": f"GCC {compiler}",
@@ -126,29 +125,42 @@ class Environment:
         self.record.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
     def compile(self, source, out, target, flags, log):
+        """Goes on with a build that was stopped, unless it was for another kind of processor."""
+        stamp = out / "processor"
+        if not stamp.exists() or stamp.read_text(encoding="utf-8") != processor_kind():
+            shutil.rmtree(out, ignore_errors=True)
         generator = ["-G", "Ninja"] if shutil.which("ninja") else []
         for command in (["cmake", *generator, "-S", source, "-B", out, *COMMON, *flags],
                         ["nice", "-n", "15", "cmake", "--build", out, "--target", target, "--parallel", str(self.jobs)]):
             if subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode != 0:
                 raise SystemExit(f"{source} does not build: {log.name}")
+            stamp.write_text(processor_kind(), encoding="utf-8")
 
-    def build_exact(self, tree, flags, log):
-        """The same library for comparing numbers: with GELU computed, not read from a table of half-precision values."""
+    def build_exact(self):
+        """llama.cpp once more for comparing numbers: with GELU computed, not read from a table of half-precision values."""
         source, out = self.folder / "native" / "exact-source", self.folder / "native" / "exact"
-        for folder in (source, out):
-            shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(tree / "ggml", source)
-        (source / "ggml.pc.in").touch()  # the source package leaves it out
-        header = source / "src" / "ggml-cpu" / "vec.h"
-        text = header.read_text(encoding="utf-8")
-        if TABLE not in text:
-            raise SystemExit(f"{header}: has no line {TABLE!r}; say anew how GELU is computed exactly")
-        header.write_text(text.replace(TABLE, "", 1), encoding="utf-8")
-        self.compile(source, out, "ggml-cpu", [*flags, "-DGGML_BUILD_TESTS=OFF", "-DGGML_BUILD_EXAMPLES=OFF"], log)
-        shutil.rmtree(self.exact, ignore_errors=True)
-        shutil.copytree(self.packages / "llama_cpp" / "lib", self.exact, symlinks=True)
+        print("building llama.cpp without its table of GELU, a minute or two", file=sys.stderr)
+        if not source.exists():
+            scratch = source.with_name("making-exact-source")
+            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.copytree(self.tree / "ggml", scratch)
+            (scratch / "ggml.pc.in").touch()  # the source package leaves it out
+            header = scratch / "src" / "ggml-cpu" / "vec.h"
+            text = header.read_text(encoding="utf-8")
+            if TABLE not in text:
+                raise SystemExit(f"{header}: has no line {TABLE!r}; say anew how GELU is computed exactly")
+            header.write_text(text.replace(TABLE, "", 1), encoding="utf-8")
+            scratch.rename(source)
+        flags = [*NATIVE["llama.cpp"][3], "-DGGML_BUILD_TESTS=OFF", "-DGGML_BUILD_EXAMPLES=OFF"]
+        with open(self.folder / "build-exact.log", "w", encoding="utf-8") as file:
+            self.compile(source, out, "ggml-cpu", flags, file)
+        scratch = self.exact.with_name("making-lib-exact")
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.copytree(self.packages / "llama_cpp" / "lib", scratch, symlinks=True)
         for library in out.rglob("libggml*.so*"):
-            shutil.copy(library, self.exact / library.name, follow_symlinks=False)
+            (scratch / library.name).unlink(missing_ok=True)
+            shutil.copy(library, scratch / library.name, follow_symlinks=False)
+        scratch.rename(self.exact)
 
     def put(self, bindings, out):
         """The bindings into the environment, the libraries beside them."""

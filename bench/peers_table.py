@@ -78,7 +78,8 @@ def text_lines(results, kind):
                              f"{' | '.join(cells)} | {over} |")
     if not lines:
         return []
-    head = f"| {kind if kind == 'decoder' else 'encoder-decoder'} | phase | Wattle | share of the limit | llama.cpp | ik_llama.cpp | CTranslate2 int8 | over the best |"
+    name = kind if kind == "decoder" else "encoder-decoder"
+    head = f"| {name} | phase | Wattle | share of the limit | llama.cpp | ik_llama.cpp | CTranslate2 int8 | over the best |"
     return [head, "|---|---|---|---|---|---|---|---|", *lines, ""]
 
 

@@ -63,6 +63,8 @@ void describe_stack(const Hyperparameters& hyper, bool decoder, Description& d) 
     if (layer == 0)
       d.table(Role::kTable, "attn_rel_b", "0.SelfAttention.relative_attention_bias",
               hyper.count("attention.relative_buckets_count", 4, 4096), shape.heads);
+    // GGUF files of llama.cpp hold the bias of cross-attention too, with which no release computes.
+    if (decoder && layer == 0) d.table(Role::kTable, "cross_attn_rel_b", "", kAnySize, shape.heads, {}, true);
     if (decoder) {
       d.norm("cross_attn_norm", "1.layer_norm", width, false);
       linear("cross_attn_q", "1.EncDecAttention.q", queries, width);
