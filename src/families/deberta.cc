@@ -48,7 +48,7 @@ std::set<std::string> position_terms(ConfigReader& config) {
 
 }  // namespace
 
-void read_deberta_config(ConfigReader& config) {
+bool read_deberta_config(ConfigReader& config) {
   config.integer("num_hidden_layers", "block_count");
   const int64_t width = config.integer("hidden_size", "embedding_length");
   config.integer("embedding_size", "word_embedding_length", width);
@@ -60,11 +60,16 @@ void read_deberta_config(ConfigReader& config) {
   config.activation("hidden_act", "gelu");
   config.flag("position_biased_input", "position_biased_input", true);
   const std::set<std::string> terms = position_terms(config);
-  const bool relative = config.flag_of("relative_attention", false);
-  config.set("attention.content_to_position", Value::of(relative && terms.contains("c2p")));
-  config.set("attention.position_to_content", Value::of(relative && terms.contains("p2c")));
-  const int64_t distances = config.integer_of("max_relative_positions", -1);
-  config.set("attention.relative_max_distance", Value::of(distances < 1 ? positions : distances));
+  const bool relative = !terms.empty() && config.flag_of("relative_attention", false);
+  if (relative) {
+    const int64_t distances = config.integer_of("max_relative_positions", -1);
+    config.set("attention.relative_max_distance", Value::of(distances < 1 ? positions : distances));
+    config.set("attention.content_to_position", Value::of(terms.contains("c2p")));
+    config.set("attention.position_to_content", Value::of(terms.contains("p2c")));
+  } else {
+    config.ignore({"max_relative_positions", "norm_rel_ebd", "position_buckets", "relative_attention",
+                   "share_att_key"});
+  }
   if (heads > 0 && width % heads == 0) {
     // The terms count whether or not there are relative positions.
     const auto parts = static_cast<double>(width / heads * static_cast<int64_t>(1 + terms.size()));
@@ -72,11 +77,15 @@ void read_deberta_config(ConfigReader& config) {
   }
   config.set("attention.causal", Value::of(false));
   config.set_global("tokenizer.ggml.token_type_count", Value::of(config.integer_of("type_vocab_size", 0)));
-  config.expect("pooler_hidden_size", width);
-  (void)activation_from_name(config.word("pooler_hidden_act", "pooler_activation", "gelu"), config.origin());
-  config.ignore({"cls_dropout", "padding_idx", "pooler_dropout"});
+  if (named_head(config) == NetworkHeadKind::kSequence) {
+    config.expect("pooler_hidden_size", width);
+    (void)activation_from_name(config.word("pooler_hidden_act", "pooler_activation", "gelu"),
+                               config.origin());
+  }
+  config.ignore({"cls_dropout", "padding_idx", "pooler_dropout", "pooler_hidden_act", "pooler_hidden_size"});
   config.ignore({"legacy"});  // the names of the masked head's tensors say which form it has
   config.tied(true);
+  return relative;
 }
 
 PositionTerms::PositionTerms(const Hyperparameters& hyper)
@@ -84,10 +93,10 @@ PositionTerms::PositionTerms(const Hyperparameters& hyper)
       position_to_content(hyper.flag_or("attention.position_to_content", false)) {}
 
 int64_t deberta_distances(const Hyperparameters& hyper) {
-  return hyper.count("attention.relative_max_distance", 1, 1 << 20);
+  return hyper.count_or("attention.relative_max_distance", hyper.context_length(), 1, 1 << 20);
 }
 
-void describe_deberta_embeddings(const Hyperparameters& hyper, Description& d, int64_t rows) {
+void describe_deberta_embeddings(const Hyperparameters& hyper, Description& d, int64_t side) {
   const int64_t width = hyper.width(), words = word_width(hyper);
   d.prefixes({"deberta."});
   d.buffers({"embeddings.position_ids"});
@@ -109,7 +118,7 @@ void describe_deberta_embeddings(const Hyperparameters& hyper, Description& d, i
               .bias = false});
   d.norm("token_embd_norm", "embeddings.LayerNorm", width, true);
   if (PositionTerms(hyper)) {
-    d.table(Role::kPosition, "relative_position_embd", "encoder.rel_embeddings", rows, width);
+    d.table(Role::kPosition, "relative_position_embd", "encoder.rel_embeddings", 2 * side, width);
   } else {
     d.left_out({"encoder.rel_embeddings."});
   }
@@ -200,7 +209,7 @@ void read_config(ConfigReader& config) {
 void describe(const Hyperparameters& hyper, Description& d) {
   const int64_t width = hyper.width(), heads = hyper.attention().heads;
   const PositionTerms terms(hyper);
-  describe_deberta_embeddings(hyper, d, 2 * deberta_distances(hyper));
+  describe_deberta_embeddings(hyper, d, deberta_distances(hyper));
   for (int64_t layer = 0; layer < hyper.layers(); ++layer) {
     d.begin(fmt::format("blk.{}.", layer), fmt::format("encoder.layer.{}.", layer));
     d.linear({.name = "attn_qkv",

@@ -12,9 +12,11 @@ namespace wattle {
 // What the versions of DeBERTa share: all but a layer's queries, keys and values and the rows of relative
 // positions.
 
-void read_deberta_config(ConfigReader& config);
-/// The embeddings and, where the scores have them, `rows` relative positions.
-void describe_deberta_embeddings(const Hyperparameters& hyper, Description& description, int64_t rows);
+/// Whether the scores have relative positions.
+bool read_deberta_config(ConfigReader& config);
+/// The embeddings and, where the scores have them, relative positions: `side` before a token and as many
+/// after it.
+void describe_deberta_embeddings(const Hyperparameters& hyper, Description& description, int64_t side);
 /// What follows attention, below description.begin() of the layer.
 void describe_deberta_layer(const Hyperparameters& hyper, Description& description);
 void describe_deberta_heads(const Hyperparameters& hyper, Description& description);

@@ -22,17 +22,20 @@ int64_t kernel(const Hyperparameters& hyper) {
   return hyper.count_or("convolution.kernel_size", 0, 0, 1023);
 }
 
-void read_config(ConfigReader& config) {
-  read_deberta_config(config);
-  const int64_t heads = config.integer_of("num_attention_heads", 0);
-  if (heads > 0) config.expect("attention_head_size", config.integer_of("hidden_size", 0) / heads);
-  config.set("attention.relative_buckets_count",
-             Value::of(std::max<int64_t>(0, config.integer_of("position_buckets", -1))));
+void read_relative_positions(ConfigReader& config) {
+  const int64_t buckets = config.integer_of("position_buckets", -1);
+  config.set("attention.relative_buckets_count", Value::of(std::max<int64_t>(0, buckets)));
   config.flag("share_att_key", "attention.shared_position_projections", false);
   const std::string norm = config.word_of("norm_rel_ebd", "none");
   if (norm != "none" && norm != "layer_norm")
     fail("{}: norm_rel_ebd is {}; known are none and layer_norm: use another model", config.origin(), norm);
   config.set("attention.relative_norm", Value::of(norm == "layer_norm"));
+}
+
+void read_config(ConfigReader& config) {
+  if (read_deberta_config(config)) read_relative_positions(config);
+  const int64_t heads = config.integer_of("num_attention_heads", 0);
+  if (heads > 0) config.expect("attention_head_size", config.integer_of("hidden_size", 0) / heads);
   const int64_t kernel = config.integer("conv_kernel_size", "convolution.kernel_size", 0);
   if (kernel == 0) {
     config.ignore({"conv_act", "conv_groups"});
@@ -74,7 +77,7 @@ Change gather_groups(int64_t inputs, int64_t kernel, int64_t groups) {
 void describe(const Hyperparameters& hyper, Description& d) {
   const int64_t width = hyper.width();
   const PositionTerms terms(hyper);
-  describe_deberta_embeddings(hyper, d, 2 * side(hyper));
+  describe_deberta_embeddings(hyper, d, side(hyper));
   if (terms && hyper.flag_or("attention.relative_norm", false)) {
     d.norm("relative_position_embd_norm", "encoder.LayerNorm", width, true);
   } else {

@@ -55,36 +55,45 @@ std::string rank_activation(const std::string& function, const std::string& orig
        origin, function);
 }
 
-}  // namespace
-
-void read_head(ConfigReader& config, Metadata& metadata) {
+const HeadName* head_name(const ConfigReader& config) {
   const nlohmann::json* architectures = config.json().find("architectures");
   if (architectures == nullptr || !architectures->is_array() || architectures->empty() ||
       !architectures->front().is_string())
-    return;
+    return nullptr;
   const auto architecture = architectures->front().get<std::string>();
-  for (const HeadName& head : kHeads) {
-    if (!architecture.ends_with(head.architecture)) continue;
-    metadata.set(std::string(kHeadKey), Value::of(std::string(head.name)));
-    if (head.kind != NetworkHeadKind::kSequence && head.kind != NetworkHeadKind::kToken) return;
-    if (auto labels = labels_of(config); !labels.empty())
-      metadata.set("wattle.labels", Value::of(std::move(labels)));
-    if (const auto padding = config.json().integer("pad_token_id"))
-      metadata.set("wattle.head.padding", Value::of(*padding));
-    const nlohmann::json* end = config.json().find("eos_token_id");
-    if (end != nullptr && end->is_number_integer())
-      metadata.set("wattle.head.end", Value::of(end->get<int64_t>()));
-    // A cross-encoder of Sentence Transformers: what becomes of its score, by a class of PyTorch.
-    const JsonView sentence = config.child("sentence_transformers");
-    auto function = sentence ? sentence.text("activation_fn") : std::nullopt;
-    if (!function) function = config.json().text("sbert_ce_default_activation_function");
-    if (function && head.kind == NetworkHeadKind::kSequence) {
-      metadata.set("wattle.rank.activation", Value::of(rank_activation(*function, config.origin())));
-    }
-    if (const auto problem = config.json().text("problem_type"))
-      metadata.set("wattle.problem_type", Value::of(*problem));
-    return;
+  const auto* head = std::ranges::find_if(
+      kHeads, [&](const HeadName& each) { return architecture.ends_with(each.architecture); });
+  return head == std::end(kHeads) ? nullptr : head;
+}
+
+}  // namespace
+
+std::optional<NetworkHeadKind> named_head(const ConfigReader& config) {
+  const HeadName* head = head_name(config);
+  return head == nullptr ? std::nullopt : std::optional(head->kind);
+}
+
+void read_head(ConfigReader& config, Metadata& metadata) {
+  const HeadName* head = head_name(config);
+  if (head == nullptr) return;
+  metadata.set(std::string(kHeadKey), Value::of(std::string(head->name)));
+  if (head->kind != NetworkHeadKind::kSequence && head->kind != NetworkHeadKind::kToken) return;
+  if (auto labels = labels_of(config); !labels.empty())
+    metadata.set("wattle.labels", Value::of(std::move(labels)));
+  if (const auto padding = config.json().integer("pad_token_id"))
+    metadata.set("wattle.head.padding", Value::of(*padding));
+  const nlohmann::json* end = config.json().find("eos_token_id");
+  if (end != nullptr && end->is_number_integer())
+    metadata.set("wattle.head.end", Value::of(end->get<int64_t>()));
+  // A cross-encoder of Sentence Transformers: what becomes of its score, by a class of PyTorch.
+  const JsonView sentence = config.child("sentence_transformers");
+  auto function = sentence ? sentence.text("activation_fn") : std::nullopt;
+  if (!function) function = config.json().text("sbert_ce_default_activation_function");
+  if (function && head->kind == NetworkHeadKind::kSequence) {
+    metadata.set("wattle.rank.activation", Value::of(rank_activation(*function, config.origin())));
   }
+  if (const auto problem = config.json().text("problem_type"))
+    metadata.set("wattle.problem_type", Value::of(*problem));
 }
 
 std::optional<NetworkHeadKind> head_of(const Metadata& metadata) {

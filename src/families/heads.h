@@ -35,6 +35,8 @@ struct HeadSources {
   bool masked_dense_bias = true, masked_norm_bias = true;
 };
 
+/// The head that config.json's `architectures` names: for keys of the file that only a head reads.
+std::optional<NetworkHeadKind> named_head(const ConfigReader& config);
 /// The head that config.json's `architectures` names ("BertForTokenClassification"), as wattle.head, and its
 /// labels (wattle.labels, in the order of their ids) and kind of problem (wattle.problem_type).
 void read_head(ConfigReader& config, Metadata& metadata);

@@ -12,7 +12,16 @@ bool has_bias(const Hyperparameters& hyper, std::string_view of) {
   return hyper.flag_or(of, false);
 }
 
-void read_pooling(ConfigReader& config) {
+/// What only heads read.
+void read_head_keys(ConfigReader& config) {
+  config.ignore({"classifier_activation", "classifier_bias", "classifier_pooling", "decoder_bias"});
+  const auto head = named_head(config);
+  if (!head) return;
+  config.flag("classifier_bias", "classifier.bias", false);
+  (void)activation_from_name(config.word("classifier_activation", "classifier.activation", "gelu"),
+                             config.origin());
+  if (head == NetworkHeadKind::kMasked) config.flag("decoder_bias", "masked_bias", true);
+  if (head != NetworkHeadKind::kSequence) return;
   const std::string pooling = config.word_of("classifier_pooling", "cls");
   if (pooling != "cls" && pooling != "mean")
     fail("{}: classifier_pooling is {}; known are cls and mean: use another model", config.origin(), pooling);
@@ -40,11 +49,7 @@ void read_config(ConfigReader& config) {
   config.flag("attention_bias", "attention.bias", false);
   config.flag("mlp_bias", "feed_forward_bias", false);
   config.flag("norm_bias", "norm_bias", false);
-  config.flag("decoder_bias", "masked_bias", true);
-  config.flag("classifier_bias", "classifier.bias", false);
-  (void)activation_from_name(config.word("classifier_activation", "classifier.activation", "gelu"),
-                             config.origin());
-  read_pooling(config);
+  read_head_keys(config);
   config.set("attention.causal", Value::of(false));
   // Of training, of other attention code, and of BERT's configurations, which its files repeat.
   config.ignore({"deterministic_flash_attn", "initializer_cutoff_factor", "layer_norm_eps",

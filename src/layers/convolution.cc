@@ -7,8 +7,8 @@
 namespace wattle {
 namespace {
 
-constexpr int64_t kRowsAtOnce =
-    96;  // gathered rows that stay in the second-level cache, as a layer's tokens do
+// Gathered rows at once: they stay in the second-level cache.
+constexpr int64_t kRowsAtOnce = 96;
 
 }  // namespace
 

@@ -248,9 +248,6 @@ constexpr Unmoved kUnmoved[] = {
     {"llama/sequence_classification", "tie_word_embeddings"},  // no logits
     {"/encoder", "num_decoder_layers"},                        // no decoder
     {"/encoder", "tie_word_embeddings"},
-    {"/absolute", "relative_attention"},  // no terms by distance
-    {"/absolute", "share_att_key"},
-    {"/absolute", "position_buckets"},
     {"deberta_v2/own_projections", "position_buckets"},            // 0 and -1 are both none
     {"/masked_lm_published", "tie_word_embeddings"},               // a head of its own
     {"gemma3_text/scaled_layer_types", "sliding_window_pattern"},  // layer_types say it
@@ -258,30 +255,13 @@ constexpr Unmoved kUnmoved[] = {
     {"stablelm/parallel_normed_heads", "rope_theta"},  // one pair, whose frequency is 1 for any base
 };
 
-/// Keys of heads, and a part of the names of the cases that have such a head.
-constexpr Unmoved kOfHeads[] = {
-    {"sequence", "pooler_hidden_act"},   {"multi_label", "pooler_hidden_act"},
-    {"masked", "decoder_bias"},          {"masked", "classifier_bias"},
-    {"masked", "classifier_activation"}, {"sequence", "classifier_bias"},
-    {"label", "classifier_bias"},        {"sequence", "classifier_activation"},
-    {"label", "classifier_activation"},  {"mean", "classifier_activation"},
-    {"mean", "classifier_bias"},         {"classification", "classifier_pooling"},
-};
-
 bool is_unmoved(const golden::Case& golden, const std::string& key) {
   if (std::ranges::find(kBounds, key) != std::end(kBounds)) return true;
   for (const Unmoved& unmoved : kUnmoved) {
     if (unmoved.key == key && golden.label().ends_with(unmoved.label)) return true;
   }
-  if (key == "use_sliding_window" && !golden.config().at(key).get<bool>())
-    return true;  // wider than the texts
-  bool of_heads = false;
-  for (const Unmoved& head : kOfHeads) {
-    if (head.key != key) continue;
-    of_heads = true;
-    if (golden.name().find(head.label) != std::string::npos) return false;
-  }
-  return of_heads;
+  // Wider than the texts.
+  return key == "use_sliding_window" && !golden.config().at(key).get<bool>();
 }
 
 TEST_P(Families, EveryKeyThatIsReadMovesTheOutput) {
