@@ -10,12 +10,13 @@ void read_config(ConfigReader& config) {
   config.activation("hidden_act", "silu");
   config.flag("use_qkv_bias", "use_qkv_bias", false);
   config.flag("qk_layernorm", "qk_layernorm", false);
-  config.flag("use_parallel_residual", "use_parallel_residual", false);
+  config.flag("use_parallel_residual", "parallel", false);
   read_rope(config, head_dim, 10000, 0.25);
   config.tied(false);
 }
 
-/// GGUF files of llama.cpp do not say which of these they have: then all of them are optional.
+/// GGUF files of llama.cpp do not say which of these they have: then all of them are optional. (Their
+/// use_parallel_residual is true where config.json does not say it, and llama.cpp goes by ffn_norm instead.)
 void describe(const Hyperparameters& hyper, Description& d) {
   using Biases = LlamaTensors::Biases;
   const AttentionShape shape = hyper.attention();
@@ -24,9 +25,9 @@ void describe(const Hyperparameters& hyper, Description& d) {
                                      : hyper.flag_or("use_qkv_bias", false) ? Biases::kAlways
                                                                             : Biases::kNever,
                   .norm_bias = true,
-                  .feed_forward_norm = !hyper.has("use_parallel_residual")             ? Biases::kInSomeFiles
-                                       : hyper.flag_or("use_parallel_residual", false) ? Biases::kNever
-                                                                                       : Biases::kAlways},
+                  .feed_forward_norm = !hyper.has("parallel")             ? Biases::kInSomeFiles
+                                       : hyper.flag_or("parallel", false) ? Biases::kNever
+                                                                          : Biases::kAlways},
                  d);
   const bool optional = !hyper.has("qk_layernorm");
   if (!optional && !hyper.flag_or("qk_layernorm", false)) return;
