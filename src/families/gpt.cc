@@ -72,6 +72,14 @@ LayerPlan gpt_layer(const Hyperparameters& hyper, ActivationFunction function) {
           .function = hyper.activation(function)};
 }
 
+DecoderPlan rotated_plan(Weights& weights, const Hyperparameters& hyper, LayerPlan layer, RopePairs pairs) {
+  const auto rope = rope_of(weights, hyper, layer.attention.head_dim, pairs, 10000);
+  layer.rope = rope;
+  DecoderPlan plan = decoder_plan(hyper, layer);
+  plan.ropes = {rope};
+  return plan;
+}
+
 int64_t read_gpt2_sizes(ConfigReader& config) {
   const int64_t width = config.integer("n_embd", "embedding_length");
   config.integer("n_layer", "block_count");

@@ -34,6 +34,9 @@ void describe_gpt(const Hyperparameters& hyper, const GptSources& sources, const
 /// Pre-norm layers with layer norms, or whatever norms the file has.
 LayerPlan gpt_layer(const Hyperparameters& hyper, ActivationFunction function);
 
+/// A decoder of such layers whose queries and keys are rotated, bases and scaling as the file says.
+DecoderPlan rotated_plan(Weights& weights, const Hyperparameters& hyper, LayerPlan layer, RopePairs pairs);
+
 /// Sizes of a layer under the older names n_embd, n_layer, n_head, n_inner (null: four times the width),
 /// n_positions (or n_ctx); returns the width of a head.
 int64_t read_gpt2_sizes(ConfigReader& config);

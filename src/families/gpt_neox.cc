@@ -52,10 +52,7 @@ std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
                                const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGelu);
   layer.parallel = hyper.flag_or("use_parallel_residual", true);
-  const auto rope = rope_of(weights, hyper, layer.attention.head_dim, RopePairs::kHalves, 10000);
-  layer.rope = rope;
-  DecoderPlan plan = decoder_plan(hyper, layer);
-  plan.ropes = {rope};
+  DecoderPlan plan = rotated_plan(weights, hyper, layer, RopePairs::kHalves);
   return std::make_unique<TextDecoder>(weights, std::move(plan), options);
 }
 

@@ -42,11 +42,8 @@ void describe(const Hyperparameters& hyper, Description& d) {
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
                                const NetworkOptions& options) {
   LayerPlan layer = gpt_layer(hyper, ActivationFunction::kGeluTanh);
-  const auto rope = rope_of(weights, hyper, layer.attention.head_dim, RopePairs::kHalves, 10000);
-  layer.rope = rope;
-  DecoderPlan plan = decoder_plan(hyper, layer);
+  DecoderPlan plan = rotated_plan(weights, hyper, layer, RopePairs::kHalves);
   set_layer_windows(hyper, plan);
-  plan.ropes = {rope};
   return std::make_unique<TextDecoder>(weights, std::move(plan), options);
 }
 

@@ -138,11 +138,8 @@ json read_mbart(Source& source) {
       .done();
 }
 
-json read_mbart50(Source& source) {
-  source.add_fairseq();
-  add_codes(source, std::string(kMBartCodes) + std::string(kMBart50Codes));
-  source.add("<mask>");
-  const std::string language = source.token("src_lang", "en_XX");
+/// A text, or two, between the token of its language and the end.
+json after_language(Source& source, const std::string& language) {
   return source.begin()
       .token(language)
       .text("A")
@@ -153,6 +150,14 @@ json read_mbart50(Source& source) {
       .text("B")
       .token("</s>")
       .done();
+}
+
+json read_mbart50(Source& source) {
+  source.add_fairseq();
+  add_codes(source, std::string(kMBartCodes) + std::string(kMBart50Codes));
+  source.add("<mask>");
+  const std::string language = source.token("src_lang", "en_XX");
+  return after_language(source, language);
 }
 
 json read_t5(Source& source) {
@@ -272,16 +277,7 @@ json read_m2m100(Source& source) {
   for (const char* text : {"<s>", "<pad>", "</s>"}) source.kind(text, TokenKind::kControl);
   for (const std::string& code : words_of(kM2M100Codes)) source.add("__" + code + "__");
   const std::string language = "__" + source.token("src_lang", "en") + "__";
-  return source.begin()
-      .token(language)
-      .text("A")
-      .token("</s>")
-      .end_of_single_alone()
-      .token(language)
-      .text("A")
-      .text("B")
-      .token("</s>")
-      .done();
+  return after_language(source, language);
 }
 
 /// Llama, Gemma and their kin.
