@@ -51,11 +51,12 @@ class GgmlModel:
     """A model with a context of `context` tokens, run by `threads` threads. exact: products, attention and cache as near to
     single precision as the library goes; else its usual cache (F16), flash attention as asked, and repacked weights."""
 
-    def __init__(self, path, context=512, threads=2, engine="llama.cpp", flash_attention=True, exact=False, hidden=False):
+    def __init__(self, path, context=512, threads=2, engine="llama.cpp", flash_attention=True, exact=False, hidden=False, repack=True):
         self.lib = lib = Library(engine)
         params = lib.llama_model_default_params()
         if lib.is_ik:
-            params.repack_tensors, params.use_mmap, params.flash_attn = not exact, exact, flash_attention and not exact
+            repack = repack and not exact
+            params.repack_tensors, params.use_mmap, params.flash_attn = repack, not repack, flash_attention and not exact
         elif exact:
             params.use_extra_bufts = False
         started = time.perf_counter()

@@ -195,7 +195,8 @@ class Ggml:
         from ggml_peer import GgmlModel
         self.count = order["generate"]
         path = files.gguf({"int8": "q8_0", "fp32": "f32", "bf16": "bf16"}.get(order["precision"], order["precision"]))
-        self.peer = GgmlModel(path, context=order["prompt"] + self.count + 1, threads=order["threads"], engine=order["engine"])
+        self.peer = GgmlModel(path, context=order["prompt"] + self.count + 1, threads=order["threads"], engine=order["engine"],
+                              repack=order["kind"] == "decoder")  # ik_llama.cpp packs T5's tables too, and then cannot read them
         self.prompt = prompt_of(order, self.peer.size)
         self.version = "as built"  # DIR/native.json says which
         tried = []
@@ -233,7 +234,9 @@ ENGINES = {("onnxruntime", "encoder"): OnnxRuntime, ("openvino", "encoder"): Ope
 def main():
     logging.disable(logging.WARNING)
     order = json.loads(sys.stdin.readline())
-    answers = sys.stdout
+    # Answers go out by a descriptor of their own: libraries print to the process's output, in C too.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
 
     def say(answer):
         answers.write(json.dumps(answer) + "\n")
