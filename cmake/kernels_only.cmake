@@ -17,7 +17,6 @@ get_target_property(base_sources wattle_base SOURCES)
 list(FILTER base_sources EXCLUDE REGEX "/sha256\\.cc$")  # OpenSSL's
 set_property(TARGET wattle_base PROPERTY SOURCES ${base_sources})
 wattle_module(quant USES base)
-target_compile_options(wattle_quant PRIVATE -ffp-contract=off)
 wattle_module(file USES quant)
 wattle_module(tensor USES file)
 wattle_module(kernels USES tensor)

@@ -1,6 +1,10 @@
 # wattle_module(NAME USES module... LIBS library...): one static library of src/NAME/*.cc.
 # A file whose name ends in an instruction set is compiled for it; everything else is portable.
-set(wattle_isa_avx2 -mavx2 -mfma -mf16c -mbmi2)
+# The same bits from every instruction set and machine: C++ lets the compiler fuse multiplications and additions where
+# it can. Also what tests compile for an instruction set.
+set(wattle_exact -ffp-contract=off)
+set(wattle_exact_modules quant kernels layers families models decode)
+set(wattle_isa_avx2 ${wattle_exact} -mavx2 -mfma -mf16c -mbmi2)
 set(wattle_isa_avx2vnni ${wattle_isa_avx2} -mavxvnni)
 set(wattle_isa_avx512 ${wattle_isa_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mprefer-vector-width=512)
 set(wattle_isa_avx512vnni ${wattle_isa_avx512} -mavx512vnni -mavx512vbmi -mavx512bf16)
@@ -51,6 +55,9 @@ function(wattle_module name)
   target_include_directories(wattle_${name} ${scope} ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
   list(TRANSFORM MODULE_USES PREPEND wattle_)
   target_link_libraries(wattle_${name} ${scope} ${MODULE_USES} ${MODULE_LIBS})
+  if(name IN_LIST wattle_exact_modules)
+    target_compile_options(wattle_${name} PRIVATE ${wattle_exact})
+  endif()
   wattle_isa_flags(${sources})
 endfunction()
 

@@ -6,6 +6,8 @@
 
 #include <wattle/error.h>
 
+#include "kernels/elementary.h"
+
 namespace wattle {
 namespace {
 
@@ -25,7 +27,7 @@ std::vector<float> llama3_factors(const JsonView& scaling, double base, int64_t 
   if (high <= low) fail("{}: rope_scaling asks for the impossible; correct the file", scaling.origin());
   std::vector<float> factors;
   for (int64_t i = 0; i < dimensions; i += 2) {
-    const double frequency = std::pow(base, -static_cast<double>(i) / static_cast<double>(dimensions));
+    const double frequency = power(base, -static_cast<double>(i) / static_cast<double>(dimensions));
     const double wavelength = 2 * std::numbers::pi / frequency;
     const double smooth = std::clamp((context / wavelength - low) / (high - low), 0.0, 1.0);
     factors.push_back(static_cast<float>(1 / ((1 - smooth) / factor + smooth)));
@@ -38,8 +40,8 @@ std::vector<float> llama3_factors(const JsonView& scaling, double base, int64_t 
 std::vector<float> yarn_factors(double factor, double context, double fast, double slow, double base,
                                 int64_t dimensions) {
   const auto pair_that_turns = [&](double times) {
-    return static_cast<double>(dimensions) * std::log(context / (times * 2 * std::numbers::pi)) /
-           (2 * std::log(base));
+    return static_cast<double>(dimensions) * natural_logarithm(context / (times * 2 * std::numbers::pi)) /
+           (2 * natural_logarithm(base));
   };
   const double low = std::max(std::floor(pair_that_turns(fast)), 0.0);
   double high = std::min(std::ceil(pair_that_turns(slow)), static_cast<double>(dimensions - 1));
@@ -76,7 +78,8 @@ void read_longrope(ConfigReader& config, const JsonView& scaling, int64_t dimens
                                           scaling.number("original_max_position_embeddings").value_or(0));
   if (!(context > 1)) fail("{}: lacks original_max_position_embeddings; correct the file", config.origin());
   const double stretch = longest / context;
-  const double usual = stretch > 1 ? std::sqrt(1 + std::log(stretch) / std::log(context)) : 1;
+  const double usual =
+      stretch > 1 ? std::sqrt(1 + natural_logarithm(stretch) / natural_logarithm(context)) : 1;
   config.set("rope.scaling.type", Value::of(std::string("longrope")));
   config.set("rope.scaling.original_context_length", Value::of(static_cast<int64_t>(context)));
   config.set("rope.scaling.attn_factor", Value::of(scaling.number("attention_factor").value_or(usual)));
@@ -97,8 +100,8 @@ RopeScaling rope_scaling(const Hyperparameters& hyper, int64_t dimensions, doubl
                                              static_cast<double>(hyper.context_length()));
     scaling.factors = yarn_factors(factor, context, hyper.positive_or("rope.scaling.yarn_beta_fast", 32),
                                    hyper.positive_or("rope.scaling.yarn_beta_slow", 1), base, dimensions);
-    scaling.magnitude =
-        hyper.positive_or("rope.scaling.attn_factor", 1) * (factor > 1 ? 0.1 * std::log(factor) + 1 : 1);
+    scaling.magnitude = hyper.positive_or("rope.scaling.attn_factor", 1) *
+                        (factor > 1 ? 0.1 * natural_logarithm(factor) + 1 : 1);
   } else {
     fail("{}: rope scaling of the type {} is not known, only linear, yarn and longrope; use another model",
          hyper.origin(), type);
@@ -147,8 +150,8 @@ void read_rope_scaling(ConfigReader& config, int64_t head_dim, double base, doub
   const double context = scaling.number("original_max_position_embeddings")
                              .value_or(config.number_of("max_position_embeddings", 0));
   config.set("rope.scaling.original_context_length", Value::of(static_cast<int64_t>(context)));
-  const double usual = factor > 1 ? 0.1 * std::log(factor) + 1 : 1;
-  const auto scale = [&](double by) { return factor > 1 ? 0.1 * by * std::log(factor) + 1 : 1; };
+  const double usual = factor > 1 ? 0.1 * natural_logarithm(factor) + 1 : 1;
+  const auto scale = [&](double by) { return factor > 1 ? 0.1 * by * natural_logarithm(factor) + 1 : 1; };
   const auto own = scaling.number("mscale"), all = scaling.number("mscale_all_dim");
   if (const auto given = scaling.number("attention_factor")) {
     config.set("rope.scaling.attn_factor", Value::of(*given / usual));

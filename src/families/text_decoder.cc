@@ -1,7 +1,6 @@
 #include "families/text_decoder.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -9,6 +8,8 @@
 
 #include "base/operation_times.h"
 #include "families/rope_scaling.h"
+#include "kernels/elementary.h"
+#include "kernels/elementwise.h"
 
 namespace wattle {
 namespace {
@@ -209,10 +210,10 @@ void DecoderStack::write_logits(ConstMatrixView hidden, MatrixView logits, Work&
   if (plan_.logit_scale == 1 && plan_.logit_softcap == 0) return;
   const float scale = plan_.logit_scale, cap = plan_.logit_softcap;
   for (int64_t row = 0; row < logits.rows; ++row) {
-    for (float& value : logits.row(row)) {
-      value *= scale;
-      if (cap > 0) value = cap * std::tanh(value / cap);
-    }
+    for (float& value : logits.row(row)) value = cap > 0 ? value * scale / cap : value * scale;
+    if (cap == 0) continue;
+    apply_inplace(ActivationFunction::kTanh, logits.row(row));
+    for (float& value : logits.row(row)) value *= cap;
   }
 }
 
@@ -255,7 +256,7 @@ std::shared_ptr<DistanceBias> alibi(int64_t heads, int64_t reach) {
     const double exponent =
         head < power ? 8.0 * static_cast<double>(head + 1) / static_cast<double>(power)
                      : 4.0 * static_cast<double>(2 * (head - power) + 1) / static_cast<double>(power);
-    const double slope = std::pow(2.0, -exponent);
+    const double slope = wattle::power(2.0, -exponent);
     for (int64_t distance = 1 - reach; distance < reach; ++distance)
       bias->values.push_back(static_cast<float>(slope * static_cast<double>(distance)));
   }

@@ -40,16 +40,6 @@ inline Integers lane_numbers() {
 
 #include "kernels/shuffle.h"
 
-/// One value of all lanes, by halves: `op` of lanes i and i + kWidth / 2, then of i and i + kWidth / 4 ...
-template <int kHalf = kWidth / 2, typename Op>
-inline float reduce(Vector value, const Op& op) {
-  if constexpr (kHalf == 0) {
-    return value[0];
-  } else {
-    return reduce<kHalf / 2>(op(value, exchange_lanes<kHalf>(value)), op);
-  }
-}
-
 /// exp(x) for x <= 0 after Cephes: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]. Zero below the smallest
 /// normal number, NaN for NaN.
 inline Vector exp_negative(Vector x) {
@@ -180,7 +170,7 @@ inline float hide_unseen(const AttentionRow& row, float* scores, int64_t first_k
     }
     largest = value > largest ? value : largest;
   }
-  return reduce(largest, [](Vector a, Vector b) { return b > a ? b : a; });
+  return reduce_lanes(largest, [](Vector a, Vector b) { return b > a ? b : a; });
 }
 
 void soften(AttentionRow* rows, int64_t count, float* scores, int64_t first_key, int64_t columns) {
@@ -192,18 +182,24 @@ void soften(AttentionRow* rows, int64_t count, float* scores, int64_t first_key,
       for (int64_t i = 0; i < columns; i += kWidth) store(scores + i, Vector{});
       continue;
     }
-    Vector total{};
-    for (int64_t i = 0; i < columns; i += kWidth) {
-      const Vector power = exp_negative(load(scores + i) - broadcast(next));
-      store(scores + i, power);
-      total += power;
+    constexpr int kParts = kSumLanes / kWidth;
+    Vector totals[kParts] = {};
+    for (int64_t i = 0; i < columns; i += kSumLanes) {
+#pragma GCC unroll 4
+      for (int part = 0; part < kParts; ++part) {
+        float* at = scores + i + part * kWidth;
+        const Vector power = exp_negative(load(at) - broadcast(next));
+        store(at, power);
+        totals[part] += power;
+      }
     }
     if (row->maximum == -__builtin_inff()) {
       row->factor = 0;
     } else if (row->maximum != next) {
       row->factor = exp_negative(broadcast(row->maximum - next))[0];
     }
-    row->total = row->total * row->factor + reduce(total, [](Vector a, Vector b) { return a + b; });
+    const float total = reduce_lanes(totals, [](Vector a, Vector b) { return a + b; });
+    row->total = fma(broadcast(row->total), broadcast(row->factor), broadcast(total))[0];
     row->maximum = next;
   }
 }

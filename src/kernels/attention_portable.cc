@@ -9,8 +9,10 @@ namespace {
 constexpr int kWidth = 4, kRows = 4, kVectors = 2;
 using Vector = float __attribute__((vector_size(kWidth * 4)));
 
+#include "kernels/fused.h"
+
 inline Vector fma(Vector a, Vector b, Vector c) {
-  return a * b + c;
+  return fused_multiply_add(a, b, c);
 }
 inline Vector load_half(const uint16_t* from) {
   return Vector{float_from_half(from[0]), float_from_half(from[1]), float_from_half(from[2]),

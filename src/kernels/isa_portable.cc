@@ -7,7 +7,9 @@ namespace wattle {
 namespace {
 
 constexpr int kLaneCount = 4;
+#include "kernels/fused.h"
 #include "kernels/lanes.h"
+#include "kernels/lanes_portable.h"
 
 #include "kernels/recipes.h"
 
@@ -22,33 +24,39 @@ int32_t dot_block(const UnpackedBlock& block, int lane, const int8_t* a, int fir
   return sum;
 }
 
-/// One block of one row: 16 outputs.
-template <Kind kKind, int kZero>
+/// One block of one row: 16 outputs, by the operations of multiply_block in tiles.h.
+template <class V, Kind kKind, int kZero>
 void multiply_block(const UnpackedBlock& w, const ActivationTile& x, int64_t block, int row, int rows,
                     float* acc) {
+  using Float = typename V::Float;
   const int64_t at = block * rows + row;
-  constexpr int kHalves = has_halves(kKind) ? 2 : 1;
-  constexpr int kMinima = minima_of(kKind);
-  for (int lane = 0; lane < 16; ++lane) {
-    int32_t dot = 0;
-    float product = 0;
-    for (int half = 0; half < kHalves; ++half) {
-      const int groups = kGroups / kHalves;
-      int32_t part = dot_block(w, lane, x.q + at * 32, half * groups, groups);
-      if constexpr (kZero != 0) {
-        part += kZero * (kHalves == 2 ? x.minus_half_sum[(block * 2 + half) * rows + row] : x.minus_sum[at]);
-      }
-      if constexpr (kKind == Kind::kTwoScales) product += static_cast<float>(part) * w.scale[half][lane];
-      dot += has_two_factors(kKind) ? part * w.factor[half][lane] : part;
+  constexpr int kHalves = has_halves(kKind) ? 2 : 1, kOfHalf = kGroups / kHalves;
+  int32_t dot[2][16], whole[16] = {};
+  for (int half = 0; half < kHalves; ++half) {
+    const int64_t sum_at = (block * 2 + half) * rows + row;
+    int32_t start = 0;
+    if constexpr (kZero != 0) start = kZero * (kHalves == 2 ? x.minus_half_sum[sum_at] : x.minus_sum[at]);
+    for (int lane = 0; lane < 16; ++lane) {
+      dot[half][lane] = start + dot_block(w, lane, x.q + at * 32, half * kOfHalf, kOfHalf);
+      whole[lane] += has_two_factors(kKind) ? dot[half][lane] * w.factor[half][lane] : dot[half][lane];
     }
-    if constexpr (kKind != Kind::kTwoScales) product = static_cast<float>(dot) * w.scale[0][lane];
-    float sum = acc[lane] + product * x.scale[at];
-    for (int half = 0; half < kMinima; ++half) {
-      const float scaled =
-          kMinima == 2 ? x.scaled_half_sum[(block * 2 + half) * rows + row] : x.scaled_sum[at];
-      sum -= w.minimum[half][lane] * scaled;
+  }
+  for (int lane = 0; lane < 16; lane += V::kLanes) {
+    const auto number = [&](const int32_t* of) { return V::to_float((typename V::Int)V::load(of + lane)); };
+    const Float scale = V::load_float(w.scale[0] + lane);
+    Float product;
+    if constexpr (kKind == Kind::kTwoScales) {
+      product = V::fma(number(dot[1]), V::load_float(w.scale[1] + lane), number(dot[0]) * scale);
+    } else {
+      product = number(whole) * scale;
     }
-    acc[lane] = sum;
+    Float sum = V::fma(product, V::broadcast(x.scale + at), V::load_float(acc + lane));
+    for (int half = 0; half < minima_of(kKind); ++half) {
+      const float* scaled =
+          minima_of(kKind) == 2 ? x.scaled_half_sum + (block * 2 + half) * rows + row : x.scaled_sum + at;
+      sum = V::fnma(V::load_float(w.minimum[half] + lane), V::broadcast(scaled), sum);
+    }
+    V::store_float(acc + lane, sum);
   }
 }
 
@@ -58,8 +66,8 @@ void unpacked_tile(const UnpackedBlock* a, const UnpackedBlock* b, const Activat
   if (first) __builtin_memset(acc, 0, S * kTileColumns * sizeof(float));
   for (int64_t block = 0; block < blocks; ++block) {
     for (int row = 0; row < S; ++row) {
-      multiply_block<kKind, kZero>(a[block], x, block, row, S, acc + row * kTileColumns);
-      multiply_block<kKind, kZero>(b[block], x, block, row, S, acc + row * kTileColumns + 16);
+      multiply_block<V, kKind, kZero>(a[block], x, block, row, S, acc + row * kTileColumns);
+      multiply_block<V, kKind, kZero>(b[block], x, block, row, S, acc + row * kTileColumns + 16);
     }
   }
 }
@@ -161,7 +169,7 @@ void integer_tile(const std::byte* a, const std::byte* b, const float* a_scale, 
 
 #include "kernels/tiles_table.h"
 
-constexpr KernelTable kTable = kernel_table<Lanes>();
+constexpr KernelTable kTable = kernel_table<LanesPortable>();
 
 }  // namespace
 

@@ -11,9 +11,9 @@ namespace wattle {
 /// over threads, packing, shapes) is written once; everything below is compiled once for each instruction set
 /// from the same templates (recipes.h, tiles.h, epilogue.h), and only through this table is it called.
 ///
-/// The order of operations of an output element depends on the instruction set and the format alone, never on
-/// the rows of a tile, its place or the path (direct or by way of unpacked blocks): batched and single rows,
-/// and any number of threads, give the same bits.
+/// The order of operations of an output element depends on the format alone, never on the instruction set
+/// (lanes.h; bfloat16 excepted), the rows of a tile, its place or the path (direct or by way of unpacked
+/// blocks): batched and single rows, any number of threads and any machine give the same bits.
 
 constexpr int kTileRows = 6;      ///< most rows of activations of a tile
 constexpr int kTileColumns = 32;  ///< outputs of a tile: two panels

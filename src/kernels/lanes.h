@@ -2,6 +2,10 @@
 // inherits, and nearly the whole of the portable one. Included inside the unnamed namespace of each
 // instruction set's file, which has defined kLaneCount (no template parameter: GCC 12 loses vector types
 // whose size depends on one).
+//
+// Every instruction set gives the same bits: where a product is added, code says whether it is rounded first
+// (no compiler may choose: -ffp-contract=off) and uses fma() or fnma() where it is not, and sums over lanes
+// have kSumLanes of them whatever the width (shuffle.h). Products of bfloat16 alone are not held to it.
 
 #include "kernels/shuffle.h"
 
@@ -32,8 +36,6 @@ struct Lanes {
   static Float broadcast(const float* from) { return *from - Float{}; }
   static Int broadcast(const int32_t* from) { return *from - Int{}; }
   static Float to_float(Int i) { return __builtin_convertvector(i, Float); }
-  static Float fma(Float a, Float b, Float c) { return a * b + c; }
-  static Float fnma(Float a, Float b, Float c) { return c - a * b; }
   static Word multiply16(Word a, Word b) { return (Word)((Shorts)a * (Shorts)b); }
   static Word add8(Word a, Word b) { return (Word)((Bytes)a + (Bytes)b); }
 
@@ -91,14 +93,5 @@ struct Lanes {
     Bytes b = (Bytes)indices;
     for (unsigned i = 0; i < sizeof b; ++i) b[i] = kIq4[b[i]];
     return (Word)b;
-  }
-
-  /// acc + two products of bfloat16, the low one first.
-  static Float dot_bf16(Float acc, Word w, const float* pair) {
-    uint32_t bits;
-    __builtin_memcpy(&bits, pair, 4);
-    const Word x = bits - Word{};
-    acc = (Float)(w << 16) * (Float)(x << 16) + acc;
-    return (Float)(w & 0xFFFF0000u) * (Float)(x & 0xFFFF0000u) + acc;
   }
 };

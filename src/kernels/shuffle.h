@@ -31,3 +31,30 @@ template <int kBit, class V>
 inline __attribute__((always_inline)) V exchange_lanes(V v) {
   return merge_lanes<kBit, true, true>(v, v);
 }
+
+/// One value of all lanes, by halves: `op` of lanes i and i + n / 2 of the n, then of i and i + n / 4 ...
+template <class V, class Op, int kHalf = sizeof(V) / 8>
+inline __attribute__((always_inline)) float reduce_lanes(V v, const Op& op) {
+  if constexpr (kHalf == 0) {
+    return v[0];
+  } else {
+    return reduce_lanes<V, Op, kHalf / 2>(op(v, exchange_lanes<kHalf>(v)), op);
+  }
+}
+
+/// Lanes of the sums over a row, whatever the vectors' width: kSumLanes / width vectors side by side, so that
+/// every instruction set adds the same numbers in the same order.
+constexpr int kSumLanes = 16;
+
+/// The same of vectors that lie side by side.
+template <int kParts, class V, class Op>
+inline __attribute__((always_inline)) float reduce_lanes(V (&parts)[kParts], const Op& op) {
+  if constexpr (kParts == 1) {
+    return reduce_lanes(parts[0], op);
+  } else {
+    V half[kParts / 2];
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts / 2; ++i) half[i] = op(parts[i], parts[i + kParts / 2]);
+    return reduce_lanes(half, op);
+  }
+}

@@ -8,6 +8,7 @@
 
 #include "base/operation_times.h"
 #include "base/threads.h"
+#include "kernels/elementary.h"
 #include "tensor/panels.h"
 
 namespace wattle {
@@ -68,9 +69,10 @@ Matrix sinusoids(int64_t rows, int64_t width, Positions kind) {
     float* row = table.row(position).data();
     std::fill(row, row + width, 0.0f);
     for (int64_t i = 0; i < half + width % 2; ++i) {
-      const double angle = static_cast<double>(position) * std::pow(10000.0, -static_cast<double>(i) * step);
-      if (i < sines) row[i] = static_cast<float>(std::sin(angle));
-      if (sines + i < width && i < half) row[sines + i] = static_cast<float>(std::cos(angle));
+      const double angle = static_cast<double>(position) * power(10000.0, -static_cast<double>(i) * step);
+      const SineCosine turned = sine_cosine(angle);
+      if (i < sines) row[i] = static_cast<float>(turned.sine);
+      if (sines + i < width && i < half) row[sines + i] = static_cast<float>(turned.cosine);
     }
   }
   return table;

@@ -1,8 +1,7 @@
 #include "layers/rope.h"
 
-#include <cmath>
-
 #include "base/threads.h"
+#include "kernels/elementary.h"
 
 namespace wattle {
 
@@ -17,7 +16,7 @@ std::vector<double> Rope::frequencies(std::span<const float> factors) const {
   for (int64_t i = 0; i < dimensions_ / 2; ++i) {
     const double factor = factors.empty() ? 1 : factors[static_cast<size_t>(i)];
     of_pairs.push_back(scale_ / factor *
-                       std::pow(base_, -2.0 * static_cast<double>(i) / static_cast<double>(dimensions_)));
+                       power(base_, -2.0 * static_cast<double>(i) / static_cast<double>(dimensions_)));
   }
   return of_pairs;
 }
@@ -37,8 +36,9 @@ void Rope::set_positions(std::span<const int64_t> positions, std::span<const int
     const std::vector<double>& frequency = is_long ? long_frequencies_ : frequencies_;
     for (int64_t i = 0; i < half; ++i) {
       const double angle = static_cast<double>(positions[row]) * frequency[i];
-      cosines_[row * half + i] = static_cast<float>(magnitude_ * std::cos(angle));
-      sines_[row * half + i] = static_cast<float>(magnitude_ * std::sin(angle));
+      const SineCosine turned = sine_cosine(angle);
+      cosines_[row * half + i] = static_cast<float>(magnitude_ * turned.cosine);
+      sines_[row * half + i] = static_cast<float>(magnitude_ * turned.sine);
     }
   });
 }

@@ -13,6 +13,7 @@
 
 #include "families/family.h"
 #include "families/open_file.h"
+#include "kernels/elementary.h"
 #include "models/convert.h"
 
 namespace wattle {
@@ -88,10 +89,10 @@ const std::vector<std::byte>& pool(Format format) {
     // Box-Muller by hand: the standard library's normal_distribution differs between implementations.
     const double u = (static_cast<double>(random() >> 11) + 1) * 0x1p-53,
                  v = static_cast<double>(random() >> 11) * 0x1p-53;
-    const double radius = kStandardDeviation * std::sqrt(-2 * std::log(u)),
-                 angle = 2 * 3.14159265358979323846 * v;
-    values[i] = static_cast<float>(radius * std::cos(angle));
-    values[i + 1] = static_cast<float>(radius * std::sin(angle));
+    const double radius = kStandardDeviation * std::sqrt(-2 * natural_logarithm(u));
+    const SineCosine at = sine_cosine(2 * 3.14159265358979323846 * v);
+    values[i] = static_cast<float>(radius * at.cosine);
+    values[i + 1] = static_cast<float>(radius * at.sine);
   }
   blocks.resize(kPoolBlocks * layout.block_bytes);
   layout.encode(values, {}, blocks);

@@ -11,6 +11,7 @@
 
 #include <wattle/error.h>
 
+#include "base/cpu.h"
 #include "base/threads.h"
 #include "families/family.h"
 #include "families/golden_case.h"
@@ -133,6 +134,10 @@ bool same_bits(const Outputs& a, const Outputs& b) {
   return true;
 }
 
+bool is_forced() {
+  return std::getenv("WATTLE_TEST_ISA") != nullptr;
+}
+
 class Families : public testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(Families, MatchTheReference) {
@@ -163,12 +168,24 @@ TEST_P(Families, AnyNumberOfThreadsAndAnyBatchGiveTheSameBits) {
   set_threads(before);
 }
 
+TEST_P(Families, EveryInstructionSetGivesTheSameBits) {
+  if (is_forced()) GTEST_SKIP() << "one process runs them all";
+  const golden::Case golden(GetParam());
+  std::optional<Outputs> first;
+  for (const Isa isa : runnable_isas()) {
+    force_isa(isa);
+    const Opened opened(golden.write_folder());
+    Outputs outputs = run(*opened.network, golden);
+    if (!first)
+      first = std::move(outputs);
+    else
+      EXPECT_TRUE(same_bits(outputs, *first)) << golden.label() << " " << name(isa);
+  }
+  force_isa(runnable_isas().back());
+}
+
 // A test that no change of the weights could fail would prove nothing.
 constexpr double kMoves = 100 * kTolerance;
-
-bool is_forced() {
-  return std::getenv("WATTLE_TEST_ISA") != nullptr;
-}
 
 /// The largest difference between two models' outputs; infinite for other shapes.
 double distance(const golden::Case& golden, const Outputs& a, const Outputs& b) {
