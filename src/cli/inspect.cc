@@ -17,6 +17,7 @@
 #include "file/model_file.h"
 #include "file/packed_file.h"
 #include "file/statistics.h"
+#include "text/tokenizer.h"
 
 namespace wattle {
 namespace {
@@ -118,7 +119,7 @@ void print_architecture(const ModelFile& file) {
 }
 
 void print_memory(const ModelFile& file) {
-  const auto need = footprint(file);
+  const auto need = memory_need(file);
   if (!need) return;
   std::string text = fmt::format("{}: weights {}", size_text(static_cast<double>(need->total())),
                                  size_text(static_cast<double>(need->weights)));
@@ -129,6 +130,20 @@ void print_memory(const ModelFile& file) {
   print_line("memory to run", text);
   print_line("", fmt::format("activations about {} ({} tokens at once)",
                              size_text(static_cast<double>(need->activations)), need->tokens));
+}
+
+/// What the reader of the file and its tokenizer found lacking. A tokenizer that is not understood is no
+/// hindrance to looking at the rest.
+std::vector<std::string> notes_of(const ModelFile& file) {
+  std::vector<std::string> notes = file.notes();
+  if (file.metadata().find("tokenizer.ggml.model") == nullptr) return notes;
+  try {
+    const auto of_tokenizer = Tokenizer::create(file.metadata())->notes();
+    notes.insert(notes.end(), of_tokenizer.begin(), of_tokenizer.end());
+  } catch (const Error& error) {
+    notes.push_back(fmt::format("its tokenizer cannot be used: {}", printable(error.what(), 200)));
+  }
+  return notes;
 }
 
 std::string tokenizer_text(const Metadata& metadata) {
@@ -232,7 +247,7 @@ void print_file(const ModelFile& file, const Arguments& arguments) {
   print_memory(file);
   print_line("licence", printable(file.metadata().text("general.license").value_or("not stated"), 65));
   print_line("tokenizer", tokenizer_text(file.metadata()));
-  for (const std::string& note : file.notes()) print_line("note", note);
+  for (const std::string& note : notes_of(file)) print_line("note", note);
   if (arguments.metadata) {
     fmt::print("\n");
     for (const auto& [key, value] : file.metadata().entries()) {
@@ -314,7 +329,7 @@ Json json_file(const ModelFile& file, const Arguments& arguments) {
                                {"bytes", static_cast<int64_t>(sum.bytes)}});
   }
   result["memory"] = Json();
-  if (const auto need = footprint(file)) {
+  if (const auto need = memory_need(file)) {
     result["memory"] = {{"total_bytes", need->total()},
                         {"weight_bytes", need->weights},
                         {"cache_bytes", need->cache},
@@ -327,7 +342,7 @@ Json json_file(const ModelFile& file, const Arguments& arguments) {
                          {"tokens", metadata.strings("tokenizer.ggml.tokens").size()},
                          {"merges", metadata.strings("tokenizer.ggml.merges").size()},
                          {"chat_template", metadata.find("tokenizer.chat_template") != nullptr}};
-  result["notes"] = file.notes();
+  result["notes"] = notes_of(file);
   for (const auto& [key, value] : metadata.entries()) result["metadata"][key] = json_value(value);
   for (const Tensor& tensor : file.tensors()) {
     result["tensors"].push_back({{"name", tensor.name},

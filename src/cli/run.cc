@@ -241,6 +241,9 @@ void run(Arguments arguments, const GlobalOptions& options) {
   (base.empty() ? model : arguments.task.base) = at.path();
   const auto task = Task::create(model, arguments.task, arguments.load);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());
+  for (const std::string& note : task->notes()) {
+    if (!options.quiet) fmt::print(stderr, "{}: {}\n", arguments.model, note);
+  }
   if (arguments.input.empty()) {
     run_prompt(arguments, options, *task, *meter);
   } else {

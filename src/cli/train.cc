@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <wattle/error.h>
 #include <wattle/meter.h>
 
@@ -16,6 +18,8 @@
 #include "cli/row_writer.h"
 #include "cli/verbs.h"
 #include "tasks/rows.h"
+#include "tasks/tag_training.h"
+#include "tasks/tagged_rows.h"
 #include "tasks/task.h"
 #include "train/embedder.h"
 #include "train/trainer.h"
@@ -23,12 +27,15 @@
 namespace wattle {
 namespace {
 
+/// Costs of a head on standardised hidden states: some hundred features, each as large as a whole embedding.
+const std::vector<double> kTokenCosts = {0.0005, 0.002, 0.008, 0.03};
+
 struct Arguments {
-  std::string kind = "linear", on = "ngrams", input, output, eval, field = "text", label = "label";
+  std::string task = "classify", kind = "linear", on = "ngrams", input, output, eval, field, label;
   MeterOptions meter;
   TrainOptions train;
   int batch = 32;
-  bool json = false;
+  bool json = false, costs_given = false;
 };
 
 Head train_on_model(const Arguments& arguments, const LabelledRows& data, TrainOptions options,
@@ -65,6 +72,18 @@ Head train_on_model(const Arguments& arguments, const LabelledRows& data, TrainO
   return train_on_embeddings(all.view(), base, data.labels, data.label_names, options);
 }
 
+Head train_head(const Arguments& arguments, const TaggedRows& data, const GlobalOptions& options,
+                Work& work) {
+  TrainOptions train = arguments.train;
+  train.origin = arguments.input;
+  ProgressBar bar(options.quiet);
+  const std::string path = model_path(arguments.on);
+  const std::unique_ptr<Model> model = Model::open(path);
+  return train_token_head(
+      *model, std::filesystem::weakly_canonical(path).string(), data, train,
+      [&](const std::string& what, double part) { bar(what, static_cast<size_t>(1000 * part), 1000); }, work);
+}
+
 Head train_head(const Arguments& arguments, const LabelledRows& data, const GlobalOptions& options,
                 Work& work) {
   TrainOptions train = arguments.train;
@@ -76,8 +95,10 @@ Head train_head(const Arguments& arguments, const LabelledRows& data, const Glob
   return train_on_model(arguments, data, train, bar, work);
 }
 
+using Json = nlohmann::ordered_json;
+
 /// Share of the rows that the saved head answers rightly.
-double accuracy(const Arguments& arguments, const LabelledRows& rows) {
+Json quality(const Arguments& arguments, const LabelledRows& rows) {
   const auto task = Task::create(arguments.output, {.task = "classify"});
   const std::vector<Answer> answers = task->answer(rows.rows);
   int64_t correct = 0;
@@ -85,7 +106,20 @@ double accuracy(const Arguments& arguments, const LabelledRows& rows) {
     const auto& answer = std::get<LabelAnswer>(answers[i].value);
     correct += answer.name() == rows.label_names[static_cast<size_t>(rows.labels[i])] ? 1 : 0;
   }
-  return static_cast<double>(correct) / static_cast<double>(answers.size());
+  return {{"accuracy", static_cast<double>(correct) / static_cast<double>(answers.size())}};
+}
+
+/// Words that the saved head labels rightly, and spans that it finds, by what `run --task tag` answers.
+Json quality(const Arguments& arguments, const TaggedRows& rows) {
+  TaskOptions options{.task = "tag"};
+  options.head.overlap = 0;  // nothing is cut away
+  const auto task = Task::create(arguments.output, options);
+  const TagScores scores = score_tags(rows.rows, task->answer(rows.questions()));
+  return {{"accuracy", scores.accuracy()},
+          {"span_f1", scores.f1()},
+          {"span_precision", scores.precision()},
+          {"span_recall", scores.recall()},
+          {"spans", scores.wanted}};
 }
 
 nlohmann::ordered_json summary_of(const Arguments& arguments, const Head& head, const Energy& energy) {
@@ -122,25 +156,39 @@ void print_summary(const nlohmann::ordered_json& summary) {
              summary["seconds"].get<double>(), summary["training_joules"].get<double>(),
              summary["grade"].get<std::string>(), summary["low"].get<double>(),
              summary["high"].get<double>());
+  const auto percent = [&](const char* key) { return 100 * summary[key].get<double>(); };
   if (summary.contains("accuracy"))
-    fmt::print("  accuracy {:.2f} %\n", 100 * summary["accuracy"].get<double>());
+    fmt::print("  accuracy {:.2f} %{}\n", percent("accuracy"), summary.contains("spans") ? " of words" : "");
+  if (summary.contains("spans")) {
+    fmt::print("  span F1 {:.2f} % (precision {:.2f} %, recall {:.2f} % of {} spans)\n", percent("span_f1"),
+               percent("span_precision"), percent("span_recall"), summary["spans"].get<int64_t>());
+  }
 }
 
-void run(Arguments arguments, const GlobalOptions& options) {
-  arguments.train.kind = head_kind_from_name(arguments.kind);
-  const LabelledRows data =
-      read_labelled_rows(arguments.input, {.text_field = arguments.field, .label_field = arguments.label});
+LabelledRows read_rows(const Arguments& arguments, const std::string& path, const LabelledRows* training) {
+  LabelledOptions options;
+  if (!arguments.field.empty()) options.text_field = arguments.field;
+  if (!arguments.label.empty()) options.label_field = arguments.label;
+  if (training != nullptr) options.label_names = training->label_names;
+  return read_labelled_rows(path, options);
+}
+
+TaggedRows read_rows(const Arguments& arguments, const std::string& path, const TaggedRows* training) {
+  TaggedOptions options{arguments.field, arguments.label, {}};
+  if (training != nullptr) options.labels = training->labels.labels();
+  return read_tagged_rows(path, options);
+}
+
+template <class LabelledData>
+void run(const Arguments& arguments, const GlobalOptions& options) {
+  const auto data = read_rows(arguments, arguments.input, static_cast<const LabelledData*>(nullptr));
   if (data.repaired > 0) {
     fmt::print(stderr, "{} not valid UTF-8; the bad bytes were read as U+FFFD\n",
                data.repaired == 1 ? "1 row was" : fmt::format("{} rows were", data.repaired));
   }
   // Read before the training: a mistake in these rows should not cost it.
-  LabelledRows eval;
-  if (!arguments.eval.empty()) {
-    eval = read_labelled_rows(
-        arguments.eval,
-        {.text_field = arguments.field, .label_field = arguments.label, .label_names = data.label_names});
-  }
+  std::optional<LabelledData> eval;
+  if (!arguments.eval.empty()) eval = read_rows(arguments, arguments.eval, &data);
   OutputFile::check(arguments.output);
   const auto meter = Meter::open(arguments.meter);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());
@@ -156,7 +204,7 @@ void run(Arguments arguments, const GlobalOptions& options) {
   record.grade = name(energy.grade);
   head.save(arguments.output);
   auto summary = summary_of(arguments, head, energy);
-  if (!arguments.eval.empty()) summary["accuracy"] = accuracy(arguments, eval);
+  if (eval) summary.update(quality(arguments, *eval));
   if (arguments.json) {
     fmt::print("{}\n", summary.dump(2));
   } else {
@@ -164,27 +212,43 @@ void run(Arguments arguments, const GlobalOptions& options) {
   }
 }
 
+void run_task(Arguments arguments, const GlobalOptions& options) {
+  arguments.train.kind = head_kind_from_name(arguments.kind);
+  if (arguments.task == "classify") return run<LabelledRows>(arguments, options);
+  if (arguments.on == "ngrams") fail("--task tag: labels tokens, which an encoder reads; name one with --on");
+  if (!arguments.costs_given) arguments.train.costs = kTokenCosts;
+  run<TaggedRows>(arguments, options);
+}
+
 }  // namespace
 
 void add_train(CLI::App& app, const GlobalOptions& options) {
-  CLI::App* verb =
-      app.add_subcommand("train", "Train a small classifier: keyword rule, linear head or random forest");
+  CLI::App* verb = app.add_subcommand(
+      "train",
+      "Train a small head: keyword rule, linear head or random forest; for texts or for their tokens");
   auto a = std::make_shared<Arguments>();
+  verb->add_option("--task", a->task, "classify: a label a text; tag: labels of tokens, joined to spans")
+      ->check(CLI::IsMember({"classify", "tag"}))
+      ->capture_default_str();
   verb->add_option("--kind", a->kind, "majority, keywords, linear or forest")->capture_default_str();
   verb->add_option("--on", a->on, "ngrams (word 1-2-grams), or an encoder whose frozen embeddings to read")
       ->capture_default_str();
   verb->add_option("--input,-i", a->input, "labelled rows: .jsonl, .csv or .tsv, also gzipped")->required();
-  verb->add_option("--field", a->field, "the field that holds the text")->capture_default_str();
-  verb->add_option("--label", a->label, "the field that holds the label")->capture_default_str();
+  verb->add_option("--field", a->field,
+                   "the field of the text (text), or of words or text to tag (tokens, words or text)");
+  verb->add_option("--label", a->label,
+                   "the field of the label (label), or of the words' tags (tags, ner_tags) or a text's spans "
+                   "(spans, entities)");
   verb->add_option("--output,-o", a->output, "the file to write; `wattle run` takes it like any model")
       ->required();
-  verb->add_option("--eval", a->eval, "labelled rows to state the accuracy on");
+  verb->add_option("--eval", a->eval, "labelled rows to state the accuracy on; tag: and span F1");
   verb->add_option("--seed", a->train.seed, "of folds and trees")->capture_default_str();
-  verb->add_option("--cost", a->train.costs, "costs to choose from by cross-validation, separated by commas")
+  verb->add_option("--cost", a->train.costs,
+                   fmt::format("costs to choose from by cross-validation, separated by commas ({}; tag: {})",
+                               fmt::join(a->train.costs, ","), fmt::join(kTokenCosts, ",")))
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      ->check(CLI::PositiveNumber);
   verb->add_option("--trees", a->train.trees, "of the forest")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
@@ -203,8 +267,15 @@ void add_train(CLI::App& app, const GlobalOptions& options) {
       "  wattle train --input train.jsonl --output linear.gguf --eval eval.jsonl\n"
       "  wattle train --kind forest --input mine.csv --field message --label kind --output forest.gguf\n"
       "  wattle train --on all-minilm-l6-v2 --input train.jsonl --output head.gguf\n"
+      "  wattle train --task tag --on all-minilm-l6-v2 --input wnut17/train.jsonl --output tags.gguf\n"
+      "Rows to tag are JSON Lines of words and tags, {\"tokens\": [\"Ada\"], \"tags\": [\"B-PER\"]}, or of "
+      "texts "
+      "with spans,\n{\"text\": \"Ada\", \"spans\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}.\n"
       "Labels are names or, with a meta.json beside the rows, indices into its `labels`.");
-  verb->callback([a, &options] { run(*a, options); });
+  verb->callback([verb, a, &options] {
+    a->costs_given = verb->count("--cost") > 0;
+    run_task(*a, options);
+  });
 }
 
 }  // namespace wattle

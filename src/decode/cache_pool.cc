@@ -17,6 +17,8 @@ std::unique_ptr<KeyValueCache> CachePool::take(size_t index, int64_t length) {
 }
 
 std::unique_ptr<KeyValueCache> CachePool::take(std::span<const TokenId> prompt) {
+  const int64_t change = decoder_.rotation_change();
+  if (change > 0 && static_cast<int64_t>(prompt.size()) > change) return take_empty();
   size_t best = 0;
   int64_t longest = 0;
   for (size_t i = 0; i < idle_.size(); ++i) {

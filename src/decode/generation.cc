@@ -149,6 +149,18 @@ void Generation::add_input(Sequence& sequence, int64_t beam, int64_t count) {
       {sequence.caches[static_cast<size_t>(beam)].get(), pending.first(static_cast<size_t>(count))});
 }
 
+bool Generation::is_long(const Sequence& sequence, int64_t beam) const {
+  const int64_t change = decoder_.rotation_change();
+  return change > 0 && static_cast<int64_t>(sequence.ids_of(beam).size()) > change;
+}
+
+// The keys of a short text do not serve a long one: as transformers does, all of it is read anew, once.
+void Generation::read_again_where_long(Sequence& sequence, int64_t beam) {
+  KeyValueCache& cache = *sequence.caches[static_cast<size_t>(beam)];
+  if (!sequence.prepared && is_long(sequence, beam) && cache.length() <= decoder_.rotation_change())
+    cache.truncate(0);
+}
+
 // Single tokens first, so that no long prompt holds those up who are being answered.
 void Generation::collect_inputs() {
   inputs_.clear();
@@ -157,14 +169,18 @@ void Generation::collect_inputs() {
     sequence->rows = sequence->tokens_run = 0;
     sequence->complete = false;
     if (sequence->reads_prompt) continue;
-    for (int64_t beam = 0; beam < sequence->width(); ++beam) add_input(*sequence, beam, 1);
+    for (int64_t beam = 0; beam < sequence->width(); ++beam) {
+      read_again_where_long(*sequence, beam);
+      add_input(*sequence, beam, static_cast<int64_t>(sequence->pending(beam).size()));
+    }
     room -= sequence->width();
   }
   // The oldest prompt comes forward, whatever else runs.
   room = std::max<int64_t>(room, 1);
   for (const auto& sequence : running_) {
-    if (!sequence->reads_prompt || room == 0) continue;
-    const int64_t count = std::min(room, static_cast<int64_t>(sequence->pending(0).size()));
+    if (!sequence->reads_prompt || room <= 0) continue;
+    const auto pending = static_cast<int64_t>(sequence->pending(0).size());
+    const int64_t count = is_long(*sequence, 0) ? pending : std::min(room, pending);
     add_input(*sequence, 0, count);
     room -= count;
   }
@@ -367,7 +383,12 @@ void Generation::give_back(Sequence& sequence) {
   running_rows_ -= sequence.width();
   if (!sequence.prepared) {
     for (auto& cache : sequence.caches) {
-      if (sequence.beams) cache->truncate(std::min(cache->length(), sequence.prompt_length));
+      const int64_t change = decoder_.rotation_change();
+      if (change > 0 && cache->length() > change) {
+        cache->truncate(0);  // no short text can go on with the keys of a long one
+      } else if (sequence.beams) {
+        cache->truncate(std::min(cache->length(), sequence.prompt_length));
+      }
       pool_.give(std::move(cache), sequence.ids);
     }
   }

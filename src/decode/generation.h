@@ -86,6 +86,9 @@ class Generation {
 
   void start_waiting();
   void collect_inputs();
+  /// Whether the model rotates the keys of this text otherwise than those of short ones (LongRoPE).
+  bool is_long(const Sequence& sequence, int64_t beam) const;
+  void read_again_where_long(Sequence& sequence, int64_t beam);
   void add_input(Sequence& sequence, int64_t beam, int64_t count);
   void attribute(const Work& work);
   void choose();

@@ -54,6 +54,7 @@ class ReadsText {
   void hidden_states(const Ragged<int32_t>& tokens, MatrixView out, Work& work) {
     hidden_states(tokens, TokenMarks{}, out, work);
   }
+  virtual bool knows_global() const { return false; }  ///< whether it has attention for global tokens
   virtual int64_t width() const = 0;
   virtual int64_t max_tokens() const = 0;  ///< longest sequence, special tokens included
 };
@@ -78,6 +79,9 @@ class ContinuesText {
   /// Work.tokens_in counts every token run; tokens_out is left to the caller, who knows which were generated.
   virtual void forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits,
                        Work& work) = 0;
+  /// Sequences of more tokens are rotated otherwise from their first token on (LongRoPE): what a cache holds
+  /// of a shorter one does not continue beyond, and forward() refuses to. 0: there is no such length.
+  virtual int64_t rotation_change() const { return 0; }
   virtual int64_t vocabulary() const = 0;
   virtual int64_t context_length() const = 0;  ///< what the model was trained with
 };

@@ -64,6 +64,12 @@ std::shared_ptr<const KeyValueCache> DecoderStack::remember(ConstMatrixView hidd
   return memory;
 }
 
+int64_t DecoderStack::rotation_change() const {
+  int64_t change = 0;
+  for (const auto& rope : plan_.ropes) change = std::max(change, rope->longest());
+  return change;
+}
+
 void DecoderStack::check(std::span<const DecoderInput> inputs) const {
   for (const DecoderInput& input : inputs) {
     const auto tokens = static_cast<int64_t>(input.tokens.size());
@@ -71,6 +77,13 @@ void DecoderStack::check(std::span<const DecoderInput> inputs) const {
     if (input.cache->length() + tokens > input.cache->capacity()) {
       fail("{} tokens do not fit the context of {}; shorten the text or ask for a longer context",
            input.cache->length() + tokens, input.cache->capacity());
+    }
+    const int64_t held = input.cache->length(), change = rotation_change();
+    if (held > 0 && held <= change && held + tokens > change) {
+      fail(
+          "a text of {} tokens goes on to {}, and this model rotates texts of more than {} otherwise; read it "
+          "from its beginning",
+          held, held + tokens, change);
     }
   }
 }

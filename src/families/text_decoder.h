@@ -35,6 +35,7 @@ class DecoderStack {
   /// As ContinuesText.
   std::unique_ptr<KeyValueCache> new_cache(int64_t capacity) const;
   void forward(std::span<const DecoderInput> inputs, LogitsWanted wanted, Matrix& logits, Work& work);
+  int64_t rotation_change() const;
   int64_t vocabulary() const { return output_.outputs(); }
   int64_t context_length() const { return plan_.context_length; }
   int64_t width() const { return plan_.embedding.width; }
@@ -82,6 +83,7 @@ class TextDecoder : public Network, public ContinuesText, public ReadsText, publ
                Work& work) override {
     stack_.forward(inputs, wanted, logits, work);
   }
+  int64_t rotation_change() const override { return stack_.rotation_change(); }
   int64_t vocabulary() const override { return stack_.vocabulary(); }
   int64_t context_length() const override { return stack_.context_length(); }
 

@@ -35,7 +35,7 @@ void EncoderStack::run(const Ragged<int32_t>& tokens, const TokenMarks& marks, M
       fail("{} token {} were given for {} tokens; give one a token", given.size(), name, tokens.items.size());
   }
   const bool any_global = std::ranges::any_of(marks.global, [](int32_t mark) { return mark != 0; });
-  if (any_global && !order_.front()->has_global())
+  if (any_global && !knows_global())
     fail("global tokens were given and this model has no attention for them; leave them out");
   const std::vector<int64_t> positions = positions_of(tokens, plan_.embedding.padding);
   embedding_(tokens.items, positions, marks.types, out, work);

@@ -34,6 +34,7 @@ class EncoderStack {
 
   int64_t width() const { return plan_.embedding.width; }
   int64_t max_tokens() const { return std::min(plan_.max_tokens, embedding_.most_tokens()); }
+  bool knows_global() const { return order_.front()->has_global(); }
   /// As ReadsText::hidden_states.
   void run(const Ragged<int32_t>& tokens, const TokenMarks& marks, MatrixView out, Work& work);
 
@@ -56,6 +57,7 @@ class TextEncoder : public Network, public ReadsText, public HasHead {
                      Work& work) override {
     stack_.run(tokens, marks, out, work);
   }
+  bool knows_global() const override { return stack_.knows_global(); }
   int64_t width() const override { return stack_.width(); }
   int64_t max_tokens() const override { return stack_.max_tokens(); }
 

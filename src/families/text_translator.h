@@ -25,6 +25,7 @@ class TextTranslator : public Network,
                      Work& work) override {
     encoder_.run(tokens, marks, out, work);
   }
+  bool knows_global() const override { return encoder_.knows_global(); }
   int64_t width() const override { return encoder_.width(); }
   int64_t max_tokens() const override { return encoder_.max_tokens(); }
 

@@ -76,7 +76,7 @@ TensorStatistics statistics(const Tensor& tensor) {
   return found;
 }
 
-std::optional<Footprint> footprint(const ModelFile& file) {
+std::optional<MemoryNeed> memory_need(const ModelFile& file) {
   constexpr int64_t kLongestContext = 4096;  // what a cache holds unless asked otherwise
   constexpr int64_t kTokensAtOnce = 512;
   const Metadata& metadata = file.metadata();
@@ -89,7 +89,7 @@ std::optional<Footprint> footprint(const ModelFile& file) {
   const auto heads = number(".attention.head_count");
   if (!layers || !width || !inner || !heads || *heads < 1) return std::nullopt;
 
-  Footprint need;
+  MemoryNeed need;
   for (const Tensor& tensor : file.tensors()) need.weights += tensor.bytes.size();
   need.context = std::min(number(".context_length").value_or(kLongestContext), kLongestContext);
   need.tokens = std::min(need.context, kTokensAtOnce);

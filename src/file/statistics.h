@@ -18,7 +18,7 @@ struct TensorStatistics {
 TensorStatistics statistics(const Tensor& tensor);
 
 /// What a model needs to run, in bytes.
-struct Footprint {
+struct MemoryNeed {
   size_t weights = 0;      ///< as stored; packing keeps their size
   size_t cache = 0;        ///< keys and values of `context` tokens as F16; 0 for encoders
   size_t activations = 0;  ///< an estimate of what a pass over `tokens` at once holds
@@ -28,6 +28,6 @@ struct Footprint {
 };
 
 /// nullopt for a file without an architecture and its numbers.
-std::optional<Footprint> footprint(const ModelFile& file);
+std::optional<MemoryNeed> memory_need(const ModelFile& file);
 
 }  // namespace wattle

@@ -27,6 +27,8 @@ class Rope {
   /// Rows of sequences of more than `length` tokens are rotated by frequencies that these factors divide
   /// instead (LongRoPE, Ding et al. 2024).
   void set_long_factors(int64_t length, std::span<const float> factors);
+  /// That length; 0: no factors were set.
+  int64_t longest() const { return longest_; }
 
   /// The batch's rows: their positions and the lengths of their sequences, this batch included (empty: none
   /// is long).

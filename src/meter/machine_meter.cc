@@ -327,10 +327,4 @@ std::string MachineMeter::scope() const {
   return fmt::format("{}", fmt::join(scopes, "+"));
 }
 
-double MachineMeter::watts(double seconds) const {
-  double watts = 0;
-  for (const auto& recorder : sources_.recorders) watts += recorder->recent_watts(seconds);
-  return watts;
-}
-
 }  // namespace wattle

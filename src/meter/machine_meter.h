@@ -70,8 +70,6 @@ class MachineMeter : public Meter {
   double seconds_to_next_poll() const;
   const Sources& sources() const { return sources_; }
   Machine& machine() { return *machine_; }
-  /// Watts of everything counted over the last `seconds`; the model's from `busy_share` of the threads.
-  double watts(double seconds) const;
   /// Processor time that the background thread and the meter commands it runs have taken, in seconds.
   double own_cpu_seconds() const;
 

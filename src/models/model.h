@@ -47,6 +47,10 @@ class Model {
   const Metadata& metadata() const { return file_->metadata(); }
   const Tokenizer& tokenizer() const;  ///< Error when the file has none
   bool has_tokenizer() const { return tokenizer_ != nullptr; }
+  /// What the tokenizer lacks and how it is read instead (Tokenizer::notes).
+  std::vector<std::string> tokenizer_notes() const {
+    return tokenizer_ != nullptr ? tokenizer_->notes() : std::vector<std::string>();
+  }
   std::string architecture() const { return file_->architecture(); }
   bool is_shape() const { return is_shape_; }
 

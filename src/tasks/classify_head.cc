@@ -46,28 +46,7 @@ class ClassifyByHead : public Task {
     return answers;
   }
 
-  nlohmann::ordered_json description() const override {
-    nlohmann::ordered_json description;
-    description["path"] = path_;
-    description["architecture"] = Head::kArchitecture;
-    description["kind"] = name(head_.kind());
-    description["features"] = head_.features();
-    description["parameters"] = head_.parameters();
-    const TrainingRecord& training = head_.training();
-    description["training"] = {{"rows", training.rows},
-                               {"seed", training.seed},
-                               {"cost", training.cost},
-                               {"seconds", training.seconds},
-                               {"joules", training.joules},
-                               {"joules_low", training.joules_low},
-                               {"joules_high", training.joules_high},
-                               {"grade", training.grade}};
-    if (base_) {
-      description["base"] = describe(base_->file());
-      description["bits_per_weight"] = description["base"]["bits_per_weight"];
-    }
-    return description;
-  }
+  nlohmann::ordered_json description() const override { return describe(head_, path_, base_.get()); }
 
  private:
   Head head_;
@@ -79,6 +58,29 @@ class ClassifyByHead : public Task {
 };
 
 }  // namespace
+
+nlohmann::ordered_json describe(const Head& head, const std::string& path, const Model* base) {
+  nlohmann::ordered_json description;
+  description["path"] = path;
+  description["architecture"] = Head::kArchitecture;
+  description["kind"] = name(head.kind());
+  description["features"] = head.features();
+  description["parameters"] = head.parameters();
+  const TrainingRecord& training = head.training();
+  description["training"] = {{"rows", training.rows},
+                             {"seed", training.seed},
+                             {"cost", training.cost},
+                             {"seconds", training.seconds},
+                             {"joules", training.joules},
+                             {"joules_low", training.joules_low},
+                             {"joules_high", training.joules_high},
+                             {"grade", training.grade}};
+  if (base != nullptr) {
+    description["base"] = describe(base->file());
+    description["bits_per_weight"] = description["base"]["bits_per_weight"];
+  }
+  return description;
+}
 
 std::unique_ptr<Task> make_classify_by_head(Head head, std::string path, std::unique_ptr<Model> base) {
   return std::make_unique<ClassifyByHead>(std::move(head), std::move(path), std::move(base));

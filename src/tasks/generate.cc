@@ -196,7 +196,10 @@ class Generate : public Task {
                                           std::span<const Prompt> prompts, Work& work) {
     Ragged<TokenId> sources;
     for (const Prompt& prompt : prompts) sources.append(prompt.tokens);
-    auto caches = translator()->begin(sources, context_, work);
+    std::vector<int32_t> global(rewording_.first_is_global ? sources.items.size() : 0, 0);
+    for (int64_t i = 0; rewording_.first_is_global && i < sources.sequences(); ++i)
+      global[static_cast<size_t>(sources.offsets[static_cast<size_t>(i)])] = 1;
+    auto caches = translator()->begin(sources, TokenMarks{.global = global}, context_, work);
     std::vector<int64_t> handles;
     for (size_t i = 0; i < questions.size(); ++i) {
       handles.push_back(

@@ -31,6 +31,10 @@ std::unique_ptr<Task> make_fill(std::unique_ptr<Model> model, const TaskOptions&
 /// Spans of the text by labels of tokens.
 std::unique_ptr<Task> make_tag(std::unique_ptr<Model> model, const TaskOptions& options);
 
+/// The same by a trained head on the hidden states of `base`.
+std::unique_ptr<Task> make_tag_by_head(Head head, const std::string& path, std::unique_ptr<Model> base,
+                                       const TaskOptions& options);
+
 /// Spans of a context that answer a question.
 std::unique_ptr<Task> make_extract(std::unique_ptr<Model> model, const TaskOptions& options);
 
@@ -66,5 +70,7 @@ std::unique_ptr<Task> make_logits(std::unique_ptr<Model> model);
 
 /// Architecture, name, licence, tensors by format, bits per weight.
 nlohmann::ordered_json describe(const ModelFile& file);
+/// The same of a trained head and its base model; null: it reads none.
+nlohmann::ordered_json describe(const Head& head, const std::string& path, const Model* base);
 
 }  // namespace wattle

@@ -29,6 +29,15 @@ std::pair<size_t, size_t> longest_first(size_t first, size_t second, size_t room
   return first > second ? std::pair(longer, shorter) : std::pair(shorter, longer);
 }
 
+/// The model's head of one kind.
+HasHead& own_head_of(const Model& model, NetworkHeadKind kind) {
+  auto* head = model.can<HasHead>();
+  if (head == nullptr || head->head_kind() != kind) {
+    fail("{}: has no head for this task; use a model that was trained for it", model.file().path().string());
+  }
+  return *head;
+}
+
 }  // namespace
 
 /// Inputs that run together.
@@ -65,10 +74,12 @@ void add(const HeadRecord& record, Answer& answer) {
   answer.phases.post += record.post;
 }
 
-OwnHead::OwnHead(Model& model, NetworkHeadKind kind)
-    : model_(model), reader_(model.can<ReadsText>()), head_(model.can<HasHead>()) {
-  if (reader_ == nullptr || head_ == nullptr || head_->head_kind() != kind) {
-    fail("{}: has no head for this task; use a model that was trained for it", model.file().path().string());
+OwnHead::OwnHead(Model& model, NetworkHeadKind kind) : OwnHead(model, own_head_of(model, kind)) {}
+
+OwnHead::OwnHead(Model& model, HasHead& head) : model_(model), reader_(model.can<ReadsText>()), head_(&head) {
+  if (reader_ == nullptr) {
+    fail("{}: a {} model reads no text as a whole; use an encoder", model.file().path().string(),
+         model.architecture());
   }
   max_tokens_ = reader_->max_tokens();
   if (const auto stated = model.metadata().integer("tokenizer.wattle.max_length"); stated && *stated > 0) {

@@ -27,11 +27,14 @@ struct HeadRecord {
 /// Adds what an input took to the answer that it is a part of.
 void add(const HeadRecord& record, Answer& answer);
 
-/// A model that has a head of its own: what the tasks of heads share. The model must outlive this object.
+/// A model and the head on its hidden states, mostly its own: what the tasks of heads share. Both must
+/// outlive this object.
 class OwnHead {
  public:
   /// Error when the model has no head of that kind.
   OwnHead(Model& model, NetworkHeadKind kind);
+  /// With another head than its own. Error when the model reads no texts.
+  OwnHead(Model& model, HasHead& head);
 
   /// Tokens of a text, special ones included: what the model has positions for, or less where its tokenizer
   /// says so.

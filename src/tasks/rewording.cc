@@ -105,7 +105,8 @@ Rewording summarising(const Model& model, const TaskOptions&) {
     return {.instruction = "Summarise the following text in a few sentences.\n\n{text}\n\nSummary:"};
   }
   return {.defaults = "summarization",
-          .prefix = model.metadata().text("wattle.generation.task.summarization.prefix").value_or("")};
+          .prefix = model.metadata().text("wattle.generation.task.summarization.prefix").value_or(""),
+          .first_is_global = model.can<ReadsText>()->knows_global()};
 }
 
 Rewording translating(const Model& model, const TaskOptions& options) {

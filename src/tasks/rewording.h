@@ -17,6 +17,9 @@ struct Rewording {
   /// text's language, the one that the answer begins with.
   std::vector<TokenId> languages;
   std::optional<TokenId> source, target;
+  /// The text's first token attends to all of it, and all of it to that one (LED, as its authors have it for
+  /// summaries).
+  bool first_is_global = false;
 };
 
 /// Error for languages that the model does not know, or knows and was not told.

@@ -8,6 +8,7 @@
 #include "tasks/own_head.h"
 #include "tasks/places.h"
 #include "tasks/tag_scheme.h"
+#include "tasks/trained_token_head.h"
 
 namespace wattle {
 namespace {
@@ -26,18 +27,24 @@ class Tag : public Task {
       : model_(std::move(model)),
         head_(*model_, NetworkHeadKind::kToken),
         labels_(label_names(*model_)),
+        description_(describe(model_->file())),
         scheme_(*labels_),
         options_(options.head),
         marks_continuations_(model_->tokenizer().kind() == "wordpiece") {
-    const int64_t added = model_->tokenizer().added_tokens(false);
-    if (head_.max_tokens() <= added) fail("{}: has no room for a text; use another model", path());
-    room_ = static_cast<size_t>(head_.max_tokens() - added);
-    if (options_.overlap && options_.join == Join::kNone) {
-      fail("windows that overlap need their spans joined; choose another way of joining than none");
-    }
-    if (options_.overlap && *options_.overlap >= static_cast<int64_t>(room_)) {
-      fail("windows of {} tokens cannot overlap by {}; choose a smaller overlap", room_, *options_.overlap);
-    }
+    prepare();
+  }
+
+  /// By a trained head on the model's hidden states.
+  Tag(Head head, const std::string& path, std::unique_ptr<Model> base, const TaskOptions& options)
+      : model_(std::move(base)),
+        trained_(std::make_unique<TrainedTokenHead>(std::move(head))),
+        head_(*model_, *trained_),
+        labels_(std::make_shared<const std::vector<std::string>>(trained_->trained().labels())),
+        description_(describe(trained_->trained(), path, model_.get())),
+        scheme_(*labels_),
+        options_(options.head),
+        marks_continuations_(model_->tokenizer().kind() == "wordpiece") {
+    prepare();
   }
 
   std::vector<Answer> answer(std::span<const Question> questions) override {
@@ -70,9 +77,21 @@ class Tag : public Task {
     return answers;
   }
 
-  nlohmann::ordered_json description() const override { return describe(model_->file()); }
+  nlohmann::ordered_json description() const override { return description_; }
 
  private:
+  void prepare() {
+    const int64_t added = model_->tokenizer().added_tokens(false);
+    if (head_.max_tokens() <= added) fail("{}: has no room for a text; use another model", path());
+    room_ = static_cast<size_t>(head_.max_tokens() - added);
+    if (options_.overlap && options_.join == Join::kNone) {
+      fail("windows that overlap need their spans joined; choose another way of joining than none");
+    }
+    if (options_.overlap && *options_.overlap >= static_cast<int64_t>(room_)) {
+      fail("windows of {} tokens cannot overlap by {}; choose a smaller overlap", room_, *options_.overlap);
+    }
+  }
+
   std::string path() const { return model_->file().path().string(); }
 
   /// A text longer than the model reads is cut, or read in windows that overlap.
@@ -180,8 +199,10 @@ class Tag : public Task {
   }
 
   std::unique_ptr<Model> model_;
+  std::unique_ptr<TrainedTokenHead> trained_;  ///< or none: the model's own
   OwnHead head_;
   std::shared_ptr<const std::vector<std::string>> labels_;
+  nlohmann::ordered_json description_;
   TagScheme scheme_;
   HeadOptions options_;
   bool marks_continuations_;
@@ -192,6 +213,11 @@ class Tag : public Task {
 
 std::unique_ptr<Task> make_tag(std::unique_ptr<Model> model, const TaskOptions& options) {
   return std::make_unique<Tag>(std::move(model), options);
+}
+
+std::unique_ptr<Task> make_tag_by_head(Head head, const std::string& path, std::unique_ptr<Model> base,
+                                       const TaskOptions& options) {
+  return std::make_unique<Tag>(std::move(head), path, std::move(base), options);
 }
 
 }  // namespace wattle

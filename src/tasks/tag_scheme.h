@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,6 +41,31 @@ class TagScheme {
     bool begins = false, ends = false;
   };
   std::vector<Tag> tags_;
+};
+
+/// The other direction: the labels that tokens of a span have in the scheme that some tags are written in:
+/// plain names, I-, B- and I-, or these with E- or L- and S- or U-. A span that words name by one tag may
+/// take several tokens, so labels that the scheme knows and the tags happen to lack are added.
+class TagWriter {
+ public:
+  explicit TagWriter(std::span<const std::string> tags);
+
+  /// The tags in their order, each once, and what the scheme adds.
+  const std::vector<std::string>& labels() const { return labels_; }
+  std::optional<int> outside() const { return find("O"); }
+  bool has_name(std::string_view name) const;
+  /// The label, as an index, of token `place` of the `length` tokens of a span. Only for names that it has.
+  int label(std::string_view name, size_t place, size_t length) const;
+
+ private:
+  std::optional<int> find(const std::string& label) const;
+  void add(std::string label);
+
+  std::vector<std::string> labels_;
+  std::map<std::string, int, std::less<>> index_;
+  std::set<std::string, std::less<>> names_;  ///< those with prefixes
+  bool begins_ = false;
+  std::optional<char> end_, single_;
 };
 
 }  // namespace wattle

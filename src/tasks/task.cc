@@ -140,20 +140,23 @@ std::string base_path(const Head& head, const std::string& head_path, const std:
   fail("{}: its base model {} is not there; name it with --base", head_path, recorded.string());
 }
 
-std::unique_ptr<Task> create_for_head(Head head, const std::string& path, const TaskOptions& options,
-                                      const LoadOptions& load) {
-  if (!options.task.empty() && options.task != "classify") {
-    fail("{}: is a trained head and can do --task classify only, not {}", path, options.task);
+Made create_for_head(Head head, const std::string& path, const TaskOptions& options, const LoadOptions& load,
+                     std::vector<std::string>& notes) {
+  const std::string_view task = head.unit() == HeadUnit::kToken ? "tag" : "classify";
+  if (!options.task.empty() && options.task != task) {
+    fail("{}: is a trained head and can do --task {} only, not {}", path, task, options.task);
   }
   if (!head.base() && !options.base.empty()) fail("{}: reads no model; leave --base out", path);
   std::unique_ptr<Model> base;
   if (head.base()) {
     base = Model::open(base_path(head, path, options.base), load);
     if (fingerprint(base->file()) != head.base()->fingerprint) {
-      fail("{}: was trained on the embeddings of {}, and {} is another model; name the right one with --base",
-           path, head.base()->path, base->file().path().string());
+      fail("{}: was trained on the {} of {}, and {} is another model; name the right one with --base", path,
+           head.features(), head.base()->path, base->file().path().string());
     }
   }
+  if (base) notes = base->tokenizer_notes();
+  if (task == "tag") return make_tag_by_head(std::move(head), path, std::move(base), options);
   return make_classify_by_head(std::move(head), path, std::move(base));
 }
 
@@ -172,12 +175,19 @@ std::string Task::base_of(const std::string& model_path, const std::string& want
 
 std::unique_ptr<Task> Task::create(const std::string& model_path, const TaskOptions& options,
                                    const LoadOptions& load) {
-  if (auto head = head_in(model_path)) return create_for_head(std::move(*head), model_path, options, load);
+  std::vector<std::string> notes;
+  const auto noted = [&](Made task) {
+    if (!notes.empty()) task->notes_ = std::move(notes);
+    return task;
+  };
+  if (auto head = head_in(model_path))
+    return noted(create_for_head(std::move(*head), model_path, options, load, notes));
   if (!options.base.empty()) fail("{}: is a model, not a trained head; leave --base out", model_path);
   if (options.task == "tokenize" && !is_shape(model_path)) return make_tokenize(model_path, options);
   std::unique_ptr<Model> model = Model::open(model_path, load);
   const Kind& kind = kind_for(options.task.empty() ? default_task(*model) : options.task, *model, model_path);
-  return kind.make(std::move(model), options, load);
+  notes = model->tokenizer_notes();
+  return noted(kind.make(std::move(model), options, load));
 }
 
 nlohmann::ordered_json describe(const ModelFile& file) {

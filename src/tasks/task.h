@@ -87,8 +87,11 @@ class Task {
 
   /// Architecture, formats of the tensors, true bits per weight, where the weights come from.
   virtual nlohmann::ordered_json description() const = 0;
+  /// What the model's tokenizer lacks and how it is read instead, one sentence each.
+  const std::vector<std::string>& notes() const { return notes_; }
 
  protected:
+  std::vector<std::string> notes_;
   StretchLog log_;
 };
 

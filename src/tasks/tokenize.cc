@@ -11,7 +11,9 @@ class Tokenize : public Task {
   Tokenize(const std::string& path, bool parse_special)
       : file_(open_model_file(path)),
         tokenizer_(Tokenizer::create(file_.metadata())),
-        options_{.add_special = true, .parse_special = parse_special} {}
+        options_{.add_special = true, .parse_special = parse_special} {
+    notes_ = tokenizer_->notes();
+  }
 
   std::vector<Answer> answer(std::span<const Question> questions) override {
     std::vector<Answer> answers(questions.size());

@@ -26,7 +26,7 @@ HeadKind head_kind_from_name(std::string_view name) {
 }
 
 std::string_view Head::features() const {
-  if (parts_.base) return "embeddings";
+  if (parts_.base) return parts_.unit == HeadUnit::kToken ? "tokens" : "embeddings";
   if (!parts_.ngrams) return "none";
   return parts_.ngrams->max_words() == 1 ? "words" : "ngrams";
 }

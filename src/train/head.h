@@ -28,6 +28,12 @@ std::string_view name(HeadKind kind);
 /// Throws Error naming the kinds.
 HeadKind head_kind_from_name(std::string_view name);
 
+/// What a head labels, and so which of a base model's vectors it reads.
+enum class HeadUnit {
+  kText,   ///< the pooled embedding
+  kToken,  ///< the hidden state of each token
+};
+
 /// The frozen encoder whose embeddings a head reads.
 struct BaseModel {
   std::string path;         ///< as given in training
@@ -59,6 +65,7 @@ class Head {
 
   struct Parts {
     HeadKind kind = HeadKind::kMajority;
+    HeadUnit unit = HeadUnit::kText;
     std::vector<std::string> labels;
     std::optional<Ngrams> ngrams;  ///< none for majority and for heads on embeddings
     std::optional<BaseModel> base;
@@ -73,18 +80,19 @@ class Head {
   void save(const std::filesystem::path& path) const;
 
   HeadKind kind() const { return parts_.kind; }
+  HeadUnit unit() const { return parts_.unit; }
   const std::vector<std::string>& labels() const { return parts_.labels; }
   const std::optional<BaseModel>& base() const { return parts_.base; }
   const TrainingRecord& training() const { return parts_.training; }
   TrainingRecord& training() { return parts_.training; }
   const Parts& parts() const { return parts_; }
-  /// "none", "words", "ngrams" or "embeddings".
+  /// "none", "words", "ngrams", "embeddings" or "tokens".
   std::string_view features() const;
   int64_t parameters() const;  ///< weights and biases, or nodes of the forest
 
   /// Only for heads without a base model. Adds what it did to `work`; tokens_in counts the words.
   Prediction predict(std::string_view text, Work& work);
-  /// Only for heads with one; embedding [width].
+  /// Only for heads with one; embedding [width], of a text or a token.
   Prediction predict(std::span<const float> embedding, Work& work);
 
  private:

@@ -43,6 +43,7 @@ Metadata metadata_of(const Head& head, const std::filesystem::path& path) {
   metadata.set("general.architecture", Value::of(std::string(Head::kArchitecture)));
   metadata.set("general.name", Value::of(fmt::format("{} on {}", name(parts.kind), head.features())));
   metadata.set("wattle.head.kind", Value::of(std::string(name(parts.kind))));
+  if (parts.unit == HeadUnit::kToken) metadata.set("wattle.head.unit", Value::of(std::string("token")));
   metadata.set("wattle.head.labels", Value::of(parts.labels));
   if (parts.ngrams) {
     metadata.set("wattle.head.max_words", Value::of(int64_t{parts.ngrams->max_words()}));
@@ -122,6 +123,14 @@ Forest forest_of(const ModelFile& file, int64_t features) {
                 file.path().string());
 }
 
+HeadUnit unit_of(const Metadata& metadata) {
+  const auto unit = metadata.text("wattle.head.unit");
+  if (!unit) return HeadUnit::kText;
+  if (*unit != "token")
+    fail("{}: wattle.head.unit is {}; known is token: train the head again", metadata.origin(), *unit);
+  return HeadUnit::kToken;
+}
+
 std::optional<Ngrams> ngrams_of(const ModelFile& file, HeadKind kind) {
   const auto terms = file.metadata().strings("wattle.head.terms");
   if (terms.empty()) return std::nullopt;
@@ -173,13 +182,15 @@ Head Head::load(const ModelFile& file) {
     fail("{}: is not a trained head; make one with `wattle train`", origin);
   const HeadKind kind = head_kind_from_name(metadata.need_text("wattle.head.kind"));
   const auto labels = metadata.strings("wattle.head.labels");
-  Parts parts{kind,          {labels.begin(), labels.end()}, ngrams_of(file, kind), std::nullopt,
-              LinearModel{}, training_of(metadata)};
+  Parts parts{kind,         unit_of(metadata), {labels.begin(), labels.end()}, ngrams_of(file, kind),
+              std::nullopt, LinearModel{},     training_of(metadata)};
   if (const auto base = metadata.text("wattle.head.base.path")) {
     parts.base = {*base, metadata.need_text("wattle.head.base.fingerprint"),
                   metadata.need_integer("wattle.head.base.width")};
     if (parts.base->width < 1 || parts.ngrams)
       fail("{}: the head's features are contradictory; train it again", origin);
+  } else if (parts.unit == HeadUnit::kToken) {
+    fail("{}: labels tokens and names no model that has them; train it again", origin);
   }
   const int64_t features = parts.base     ? parts.base->width
                            : parts.ngrams ? static_cast<int64_t>(parts.ngrams->terms().size())

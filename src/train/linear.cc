@@ -136,9 +136,14 @@ std::vector<CostScore> cross_validate(const Trainer& trainer, std::span<const in
                                       const LinearOptions& options, const std::vector<double>& costs,
                                       const std::function<void(double)>& progress) {
   const auto folds = static_cast<size_t>(options.folds);
-  const std::vector<int> fold_of = stratified_folds(labels, n_labels, options.folds, options.seed);
+  const std::vector<int> fold_of = options.fold_of.empty()
+                                       ? stratified_folds(labels, n_labels, options.folds, options.seed)
+                                       : options.fold_of;
   std::vector<std::vector<size_t>> train_rows(folds), test_rows(folds);
+  size_t tested = 0;
   for (size_t i = 0; i < labels.size(); ++i) {
+    if (fold_of[i] < 0) continue;
+    ++tested;
     for (size_t f = 0; f < folds; ++f)
       (fold_of[i] == static_cast<int>(f) ? test_rows : train_rows)[f].push_back(i);
   }
@@ -154,7 +159,7 @@ std::vector<CostScore> cross_validate(const Trainer& trainer, std::span<const in
       correct +=
           trainer.correct(test_rows[f], std::span(weights).subspan(f * trainer.outputs(), trainer.outputs()));
     }
-    scores.push_back({cost, static_cast<double>(correct) / static_cast<double>(labels.size())});
+    scores.push_back({cost, static_cast<double>(correct) / static_cast<double>(tested)});
   }
   return scores;
 }
@@ -186,12 +191,6 @@ void LinearModel::decide(const SparseVector& x, std::span<float> decisions, Work
   for (size_t i = 0; i < x.size(); ++i) {
     add_scaled(x.values[i], weights.data() + static_cast<size_t>(x.columns[i]) * bias.size(), decisions);
   }
-  count_products(x.size(), bias.size(), work);
-}
-
-void LinearModel::decide(std::span<const float> x, std::span<float> decisions, Work& work) const {
-  std::copy(bias.begin(), bias.end(), decisions.begin());
-  for (size_t f = 0; f < x.size(); ++f) add_scaled(x[f], weights.data() + f * bias.size(), decisions);
   count_products(x.size(), bias.size(), work);
 }
 

@@ -19,7 +19,6 @@ struct LinearModel {
   int64_t outputs() const { return static_cast<int64_t>(bias.size()); }
   /// decisions [outputs] = bias + x W. Adds its multiply-adds and the bytes of the weights it read to `work`.
   void decide(const SparseVector& x, std::span<float> decisions, Work& work) const;
-  void decide(std::span<const float> x, std::span<float> decisions, Work& work) const;
 };
 
 /// What cross-validation found for one cost.
@@ -38,6 +37,9 @@ struct LinearOptions {
   std::vector<double> costs;  ///< the one of best accuracy is taken, the smallest of equals
   int folds = 5;
   uint64_t seed = 0;  ///< of the folds
+  /// The fold of each row, for rows that belong together; -1: it takes no part in the choice of the cost.
+  /// Empty: stratified_folds().
+  std::vector<int> fold_of = {};
   std::function<void(double)> progress;
 };
 

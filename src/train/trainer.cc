@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -16,7 +17,8 @@ constexpr int kForestMinDocuments = 3;
 
 /// Folds of the search for a cost. Its time grows with labels times (folds - 1); with many labels the costs
 /// lie further apart than what more folds would tell (banking77: 3 of them choose as 5 do, in half the time).
-constexpr int kFolds = 5, kFoldsOfMany = 3, kManyLabels = 10;
+constexpr int kFolds = 5, kFoldsOfMany = 3;
+constexpr size_t kManyLabels = 10;
 
 void check_labels(size_t rows, std::span<const int> labels, const std::vector<std::string>& label_names,
                   const std::string& origin) {
@@ -128,8 +130,9 @@ void fit_classifier(const SparseMatrix& x, std::span<const int> labels, const Tr
     parts.classifier = train_forest(x, labels, n_labels, {options.trees, options.seed, options.progress});
     return;
   }
-  const int folds = n_labels > kManyLabels ? kFoldsOfMany : kFolds;
-  LinearFit fit = train_linear(x, labels, n_labels, {options.costs, folds, options.seed, options.progress});
+  LinearFit fit = train_linear(
+      x, labels, n_labels,
+      {options.costs, cost_folds(parts.labels.size()), options.seed, options.fold_of, options.progress});
   parts.classifier = std::move(fit.model);
   parts.training.cost = fit.cost;
   parts.training.scores = std::move(fit.scores);
@@ -144,7 +147,64 @@ Head::Parts begin_parts(size_t rows, std::vector<std::string> label_names, const
   return parts;
 }
 
+/// A feature's deviation counts as at least so much of their mean.
+constexpr double kLeastDeviation = 0.01;
+
+/// What is taken off each feature, and what it is divided by.
+struct Standard {
+  std::vector<double> mean, deviation;
+};
+
+Standard standardise(MatrixView rows) {
+  const auto features = static_cast<size_t>(rows.columns);
+  Standard standard{std::vector<double>(features, 0), std::vector<double>(features, 0)};
+  const auto over_rows = [&](const std::function<void(size_t, float&)>& each) {
+    for (int64_t i = 0; i < rows.rows; ++i) {
+      const auto row = rows.row(i);
+      for (size_t f = 0; f < features; ++f) each(f, row[f]);
+    }
+  };
+  const auto count = static_cast<double>(std::max<int64_t>(1, rows.rows));
+  over_rows([&](size_t f, float& value) { standard.mean[f] += value / count; });
+  over_rows([&](size_t f, float& value) {
+    const double off = value - standard.mean[f];
+    standard.deviation[f] += off * off / count;
+  });
+  double all = 0;
+  for (double& value : standard.deviation) all += value = std::sqrt(value);
+  // What hardly moves is noise to a model at another precision.
+  const double least = kLeastDeviation * all / static_cast<double>(std::max<size_t>(1, features));
+  for (double& value : standard.deviation) value = all > 0 ? std::max(value, least) : 1;
+  over_rows([&](size_t f, float& value) {
+    value = static_cast<float>((value - standard.mean[f]) / standard.deviation[f]);
+  });
+  return standard;
+}
+
+/// Weights for features as they are from weights for standardised ones.
+void undo(const Standard& standard, LinearModel& model) {
+  const size_t outputs = model.bias.size();
+  std::vector<double> bias(model.bias.begin(), model.bias.end());
+  for (size_t f = 0; f < standard.mean.size(); ++f) {
+    for (size_t k = 0; k < outputs; ++k) {
+      float& weight = model.weights[f * outputs + k];
+      weight = static_cast<float>(weight / standard.deviation[f]);
+      bias[k] -= weight * standard.mean[f];
+    }
+  }
+  std::ranges::transform(bias, model.bias.begin(), [](double value) { return static_cast<float>(value); });
+}
+
+void check_kind_on_model(HeadKind kind) {
+  if (kind == HeadKind::kLinear || kind == HeadKind::kForest) return;
+  fail("--kind {}: is trained on ngrams only; leave --on out", name(kind));
+}
+
 }  // namespace
+
+int cost_folds(size_t n_labels) {
+  return n_labels > kManyLabels ? kFoldsOfMany : kFolds;
+}
 
 Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> labels,
                      std::vector<std::string> label_names, const TrainOptions& options) {
@@ -170,13 +230,28 @@ Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> la
 
 Head train_on_embeddings(ConstMatrixView embeddings, BaseModel base, std::span<const int> labels,
                          std::vector<std::string> label_names, const TrainOptions& options) {
-  if (options.kind != HeadKind::kLinear && options.kind != HeadKind::kForest) {
-    fail("--kind {}: is trained on ngrams only; leave --on out", name(options.kind));
-  }
+  check_kind_on_model(options.kind);
   check_labels(static_cast<size_t>(embeddings.rows), labels, label_names, options.origin);
   Head::Parts parts = begin_parts(static_cast<size_t>(embeddings.rows), std::move(label_names), options);
   parts.base = std::move(base);
   fit_classifier(SparseMatrix::of(embeddings), labels, options, parts);
+  return Head(std::move(parts));
+}
+
+Head train_on_tokens(MatrixView hidden, BaseModel base, std::span<const int> labels,
+                     std::vector<std::string> label_names, const TrainOptions& options) {
+  check_kind_on_model(options.kind);
+  check_labels(static_cast<size_t>(hidden.rows), labels, label_names, options.origin);
+  Head::Parts parts = begin_parts(static_cast<size_t>(hidden.rows), std::move(label_names), options);
+  parts.unit = HeadUnit::kToken;
+  parts.base = std::move(base);
+  if (options.kind == HeadKind::kForest) {
+    fit_classifier(SparseMatrix::of(hidden), labels, options, parts);
+    return Head(std::move(parts));
+  }
+  const Standard standard = standardise(hidden);
+  fit_classifier(SparseMatrix::of(hidden), labels, options, parts);
+  undo(standard, std::get<LinearModel>(parts.classifier));
   return Head(std::move(parts));
 }
 

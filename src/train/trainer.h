@@ -18,6 +18,8 @@ struct TrainOptions {
   int trees = 200;         ///< of the forest
   int keywords = 20;       ///< of the keyword rule: at most so many for each label
   uint64_t seed = 0;
+  /// Of the linear head's search for a cost: see LinearOptions. One a row, of cost_folds() folds.
+  std::vector<int> fold_of = {};
   std::string origin = "training";  ///< of the rows, for error sentences
   std::function<void(double)> progress = {};
 };
@@ -31,5 +33,14 @@ Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> la
 /// Trains a linear head or a forest on embeddings [rows, base.width].
 Head train_on_embeddings(ConstMatrixView embeddings, BaseModel base, std::span<const int> labels,
                          std::vector<std::string> label_names, const TrainOptions& options);
+
+/// The same for the labels of tokens, on their hidden states [tokens, base.width]. A linear head is trained
+/// on the states with each feature's mean taken off and its deviation made 1, in place, and then written for
+/// the states as they are: the features of hidden states lie orders of magnitude apart.
+Head train_on_tokens(MatrixView hidden, BaseModel base, std::span<const int> labels,
+                     std::vector<std::string> label_names, const TrainOptions& options);
+
+/// How many folds the search for a cost has with so many labels.
+int cost_folds(size_t n_labels);
 
 }  // namespace wattle

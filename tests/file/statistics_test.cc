@@ -47,14 +47,14 @@ TEST(Footprint, AddsWeightsCacheAndActivations) {
   contents.metadata = metadata;
   contents.tensors.push_back({"token_embd.weight", Format::kF32, {5, 8}, std::as_bytes(std::span(words))});
   const ModelFile file(std::move(contents));
-  const auto need = footprint(file);
+  const auto need = memory_need(file);
   ASSERT_TRUE(need.has_value());
   EXPECT_EQ(need->weights, 160U);
   EXPECT_EQ(need->context, 100);
   EXPECT_EQ(need->cache,
             2U * 2 * 2 * 2 * 2 * 100);  // keys and values, F16, layers, heads, width of a head, tokens
   EXPECT_GT(need->activations, 100U * 4 * 16);
-  EXPECT_FALSE(footprint(ModelFile(ModelFile::Contents())).has_value());
+  EXPECT_FALSE(memory_need(ModelFile(ModelFile::Contents())).has_value());
 }
 
 }  // namespace

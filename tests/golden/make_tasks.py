@@ -43,10 +43,11 @@ def wordpiece(size):
     return tokenizer, names
 
 
-def byte_bpe(size, special=("<s>", "<pad>", "</s>", "<unk>"), template=None):
-    """RoBERTa's: bytes and a few merges, <s> A </s></s> B </s>, a mask that takes the space before it."""
+def byte_bpe(size, special=("<s>", "<pad>", "</s>", "<unk>"), template=None, added=()):
+    """RoBERTa's: bytes and a few merges, <s> A </s></s> B </s>, a mask that takes the space before it; `added` tokens
+    that are not special."""
     special = list(special)
-    tokens = special + ["Ġ", "a", "n", "p", "r", "i", "s", "w", "o", "k", "e", "t", "h", "l", "v", "d", "b", "u", ".",
+    tokens = special + list(added) + ["Ġ", "a", "n", "p", "r", "i", "s", "w", "o", "k", "e", "t", "h", "l", "v", "d", "b", "u", ".",
                         ",", "?", "A", "P", "Ã", "¼", "W"]
     merges = [("a", "n"), ("Ġ", "a"), ("i", "s"), ("Ġ", "w"), ("e", "r"), ("Ġ", "i"), ("Ġi", "n"), ("t", "h"),
               ("Ġ", "P"), ("Ġ", "th"), ("Ġth", "e"), ("r", "k"), ("Ġw", "o"), ("Ġwo", "rk")]
@@ -64,6 +65,7 @@ def byte_bpe(size, special=("<s>", "<pad>", "</s>", "<unk>"), template=None):
                                                                 add_prefix_space=False)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special] +
                                  [AddedToken("<mask>", special=True, lstrip=True)])
+    tokenizer.add_tokens([AddedToken(token, special=False) for token in added])
     names = {} if "<s>" in special else {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     if names:
         return tokenizer, names
@@ -224,6 +226,14 @@ T5_TASKS = {"task_specific_params": {
 SOURCES = ["Anna works in the Paris.", "who, is", "the the a ü"]
 
 
+# What `summarise` and `translate` say to a decoder.
+SUMMARISE = "Summarise the following text in a few sentences.\n\n{text}\n\nSummary:"
+TRANSLATE = ("Translate the following text from German to French. Answer with the translation alone.\n\n{text}\n\n"
+             "Translation:")
+CHAT = ("{% for message in messages %}<s>{{ message['role'] }} {{ message['content'] }}</s>{% endfor %}"
+        "{% if add_generation_prompt %}<s>a {% endif %}")
+
+
 def text_to_text():
     """Summaries and translations by the model's generate, with what the folder says of the task."""
     auto = transformers.AutoModelForSeq2SeqLM
@@ -262,6 +272,53 @@ def text_to_text():
                 {"decoder_start_token_id": tokens.index(target)}
             rows.append({"text": text, "out": written(folder, ids, max_new_tokens=9, **first)})
         cases.append(folder.about | {"task": "translate", "from": "de", "to": "fr", "max_tokens": 9, "rows": rows})
+    # NLLB is m2m_100 with codes of languages and scripts.
+    codes = ["deu_Latn", "eng_Latn", "fra_Latn"]
+    nllb = Folder("m2m_100/gelu", auto, lambda size: byte_bpe(size, bases + codes, "eng_Latn $A </s>"))
+    outs = {}
+    for target in ("eng_Latn", "fra_Latn"):
+        rows = []
+        for text in SOURCES:
+            ids = [(bases + codes).index("deu_Latn")] + nllb.tokenizer(text)["input_ids"][1:]
+            rows.append({"text": text, "out": written(nllb, ids, max_new_tokens=9, no_repeat_ngram_size=1,
+                                                      forced_bos_token_id=(bases + codes).index(target))})
+        outs[target] = [row["out"] for row in rows]
+        cases.append(nllb.about | {"task": "translate", "from": "deu", "to": target, "max_tokens": 9, "no_repeat_ngram": 1,
+                                   "rows": rows})
+    assert outs["eng_Latn"] != outs["fra_Latn"]
+    # Marian's languages are words of the text.
+    marian = Folder("marian/base", auto, lambda size: byte_bpe(size, ("</s>", "<unk>", "<pad>"), "$A </s>",
+                                                               (">>deu<<", ">>fra<<")))
+    outs = {}
+    for target in ("deu", "fra"):
+        rows = [{"text": text, "out": written(marian, marian.tokenizer(f">>{target}<< {text}")["input_ids"],
+                                              max_new_tokens=9)} for text in SOURCES]
+        outs[target] = [row["out"] for row in rows]
+        cases.append(marian.about | {"task": "translate", "to": target, "max_tokens": 9, "rows": rows})
+    assert outs["deu"] != outs["fra"]
+    # LED: whoever summarises makes the first token global (the model's documentation).
+    led = Folder("led/window", auto, lambda size: byte_bpe(size, template="<s> $A </s>"))
+    texts = SOURCES + [" ".join(SOURCES)]
+    rows, alone = [], []
+    for text in texts:
+        ids = led.tokenizer(text)["input_ids"]
+        first = torch.tensor([[1] + [0] * (len(ids) - 1)])
+        rows.append({"text": text, "out": written(led, ids, max_new_tokens=9, global_attention_mask=first)})
+        alone.append(written(led, ids, max_new_tokens=9))
+    assert [row["out"] for row in rows] != alone
+    cases.append(led.about | {"task": "summarise", "max_tokens": 9, "rows": rows})
+    # A decoder is asked in words, through its chat template.
+    llama = Folder("llama/base", transformers.AutoModelForCausalLM, byte_bpe, {"max_position_embeddings": 256})
+    llama.about["tokenizer_config"]["chat_template"] = llama.tokenizer.chat_template = CHAT
+    for task, more, wording in [("summarise", {}, SUMMARISE), ("translate", {"from": "German", "to": "French"}, TRANSLATE)]:
+        rows = []
+        for text in SOURCES:
+            prompt = llama.tokenizer.apply_chat_template([{"role": "user", "content": wording.replace("{text}", text)}],
+                                                         tokenize=True, add_generation_prompt=True)
+            out = llama.model.generate(torch.tensor([prompt]), max_new_tokens=9)[0][len(prompt):]
+            rows.append({"text": text, "out": llama.tokenizer.decode(out, skip_special_tokens=True,
+                                                                     clean_up_tokenization_spaces=False)})
+        cases.append(llama.about | {"task": task, **more, "max_tokens": 9, "context": 256, "rows": rows})
     write("text_to_text", cases)
 
 

@@ -126,6 +126,26 @@ double reference_likelihood(Model& model, std::vector<TokenId> context, const st
   return sum;
 }
 
+TEST_F(TaskTest, WhatTheTokenizerLacksIsTold) {
+  const ModelFile file = open_model_file(llama_);
+  Metadata metadata = file.metadata();
+  metadata.set("tokenizer.ggml.pre", Value::of(std::string("default")));
+  std::vector<TensorToWrite> tensors;
+  for (const Tensor& tensor : file.tensors()) {
+    tensors.push_back({tensor.name, tensor.format, tensor.shape, [&tensor] {
+                         return std::vector<std::byte>(tensor.bytes.begin(), tensor.bytes.end());
+                       }});
+  }
+  const auto path = folder_ / "vague.gguf";
+  write_gguf(path, metadata, tensors);
+  for (const char* task : {"generate", "tokenize"}) {
+    const auto notes = Task::create(path.string(), {.task = task})->notes();
+    ASSERT_EQ(notes.size(), 1u) << task;
+    EXPECT_NE(notes[0].find("tokenizer.ggml.pre"), std::string::npos);
+    EXPECT_TRUE(Task::create(llama_, {.task = task})->notes().empty()) << task;
+  }
+}
+
 TEST_F(TaskTest, AnswersDoNotDependOnTheBatch) {
   TaskOptions classify;
   classify.labels = {"yes", "no", "maybe so"};

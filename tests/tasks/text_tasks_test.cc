@@ -20,9 +20,11 @@ TEST(TextTasks, SummariesAndTranslationsAreThePipelines) {
     options.from = about.value("from", "");
     options.to = about.value("to", "");
     options.max_tokens = about.value("max_tokens", 0);
+    if (about.contains("no_repeat_ngram"))
+      options.generation.no_repeat_ngram = about["no_repeat_ngram"].get<int64_t>();
     LoadOptions exact;
     exact.cache_format = Format::kF32;
-    exact.context = 64;
+    exact.context = about.value("context", 64);
     const auto task = Task::create(folder.path(), options, exact);
     for (const Json& row : about["rows"]) {
       const Answer answer = ask(*task, question_of(row));
@@ -34,12 +36,12 @@ TEST(TextTasks, SummariesAndTranslationsAreThePipelines) {
 
 TEST(TextTasks, LanguagesAreTheModels) {
   for (const Json& about : cases_of("text_to_text")) {
-    if (about["task"] != "translate") continue;
+    if (about["task"] != "translate" || about["case"] == "llama/base") continue;
     const Folder folder(about);
     TaskOptions options{.task = "translate"};
     options.from = "en", options.to = "tlh";
     const std::string why = refusal([&] { Task::create(folder.path(), options); });
-    EXPECT_NE(why.find(about["case"] == "t5/base" ? "en_to_de" : "tlh is none of them"), std::string::npos)
+    EXPECT_NE(why.find(about["case"] == "t5/base" ? "en_to_de" : "is none of them"), std::string::npos)
         << why;
   }
 }

@@ -1,7 +1,7 @@
 """Gemma of all three generations, Phi, StableLM and StarCoder2."""
 import transformers as t
 
-from .case import Case, ragged
+from .case import Case, Generation, ragged
 from .gpt_like import GENERAL, SHORT, prompts, tied
 
 # Gemma's norms multiply by 1 + weight, and its tokens by the root of the width.
@@ -90,13 +90,16 @@ def phi3():
         return t.Phi3Config(**base | keys)
 
     long = {"type": "longrope", "short_factor": [1.0, 1.25, 1.5, 2.0], "long_factor": [1.5, 3.0, 6.0, 12.0]}
+    # Texts that become long while they are written: what was read before is read again with the long factors.
+    ids = ragged(61, (33,), seed=11, low=3)[0]["ids"]
+    across = [Generation(ids), Generation(ids, num_beams=3)]
     return [
         Case("base", t.Phi3ForCausalLM, config(sliding_window=13), ragged(61, GENERAL), generations=prompts(61)),
         # The short factors up to original_max_position_embeddings, the long ones for the whole of a longer sequence.
         Case("longrope", t.Phi3ForCausalLM, config(rope_scaling=long, original_max_position_embeddings=40,
                                                    num_hidden_layers=2, tie_word_embeddings=True),
              ragged(61, (9, 40, 41, 70), seed=8), rules=tied(r"embed_tokens\.weight$", r"^model\.norm\.weight$"),
-             generations=prompts(61, seed=4)[:2]),
+             generations=prompts(61, seed=4)[:2] + across),
         Case("partial_rotary", t.Phi3ForCausalLM, config(partial_rotary_factor=0.75, hidden_act="gelu",
                                                          num_key_value_heads=1, num_hidden_layers=2),
              ragged(61, SHORT, seed=9)),

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "tasks/rows.h"
+
+namespace wattle {
+
+/// A row as the file has it, before anybody asks for a field: the values by name, in the file's order.
+struct RawRow {
+  nlohmann::ordered_json fields;
+  std::string place;  ///< "reviews.csv: row 12 (line 14)"
+};
+
+struct RawRows {
+  std::vector<RawRow> rows;
+  int64_t repaired = 0;
+  std::string sha256;
+};
+
+/// Reads a file of rows as read_rows() says; lines and whole texts become the field `field`.
+RawRows read_raw_rows(const std::filesystem::path& path, RowFormat format, const std::string& field);
+
+/// `labels` of meta.json beside the file; none where there is no such file or it names none.
+std::vector<std::string> names_of_meta(const std::filesystem::path& path);
+
+/// Sorted as numbers when all are whole numbers, so that "10" follows "9".
+std::vector<std::string> distinct_sorted(const std::vector<std::string>& values);
+
+}  // namespace wattle
