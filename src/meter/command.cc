@@ -15,7 +15,7 @@
 
 #include "base/interrupt.h"
 #include "meter/helper_process.h"
-#include "meter/statistics.h"
+#include "statistics/intervals.h"
 
 namespace wattle {
 namespace {
@@ -204,8 +204,8 @@ void run_all(MachineMeter& meter, const MeasureOptions& options, Measurement& re
     if (!run.energy.invalid.empty()) result.warnings.push_back("invalid window: " + run.energy.invalid);
     joules.push_back(run.energy.joules);
     result.runs.push_back(std::move(run));
-    const Mean mean = mean_of(joules);
-    if (options.until_ci > 0 && mean.n >= 3 && mean.half <= options.until_ci * mean.value) break;
+    const Interval mean = student_interval(joules);
+    if (options.until_ci > 0 && mean.half() <= options.until_ci * mean.value) break;
   }
 }
 
@@ -220,20 +220,20 @@ Measurement measure_command(MachineMeter& meter, const Command& command, const M
   Energy sum;
   for (const CommandRun& run : result.runs) sum = sum + run.energy, joules.push_back(run.energy.joules);
   result.energy = divided(sum, static_cast<int>(result.runs.size()));
-  const Mean mean = mean_of(joules);
-  result.spread_half = mean.half;
-  if (mean.n > 1) {
+  const Interval mean = student_interval(joules);
+  result.spread_half = mean.half();
+  if (mean.bounded()) {
     // Runs spread by the program and by the counter's noise alike; what the instrument repeats comes on top.
     const bool model = result.energy.grade == Grade::kModelled;
     const double below = model ? result.energy.joules - result.energy.low : result.energy.systematic;
     const double above = model ? result.energy.high - result.energy.joules : result.energy.systematic;
-    result.energy.low = std::max(0.0, mean.value - std::hypot(mean.half, below));
-    result.energy.high = mean.value + std::hypot(mean.half, above);
+    result.energy.low = std::max(0.0, mean.value - std::hypot(mean.half(), below));
+    result.energy.high = mean.value + std::hypot(mean.half(), above);
   }
-  if (options.until_ci > 0 && !(mean.half <= options.until_ci * mean.value)) {
+  if (options.until_ci > 0 && !(mean.half() <= options.until_ci * mean.value)) {
     result.warnings.push_back(
         fmt::format("the interval is {:.1f} % after {} runs, wider than --until-ci asks",
-                    100 * mean.half / mean.value, mean.n));
+                    100 * mean.half() / mean.value, joules.size()));
   }
   return result;
 }
