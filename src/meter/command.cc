@@ -101,14 +101,6 @@ std::string describe(int status, bool left_behind) {
   return "";
 }
 
-Energy divided(Energy energy, int by) {
-  for (double* value : {&energy.joules, &energy.low, &energy.high, &energy.idle_joules, &energy.systematic,
-                        &energy.resolution, &energy.seconds}) {
-    *value /= by;
-  }
-  return energy;
-}
-
 }  // namespace
 
 std::string Command::text() const {
@@ -133,7 +125,7 @@ CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, 
   }
   left_behind = processes_left_behind(run.busy_seconds);
   run.end = meter.machine().now();
-  run.energy = divided(meter.end_foreign(begin, run.busy_seconds, true), run.repetitions);
+  run.energy = scaled(meter.end_foreign(begin, run.busy_seconds, true), 1.0 / run.repetitions);
   run.busy_seconds /= run.repetitions;
   if (run.problem.empty()) run.problem = describe(run.status, left_behind);
   return run;
@@ -217,19 +209,13 @@ Measurement measure_command(MachineMeter& meter, const Command& command, const M
   for (int i = 0; i < options.warmup; ++i) run_unmeasured(command, true, "--warmup");
   run_all(meter, options, result);
   std::vector<double> joules;
-  Energy sum;
-  for (const CommandRun& run : result.runs) sum = sum + run.energy, joules.push_back(run.energy.joules);
-  result.energy = divided(sum, static_cast<int>(result.runs.size()));
+  std::vector<Energy> windows;
+  for (const CommandRun& run : result.runs)
+    windows.push_back(run.energy), joules.push_back(run.energy.joules);
   const Interval mean = student_interval(joules);
   result.spread_half = mean.half();
-  if (mean.bounded()) {
-    // Runs spread by the program and by the counter's noise alike; what the instrument repeats comes on top.
-    const bool model = result.energy.grade == Grade::kModelled;
-    const double below = model ? result.energy.joules - result.energy.low : result.energy.systematic;
-    const double above = model ? result.energy.high - result.energy.joules : result.energy.systematic;
-    result.energy.low = std::max(0.0, mean.value - std::hypot(mean.half(), below));
-    result.energy.high = mean.value + std::hypot(mean.half(), above);
-  }
+  result.energy = mean_energy(windows);
+  if (mean.bounded()) result.energy = with_spread(result.energy, mean.half(), mean.half());
   if (options.until_ci > 0 && !(mean.half() <= options.until_ci * mean.value)) {
     result.warnings.push_back(
         fmt::format("the interval is {:.1f} % after {} runs, wider than --until-ci asks",

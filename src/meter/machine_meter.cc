@@ -184,7 +184,9 @@ std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds
     Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], marks[i]));
     if (idle_[i]) {
       part.idle_known = true;
-      part.idle_joules = idle_[i]->joules / idle_[i]->seconds * part.seconds;
+      const double times = part.seconds / idle_[i]->seconds;
+      part.idle_joules = idle_[i]->joules * times;
+      part.idle_half = idle_[i]->resolution * times;
     }
     parts.push_back(std::move(part));
   }
