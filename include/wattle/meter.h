@@ -15,6 +15,22 @@ struct Stretch;
 enum class Grade { kMeasured, kAttributed, kModelled };
 std::string_view name(Grade grade);
 
+/// What a window took of one parameter of a power model: amount x value joules.
+struct ModelTerm {
+  enum Parameter { kIdle, kFull, kInt8, kBf16, kFp32, kBytes };
+  Parameter parameter = kIdle;
+  double amount = 0;                    ///< seconds of hardware threads, multiply-adds, or bytes
+  double low = 0, value = 0, high = 0;  ///< joules for one, with the range that holds 95 %
+};
+std::string_view name(ModelTerm::Parameter parameter);
+
+/// The modelled part of a figure as it was computed, so that a comparison can compute both sides again with
+/// other values of the parameters. No terms: nothing is modelled, or not as a sum over parameters.
+struct ModelRecord {
+  std::vector<ModelTerm> terms;
+  double idle_full_correlation = 0;  ///< of the logarithms of the idle and the full power of a server
+};
+
 /// Energy of a window: joules with source, grade, scope and a 95 % interval.
 ///
 /// Its error has two parts, which every rule below keeps apart. What *repeats* is the same, relative to the
@@ -38,6 +54,7 @@ struct Energy {
   bool idle_known = false;   ///< whether idle_joules was measured (or modelled); else it is 0
   std::string invalid = {};  ///< empty, or why the figure must not be believed: "package-0 could not be read"
   double idle_half = 0;      ///< half-width (95 %) of idle_joules, beyond what the gain of `joules` repeats
+  ModelRecord model = {};    ///< what `joules` holds by the power model
 };
 
 /// The two parts of a figure's error, downwards and upwards; each side of the interval is their hypotenuse.

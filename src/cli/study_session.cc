@@ -87,6 +87,13 @@ double parse_milliseconds(const std::string& text, const std::string& flag) {
   fail("{} takes ms or s, not \"{}\"; write for example 200ms", flag, unit);
 }
 
+double parse_percent(const std::string& text, const std::string& flag) {
+  const auto [value, unit] = split_unit(text, flag, "10%");
+  if (unit == "%") return value / 100;
+  if (unit.empty() && value <= 1) return value;
+  fail("{} takes a share, not \"{}\"; write for example 10%", flag, text);
+}
+
 int64_t parse_bytes(const std::string& text, const std::string& flag) {
   const auto [value, unit] = split_unit(text, flag, "2GB");
   for (const auto& [name, factor] :

@@ -33,6 +33,22 @@ bool share_source(const Energy& a, const Energy& b) {
   return false;
 }
 
+void add_terms(ModelRecord& sum, const ModelRecord& more, double sign) {
+  if (sum.terms.empty()) sum.idle_full_correlation = more.idle_full_correlation;
+  for (const ModelTerm& term : more.terms) {
+    const auto same = std::find_if(sum.terms.begin(), sum.terms.end(), [&](const ModelTerm& other) {
+      return other.parameter == term.parameter && other.low == term.low && other.value == term.value &&
+             other.high == term.high;
+    });
+    if (same == sum.terms.end()) {
+      sum.terms.push_back(term);
+      sum.terms.back().amount *= sign;
+    } else {
+      same->amount += sign * term.amount;
+    }
+  }
+}
+
 double left_of(double half, double repeated) {
   return std::sqrt(std::max(0.0, half * half - repeated * repeated));
 }
@@ -56,6 +72,11 @@ std::string_view name(Grade grade) {
   return "unknown";
 }
 
+std::string_view name(ModelTerm::Parameter parameter) {
+  static constexpr std::string_view kNames[] = {"idle", "full", "int8", "bf16", "fp32", "bytes"};
+  return kNames[parameter];
+}
+
 ErrorParts error_parts(const Energy& energy) {
   const double below = energy.joules - energy.low, above = energy.high - energy.joules;
   // The parameters of one model err alike in all its windows, in whichever direction.
@@ -76,6 +97,7 @@ Energy operator+(const Energy& a, const Energy& b) {
   };
   const ErrorParts error_a = error_parts(a), error_b = error_parts(b);
   sum.joules += b.joules;
+  add_terms(sum.model, b.model, 1);
   sum.idle_joules += b.idle_joules;
   sum.idle_known = a.idle_known && b.idle_known;
   sum.idle_half = repeated(a.idle_half, b.idle_half);
@@ -113,6 +135,7 @@ Energy difference(const Energy& a, const Energy& b) {
   };
   const ErrorParts error_a = error_parts(a), error_b = error_parts(b);
   rest.joules -= b.joules;
+  add_terms(rest.model, b.model, -1);
   rest.idle_joules -= b.idle_joules;
   rest.idle_known = a.idle_known && b.idle_known;
   rest.idle_half = std::hypot(a.idle_half, b.idle_half);
@@ -140,6 +163,9 @@ Energy net_of_idle(const Energy& gross) {
   Energy net = gross;
   const ErrorParts error = error_parts(gross);
   net.joules -= gross.idle_joules;
+  for (ModelTerm& term : net.model.terms) {
+    if (term.parameter == ModelTerm::kIdle && term.value > 0) term.amount -= gross.idle_joules / term.value;
+  }
   net.idle_joules = net.idle_half = 0;
   const double kept = gross.grade == Grade::kModelled || gross.joules <= 0
                           ? 1
@@ -160,6 +186,7 @@ Energy scaled(const Energy& energy, double factor) {
                         &part.systematic, &part.resolution, &part.seconds}) {
     *value *= factor;
   }
+  for (ModelTerm& term : part.model.terms) term.amount *= factor;
   return part;
 }
 

@@ -1,10 +1,50 @@
 #include "meter/energy_json.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 
 #include <wattle/error.h>
 
 namespace wattle {
+namespace {
+
+constexpr ModelTerm::Parameter kParameters[] = {ModelTerm::kIdle, ModelTerm::kFull, ModelTerm::kInt8,
+                                                ModelTerm::kBf16, ModelTerm::kFp32, ModelTerm::kBytes};
+
+nlohmann::ordered_json model_json(const ModelRecord& model) {
+  nlohmann::ordered_json terms = nlohmann::ordered_json::array();
+  for (const ModelTerm& term : model.terms) {
+    terms.push_back({{"parameter", name(term.parameter)},
+                     {"amount", term.amount},
+                     {"low", term.low},
+                     {"value", term.value},
+                     {"high", term.high}});
+  }
+  return {{"terms", terms}, {"idle_full_correlation", model.idle_full_correlation}};
+}
+
+ModelRecord model_from_json(const nlohmann::json& record) {
+  ModelRecord model;
+  model.idle_full_correlation = record.at("idle_full_correlation");
+  for (const auto& entry : record.at("terms")) {
+    const std::string parameter = entry.at("parameter");
+    const auto known = std::find_if(std::begin(kParameters), std::end(kParameters),
+                                    [&](ModelTerm::Parameter one) { return parameter == name(one); });
+    const ModelTerm term{ModelTerm::kIdle, entry.at("amount"), entry.at("low"), entry.at("value"),
+                         entry.at("high")};
+    if (known == std::end(kParameters) ||
+        !(term.low >= 0 && term.low <= term.value && term.value <= term.high))
+      fail("an energy figure has a term of its model that cannot be (\"{}\"); measure it again", parameter);
+    model.terms.push_back(term);
+    model.terms.back().parameter = *known;
+  }
+  if (!(std::abs(model.idle_full_correlation) <= 1))
+    fail("an energy figure has a correlation of {}; measure it again", model.idle_full_correlation);
+  return model;
+}
+
+}  // namespace
 
 nlohmann::ordered_json energy_json(const Energy& energy) {
   nlohmann::ordered_json json = {{"joules", energy.joules}, {"low", energy.low}, {"high", energy.high}};
@@ -19,6 +59,7 @@ nlohmann::ordered_json energy_json(const Energy& energy) {
   json["systematic"] = energy.systematic;
   json["resolution"] = energy.resolution;
   json["idle_half"] = energy.idle_half;
+  if (!energy.model.terms.empty()) json["model"] = model_json(energy.model);
   if (!energy.invalid.empty()) json["invalid"] = energy.invalid;
   return json;
 }
@@ -47,6 +88,7 @@ Energy energy_from_json(const nlohmann::json& record) {
     energy.resolution = record.at("resolution");
     energy.idle_half = record.at("idle_half");
     energy.invalid = record.value("invalid", "");
+    if (record.contains("model")) energy.model = model_from_json(record.at("model"));
   } catch (const nlohmann::json::exception& error) {
     fail("an energy figure is damaged ({}); measure it again", error.what());
   }

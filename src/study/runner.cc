@@ -297,7 +297,7 @@ bool Runner::needs_more_rounds() {
   summarise(results);
   wanted_.clear();
   for (const CellResult& cell : results.cells) {
-    if (cell.error.empty() && cell.wh_per_1000 && cell.wh_statistical > plan_.interval)
+    if (cell.error.empty() && cell.wh_per_1000 && !(cell.wh_statistical <= plan_.interval))
       wanted_[cell.key] = true;
   }
   total_ += static_cast<int>(wanted_.size());
