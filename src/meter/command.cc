@@ -125,7 +125,7 @@ CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, 
   }
   left_behind = processes_left_behind(run.busy_seconds);
   run.end = meter.machine().now();
-  run.energy = scaled(meter.end_foreign(begin, run.busy_seconds, true), 1.0 / run.repetitions);
+  run.energy = scaled(meter.end_foreign(begin, run.busy_seconds, Settle::kLoadEnded), 1.0 / run.repetitions);
   run.busy_seconds /= run.repetitions;
   if (run.problem.empty()) run.problem = describe(run.status, left_behind);
   return run;
