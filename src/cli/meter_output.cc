@@ -12,7 +12,7 @@
 
 #include "base/cpu.h"
 #include "meter/energy_json.h"
-#include "meter/statistics.h"
+#include "statistics/comparisons.h"
 
 namespace wattle {
 namespace {
@@ -116,7 +116,7 @@ std::vector<std::string> verdicts_of(const std::vector<Measurement>& measurement
     if (!invalid.empty()) {
       verdicts.push_back(fmt::format("{}: no verdict, because a window is invalid: {}", pair, invalid));
     } else if (std::isnan(ratio.low)) {
-      verdicts.push_back(pair + ": one run each tells no difference; give --runs 5");
+      verdicts.push_back(pair + ": fewer than three runs each tell no difference; give --runs 5");
     } else if (!ratio.distinguishable()) {
       verdicts.push_back(fmt::format("{}: not distinguishable (ratio {:.2f}, 95 % interval {:.2f}-{:.2f})",
                                      pair, ratio.value, ratio.low, ratio.high));

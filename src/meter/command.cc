@@ -15,7 +15,7 @@
 
 #include "base/interrupt.h"
 #include "meter/helper_process.h"
-#include "meter/statistics.h"
+#include "statistics/intervals.h"
 
 namespace wattle {
 namespace {
@@ -196,8 +196,8 @@ void run_all(MachineMeter& meter, const MeasureOptions& options, Measurement& re
     if (!run.energy.invalid.empty()) result.warnings.push_back("invalid window: " + run.energy.invalid);
     joules.push_back(run.energy.joules);
     result.runs.push_back(std::move(run));
-    const Mean mean = mean_of(joules);
-    if (options.until_ci > 0 && mean.n >= 3 && mean.half <= options.until_ci * mean.value) break;
+    const Interval mean = student_interval(joules);
+    if (options.until_ci > 0 && mean.half() <= options.until_ci * mean.value) break;
   }
 }
 
@@ -212,14 +212,14 @@ Measurement measure_command(MachineMeter& meter, const Command& command, const M
   std::vector<Energy> windows;
   for (const CommandRun& run : result.runs)
     windows.push_back(run.energy), joules.push_back(run.energy.joules);
-  const Mean mean = mean_of(joules);
-  result.spread_half = mean.half;
+  const Interval mean = student_interval(joules);
+  result.spread_half = mean.half();
   result.energy = mean_energy(windows);
-  if (mean.n > 1) result.energy = with_spread(result.energy, mean.half, mean.half);
-  if (options.until_ci > 0 && !(mean.half <= options.until_ci * mean.value)) {
+  if (mean.bounded()) result.energy = with_spread(result.energy, mean.half(), mean.half());
+  if (options.until_ci > 0 && !(mean.half() <= options.until_ci * mean.value)) {
     result.warnings.push_back(
         fmt::format("the interval is {:.1f} % after {} runs, wider than --until-ci asks",
-                    100 * mean.half / mean.value, mean.n));
+                    100 * mean.half() / mean.value, joules.size()));
   }
   return result;
 }

@@ -1,8 +1,9 @@
 #include <algorithm>
 #include <span>
 
+#include "statistics/descriptive.h"
+#include "statistics/intervals.h"
 #include "study/metrics.h"
-#include "study/statistics.h"
 
 namespace wattle {
 namespace {
