@@ -169,7 +169,7 @@ struct SlowPower {
     const auto begin = meter->begin();
     run(seconds);
     CommandRun made;
-    made.energy = meter->end_foreign(begin, 0, true);
+    made.energy = meter->end_foreign(begin, 0, Settle::kLoadEnded);
     return made;
   }
 };
