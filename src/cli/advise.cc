@@ -30,7 +30,8 @@ void add_advise(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--metric", flags->metric, "accuracy or macro_f1 (default: the study's)");
   verb->add_option("--p95", flags->p95, "latency that 95 of 100 queries must keep, for example 200ms");
   verb->add_option("--memory", flags->memory, "memory at most, for example 2GB");
-  verb->add_option("--within", flags->within, "energies that differ by less are taken as equal, for example 5%")
+  verb->add_option("--within", flags->within,
+                   "energies that differ by less are taken as equal, for example 5%")
       ->capture_default_str();
   verb->add_flag("--json", flags->json, "as one JSON object");
   verb->footer(

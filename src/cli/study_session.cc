@@ -131,7 +131,7 @@ void run_and_report(const Plan& plan, const fs::path& directory, bool restart, c
     Requirements wanted;
     wanted.quality = plan.quality;
     fmt::print("\n");
-    print_lines(sentences(results, wanted, advise(results, wanted)));
+    print_lines(summary(results, wanted, advise(results, wanted)));
   }
 }
 

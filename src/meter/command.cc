@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <wattle/error.h>
 
+#include "meter/error_draw.h"
 #include "statistics/intervals.h"
 #include "statistics/random.h"
 
@@ -201,14 +202,14 @@ void sum_up(Measurement& result, const MeasureOptions& options) {
   }
 }
 
-/// The joules of the rounds in which both commands ran.
-std::pair<std::vector<double>, std::vector<double>> paired(const Measurement& a, const Measurement& b) {
-  std::pair<std::vector<double>, std::vector<double>> values;
+/// The energies of the rounds in which both commands ran.
+std::pair<std::vector<Energy>, std::vector<Energy>> paired(const Measurement& a, const Measurement& b) {
+  std::pair<std::vector<Energy>, std::vector<Energy>> values;
   for (const CommandRun& of_a : a.runs) {
     for (const CommandRun& of_b : b.runs) {
       if (of_a.round != of_b.round) continue;
-      values.first.push_back(of_a.energy.joules);
-      values.second.push_back(of_b.energy.joules);
+      values.first.push_back(of_a.energy);
+      values.second.push_back(of_b.energy);
     }
   }
   return values;
@@ -247,12 +248,12 @@ std::vector<Comparison> compare(std::span<const Measurement> measurements) {
       if (a == least) std::swap(comparison.command, comparison.least);
       const Measurement &of = measurements[comparison.command], &by = measurements[comparison.least];
       comparison.invalid = of.energy.invalid.empty() ? by.energy.invalid : of.energy.invalid;
-      const auto [joules, other] = paired(of, by);
-      if (joules.empty()) {
+      const auto [energies, others] = paired(of, by);
+      if (energies.empty()) {
         comparison.invalid = "they never ran in the same round";
         comparison.ratio.p = NAN;
       } else {
-        comparison.ratio = paired_ratio_of(joules, other);
+        comparison.ratio = energy_ratio(energies, others, true);
       }
       p.push_back(comparison.ratio.p);
       all.push_back(std::move(comparison));

@@ -112,8 +112,9 @@ class Bar {
     }
     int reached = 0;
     for (int draw = 0; draw < kDraws; ++draw) {
-      const double bar = wanted_.quality ? *wanted_.quality
-                                         : draws_->best(draw) - wanted_.drop.value_or(wanted_.margin.value_or(0));
+      const double bar = wanted_.quality
+                             ? *wanted_.quality
+                             : draws_->best(draw) - wanted_.drop.value_or(wanted_.margin.value_or(0));
       reached += draws_->at(draw, i) >= bar - less - kRounding;
     }
     return static_cast<double>(reached) / kDraws;
@@ -290,11 +291,10 @@ Advice advise(const Results& results, const Requirements& wanted) {
     candidate.sure = bar.probability(i) * limits.back();
     if (meets_limits(cell, wanted) && bar.reached(i)) advice.candidates.push_back(candidate);
   }
-  std::stable_sort(advice.candidates.begin(), advice.candidates.end(),
-                   [&](const Candidate& a, const Candidate& b) {
-                     return results.cells[a.place].wh_per_1000->value <
-                            results.cells[b.place].wh_per_1000->value;
-                   });
+  std::stable_sort(
+      advice.candidates.begin(), advice.candidates.end(), [&](const Candidate& a, const Candidate& b) {
+        return results.cells[a.place].wh_per_1000->value < results.cells[b.place].wh_per_1000->value;
+      });
   if (!advice.candidates.empty()) choose(results, wanted, advice);
   answer_bar(results, bar, places, limits, advice);
   if (advice.choice) answer_costs(results, advice);

@@ -36,14 +36,14 @@ struct Candidate {
 };
 
 struct Advice {
-  double bar = 0;              ///< the quality asked for, as a value
-  std::optional<size_t> best;  ///< place of the cell of greatest quality
-  std::vector<size_t> front;   ///< Pareto front of energy and quality, cheapest first
+  double bar = 0;                     ///< the quality asked for, as a value
+  std::optional<size_t> best;         ///< place of the cell of greatest quality
+  std::vector<size_t> front;          ///< Pareto front of energy and quality, cheapest first
   std::vector<Candidate> candidates;  ///< cheapest first
 
   // Is the bar reached on new rows?
-  double most_sure = 0;  ///< greatest probability of any cell, whether or not it can be chosen
-  int n_sure = 0;        ///< cells whose probability is 95 % or more
+  double most_sure = 0;            ///< greatest probability of any cell, whether or not it can be chosen
+  int n_sure = 0;                  ///< cells whose probability is 95 % or more
   std::optional<double> sure_bar;  ///< where none is sure: the highest bar, in hundredths, at which one is
   int n_sure_below = 0;            ///< how many are at that bar
   std::optional<int64_t> rows_to_decide;  ///< more rows that would make the choice sure, or sure to fail
@@ -63,8 +63,8 @@ struct Advice {
 /// answers are apart, and only cells that can be chosen are looked at for the last two.
 ///
 /// Bar: the probability of an accuracy is Jeffreys' for a proportion; of other metrics and of bars relative
-/// to the best it is the share of 2,000 draws of rows, the same for all cells. Limits: of Student's predictive
-/// distribution of the next round, on logarithms.
+/// to the best it is the share of 2,000 draws of rows, the same for all cells. Limits: of Student's
+/// predictive distribution of the next round, on logarithms.
 ///
 /// Energy: 2,000 draws (seeded) of the mean logarithm over rounds, with Student's tails, all cells of a round
 /// moving together as they did; times ErrorDraw's factor for what meters and models repeat. The choice is,

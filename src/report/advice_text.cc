@@ -55,15 +55,17 @@ std::string equals_in_words(const Results& results, const Requirements& wanted, 
   if (advice.equals.size() == 1) {
     const size_t place = advice.candidates[advice.candidates[0].place == *advice.choice ? 1 : 0].place;
     const CellResult& next = results.cells[place];
-    return fmt::format("The next takes {} times its energy: {}, {}.",
-                       significant(next.wh_per_1000->value / results.cells[*advice.choice].wh_per_1000->value, 3),
-                       cell_name(next), figures(next));
+    return fmt::format(
+        "The next takes {} times its energy: {}, {}.",
+        significant(next.wh_per_1000->value / results.cells[*advice.choice].wh_per_1000->value, 3),
+        cell_name(next), figures(next));
   }
   std::vector<std::string> names;
   for (const size_t place : advice.equals) {
     if (names.size() < kMostNames) names.push_back(cell_name(results.cells[place]));
   }
-  if (advice.equals.size() > kMostNames) names.back() = fmt::format("{} more", advice.equals.size() - kMostNames + 1);
+  if (advice.equals.size() > kMostNames)
+    names.back() = fmt::format("{} more", advice.equals.size() - kMostNames + 1);
   return fmt::format("{} were measured within {} of each other; it is the smallest of them.", and_list(names),
                      whole_percent(wanted.within));
 }
@@ -72,7 +74,8 @@ std::string equals_in_words(const Results& results, const Requirements& wanted, 
 std::string regret_in_words(const Results& results, const Advice& advice) {
   const std::string name = cell_name(results.cells[*advice.choice]);
   if (!advice.regret) {
-    return "What a wrong choice costs is not known: a rung has fewer than three windows; give the study three "
+    return "What a wrong choice costs is not known: a rung has fewer than three windows; give the study "
+           "three "
            "rounds or more.";
   }
   if (advice.candidates.size() == 1) return "There is nothing to choose from, so no choice can be wrong.";
@@ -85,12 +88,13 @@ std::string regret_in_words(const Results& results, const Advice& advice) {
 std::string sureness_in_words(const Results& results, const Requirements& wanted, const Advice& advice) {
   const std::string bar = percent(advice.bar) + limits_in_words(wanted);
   if (advice.choice && chosen(advice).sure >= kSure)
-    return fmt::format("It reaches {} on new rows with a probability of {}.", bar, whole_percent(chosen(advice).sure));
-  std::string text =
-      advice.n_sure > 0
-          ? fmt::format("{} rung{} sure to reach {} on new rows", advice.n_sure, advice.n_sure == 1 ? " is" : "s are", bar)
-          : fmt::format("No rung is sure to reach {} on new rows (the most likely one: {})", bar,
-                        whole_percent(advice.most_sure));
+    return fmt::format("It reaches {} on new rows with a probability of {}.", bar,
+                       whole_percent(chosen(advice).sure));
+  std::string text = advice.n_sure > 0
+                         ? fmt::format("{} rung{} sure to reach {} on new rows", advice.n_sure,
+                                       advice.n_sure == 1 ? " is" : "s are", bar)
+                         : fmt::format("No rung is sure to reach {} on new rows (the most likely one: {})",
+                                       bar, whole_percent(advice.most_sure));
   if (advice.choice && advice.n_sure > 0)
     text += fmt::format(", but this one with a probability of {}", whole_percent(chosen(advice).sure));
   if (advice.sure_bar) {
@@ -104,8 +108,9 @@ std::string cure_in_words(const Results& results, const Advice& advice) {
   std::string text;
   if (advice.sure_choice) {
     const CellResult& sure = results.cells[*advice.sure_choice];
-    text = fmt::format("To be sure, take {}, {} ({} times the energy).", cell_name(sure), figures(sure),
-                       significant(sure.wh_per_1000->value / results.cells[*advice.choice].wh_per_1000->value, 3));
+    text = fmt::format(
+        "To be sure, take {}, {} ({} times the energy).", cell_name(sure), figures(sure),
+        significant(sure.wh_per_1000->value / results.cells[*advice.choice].wh_per_1000->value, 3));
   }
   if (advice.rows_to_decide) {
     text += fmt::format("{}{} more evaluation rows would decide.", text.empty() ? "" : " ",
@@ -149,16 +154,17 @@ std::vector<std::string> details(const Results& results, const Advice& advice) {
   const CellResult& choice = results.cells[*advice.choice];
   if (choice.preparation_wh) {
     const Interval& once = *choice.preparation_wh;
-    lines.push_back(fmt::format("Its preparation (training, conversion) took {} Wh ({} to {}), as much as {} queries.",
-                                energy(once.value, 3), energy(once.low, 3), energy(once.high, 3),
-                                whole(once.value / choice.wh_per_1000->value * 1000)));
+    lines.push_back(
+        fmt::format("Its preparation (training, conversion) took {} Wh ({} to {}), as much as {} queries.",
+                    energy(once.value, 3), energy(once.low, 3), energy(once.high, 3),
+                    whole(once.value / choice.wh_per_1000->value * 1000)));
   }
   for (const BreakEven& even : advice.break_even) {
     if (!std::isfinite(even.queries.value) || even.queries.value <= 0) continue;
-    lines.push_back(fmt::format(
-        "Preparation and load included, it is ahead of {} from {} queries on ({} to {}).",
-        cell_name(results.cells[even.other]), whole(even.queries.value), whole(even.queries.low),
-        std::isfinite(even.queries.high) ? whole(even.queries.high) : "never"));
+    lines.push_back(
+        fmt::format("Preparation and load included, it is ahead of {} from {} queries on ({} to {}).",
+                    cell_name(results.cells[even.other]), whole(even.queries.value), whole(even.queries.low),
+                    std::isfinite(even.queries.high) ? whole(even.queries.high) : "never"));
   }
   return lines;
 }
@@ -188,11 +194,12 @@ nlohmann::ordered_json to_json(const Results& results, const Requirements& wante
   json["break_even"] = Json::array();
   for (const BreakEven& even : advice.break_even) {
     const CellResult& other = results.cells[even.other];
-    json["break_even"].push_back({{"rung", other.rung},
-                                  {"precision", other.precision.empty() ? Json(nullptr) : Json(other.precision)},
-                                  {"queries", number(even.queries.value)},
-                                  {"low", number(even.queries.low)},
-                                  {"high", number(even.queries.high)}});
+    json["break_even"].push_back(
+        {{"rung", other.rung},
+         {"precision", other.precision.empty() ? Json(nullptr) : Json(other.precision)},
+         {"queries", number(even.queries.value)},
+         {"low", number(even.queries.low)},
+         {"high", number(even.queries.high)}});
   }
   json["sentences"] = summary(results, wanted, advice);
   for (const std::string& line : details(results, advice)) json["sentences"].push_back(line);

@@ -74,7 +74,8 @@ EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& pla
     EnergyDraws::Draw& draw = result.draws.emplace_back();
     for (const Rounds& cell : cells) {
       double shift = 0;
-      for (const auto& [round, deviation] : cell.deviations) shift += z[static_cast<size_t>(round)] * deviation;
+      for (const auto& [round, deviation] : cell.deviations)
+        shift += z[static_cast<size_t>(round)] * deviation;
       draw.queries.push_back(std::exp(cell.mean + scale * shift) * instruments.factor(cell.typical));
       draw.once.push_back(cell.once.source.empty() ? 0 : cell.once.joules * instruments.factor(cell.once));
     }

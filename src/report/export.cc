@@ -41,9 +41,11 @@ std::string csv(const Results& results) {
       "rung,kind,model,precision,bits_per_weight,n,metric,quality,quality_low,quality_high,wh_per_1000,wh_"
       "per_1000_low,"
       "wh_per_1000_high,net_wh_per_1000,net_wh_per_1000_low,net_wh_per_1000_high,grams_co2e_per_1000,"
-      "grams_co2e_per_1000_low,grams_co2e_per_1000_high,grade,source,scope,idle_share,watts,p50_ms,p95_ms,peak_memory_bytes,load_wh,load_wh_"
+      "grams_co2e_per_1000_low,grams_co2e_per_1000_high,grade,source,scope,idle_share,watts,p50_ms,p95_ms,"
+      "peak_memory_bytes,load_wh,load_wh_"
       "low,load_wh_high,"
-      "preparation_wh,preparation_wh_low,preparation_wh_high,windows,rejected,disturbed,outliers,note,error\r\n";
+      "preparation_wh,preparation_wh_low,preparation_wh_high,windows,rejected,disturbed,outliers,note,"
+      "error\r\n";
   for (const CellResult& cell : results.cells) {
     const bool measured = cell.wh_per_1000.has_value();
     const auto if_measured = [&](const std::string& field) { return measured ? field : std::string(); };
@@ -66,8 +68,8 @@ std::string csv(const Results& results) {
     add_interval(fields, cell.load_wh);
     add_interval(fields, cell.preparation_wh);
     for (const std::string& field :
-         {std::to_string(cell.windows), std::to_string(cell.rejected),
-          std::to_string(cell.disturbed), std::to_string(cell.outliers), cell.note, cell.error}) {
+         {std::to_string(cell.windows), std::to_string(cell.rejected), std::to_string(cell.disturbed),
+          std::to_string(cell.outliers), cell.note, cell.error}) {
       fields.push_back(field);
     }
     text += line_of(fields);

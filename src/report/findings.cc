@@ -82,8 +82,9 @@ std::vector<std::string> findings(const Results& results) {
     const Ratio& ratio = energies[i];
     if (!(p_energy[i] < 0.05) || ratio.value <= 1) continue;
     sentences.push_back(fmt::format("{} costs {} times the energy of {} (95 % interval {} to {}).",
-                                    cell_name(*pairs[i].cell), significant(ratio.value, 3), pairs[i].base->precision,
-                                    significant(ratio.low, 3), significant(ratio.high, 3)));
+                                    cell_name(*pairs[i].cell), significant(ratio.value, 3),
+                                    pairs[i].base->precision, significant(ratio.low, 3),
+                                    significant(ratio.high, 3)));
   }
   for (size_t i = 0; i < pairs.size(); ++i) {
     if (p_rows[i] >= 0.05 || rows[i].only_base <= rows[i].only_cell) continue;

@@ -89,7 +89,8 @@ std::string advice_card(const Results& results) {
   const Advice advice = advise(results, wanted);
   std::string text =
       fmt::format("<section class=\"advice{}\">\n", advice.choice && !advice.sure_choice ? "" : " open");
-  for (const std::string& sentence : summary(results, wanted, advice)) text += "<p>" + escaped(sentence) + "</p>\n";
+  for (const std::string& sentence : summary(results, wanted, advice))
+    text += "<p>" + escaped(sentence) + "</p>\n";
   text += "</section>\n";
   const std::vector<std::string> more = details(results, advice);
   return more.empty() ? text : text + "<h2>Preparation</h2>\n" + list_of(more);

@@ -83,8 +83,10 @@ std::string table(const Results& results, bool colour) {
                               printable(cell_name(cell)), cell.disturbed, cell.windows);
     }
   }
-  text += "\n* no other is both better and cheaper; ± is half of the 95 % interval (?: fewer than three windows)\n" + source_line(results) +
-          "\n";
+  text +=
+      "\n* no other is both better and cheaper; ± is half of the 95 % interval (?: fewer than three "
+      "windows)\n" +
+      source_line(results) + "\n";
   return failures.empty() ? text : text + "\n" + failures;
 }
 

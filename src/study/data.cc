@@ -60,8 +60,8 @@ void read_both(const Files& files, const LabelledOptions& options, StudyData& da
   data.train = read_labelled_rows(files.train, shared);
 }
 
-/// Where a text stands in a draw. The seed salts it: rows that were once chosen by the hash of their text are as
-/// mixed as any others under another seed and another purpose.
+/// Where a text stands in a draw. The seed salts it: rows that were once chosen by the hash of their text are
+/// as mixed as any others under another seed and another purpose.
 std::string place_of(uint64_t seed, std::string_view purpose, const Question& row) {
   return sha256_hex(fmt::format("{} {} {}", purpose, seed, row.text()));
 }
@@ -90,8 +90,8 @@ std::vector<std::vector<Same>> texts_by_label(const StudyData& data, uint64_t se
   return by_label;
 }
 
-/// How many of a label's texts are for evaluation: its share, but one at least on each side where there are two.
-/// A label with one text is there to be learnt.
+/// How many of a label's texts are for evaluation: its share, but one at least on each side where there are
+/// two. A label with one text is there to be learnt.
 size_t texts_for_evaluation(const std::vector<Same>& texts, double eval_share) {
   if (texts.size() < 2) return 0;
   const auto share = static_cast<size_t>(std::lround(eval_share * static_cast<double>(texts.size())));
@@ -170,8 +170,8 @@ void check(const Plan& plan, const Files& files, StudyData& data) {
   const std::set<int> asked(data.eval.labels.begin(), data.eval.labels.end());
   for (size_t label = 0; label < n_labels; ++label) {
     if (asked.count(static_cast<int>(label)) == 0) {
-      data.remarks.push_back(
-          fmt::format("no evaluation row has the label \"{}\"; its quality is not known", data.labels()[label]));
+      data.remarks.push_back(fmt::format("no evaluation row has the label \"{}\"; its quality is not known",
+                                         data.labels()[label]));
     }
   }
   if (const int64_t repaired = data.train.repaired + data.eval.repaired; repaired > 0) {

@@ -114,9 +114,11 @@ Store::Store(const std::filesystem::path& path, Mode mode) : path_(path) {
     Statement tables(*this, "SELECT count(*) FROM sqlite_master");
     id.step(), tables.step();
     if (id.integer(0) == kEarlierId) {
-      fail("{}: an earlier version wrote this study, with less of each window than is needed now; run it again "
-           "with --restart or in another directory",
-           path.string());
+      fail(
+          "{}: an earlier version wrote this study, with less of each window than is needed now; run it "
+          "again "
+          "with --restart or in another directory",
+          path.string());
     }
     if (id.integer(0) != kApplicationId && (tables.integer(0) > 0 || read_only)) {
       fail("{}: this SQLite file is not a study; give the directory that `wattle study` wrote",

@@ -71,7 +71,8 @@ void summarise_preparation(CellResult& cell) {
                            once.high / kJoulesPerWattHour};
   }
   cell.load_wh.reset();
-  if (const std::vector<Energy> loads = load_energies(cell); !loads.empty()) cell.load_wh = combine(loads, nullptr);
+  if (const std::vector<Energy> loads = load_energies(cell); !loads.empty())
+    cell.load_wh = combine(loads, nullptr);
 }
 
 /// All that the kept windows tell beside their energy.
@@ -125,7 +126,8 @@ bool answers_repeat(const CellResult& cell, int parts) {
 std::map<int, Energy> energy_by_round(const CellResult& cell) {
   std::map<int, Energy> energies;
   for (const Window& window : cell.samples) {
-    if (counts(window)) energies[window.round] = scaled(window.energy, 1000 / static_cast<double>(window.queries));
+    if (counts(window))
+      energies[window.round] = scaled(window.energy, 1000 / static_cast<double>(window.queries));
   }
   return energies;
 }

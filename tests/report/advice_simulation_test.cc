@@ -53,7 +53,8 @@ class Simulation {
     double true_joules = joules;
     if (modelled_) {
       // True parameters lie in the ranges of the terms as far from the values as these were drawn.
-      true_joules = joules * (idle_share * std::pow(2, wrong_[0]) + (1 - idle_share) * std::pow(1.6, wrong_[1]));
+      true_joules =
+          joules * (idle_share * std::pow(2, wrong_[0]) + (1 - idle_share) * std::pow(1.6, wrong_[1]));
     }
     const int64_t memory = 20'000'000 + random_.below(80'000'000);
     for (size_t round = 0; round < drift_.size(); ++round) {
@@ -109,7 +110,8 @@ class Reliability {
   void expect_calibrated() const {
     // What a calibrated forecaster of these probabilities scores on average.
     EXPECT_NEAR(brier_ / n_, calibrated_brier_ / n_, 0.01);
-    printf("Brier %.4f over %.0f (a calibrated forecaster's: %.4f)\n", brier_ / n_, n_, calibrated_brier_ / n_);
+    printf("Brier %.4f over %.0f (a calibrated forecaster's: %.4f)\n", brier_ / n_, n_,
+           calibrated_brier_ / n_);
     for (const Bin& bin : bins_) {
       if (bin.n == 0) continue;
       const double predicted = bin.predicted / bin.n, seen = bin.true_ / bin.n;
@@ -143,14 +145,17 @@ TEST(AdviceSimulation, RegretStaysWithinItsBoundAndProbabilitiesComeTrue) {
     }
     if (advice.candidates.size() < 2) continue;
     double least = INFINITY;
-    for (const Candidate& candidate : advice.candidates) least = std::min(least, truth.joules[candidate.place]);
+    for (const Candidate& candidate : advice.candidates)
+      least = std::min(least, truth.joules[candidate.place]);
     regrets.push_back(truth.joules[*advice.choice] / least - 1);
     bounds.push_back(*advice.regret);
     within += regrets.back() <= bounds.back() + 1e-12;
   }
   const double n = static_cast<double>(regrets.size());
-  printf("regret within its bound in %.1f %% of %.0f studies; median bound %.1f %%, median true regret %.1f %%\n",
-         100 * within / n, n, 100 * median(bounds), 100 * median(regrets));
+  printf(
+      "regret within its bound in %.1f %% of %.0f studies; median bound %.1f %%, median true regret %.1f "
+      "%%\n",
+      100 * within / n, n, 100 * median(bounds), 100 * median(regrets));
   EXPECT_GT(n, 0.8 * kStudies);
   EXPECT_GE(within, 0.95 * n);
   EXPECT_LE(median(bounds), 3 * median(regrets));

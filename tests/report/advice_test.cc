@@ -31,7 +31,8 @@ void expect_says(const Results& study, const Requirements& wanted, const std::st
 TEST(Advice, ClearWinner) {
   Results study = made_up_study();
   study.cells = {made_up_cell(study, "cheap", "F32", 600, 0.01),
-                 made_up_cell(study, "middle", "Q8_0", 940, 0.1), made_up_cell(study, "dear", "F32", 960, 1)};
+                 made_up_cell(study, "middle", "Q8_0", 940, 0.1, 0),
+                 made_up_cell(study, "dear", "F32", 960, 1, 0)};
   summarise(study);
   const Advice advice = advise(study, at_least(0.9));
   EXPECT_EQ(advice.choice, 1u);
