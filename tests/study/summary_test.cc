@@ -17,6 +17,7 @@ Results study_of(int windows, Grade grade) {
     Window& window = cell.samples.emplace_back();
     window.kind = "queries";
     window.queries = 1;
+    window.round = i;
     window.energy.joules = 100, window.energy.low = 95, window.energy.high = 105;
     window.energy.systematic = 5;
     window.energy.grade = grade;
