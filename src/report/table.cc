@@ -84,8 +84,8 @@ std::string table(const Results& results, bool colour) {
     }
   }
   text +=
-      "\n* no other is both better and cheaper; ± is half of the 95 % interval (?: fewer than three "
-      "windows)\n" +
+      "\n* no other is both better and cheaper; ± is half of the 95 % interval\n"
+      "? fewer than three windows tell no interval\n" +
       source_line(results) + "\n";
   return failures.empty() ? text : text + "\n" + failures;
 }
