@@ -110,7 +110,7 @@ struct CellResult {
   std::optional<Interval> quality;
   std::optional<Interval> wh_per_1000;      ///< without bounds where fewer than three windows were kept
   std::optional<Interval> net_wh_per_1000;  ///< above idle; nothing where idle is not known
-  std::optional<Interval> grams_per_1000;   ///< CO2e, where the plan names a zone: of that factor as it stands
+  std::optional<Interval> grams_per_1000;  ///< CO2e, where the plan names a zone: of that factor as it stands
   double wh_statistical = 0;  ///< relative half-width of wh_per_1000 from repetition alone; NaN as its bounds
   double idle_share = 0;      ///< part of the energy that the idle machine would have drawn
   double watts = 0;           ///< mean power of the accepted windows

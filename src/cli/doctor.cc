@@ -70,7 +70,8 @@ Knowledge knowledge_of(const Diagnosis& found) {
         fmt::format("model joules from processor time and the engine's own work: a busy thread draws {:.2g} "
                     "to {:.2g} W at the wall",
                     found.profile.full_watts_per_thread.low, found.profile.full_watts_per_thread.high));
-    known.can.push_back("compare two programs here, as surely as their mixes of idle, busy and arithmetic are alike");
+    known.can.push_back(
+        "compare two programs here, as surely as their mixes of idle, busy and arithmetic are alike");
     known.cannot.push_back(
         "measure a joule: no counter and no meter is shown; a smart plug, `file:` or `exec:` would be one");
     if (state.processor.virtual_machine)

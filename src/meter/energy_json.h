@@ -7,8 +7,8 @@ namespace wattle {
 
 /// A figure as every output writes it: {"joules", "low", "high", "idle_joules", "net_joules", "seconds",
 /// "grade", "source", "scope", "windows", "systematic", "resolution", "idle_half"}, "model" where a part is
-/// modelled, and "invalid" where it is. idle_joules and net_joules are null where idle is not known. All of it comes back by energy_from_json,
-/// to the last bit.
+/// modelled, and "invalid" where it is. idle_joules and net_joules are null where idle is not known. All of
+/// it comes back by energy_from_json, to the last bit.
 nlohmann::ordered_json energy_json(const Energy& energy);
 
 /// Error where the record lacks something or says what no figure can be: a grade that is not known, joules

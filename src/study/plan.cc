@@ -108,7 +108,8 @@ void read_split(YamlMap& map, Plan& plan, const std::string& file) {
   plan.split = map.text("split", plan.split);
   if (plan.split != "auto" && plan.split != "hash") {
     map.fail_at(map.node("split"),
-                "`split` must be auto (the data's own, else by hash) or hash (by label and SHA-256 of seed and text)");
+                "`split` must be auto (the data's own, else by hash) or hash (by label and SHA-256 of seed "
+                "and text)");
   }
   plan.eval_share = map.number("eval_share", plan.eval_share, 0.01, 0.99);
   if (map.has("rows")) {
