@@ -4,7 +4,10 @@
 Writes DIR/sys/class/powercap, or for the kinds that begin with "perf" the power events of perf with their counts in
 DIR/dev/perf_event, and renews the counters every 2 ms. A package draws 100 W (the second 60 W) and its memory, where there is
 any, 10 W (12 W), so that the truth of a window is a product. "perf-cycles" also has two processes that take as much time of the
-processor, one of them at three times the cycles. Prints one line when the tree stands."""
+processor, one of them at three times the cycles. Prints one line when the tree stands.
+
+The kinds that end in "-rest" are power meters of a machine that rests at 50 W and draws 120 W as long as DIR/busy exists: a load that
+begins and ends with a command. An ACPI meter shows means of 1 s, a battery its power once a second."""
 import os
 import sys
 import time
@@ -25,6 +28,8 @@ PERF_KINDS = {
     "perf-mirrored": [("pkg", 2, (100, 100))],
     "perf-cycles": [("pkg", 2, (100, 60))],
 }
+REST_KINDS = ("acpi-rest", "battery-rest")
+REST_WATTS, BUSY_WATTS, REST_REFRESH = 50, 120, 1.0
 PERF_CPUS = (0, 8)
 TRUTH_WATTS = {"perf": 182, "perf-mirrored": 100, "perf-cycles": 160, **{"plain": 110, "two-sockets": 160, "mirrored": 100, "psys": 100, "wrap": 100, "mmio": 100}}
 
@@ -86,6 +91,36 @@ def write_zones(root, zones, now):
         write(path + "/energy_uj", f"{int(start + 1e6 * watts * now) % (WRAP + 1)}\n")
 
 
+class PowerMeter:
+    """A power reading that is renewed once a second by the joules or the watts of a machine that may be busy."""
+
+    def __init__(self, kind, root):
+        self.root, self.averaged = root, kind == "acpi-rest"
+        self.joules, self.last, self.renewed = 0.0, 0.0, 0.0
+        if self.averaged:
+            folder = root + "/sys/class/hwmon/hwmon0"
+            files = {"name": "power_meter\n", "power1_average_interval": f"{int(1000 * REST_REFRESH)}\n"}
+            self.path = folder + "/power1_average"
+        else:
+            folder = root + "/sys/class/power_supply/BAT0"
+            files = {"type": "Battery\n", "status": "Discharging\n"}
+            self.path = folder + "/power_now"
+        os.makedirs(folder, exist_ok=True)
+        for name, text in files.items():
+            write(f"{folder}/{name}", text)
+        write(self.path, f"{1000000 * REST_WATTS}\n")
+
+    def renew(self, now):
+        watts = BUSY_WATTS if os.path.exists(self.root + "/busy") else REST_WATTS
+        self.joules += watts * (now - self.last)
+        self.last = now
+        if now - self.renewed < REST_REFRESH:
+            return
+        shown = self.joules / (now - self.renewed) if self.averaged else watts
+        self.joules, self.renewed = 0.0, now
+        write(self.path, f"{int(1e6 * shown)}\n")
+
+
 def main():
     kind, root, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     os.makedirs(os.path.join(root, "proc"), exist_ok=True)
@@ -94,6 +129,7 @@ def main():
           "stepping\t: 7\nphysical id\t: 0\nflags\t\t: fpu\n")
     events, zones = PERF_KINDS.get(kind, []), KINDS.get(kind, {})
     write_zones(root, zones, 0)
+    power_meter = PowerMeter(kind, root) if kind in REST_KINDS else None
     if events:
         write_perf_events(root, events)
     if kind == "perf-cycles":
@@ -105,6 +141,8 @@ def main():
         renew_perf_events(root, events, now)
         if kind == "perf-cycles":
             renew_processes(root, now)
+        if power_meter:
+            power_meter.renew(now)
         time.sleep(0.002)
 
 

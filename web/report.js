@@ -10,7 +10,7 @@ const colour = {scale: "colour", field: "rung"};
 
 function pareto(width) {
   const values = data.cells.filter((cell) => cell.quality && cell.wh).map((cell) => ({...cell,
-    x: cell.wh.value, x0: cell.wh.low, x1: cell.wh.high, y: cell.quality.value, y0: cell.quality.low, y1: cell.quality.high,
+    x: cell.wh.value, x0: cell.wh.low ?? cell.wh.value, x1: cell.wh.high ?? cell.wh.value, y: cell.quality.value, y0: cell.quality.low, y1: cell.quality.high,
     tip: `${cell.name}: ${(100 * cell.quality.value).toFixed(1)} %, ${significant(cell.wh.value)} Wh per 1,000`}));
   if (values.length === 0) return null;
   const low = Math.min(...values.map((v) => Math.max(v.x0, v.x / 10))), high = Math.max(...values.map((v) => v.x1));
@@ -62,7 +62,8 @@ function rows(width, values, title, log) {
 
 function energy(width) {
   const many = rungs.filter((rung) => data.cells.filter((cell) => cell.rung === rung && cell.wh).length > 1);
-  return rows(width, data.cells.filter((cell) => cell.wh && many.includes(cell.rung)).map((cell) => ({...cell, ...cell.wh})),
+  return rows(width, data.cells.filter((cell) => cell.wh && many.includes(cell.rung)).map((cell) => ({...cell, ...cell.wh,
+    low: cell.wh.low ?? cell.wh.value, high: cell.wh.high ?? cell.wh.value})),
     "Wh per 1,000 queries (log scale)", true);
 }
 function latency(width) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <wattle/meter.h>
+#include <wattle/statistics.h>
 
 namespace wattle {
 
@@ -50,7 +51,7 @@ struct Plan {
   std::string eval_data;
   std::string text = "text";  ///< field of a row
   std::string label = "label";
-  std::string split = "auto";  ///< "auto": the data's own; "hash": by SHA-256 of the text
+  std::string split = "auto";  ///< "auto": the data's own; "hash": by label and SHA-256 of seed and text
   double eval_share = 0.2;     ///< of a hash split
   int64_t max_train = 0;       ///< rows at most; 0: all
   int64_t max_eval = 0;
@@ -68,6 +69,7 @@ struct Plan {
   int attempts = 3;  ///< at most, before a disturbed window is kept and marked
   double time_limit_seconds = 900;  ///< for one window of one cell; then its process is ended
   std::string meter;                ///< source by name; empty: the best there is
+  std::string zone;                 ///< of the electricity, for grams of CO2e; empty: none is told
   uint64_t seed = 1;
 };
 
@@ -76,11 +78,6 @@ Plan parse_plan(std::string_view yaml, const std::string& file_name);
 Plan read_plan(const std::filesystem::path& path);
 /// The plan as YAML that parse_plan reads back to the same plan.
 std::string to_yaml(const Plan& plan);
-
-/// A value with its 95 % interval.
-struct Interval {
-  double value = 0, low = 0, high = 0;
-};
 
 /// One measured window of a cell, as the store keeps it.
 struct Window {
@@ -111,8 +108,10 @@ struct CellResult {
   std::string note;  ///< of the precision: mixtures, "from Q4_1", fallbacks
   int64_t n = 0;     ///< rows with an answer
   std::optional<Interval> quality;
-  std::optional<Interval> wh_per_1000;
-  double wh_statistical = 0;  ///< relative half-width of wh_per_1000 from repetition alone
+  std::optional<Interval> wh_per_1000;      ///< without bounds where fewer than three windows were kept
+  std::optional<Interval> net_wh_per_1000;  ///< above idle; nothing where idle is not known
+  std::optional<Interval> grams_per_1000;  ///< CO2e, where the plan names a zone: of that factor as it stands
+  double wh_statistical = 0;  ///< relative half-width of wh_per_1000 from repetition alone; NaN as its bounds
   double idle_share = 0;      ///< part of the energy that the idle machine would have drawn
   double watts = 0;           ///< mean power of the accepted windows
   Grade grade = Grade::kModelled;
@@ -120,7 +119,7 @@ struct CellResult {
   double p50_ms = 0, p95_ms = 0;
   int64_t peak_memory_bytes = 0;
   std::optional<Interval> load_wh;
-  double train_wh = 0;  ///< preparation: training and conversion, once
+  std::optional<Interval> preparation_wh;  ///< training and conversion, as they were: once
   int windows = 0, rejected = 0, disturbed = 0, outliers = 0;
   bool answers_repeat = true;  ///< every repeated window gave the same bytes
   std::string error;           ///< the sentence of a cell that failed

@@ -8,6 +8,7 @@ namespace {
 struct Flags {
   std::string path = ".", metric, p95, memory;
   double quality = 0, drop = 0, margin = 0;
+  std::string within = "10%";
   bool json = false;
 };
 
@@ -29,6 +30,9 @@ void add_advise(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--metric", flags->metric, "accuracy or macro_f1 (default: the study's)");
   verb->add_option("--p95", flags->p95, "latency that 95 of 100 queries must keep, for example 200ms");
   verb->add_option("--memory", flags->memory, "memory at most, for example 2GB");
+  verb->add_option("--within", flags->within,
+                   "energies that differ by less are taken as equal, for example 5%")
+      ->capture_default_str();
   verb->add_flag("--json", flags->json, "as one JSON object");
   verb->footer(
       "Examples:\n"
@@ -47,13 +51,15 @@ void add_advise(CLI::App& app, const GlobalOptions& options) {
     if (!wanted.quality && !wanted.drop && !wanted.margin && results.plan.quality > 0)
       wanted.quality = results.plan.quality;
     if (!flags->p95.empty()) wanted.p95_ms = parse_milliseconds(flags->p95, "--p95");
+    wanted.within = parse_percent(flags->within, "--within");
     if (!flags->memory.empty()) wanted.memory_bytes = parse_bytes(flags->memory, "--memory");
     const Advice advice = advise(results, wanted);
     if (flags->json) {
       fmt::print("{}\n", to_json(results, wanted, advice)
                              .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     } else {
-      print_lines(sentences(results, wanted, advice));
+      print_lines(summary(results, wanted, advice));
+      print_lines(details(results, advice));
     }
   });
 }

@@ -87,6 +87,13 @@ double parse_milliseconds(const std::string& text, const std::string& flag) {
   fail("{} takes ms or s, not \"{}\"; write for example 200ms", flag, unit);
 }
 
+double parse_percent(const std::string& text, const std::string& flag) {
+  const auto [value, unit] = split_unit(text, flag, "10%");
+  if (unit == "%") return value / 100;
+  if (unit.empty() && value <= 1) return value;
+  fail("{} takes a share, not \"{}\"; write for example 10%", flag, text);
+}
+
 int64_t parse_bytes(const std::string& text, const std::string& flag) {
   const auto [value, unit] = split_unit(text, flag, "2GB");
   for (const auto& [name, factor] :
@@ -124,7 +131,7 @@ void run_and_report(const Plan& plan, const fs::path& directory, bool restart, c
     Requirements wanted;
     wanted.quality = plan.quality;
     fmt::print("\n");
-    print_lines(sentences(results, wanted, advise(results, wanted)));
+    print_lines(summary(results, wanted, advise(results, wanted)));
   }
 }
 

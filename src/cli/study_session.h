@@ -26,6 +26,8 @@ Results results_of(const std::filesystem::path& path, const GlobalOptions& optio
 /// "200ms", "1.5s", "200" (milliseconds) and "2GB", "800MB", "2GiB". Error with the flag's name.
 double parse_milliseconds(const std::string& text, const std::string& flag);
 int64_t parse_bytes(const std::string& text, const std::string& flag);
+/// "10%" or "0.1". Error with the flag's name.
+double parse_percent(const std::string& text, const std::string& flag);
 
 void print_lines(const std::vector<std::string>& lines);
 

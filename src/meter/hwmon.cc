@@ -44,7 +44,7 @@ class PowerFileSource : public Source {
     return {true, 0, std::abs(watts)};  // some gauges show discharge as negative
   }
   void add(const std::string& name, const std::string& scope, double accuracy, PowerFiles files,
-           bool averaged = false) {
+           bool averaged = false, double stated_interval = 0) {
     if (!read_one(files).ok) return;
     Channel channel;
     channel.name = name;
@@ -53,6 +53,7 @@ class PowerFileSource : public Source {
     channel.unit = 1e-3;
     channel.accuracy = accuracy;
     channel.averaged = averaged;
+    channel.stated_interval = stated_interval;
     channel.max_watts = 20000;
     channels_.push_back(channel);
     files_.push_back(std::move(files));
@@ -108,7 +109,8 @@ Probe open_acpi_meter(Machine& machine) {
     if (machine.read(device + "/name").value_or("") != "power_meter") continue;
     const bool average = machine.access(device + "/power1_average") == Access::kFine;
     source->add("acpi-" + entry, "wall", kAcpiAccuracy,
-                {device + (average ? "/power1_average" : "/power1_input"), "", 1e-6, ""}, average);
+                {device + (average ? "/power1_average" : "/power1_input"), "", 1e-6, ""}, average,
+                machine.read_number(device + "/power1_average_interval").value_or(0) / 1000);
   }
   if (source->channels().empty())
     return {nullptr, "no ACPI power meter in /sys/class/hwmon", "sudo modprobe acpi_power_meter"};

@@ -17,6 +17,10 @@ namespace {
 
 constexpr double kQuantisation = 0.01;
 constexpr double kTicks = 20;
+/// Idle is measured for at least so many refreshes, and for so long until the refresh of a power reading is
+/// learnt, longer where it has moved already; at most a minute in all.
+constexpr double kIdleRefreshes = 2, kLearning = 5, kLearningMoving = 15, kLearningStep = 0.25,
+                 kLongestIdle = 60;
 /// What joules of like work differ by from window to window, for the machine's other doings.
 constexpr double kModelScatter = 0.02;
 
@@ -127,6 +131,12 @@ double MachineMeter::period() const {
   return sources_.recorders.empty() ? 0.1 : period;
 }
 
+double MachineMeter::slowest_refresh() const {
+  double slowest = 0;
+  for (const auto& recorder : sources_.recorders) slowest = std::max(slowest, recorder->slowest_refresh());
+  return slowest;
+}
+
 double MachineMeter::seconds_to_next_poll() const {
   double seconds = 1;
   for (const auto& recorder : sources_.recorders)
@@ -169,29 +179,32 @@ void MachineMeter::wait(double seconds) {
   }
 }
 
-std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds, const Work* work,
-                                        bool settle) {
+std::vector<Energy> MachineMeter::close(const Moment& begin, const std::function<double()>& busy_seconds,
+                                        const Work* work, Settle settle) {
   std::vector<Energy> parts;
   const double end = machine_->now();
   std::vector<double> marks;
   double late = 0;
   for (const auto& recorder : sources_.recorders) {
     marks.push_back(recorder->mark());
-    late = std::max(late, recorder->seconds_to_settle());
+    late = std::max(late, recorder->seconds_to_settle(end - begin.time));
   }
-  if (settle) wait(late);
+  Activity activity;
+  activity.seconds = end - begin.time;
+  activity.busy_seconds = busy_seconds();
+  if (settle != Settle::kNo) wait(late);
+  const Edges edges = settle == Settle::kLoadEnded ? Edges::kOfTheLoad : Edges::kAny;
   for (size_t i = 0; i < sources_.recorders.size(); ++i) {
-    Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], marks[i]));
+    Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], marks[i], edges));
     if (idle_[i]) {
       part.idle_known = true;
-      part.idle_joules = idle_[i]->joules / idle_[i]->seconds * part.seconds;
+      const double times = part.seconds / idle_[i]->seconds;
+      part.idle_joules = idle_[i]->joules * times;
+      part.idle_half = idle_[i]->resolution * times;
     }
     parts.push_back(std::move(part));
   }
   if (sources_.profile) {
-    Activity activity;
-    activity.seconds = end - begin.time;
-    activity.busy_seconds = busy_seconds;
     activity.threads = sources_.threads;
     if (work != nullptr) activity.work = *work;
     parts.push_back(modelled_energy(*sources_.profile, activity));
@@ -200,7 +213,8 @@ std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds
 }
 
 std::vector<Energy> MachineMeter::end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) {
-  return close(*begin, process_cpu_seconds() - begin->cpu_seconds, work);
+  return close(
+      *begin, [&] { return process_cpu_seconds() - begin->cpu_seconds; }, work);
 }
 
 Energy MachineMeter::end(const std::shared_ptr<const Moment>& begin, const Work* work) {
@@ -209,11 +223,24 @@ Energy MachineMeter::end(const std::shared_ptr<const Moment>& begin, const Work*
   return sum;
 }
 
-Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds,
-                                 bool settle) {
+Energy MachineMeter::end_settled(const std::shared_ptr<const Moment>& begin, const Work* work) {
+  const auto busy_seconds = [&] { return process_cpu_seconds() - begin->cpu_seconds; };
+  Energy sum;
+  for (const Energy& part : close(*begin, busy_seconds, work, Settle::kYes)) sum = sum + part;
+  return sum;
+}
+
+Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin,
+                                 const std::function<double()>& busy_seconds, Settle settle) {
   Energy sum;
   for (const Energy& part : close(*begin, busy_seconds, nullptr, settle)) sum = sum + part;
   return sum;
+}
+
+Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds,
+                                 Settle settle) {
+  return end_foreign(
+      begin, [busy_seconds] { return busy_seconds; }, settle);
 }
 
 namespace {
@@ -282,10 +309,18 @@ std::vector<double> MachineMeter::stretch_joules(const Energy& window, std::span
 }
 
 Energy MachineMeter::measure_idle(double seconds) {
+  double unlearnt = 0, slowest = 0;
   const auto moment = begin();
   wait(seconds);
+  for (const auto& recorder : sources_.recorders) {
+    while (!recorder->refresh_known() && unlearnt < (recorder->can_learn() ? kLearningMoving : kLearning))
+      wait(kLearningStep), unlearnt += kLearningStep;
+    slowest = std::max(slowest, recorder->slowest_refresh());
+  }
+  wait(std::max(0.0, moment->time + std::min(kIdleRefreshes * slowest, kLongestIdle) - machine_->now()));
   Energy sum;
-  const std::vector<Energy> parts = close(*moment, 0, nullptr);
+  const std::vector<Energy> parts = close(
+      *moment, [] { return 0.0; }, nullptr);
   for (size_t i = 0; i < parts.size(); ++i) {
     if (i < idle_.size() && parts[i].invalid.empty()) idle_[i] = parts[i];
     sum = sum + parts[i];

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -39,6 +40,13 @@ Sources find_sources(Machine& machine, const MeterOptions& options);
 /// Names of what can be forced, for messages and --help.
 std::string source_names();
 
+/// What end_foreign() does about readings that come after the end of the window and speak of it.
+enum class Settle {
+  kNo,        ///< the figure is given at once, and its interval says what is open
+  kYes,       ///< they are waited for: two refreshes where they are means, one where they are not
+  kLoadEnded  ///< the same, and the load is taken to begin and end with the window, as a command does
+};
+
 /// The meter over a machine. With `background` a thread reads the counters at their period; without, the
 /// caller calls poll() (tests in simulated time).
 class MachineMeter : public Meter {
@@ -48,12 +56,16 @@ class MachineMeter : public Meter {
 
   std::shared_ptr<const Moment> begin() override;
   Energy end(const std::shared_ptr<const Moment>& begin, const Work* work) override;
+  Energy end_settled(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<double> stretch_joules(const Energy& window, std::span<const Stretch> stretches) override;
-  /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own. With
-  /// `settle` it waits, after the window's end, for the power readings that still speak of it: two refreshes
-  /// where they are means, one where they are not, and never over three seconds.
-  Energy end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds, bool settle = false);
+  /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own.
+  Energy end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds,
+                     Settle settle = Settle::kNo);
+  /// The same where the processor time is to be asked for after the end of the window, because that takes
+  /// time.
+  Energy end_foreign(const std::shared_ptr<const Moment>& begin, const std::function<double()>& busy_seconds,
+                     Settle settle = Settle::kNo);
   Energy measure_idle(double seconds) override;
   int repetitions(double seconds) const override;
 
@@ -65,6 +77,8 @@ class MachineMeter : public Meter {
   void poll();
   /// Hears every reading of every source from now on.
   void set_listener(const Recorder::Listener& listener);
+  /// Seconds between new readings of the slowest counted channel; 0 where all are modelled.
+  double slowest_refresh() const;
   /// Seconds between readings as a rule, and from now until the next one is due.
   double period() const;
   double seconds_to_next_poll() const;
@@ -74,7 +88,8 @@ class MachineMeter : public Meter {
   double own_cpu_seconds() const;
 
  private:
-  std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work, bool settle = false);
+  std::vector<Energy> close(const Moment& begin, const std::function<double()>& busy_seconds,
+                            const Work* work, Settle settle = Settle::kNo);
   void wait(double seconds);
   Energy measured(size_t recorder, const WindowEnergy& window) const;
   double counted_joules(const Stretch& stretch, const PowerProfile& profile) const;

@@ -62,6 +62,7 @@ PowerProfile family_profile(const std::string& name) {
   profile.year = row->second.last_year;
   profile.idle_watts_per_thread = row->second.idle_watts_per_thread;
   profile.full_watts_per_thread = row->second.full_watts_per_thread;
+  profile.idle_full_correlation = server_power().idle_full_correlation;
   read_operations(catalogue()["operations"], "data/processors.yaml", profile);
   profile.recognised = name.rfind("unknown", 0) != 0;
   return profile;
@@ -235,7 +236,10 @@ Energy modelled_energy(const PowerProfile& profile, const Activity& activity) {
   energy.scope = "vcpu share of server";
   energy.seconds = activity.seconds;
   double below = 0, above = 0;
-  const auto add = [&](double amount, const Range& range, double unit) {
+  energy.model.idle_full_correlation = profile.idle_full_correlation;
+  const auto add = [&](ModelTerm::Parameter parameter, double amount, const Range& range, double unit) {
+    energy.model.terms.push_back(
+        {parameter, amount, range.low * unit, range.value * unit, range.high * unit});
     energy.joules += amount * range.value * unit;
     below += std::pow(amount * (range.value - range.low) * unit, 2);
     above += std::pow(amount * (range.high - range.value) * unit, 2);
@@ -243,16 +247,18 @@ Energy modelled_energy(const PowerProfile& profile, const Activity& activity) {
   const double idle_seconds = activity.threads * activity.seconds;
   // idle x (all - busy) + full x busy, so that the two parameters stand apart from each other.
   const double busy = std::min(activity.busy_seconds, idle_seconds);
-  add(idle_seconds - busy, profile.idle_watts_per_thread, 1);
-  add(busy, profile.full_watts_per_thread, 1);
+  add(ModelTerm::kIdle, idle_seconds - busy, profile.idle_watts_per_thread, 1);
+  add(ModelTerm::kFull, busy, profile.full_watts_per_thread, 1);
   const Work& work = activity.work;
-  add(work.macs_int8, profile.int8_pj, 1e-12);
-  add(work.macs_bf16, profile.bf16_pj, 1e-12);
-  add(work.macs_fp32, profile.fp32_pj, 1e-12);
-  add(work.weight_bytes + work.activation_bytes, profile.byte_pj, 1e-12);
+  add(ModelTerm::kInt8, work.macs_int8, profile.int8_pj, 1e-12);
+  add(ModelTerm::kBf16, work.macs_bf16, profile.bf16_pj, 1e-12);
+  add(ModelTerm::kFp32, work.macs_fp32, profile.fp32_pj, 1e-12);
+  add(ModelTerm::kBytes, work.weight_bytes + work.activation_bytes, profile.byte_pj, 1e-12);
   energy.low = energy.joules - std::sqrt(below);
   energy.high = energy.joules + std::sqrt(above);
-  energy.idle_joules = idle_seconds * profile.idle_watts_per_thread.value;
+  const Range& idle = profile.idle_watts_per_thread;
+  energy.idle_joules = idle_seconds * idle.value;
+  energy.idle_half = idle_seconds * std::max(idle.value - idle.low, idle.high - idle.value);
   energy.idle_known = true;
   return energy;
 }

@@ -26,6 +26,7 @@ struct PowerProfile {
   int year = 0;
   Range idle_watts_per_thread, full_watts_per_thread;
   Range int8_pj, bf16_pj, fp32_pj, byte_pj;
+  double idle_full_correlation = 0;     ///< of the logarithms of the two, over published servers
   bool recognised = false;              ///< false: the row for processors that are not listed
   std::optional<PackageModel> package;  ///< set: energy of the packages alone, as RAPL would show it
 };

@@ -6,6 +6,8 @@
 
 #include <wattle/error.h>
 
+#include "statistics/descriptive.h"
+
 namespace wattle {
 namespace {
 
@@ -92,12 +94,6 @@ double conformal_quantile(std::vector<double> errors, double share) {
   std::sort(errors.begin(), errors.end());
   const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(errors.size() + 1)));
   return errors[std::min(std::max<size_t>(rank, 1), errors.size()) - 1];
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return NAN;
-  std::sort(values.begin(), values.end());
-  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
 }  // namespace wattle

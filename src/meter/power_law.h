@@ -42,6 +42,4 @@ PowerLaw choose_law(const std::vector<LawPoint>& points, const std::vector<LawCa
 /// The value at rank ceil(share x (n + 1)), at most the greatest: what conformal prediction asks for.
 double conformal_quantile(std::vector<double> errors, double share);
 
-double median(std::vector<double> values);
-
 }  // namespace wattle

@@ -10,6 +10,8 @@
 #include <wattle/error.h>
 #include <yaml-cpp/yaml.h>
 
+#include "statistics/descriptive.h"
+
 namespace wattle {
 namespace {
 
@@ -132,6 +134,13 @@ double row_half_width(const std::vector<RowError>& errors) {
   return conformal_quantile(std::move(sizes), kCoverage);
 }
 
+double idle_full_correlation(const std::vector<RowError>& idle, const std::vector<RowError>& full) {
+  std::vector<RowError> ratio = idle;
+  for (size_t i = 0; i < ratio.size(); ++i) ratio[i].log_error -= full.at(i).log_error;
+  const double a = row_half_width(idle), b = row_half_width(full), apart = row_half_width(ratio);
+  return std::clamp((a * a + b * b - apart * apart) / (2 * a * b), -1.0, 1.0);
+}
+
 namespace {
 
 FamilyRow unknown_row(const std::vector<ServerResult>& own, const std::vector<ServerResult>& all,
@@ -168,8 +177,10 @@ ServerPower fit_server_power(const std::string& folder) {
   power.package = choose_law(package_points(read_load_results(folder)), package_candidates());
   std::map<std::string, std::vector<ServerResult>> families;
   for (const ServerResult& result : results) families[result.family].push_back(result);
-  const double full_half = row_half_width(row_errors(results, &ServerResult::full_watts));
-  const double idle_half = row_half_width(row_errors(results, &ServerResult::idle_watts));
+  const std::vector<RowError> full_errors = row_errors(results, &ServerResult::full_watts);
+  const std::vector<RowError> idle_errors = row_errors(results, &ServerResult::idle_watts);
+  const double full_half = row_half_width(full_errors), idle_half = row_half_width(idle_errors);
+  power.idle_full_correlation = idle_full_correlation(idle_errors, full_errors);
   for (const auto& [name, own] : families) {
     FamilyRow row = row_of(own);
     row.idle_watts_per_thread = family_range(own, &ServerResult::idle_watts, idle_half);
@@ -189,6 +200,7 @@ std::string to_yaml(const ServerPower& power) {
       "the "
       "wall, with memory, fans and\n# supplies (figures published by SPEC, collected by "
       "cloud-carbon-footprint/ccf-coefficients, Apache-2.0; load curves of\n# mlco2/codecarbon, MIT).\n";
+  text += fmt::format("idle_full_correlation: {:.4g}\n", power.idle_full_correlation);
   text += fmt::format("laws:\n  server_full: {}\n  server_idle: {}\n  package: {}\nfamilies:\n",
                       text_of(power.full), text_of(power.idle), text_of(power.package));
   for (const auto& [name, row] : power.families) {
@@ -206,6 +218,7 @@ ServerPower parse_server_power(const std::string& text, const std::string& file)
   ServerPower power;
   try {
     const YAML::Node node = YAML::Load(text);
+    power.idle_full_correlation = node["idle_full_correlation"].as<double>();
     power.full = law_of(node["laws"]["server_full"]);
     power.idle = law_of(node["laws"]["server_idle"]);
     power.package = law_of(node["laws"]["package"]);

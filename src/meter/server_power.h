@@ -24,6 +24,7 @@ struct ServerPower {
   std::map<std::string, FamilyRow> families;
   ///< "unknown-amd", "unknown-intel", "unknown": of a family that is not listed, by its vendor
   PowerLaw full, idle, package;
+  double idle_full_correlation = 0;  ///< of the errors of idle and full watts of one server
 };
 
 /// Fits everything to the tables of `folder` (see power_tables.h). A row is the median of its family's
@@ -54,5 +55,9 @@ struct RowError {
 std::vector<RowError> row_errors(const std::vector<ServerResult>& results, double ServerResult::*watts);
 /// Half-width (of the logarithm) that holds 95 % of errors.
 double row_half_width(const std::vector<RowError>& errors);
+/// How far the errors of idle and full watts go together: the correlation with which two normal errors of the
+/// half-widths of both make the ratio of idle to full as uncertain as the rows show it. Both lists are of the
+/// same servers in one order.
+double idle_full_correlation(const std::vector<RowError>& idle, const std::vector<RowError>& full);
 
 }  // namespace wattle

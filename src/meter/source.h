@@ -21,8 +21,10 @@ struct Channel {
       0.05;  ///< half-width of the 95 % interval of its gain, relative; docs/meter.md says whose figure
   bool averaged =
       false;  ///< a power reading is the mean since the one before it, not the power at its moment
-  double max_watts = 1000;  ///< no working machine draws more through it: more is a broken reading
-  std::string left_out;     ///< empty: counted; else the reason why it is not added to the total
+  double stated_interval = 0;  ///< seconds between readings, or that a mean covers, as the driver says; 0: it
+                               ///< does not
+  double max_watts = 1000;     ///< no working machine draws more through it: more is a broken reading
+  std::string left_out;        ///< empty: counted; else the reason why it is not added to the total
 };
 
 /// What a channel said. `counts` of an energy counter, `watts` of a power reading; not ok when it could not

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "meter/server_power.h"
+#include "statistics/descriptive.h"
 
 namespace wattle {
 namespace {

@@ -3,135 +3,154 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include <wattle/error.h>
 
+#include "report/energy_draws.h"
 #include "report/format.h"
+#include "statistics/descriptive.h"
+#include "statistics/distributions.h"
+#include "statistics/intervals.h"
+#include "statistics/random.h"
 #include "study/metrics.h"
-#include "study/statistics.h"
 
 namespace wattle {
 namespace {
 
 constexpr int kDraws = 2000;
-constexpr double kClear = 0.95;
-constexpr double kLeastDoubt = 0.03;  // of the ratio of two cells' modelled power at equal power
-constexpr double kDoubtOfDifference =
-    0.5;  // part of a modelled difference in power that may be the model's fault
-constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr double kSure = 0.95;
+constexpr double kRounding = 1e-12;       // 0.9 of 1,000 rows must reach a bar of 0.9
+constexpr double kMostRows = 10'000'000;  // a number of rows beyond this tells nobody anything
 
 bool is_comparable(const CellResult& cell) {
   return cell.error.empty() && cell.quality && cell.wh_per_1000 && cell.wh_per_1000->value > 0;
 }
 
-/// One comparable cell, ready for resampling.
-struct Candidate {
-  size_t place = 0;
-  double quality = 0;
-  std::vector<Output> outputs;  ///< by row; of a row without an answer: `row` is negative
-  std::map<int, double> wh_of_round;
-  double doubt = 0;  ///< standard deviation of the logarithm of its own factor
+/// Right answers of a cell, and how many rows have any.
+struct Right {
+  int64_t right = 0, n = 0;
 };
 
-class Comparison {
- public:
-  explicit Comparison(const Results& results) : results_(results) {
-    for (size_t place = 0; place < results.cells.size(); ++place) {
-      if (is_comparable(results.cells[place])) add(place);
-    }
-    set_doubts();
-  }
-
-  const std::vector<Candidate>& candidates() const { return candidates_; }
-
-  struct Draw {
-    std::vector<double> quality, wh;  ///< by candidate
-  };
-  Draw draw(Random& random) const;
-
- private:
-  void add(size_t place) {
-    const CellResult& cell = results_.cells[place];
-    Candidate candidate;
-    candidate.place = place;
-    candidate.quality = score(cell.outputs);
-    candidate.outputs.assign(results_.truth.size(), Output{-1, 0, 0});
-    for (const Output& output : cell.outputs) candidate.outputs[output.row] = output;
-    for (const Window& window : cell.samples) {
-      if (window.kind != "queries" || !window.accepted || window.queries == 0) continue;
-      candidate.wh_of_round[window.round] = window.energy.joules / static_cast<double>(window.queries) / 3.6;
-    }
-    candidates_.push_back(std::move(candidate));
-  }
-
-  double score(std::span<const Output> outputs) const {
-    return results_.plan.metric == Metric::kAccuracy
-               ? accuracy(outputs)
-               : macro_f1(outputs, static_cast<int>(results_.labels.size()));
-  }
-
-  void set_doubts() {
-    double mean_log_power = 0;
-    std::map<std::string, int> sources;
-    for (const Candidate& candidate : candidates_) {
-      const CellResult& cell = results_.cells[candidate.place];
-      mean_log_power += std::log(std::max(cell.watts, 1e-9)) / static_cast<double>(candidates_.size());
-      ++sources[cell.source];
-    }
-    for (Candidate& candidate : candidates_) {
-      const CellResult& cell = results_.cells[candidate.place];
-      if (sources.size() > 1) {
-        const Interval& wh = *cell.wh_per_1000;
-        candidate.doubt = (wh.high - wh.low) / (2 * 1.96 * wh.value);
-      } else if (cell.grade == Grade::kModelled) {
-        const double off = std::log(std::max(cell.watts, 1e-9)) - mean_log_power;
-        candidate.doubt = std::hypot(kLeastDoubt, kDoubtOfDifference * off);
-      }
-    }
-  }
-
-  const Results& results_;
-  std::vector<Candidate> candidates_;
-};
-
-Comparison::Draw Comparison::draw(Random& random) const {
-  const auto n_rows = static_cast<int64_t>(results_.truth.size());
-  std::vector<int64_t> rows(results_.truth.size());
-  for (int64_t& row : rows) row = random.below(n_rows);
-  int rounds = 1;
-  for (const Candidate& candidate : candidates_) {
-    if (!candidate.wh_of_round.empty()) rounds = std::max(rounds, candidate.wh_of_round.rbegin()->first + 1);
-  }
-  std::vector<int> drawn_rounds(static_cast<size_t>(rounds));
-  for (int& round : drawn_rounds) round = static_cast<int>(random.below(rounds));
-
-  Draw draw;
-  std::vector<Output> outputs;
-  std::vector<double> energies;
-  for (const Candidate& candidate : candidates_) {
-    outputs.clear(), energies.clear();
-    for (const int64_t row : rows) {
-      if (candidate.outputs[row].row >= 0) outputs.push_back(candidate.outputs[row]);
-    }
-    for (const int round : drawn_rounds) {
-      if (const auto found = candidate.wh_of_round.find(round); found != candidate.wh_of_round.end()) {
-        energies.push_back(found->second);
-      }
-    }
-    // A cell that has none of the drawn rounds (an interrupted study) keeps its figure.
-    const double wh =
-        energies.empty() ? results_.cells[candidate.place].wh_per_1000->value : median(energies);
-    draw.quality.push_back(outputs.empty() ? candidate.quality : score(outputs));
-    draw.wh.push_back(wh * std::exp(candidate.doubt * random.normal()));
-  }
-  return draw;
+Right right_of(const CellResult& cell) {
+  const auto right = std::count_if(cell.outputs.begin(), cell.outputs.end(),
+                                   [](const Output& output) { return output.truth == output.answer; });
+  return {right, static_cast<int64_t>(cell.outputs.size())};
 }
 
-double bar_of(const Requirements& wanted, const std::vector<double>& qualities) {
-  if (wanted.quality) return *wanted.quality;
-  const double best = *std::max_element(qualities.begin(), qualities.end());
-  return best - wanted.drop.value_or(wanted.margin.value_or(0));
+/// Qualities of the comparable cells when rows are drawn with replacement, the same for all.
+class QualityDraws {
+ public:
+  QualityDraws(const Results& results, const std::vector<size_t>& places) : n_cells_(places.size()) {
+    const auto n_rows = static_cast<int64_t>(results.truth.size());
+    std::vector<std::vector<Output>> by_row;
+    for (const size_t place : places) {
+      by_row.emplace_back(results.truth.size(), Output{-1, 0, 0});
+      for (const Output& output : results.cells[place].outputs) by_row.back()[output.row] = output;
+    }
+    Random random(results.plan.seed);
+    std::vector<int64_t> rows(results.truth.size());
+    std::vector<Output> outputs;
+    for (int i = 0; i < kDraws; ++i) {
+      for (int64_t& row : rows) row = random.below(n_rows);
+      for (const auto& answers : by_row) {
+        outputs.clear();
+        for (const int64_t row : rows) {
+          if (answers[row].row >= 0) outputs.push_back(answers[row]);
+        }
+        values_.push_back(results.plan.metric == Metric::kAccuracy
+                              ? accuracy(outputs)
+                              : macro_f1(outputs, static_cast<int>(results.labels.size())));
+      }
+    }
+  }
+
+  double at(int draw, size_t cell) const { return values_[static_cast<size_t>(draw) * n_cells_ + cell]; }
+  double best(int draw) const {
+    double most = 0;
+    for (size_t cell = 0; cell < n_cells_; ++cell) most = std::max(most, at(draw, cell));
+    return most;
+  }
+
+ private:
+  size_t n_cells_;
+  std::vector<double> values_;
+};
+
+/// The first question: what is reached on rows that were not asked.
+class Bar {
+ public:
+  Bar(const Results& results, const Requirements& wanted, const std::vector<size_t>& places)
+      : results_(results), wanted_(wanted), places_(places) {
+    for (size_t i = 0; i < places.size(); ++i) {
+      if (i == 0 || quality(i) > quality(best_)) best_ = i;
+    }
+    if (!wanted.quality || results.plan.metric != Metric::kAccuracy) draws_.emplace(results, places);
+  }
+
+  size_t best() const { return best_; }
+  double quality(size_t i) const { return results_.cells[places_[i]].quality->value; }
+  double value() const {
+    return wanted_.quality ? *wanted_.quality
+                           : quality(best_) - wanted_.drop.value_or(wanted_.margin.value_or(0));
+  }
+
+  /// Whether the estimates reach it; for a margin, whether the paired interval does.
+  bool reached(size_t i) const {
+    if (quality(i) < value() - kRounding) return false;
+    if (!wanted_.margin) return true;
+    std::vector<double> differences;
+    for (int draw = 0; draw < kDraws; ++draw)
+      differences.push_back(draws_->at(draw, i) - draws_->at(draw, best_));
+    return quantile(differences, 0.025) >= -*wanted_.margin;
+  }
+
+  /// The probability that cell `i` truly reaches a bar that is lower by `less` than the one asked for.
+  double probability(size_t i, double less = 0) const {
+    if (!draws_) {
+      const Right rows = right_of(results_.cells[places_[i]]);
+      return probability_at_least(value() - less, rows.right, rows.n);
+    }
+    int reached = 0;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      const double bar = wanted_.quality
+                             ? *wanted_.quality
+                             : draws_->best(draw) - wanted_.drop.value_or(wanted_.margin.value_or(0));
+      reached += draws_->at(draw, i) >= bar - less - kRounding;
+    }
+    return static_cast<double>(reached) / kDraws;
+  }
+
+ private:
+  const Results& results_;
+  const Requirements& wanted_;
+  const std::vector<size_t>& places_;
+  std::optional<QualityDraws> draws_;
+  size_t best_ = 0;
+};
+
+/// Probability that the next round stays within `limit`; the rounds alone say how they vary.
+double probability_within(const std::vector<double>& rounds, double limit) {
+  std::vector<double> logs;
+  for (const double value : rounds) logs.push_back(std::log(std::max(value, 1e-300)));
+  const double n = static_cast<double>(logs.size());
+  const double room = std::log(limit) - mean(logs), spread = std::sqrt(variance(logs) * (1 + 1 / n));
+  if (logs.size() < kLeastRepetitions || spread < 1e-12) return room >= 0 ? 1 : 0;
+  return student_t_cdf(room / spread, n - 1);
+}
+
+Candidate with_limits(const CellResult& cell, size_t place, const Requirements& wanted) {
+  std::vector<double> p95, memory;
+  for (const Window& window : cell.samples) {
+    if (window.kind != "queries" || !window.accepted) continue;
+    if (!window.latencies_ms.empty()) p95.push_back(quantile(window.latencies_ms, 0.95));
+    memory.push_back(static_cast<double>(window.peak_memory_bytes));
+  }
+  Candidate candidate;
+  candidate.place = place;
+  if (wanted.p95_ms && !p95.empty()) candidate.p95_kept = probability_within(p95, *wanted.p95_ms);
+  if (wanted.memory_bytes && !memory.empty())
+    candidate.memory_kept = probability_within(memory, static_cast<double>(*wanted.memory_bytes));
+  return candidate;
 }
 
 bool meets_limits(const CellResult& cell, const Requirements& wanted) {
@@ -139,37 +158,95 @@ bool meets_limits(const CellResult& cell, const Requirements& wanted) {
          (!wanted.memory_bytes || cell.peak_memory_bytes <= *wanted.memory_bytes);
 }
 
-/// Lower 2.5 % point of quality(cell) - quality(best), paired over rows.
-double worst_difference(const std::vector<Comparison::Draw>& draws, size_t candidate, size_t best) {
-  std::vector<double> differences;
-  for (const auto& draw : draws) differences.push_back(draw.quality[candidate] - draw.quality[best]);
-  return quantile(differences, 0.025);
+/// Rows beyond those asked after which an accuracy as seen would lie surely on its side of the bar.
+std::optional<int64_t> more_rows(const CellResult& cell, double bar) {
+  const Right rows = right_of(cell);
+  const double p = cell.quality->value, z = normal_quantile(kSure);
+  const double needed = z * z * p * (1 - p) / ((p - bar) * (p - bar));
+  if (!(needed < kMostRows)) return std::nullopt;
+  return std::max<int64_t>(0, static_cast<int64_t>(std::ceil(needed)) - rows.n);
 }
 
-std::optional<double> queries_to_break_even(const CellResult& choice, const CellResult& other) {
-  const auto fixed = [](const CellResult& cell) {
-    return cell.train_wh + (cell.load_wh ? cell.load_wh->value : 0);
+/// Fills in what is sure, and what would be.
+void answer_bar(const Results& results, const Bar& bar, const std::vector<size_t>& places,
+                const std::vector<double>& limits, Advice& advice) {
+  const auto n_sure = [&](double less) {
+    int n = 0;
+    for (size_t i = 0; i < places.size(); ++i) n += bar.probability(i, less) * limits[i] >= kSure;
+    return n;
   };
-  const double saved = (other.wh_per_1000->value - choice.wh_per_1000->value) / 1000;
-  const double extra = fixed(choice) - fixed(other);
-  if (extra <= 0 && saved >= 0) return 0;
-  if (saved <= 0) return std::nullopt;
-  return extra / saved;
+  for (size_t i = 0; i < places.size(); ++i)
+    advice.most_sure = std::max(advice.most_sure, bar.probability(i) * limits[i]);
+  advice.n_sure = n_sure(0);
+  constexpr double kStep = 0.01;
+  for (int step = 1; advice.n_sure == 0 && step <= 20 && advice.bar > step * kStep; ++step) {
+    // Bars that one says aloud: 0.89 below 0.895.
+    const double lower = std::ceil(advice.bar / kStep - kRounding) * kStep - step * kStep;
+    advice.n_sure_below = n_sure(advice.bar - lower);
+    if (advice.n_sure_below == 0) continue;
+    advice.sure_bar = lower;
+    break;
+  }
+  const auto sure = std::find_if(advice.candidates.begin(), advice.candidates.end(),
+                                 [](const Candidate& candidate) { return candidate.sure >= kSure; });
+  if (!advice.choice) return;
+  const auto chosen = std::find_if(advice.candidates.begin(), advice.candidates.end(),
+                                   [&](const Candidate& one) { return one.place == *advice.choice; });
+  if (chosen->sure >= kSure) return;
+  if (sure != advice.candidates.end()) advice.sure_choice = sure->place;
+  if (results.plan.metric == Metric::kAccuracy)
+    advice.rows_to_decide = more_rows(results.cells[*advice.choice], advice.bar);
 }
 
-/// Share of draws in which `choice` meets the bar and no cheaper candidate does.
-double probability_of(const std::vector<Comparison::Draw>& draws, const Requirements& wanted,
-                      const std::vector<bool>& within_limits, size_t choice) {
-  int right = 0;
-  for (const auto& draw : draws) {
-    const double bar = bar_of(wanted, draw.quality);
-    double least = kNever;
-    for (size_t i = 0; i < draw.wh.size(); ++i) {
-      if (within_limits[i] && draw.quality[i] >= bar - 1e-12) least = std::min(least, draw.wh[i]);
-    }
-    right += draw.quality[choice] >= bar - 1e-12 && draw.wh[choice] <= least;
+/// The smallest of the candidates that were measured near the cheapest. They come cheapest first.
+void choose(const Results& results, const Requirements& wanted, Advice& advice) {
+  const auto wh = [&](size_t place) { return results.cells[place].wh_per_1000->value; };
+  const auto memory = [&](size_t place) { return results.cells[place].peak_memory_bytes; };
+  const double most = wh(advice.candidates.front().place) * (1 + wanted.within);
+  for (const Candidate& candidate : advice.candidates) {
+    if (wh(candidate.place) <= most) advice.equals.push_back(candidate.place);
   }
-  return static_cast<double>(right) / static_cast<double>(draws.size());
+  const auto smallest = std::min_element(advice.equals.begin(), advice.equals.end(),
+                                         [&](size_t a, size_t b) { return memory(a) < memory(b); });
+  std::rotate(advice.equals.begin(), smallest, smallest + 1);
+  advice.choice = advice.equals.front();
+}
+
+double queries_to_break_even(const EnergyDraws::Draw& draw, size_t choice, size_t other) {
+  const double saved = (draw.queries[other] - draw.queries[choice]) / 1000;
+  const double extra = draw.once[choice] - draw.once[other];
+  if (extra <= 0 && saved >= 0) return 0;
+  if (saved <= 0) return std::numeric_limits<double>::infinity();
+  return std::max(0.0, extra / saved);
+}
+
+/// An order statistic, because values between a number and infinity are none.
+double at_share(std::vector<double> values, double share) {
+  const auto rank = static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5);
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rank), values.end());
+  return values[rank];
+}
+
+void answer_costs(const Results& results, Advice& advice) {
+  std::vector<size_t> places;
+  for (const Candidate& candidate : advice.candidates) places.push_back(candidate.place);
+  const auto choice =
+      static_cast<size_t>(std::find(places.begin(), places.end(), *advice.choice) - places.begin());
+  const EnergyDraws draws = draw_energies(results, places, kDraws);
+  if (draws.draws.empty()) return;
+  std::vector<double> regrets;
+  for (const auto& draw : draws.draws) {
+    const double least = *std::min_element(draw.queries.begin(), draw.queries.end());
+    regrets.push_back(draw.queries[choice] / std::max(least, 1e-300) - 1);
+  }
+  advice.regret = quantile(regrets, 0.95);
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (i == choice) continue;
+    std::vector<double> queries;
+    for (const auto& draw : draws.draws) queries.push_back(queries_to_break_even(draw, choice, i));
+    advice.break_even.push_back(
+        {places[i], {at_share(queries, 0.5), at_share(queries, 0.025), at_share(queries, 0.975)}});
+  }
 }
 
 }  // namespace
@@ -192,140 +269,36 @@ std::vector<size_t> pareto_front(const Results& results) {
 
 Advice advise(const Results& results, const Requirements& wanted) {
   if (wanted.quality.has_value() + wanted.drop.has_value() + wanted.margin.has_value() != 1) {
-    fail("the advice needs one bar: --quality VALUE, --drop FROM_THE_BEST or --margin OF_NON_INFERIORITY");
+    fail(
+        "the advice needs one bar: a least quality, a greatest drop from the best, or a margin of "
+        "non-inferiority");
   }
   Advice advice;
   advice.front = pareto_front(results);
-  const Comparison comparison(results);
-  const auto& cells = comparison.candidates();
-  if (cells.empty()) return advice;
-
-  std::vector<double> qualities;
-  std::vector<bool> within_limits;
-  for (const Candidate& cell : cells) {
-    qualities.push_back(cell.quality);
-    within_limits.push_back(meets_limits(results.cells[cell.place], wanted));
+  std::vector<size_t> places;
+  for (size_t place = 0; place < results.cells.size(); ++place) {
+    if (is_comparable(results.cells[place])) places.push_back(place);
   }
-  const auto best =
-      static_cast<size_t>(std::max_element(qualities.begin(), qualities.end()) - qualities.begin());
-  advice.best = cells[best].place;
-  advice.bar = bar_of(wanted, qualities);
-
-  Random random(results.plan.seed);
-  std::vector<Comparison::Draw> draws;
-  for (int i = 0; i < kDraws; ++i) draws.push_back(comparison.draw(random));
-  std::vector<size_t> meeting;
-  for (size_t i = 0; i < cells.size(); ++i) {
-    if (!within_limits[i] || qualities[i] < advice.bar - 1e-12) continue;
-    if (wanted.margin && worst_difference(draws, i, best) < -*wanted.margin) {
-      within_limits[i] = false;
-      continue;
-    }
-    meeting.push_back(i);
+  if (places.empty()) return advice;
+  const Bar bar(results, wanted, places);
+  advice.best = places[bar.best()];
+  advice.bar = bar.value();
+  std::vector<double> limits;
+  for (size_t i = 0; i < places.size(); ++i) {
+    const CellResult& cell = results.cells[places[i]];
+    Candidate candidate = with_limits(cell, places[i], wanted);
+    limits.push_back(candidate.p95_kept * candidate.memory_kept);
+    candidate.sure = bar.probability(i) * limits.back();
+    if (meets_limits(cell, wanted) && bar.reached(i)) advice.candidates.push_back(candidate);
   }
-  std::sort(meeting.begin(), meeting.end(), [&](size_t a, size_t b) {
-    return results.cells[cells[a].place].wh_per_1000->value <
-           results.cells[cells[b].place].wh_per_1000->value;
-  });
-  for (const size_t i : meeting) advice.candidates.push_back(cells[i].place);
-  if (meeting.empty()) return advice;
-  advice.choice = advice.candidates[0];
-  if (meeting.size() > 1) advice.runner_up = advice.candidates[1];
-  advice.probability = probability_of(draws, wanted, within_limits, meeting[0]);
-  advice.too_close = advice.probability < kClear;
-  for (const size_t place : advice.candidates) {
-    if (place == *advice.choice) continue;
-    advice.break_even.push_back(
-        {place, queries_to_break_even(results.cells[*advice.choice], results.cells[place])});
-  }
+  std::stable_sort(
+      advice.candidates.begin(), advice.candidates.end(), [&](const Candidate& a, const Candidate& b) {
+        return results.cells[a.place].wh_per_1000->value < results.cells[b.place].wh_per_1000->value;
+      });
+  if (!advice.candidates.empty()) choose(results, wanted, advice);
+  answer_bar(results, bar, places, limits, advice);
+  if (advice.choice) answer_costs(results, advice);
   return advice;
-}
-
-namespace {
-
-std::string bar_in_words(const Results& results, const Requirements& wanted, const Advice& advice) {
-  std::string words = fmt::format("{} of at least {}", title(results.plan.metric), percent(advice.bar));
-  if (wanted.drop) words += fmt::format(" (at most {} below the best)", percent(*wanted.drop));
-  if (wanted.margin)
-    words += fmt::format(" (not inferior to the best by more than {})", percent(*wanted.margin));
-  if (wanted.p95_ms) words += fmt::format(", p95 within {} ms", significant(*wanted.p95_ms, 3));
-  if (wanted.memory_bytes) words += fmt::format(", memory within {}", bytes(*wanted.memory_bytes));
-  return words;
-}
-
-std::string figures(const CellResult& cell) {
-  return fmt::format("{} at {} Wh per 1,000 queries", percent(cell.quality->value),
-                     energy(cell.wh_per_1000->value, 3));
-}
-
-}  // namespace
-
-std::vector<std::string> sentences(const Results& results, const Requirements& wanted, const Advice& advice) {
-  const auto label = [&](size_t place) { return cell_name(results.cells[place]); };
-  const std::string bar = bar_in_words(results, wanted, advice);
-  if (!advice.best) return {"No cell has both quality and energy, so nothing can be recommended."};
-  if (!advice.choice) {
-    return {
-        fmt::format("No cell reaches {}.", bar),
-        fmt::format("The best there is: {}, {}.", label(*advice.best), figures(results.cells[*advice.best]))};
-  }
-  const CellResult& choice = results.cells[*advice.choice];
-  std::vector<std::string> lines;
-  if (advice.too_close) {
-    lines.push_back(fmt::format("Too close to call for {}: {} is the cheapest with a probability of {}.", bar,
-                                label(*advice.choice), percent(advice.probability)));
-  } else {
-    lines.push_back(fmt::format("For {}, use {}: the cheapest with a probability of {}.", bar,
-                                label(*advice.choice), percent(advice.probability)));
-  }
-  lines.push_back(fmt::format("It reaches {}.", figures(choice)));
-  if (advice.runner_up) {
-    const CellResult& other = results.cells[*advice.runner_up];
-    lines.push_back(fmt::format("Runner-up: {}, {} ({} times the energy).", label(*advice.runner_up),
-                                figures(other),
-                                significant(other.wh_per_1000->value / choice.wh_per_1000->value, 3)));
-  } else {
-    lines.push_back("No other cell reaches the bar.");
-  }
-  if (choice.train_wh > 0) {
-    lines.push_back(fmt::format("Its preparation (training, conversion) took {} Wh, as much as {} queries.",
-                                energy(choice.train_wh, 3),
-                                whole(choice.train_wh / choice.wh_per_1000->value * 1000)));
-  }
-  for (const BreakEven& even : advice.break_even) {
-    if (even.queries && *even.queries > 0) {
-      lines.push_back(fmt::format("Preparation and load included, it is ahead of {} from {} queries on.",
-                                  label(even.other), whole(*even.queries)));
-    }
-  }
-  return lines;
-}
-
-nlohmann::ordered_json to_json(const Results& results, const Requirements& wanted, const Advice& advice) {
-  using Json = nlohmann::ordered_json;
-  const auto cell = [&](std::optional<size_t> place) -> Json {
-    return place ? cell_json(results.cells[*place], results.plan.metric) : Json(nullptr);
-  };
-  Json json{{"metric", name(results.plan.metric)}, {"bar", advice.best ? Json(advice.bar) : Json(nullptr)}};
-  json["verdict"] = !advice.choice     ? "no cell reaches the bar"
-                    : advice.too_close ? "too close to call"
-                                       : "clear";
-  json["probability"] = advice.choice ? Json(advice.probability) : Json(nullptr);
-  json["choice"] = cell(advice.choice);
-  json["runner_up"] = cell(advice.runner_up);
-  json["best"] = cell(advice.best);
-  json["front"] = Json::array();
-  for (const size_t place : advice.front) json["front"].push_back(cell(place));
-  json["break_even"] = Json::array();
-  for (const BreakEven& even : advice.break_even) {
-    const CellResult& other = results.cells[even.other];
-    json["break_even"].push_back(
-        {{"rung", other.rung},
-         {"precision", other.precision.empty() ? Json(nullptr) : Json(other.precision)},
-         {"queries", even.queries ? Json(*even.queries) : Json(nullptr)}});
-  }
-  json["sentences"] = sentences(results, wanted, advice);
-  return json;
 }
 
 }  // namespace wattle

@@ -18,40 +18,65 @@ struct Requirements {
       margin;  ///< not inferior to the best by more than so much, with 97.5 % confidence (paired)
   std::optional<double> p95_ms;
   std::optional<int64_t> memory_bytes;
+  double within = 0.10;  ///< cells whose energies differ by less are taken as equal
 };
 
-/// From how many queries on the choice has cost less in all than another cell, preparation and load included.
+/// From how many queries on the choice has cost less in all than another cell, preparation and load included;
+/// 0: from the first on, infinite: never. The bounds are those of the draws.
 struct BreakEven {
   size_t other = 0;
-  std::optional<double> queries;  ///< 0: from the first on; nothing: never
+  Interval queries;
+};
+
+/// A cell that can be chosen: its estimates reach the bar and keep the limits.
+struct Candidate {
+  size_t place = 0;  ///< in Results::cells
+  double sure = 0;   ///< probability that it reaches the bar and keeps the limits on new rows
+  double p95_kept = 1, memory_kept = 1;  ///< of which these are for the limits
 };
 
 struct Advice {
-  std::vector<size_t> candidates;  ///< places in Results::cells that meet the requirements, cheapest first
-  std::optional<size_t> choice, runner_up;
-  double probability = 0;      ///< that the choice is the cheapest that meets them
-  bool too_close = false;      ///< probability under 95 %
-  double bar = 0;              ///< the quality asked for, as a value
-  std::optional<size_t> best;  ///< of greatest quality
-  std::vector<size_t> front;   ///< Pareto front of energy and quality, cheapest first
+  double bar = 0;                     ///< the quality asked for, as a value
+  std::optional<size_t> best;         ///< place of the cell of greatest quality
+  std::vector<size_t> front;          ///< Pareto front of energy and quality, cheapest first
+  std::vector<Candidate> candidates;  ///< cheapest first
+
+  // Is the bar reached on new rows?
+  double most_sure = 0;            ///< greatest probability of any cell, whether or not it can be chosen
+  int n_sure = 0;                  ///< cells whose probability is 95 % or more
+  std::optional<double> sure_bar;  ///< where none is sure: the highest bar, in hundredths, at which one is
+  int n_sure_below = 0;            ///< how many are at that bar
+  std::optional<int64_t> rows_to_decide;  ///< more rows that would make the choice sure, or sure to fail
+  std::optional<size_t> sure_choice;      ///< the cheapest sure candidate, where the choice is not
+
+  // Which are cheapest?
+  std::optional<size_t> choice;
+  std::vector<size_t> equals;  ///< places that were measured within `within` of the cheapest, choice first
+
+  // What does a wrong choice cost?
+  std::optional<double> regret;  ///< with 95 % certainty the choice costs at most so much more than the
+                                 ///< cheapest candidate, relative; nothing: fewer than three windows
   std::vector<BreakEven> break_even;
 };
 
-/// Chooses among the cells that have quality and energy; a cell without either is never chosen.
+/// Chooses among the cells that have quality and energy; a cell without either is never chosen. The three
+/// answers are apart, and only cells that can be chosen are looked at for the last two.
 ///
-/// The probability comes from 2,000 draws (seeded): evaluation rows are drawn with replacement, the same for
-/// all cells, and so are rounds, since cells of one round shared the machine's state. Modelled energy is
-/// doubtful beyond its repetitions; but the doubt about the model's parameters falls on all cells of one
-/// source alike and does not change their order. What does is the doubt about how power differs between kinds
-/// of work: a factor for each cell, log-normal, of 3 % and half of the logarithm by which its modelled power
-/// lies off the others' mean. Cells of different sources take the whole interval of their meter.
+/// Bar: the probability of an accuracy is Jeffreys' for a proportion; of other metrics and of bars relative
+/// to the best it is the share of 2,000 draws of rows, the same for all cells. Limits: of Student's
+/// predictive distribution of the next round, on logarithms.
+///
+/// Energy: 2,000 draws (seeded) of the mean logarithm over rounds, with Student's tails, all cells of a round
+/// moving together as they did; times ErrorDraw's factor for what meters and models repeat. The choice is,
+/// of the candidates that were measured within `within` of the cheapest, the smallest in memory.
 Advice advise(const Results& results, const Requirements& wanted);
 
 /// Cells that no other beats in both energy and quality, cheapest first.
 std::vector<size_t> pareto_front(const Results& results);
 
-/// The advice in sentences, one a line.
-std::vector<std::string> sentences(const Results& results, const Requirements& wanted, const Advice& advice);
+/// The advice in at most five sentences, one a line, and what there is to say of preparation beside them.
+std::vector<std::string> summary(const Results& results, const Requirements& wanted, const Advice& advice);
+std::vector<std::string> details(const Results& results, const Advice& advice);
 
 nlohmann::ordered_json to_json(const Results& results, const Requirements& wanted, const Advice& advice);
 

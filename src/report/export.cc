@@ -23,7 +23,8 @@ std::string number(double value) {
 
 void add_interval(std::vector<std::string>& fields, const std::optional<Interval>& interval) {
   for (const double Interval::*part : {&Interval::value, &Interval::low, &Interval::high}) {
-    fields.push_back(interval ? number((*interval).*part) : "");
+    const bool known = interval && (interval->bounded() || part == &Interval::value);
+    fields.push_back(known ? number((*interval).*part) : "");
   }
 }
 
@@ -39,9 +40,12 @@ std::string csv(const Results& results) {
   std::string text =
       "rung,kind,model,precision,bits_per_weight,n,metric,quality,quality_low,quality_high,wh_per_1000,wh_"
       "per_1000_low,"
-      "wh_per_1000_high,grade,source,scope,idle_share,watts,p50_ms,p95_ms,peak_memory_bytes,load_wh,load_wh_"
+      "wh_per_1000_high,net_wh_per_1000,net_wh_per_1000_low,net_wh_per_1000_high,grams_co2e_per_1000,"
+      "grams_co2e_per_1000_low,grams_co2e_per_1000_high,grade,source,scope,idle_share,watts,p50_ms,p95_ms,"
+      "peak_memory_bytes,load_wh,load_wh_"
       "low,load_wh_high,"
-      "preparation_wh,windows,rejected,disturbed,outliers,note,error\r\n";
+      "preparation_wh,preparation_wh_low,preparation_wh_high,windows,rejected,disturbed,outliers,note,"
+      "error\r\n";
   for (const CellResult& cell : results.cells) {
     const bool measured = cell.wh_per_1000.has_value();
     const auto if_measured = [&](const std::string& field) { return measured ? field : std::string(); };
@@ -54,15 +58,18 @@ std::string csv(const Results& results) {
                                     std::string(name(results.plan.metric))};
     add_interval(fields, cell.quality);
     add_interval(fields, cell.wh_per_1000);
+    add_interval(fields, cell.net_wh_per_1000);
+    add_interval(fields, cell.grams_per_1000);
     for (const std::string& field :
          {std::string(name(cell.grade)), cell.source, cell.scope, number(cell.idle_share), number(cell.watts),
           number(cell.p50_ms), number(cell.p95_ms), std::to_string(cell.peak_memory_bytes)}) {
       fields.push_back(if_measured(field));
     }
     add_interval(fields, cell.load_wh);
+    add_interval(fields, cell.preparation_wh);
     for (const std::string& field :
-         {number(cell.train_wh), std::to_string(cell.windows), std::to_string(cell.rejected),
-          std::to_string(cell.disturbed), std::to_string(cell.outliers), cell.note, cell.error}) {
+         {std::to_string(cell.windows), std::to_string(cell.rejected), std::to_string(cell.disturbed),
+          std::to_string(cell.outliers), cell.note, cell.error}) {
       fields.push_back(field);
     }
     text += line_of(fields);

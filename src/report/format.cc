@@ -46,6 +46,18 @@ std::string_view title(Metric metric) {
   return metric == Metric::kAccuracy ? "accuracy" : "macro F1";
 }
 
+namespace {
+
+/// What is not known is null: bounds of fewer than three windows, and all of what was not measured.
+nlohmann::ordered_json interval_json(const std::optional<Interval>& interval) {
+  if (!interval) return nullptr;
+  nlohmann::ordered_json json{{"value", interval->value}, {"low", nullptr}, {"high", nullptr}};
+  if (interval->bounded()) json["low"] = interval->low, json["high"] = interval->high;
+  return json;
+}
+
+}  // namespace
+
 nlohmann::ordered_json cell_json(const CellResult& cell, Metric metric) {
   using Json = nlohmann::ordered_json;
   Json json{{"rung", cell.rung}, {"model", cell.model}, {"precision", nullptr}};
@@ -61,13 +73,15 @@ nlohmann::ordered_json cell_json(const CellResult& cell, Metric metric) {
   }
   json["wh_per_1000"] = json["latency_ms"] = json["peak_memory_bytes"] = nullptr;
   if (cell.wh_per_1000) {
-    json["wh_per_1000"] = {
-        {"value", cell.wh_per_1000->value}, {"low", cell.wh_per_1000->low}, {"high", cell.wh_per_1000->high},
-        {"grade", name(cell.grade)},        {"source", cell.source},        {"scope", cell.scope}};
+    json["wh_per_1000"] = interval_json(cell.wh_per_1000);
+    json["wh_per_1000"].update({{"grade", name(cell.grade)}, {"source", cell.source}, {"scope", cell.scope}});
     json["latency_ms"] = {{"p50", cell.p50_ms}, {"p95", cell.p95_ms}};
     json["peak_memory_bytes"] = cell.peak_memory_bytes;
   }
+  json["net_wh_per_1000"] = interval_json(cell.net_wh_per_1000);
+  json["grams_co2e_per_1000"] = interval_json(cell.grams_per_1000);
   json["load_wh"] = cell.load_wh ? Json(cell.load_wh->value) : Json(nullptr);
+  json["preparation_wh"] = interval_json(cell.preparation_wh);
   return json;
 }
 

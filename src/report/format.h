@@ -21,7 +21,8 @@ std::string cell_name(const CellResult& cell);  ///< "all-minilm-l6-v2 Q4_0", or
 std::string_view title(Metric metric);
 
 /// One cell with the keys that `report --json` promises: rung, model, precision, bits_per_weight, n, quality,
-/// wh_per_1000, latency_ms, peak_memory_bytes, load_wh. What was not measured is null. `metric` is the
+/// wh_per_1000, latency_ms, peak_memory_bytes, net_wh_per_1000, grams_co2e_per_1000, load_wh, preparation_wh.
+/// What was not measured is null. `metric` is the
 /// study's.
 nlohmann::ordered_json cell_json(const CellResult& cell, Metric metric);
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "report/advice.h"
+#include "report/findings.h"
 #include "report/format.h"
 #include "report/page.h"
 #include "report/report.h"
@@ -20,6 +21,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string interval_text(const Interval& interval, const std::function<std::string(double)>& format) {
+  if (!interval.bounded()) return format(interval.value) + "<small>no interval</small>";
   return fmt::format("{}<small>{} – {}</small>", format(interval.value), format(interval.low),
                      format(interval.high));
 }
@@ -53,7 +55,7 @@ std::string table_row(const CellResult& cell, bool on_front) {
                      bytes(cell.peak_memory_bytes));
   row +=
       fmt::format("<td>{}</td><td>{}</td><td>{}</td>", cell.load_wh ? three(cell.load_wh->value * 1000) : "–",
-                  cell.train_wh > 0 ? three(cell.train_wh * 1000) : "–",
+                  cell.preparation_wh ? three(cell.preparation_wh->value * 1000) : "–",
                   cell.bits_per_weight ? three(*cell.bits_per_weight) : "–");
   return row + fmt::format("<td>{}<small>{}</small></td></tr>\n", name(cell.grade), escaped(cell.source));
 }
@@ -74,74 +76,24 @@ std::string table_of(const Results& results, const std::vector<size_t>& front) {
   return text + "</tbody></table>";
 }
 
+std::string list_of(const std::vector<std::string>& sentences) {
+  std::string text = "<ul>\n";
+  for (const std::string& sentence : sentences) text += "<li>" + escaped(sentence) + "</li>\n";
+  return text + "</ul>\n";
+}
+
 std::string advice_card(const Results& results) {
   if (results.plan.quality <= 0) return "";
   Requirements wanted;
   wanted.quality = results.plan.quality;
   const Advice advice = advise(results, wanted);
   std::string text =
-      fmt::format("<section class=\"advice{}\">\n", advice.choice && !advice.too_close ? "" : " open");
-  for (const std::string& sentence : sentences(results, wanted, advice))
+      fmt::format("<section class=\"advice{}\">\n", advice.choice && !advice.sure_choice ? "" : " open");
+  for (const std::string& sentence : summary(results, wanted, advice))
     text += "<p>" + escaped(sentence) + "</p>\n";
-  return text + "</section>";
-}
-
-/// Rows that one of two cells answers rightly and the other does not.
-struct Disagreement {
-  int only_first = 0, only_second = 0;
-  /// McNemar's exact test (two-sided binomial) at 5 %.
-  bool first_is_better() const {
-    const int n = only_first + only_second;
-    double tail = 0;
-    for (int k = 0; k <= only_second; ++k) {
-      tail += std::exp(std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1) - n * std::log(2));
-    }
-    return only_first > only_second && 2 * tail < 0.05;
-  }
-};
-
-Disagreement disagreement(const CellResult& first, const CellResult& second) {
-  std::map<int64_t, bool> right;
-  for (const Output& output : first.outputs) right[output.row] = output.truth == output.answer;
-  Disagreement result;
-  for (const Output& output : second.outputs) {
-    const auto found = right.find(output.row);
-    if (found == right.end()) continue;
-    const bool second_is_right = output.truth == output.answer;
-    result.only_first += found->second && !second_is_right;
-    result.only_second += !found->second && second_is_right;
-  }
-  return result;
-}
-
-/// Where a precision costs energy against the first of its rung, and where quality breaks.
-std::vector<std::string> findings(const Results& results) {
-  std::map<std::string, const CellResult*> first_of;
-  std::vector<std::string> costs, breaks;
-  for (const CellResult& cell : results.cells) {
-    if (!cell.wh_per_1000 || !cell.quality) continue;
-    const auto [entry, is_first] = first_of.emplace(cell.rung, &cell);
-    if (is_first) continue;
-    const CellResult& base = *entry->second;
-    const double ratio = cell.wh_per_1000->value / base.wh_per_1000->value;
-    if (ratio > 1 + std::hypot(cell.wh_statistical, base.wh_statistical)) {
-      costs.push_back(fmt::format("{} costs {} times the energy of {}.", cell_name(cell),
-                                  significant(ratio, 3), base.precision));
-    }
-    const Disagreement rows = disagreement(base, cell);
-    if (rows.first_is_better()) {
-      breaks.push_back(fmt::format("{} is worse than {}: {} rows lost, {} won (McNemar, 5 %).",
-                                   cell_name(cell), base.precision, rows.only_first, rows.only_second));
-    }
-  }
-  costs.insert(costs.end(), breaks.begin(), breaks.end());
-  return costs;
-}
-
-std::string list_of(const std::vector<std::string>& sentences) {
-  std::string text = "<ul>\n";
-  for (const std::string& sentence : sentences) text += "<li>" + escaped(sentence) + "</li>\n";
-  return text + "</ul>\n";
+  text += "</section>\n";
+  const std::vector<std::string> more = details(results, advice);
+  return more.empty() ? text : text + "<h2>Preparation</h2>\n" + list_of(more);
 }
 
 std::string findings_section(const Results& results) {

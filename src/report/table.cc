@@ -35,6 +35,7 @@ std::string interval_of(const Interval& interval) {
 
 std::string energy_of(const CellResult& cell) {
   const Interval& wh = *cell.wh_per_1000;
+  if (!wh.bounded()) return energy(wh.value, 3) + " ± ?";
   const double half = wh.value > 0 ? 50 * (wh.high - wh.low) / wh.value : 0;
   return fmt::format("{} ±{:.0f}%", energy(wh.value, 3), half);
 }
@@ -82,8 +83,10 @@ std::string table(const Results& results, bool colour) {
                               printable(cell_name(cell)), cell.disturbed, cell.windows);
     }
   }
-  text += "\n* no other is both better and cheaper; ± is half of the 95 % interval\n" + source_line(results) +
-          "\n";
+  text +=
+      "\n* no other is both better and cheaper; ± is half of the 95 % interval\n"
+      "? fewer than three windows tell no interval\n" +
+      source_line(results) + "\n";
   return failures.empty() ? text : text + "\n" + failures;
 }
 

@@ -1,6 +1,8 @@
 #include "study/data.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -58,30 +60,77 @@ void read_both(const Files& files, const LabelledOptions& options, StudyData& da
   data.train = read_labelled_rows(files.train, shared);
 }
 
-/// Equal texts have equal hashes, so none is ever on both sides.
-void split_by_hash(StudyData& data, double eval_share) {
+/// Where a text stands in a draw. The seed salts it: rows that were once chosen by the hash of their text are
+/// as mixed as any others under another seed and another purpose.
+std::string place_of(uint64_t seed, std::string_view purpose, const Question& row) {
+  return sha256_hex(fmt::format("{} {} {}", purpose, seed, row.text()));
+}
+
+/// Rows with one text, which stay together: none is ever on both sides.
+struct Same {
+  std::string place;
+  std::vector<std::pair<const LabelledRows*, size_t>> rows;
+};
+
+/// The texts of each label (of its first row), in the order of the draw.
+std::vector<std::vector<Same>> texts_by_label(const StudyData& data, uint64_t seed) {
+  std::map<std::string, std::pair<int, Same>> texts;
+  for (const LabelledRows* rows : {&data.train, &data.eval}) {
+    for (size_t i = 0; i < rows->rows.size(); ++i) {
+      auto& [label, same] = texts[place_of(seed, "split", rows->rows[i])];
+      if (same.rows.empty()) label = rows->labels[i];
+      same.rows.emplace_back(rows, i);
+    }
+  }
+  std::vector<std::vector<Same>> by_label(data.labels().size());
+  for (auto& [place, entry] : texts) {
+    entry.second.place = place;
+    by_label[static_cast<size_t>(entry.first)].push_back(std::move(entry.second));
+  }
+  return by_label;
+}
+
+/// How many of a label's texts are for evaluation: its share, but one at least on each side where there are
+/// two. A label with one text is there to be learnt.
+size_t texts_for_evaluation(const std::vector<Same>& texts, double eval_share) {
+  if (texts.size() < 2) return 0;
+  const auto share = static_cast<size_t>(std::lround(eval_share * static_cast<double>(texts.size())));
+  return std::clamp<size_t>(share, 1, texts.size() - 1);
+}
+
+/// Splits by label, so that both sides have the labels in like shares, in the order of the rows.
+void split_by_hash(StudyData& data, double eval_share, uint64_t seed) {
+  std::vector<std::vector<Same>> by_label = texts_by_label(data, seed);
+  std::set<std::pair<const LabelledRows*, size_t>> chosen;
+  for (const std::vector<Same>& texts : by_label) {
+    const size_t n = texts_for_evaluation(texts, eval_share);
+    for (size_t i = 0; i < n; ++i) chosen.insert(texts[i].rows.begin(), texts[i].rows.end());
+  }
+  if (chosen.empty() && by_label.size() > 1) {
+    // Every label has one text: the first of the draw, whichever it is.
+    const Same* first = nullptr;
+    for (const std::vector<Same>& texts : by_label) {
+      if (!texts.empty() && (first == nullptr || texts[0].place < first->place)) first = &texts[0];
+    }
+    if (first != nullptr) chosen.insert(first->rows.begin(), first->rows.end());
+  }
   LabelledRows train, eval;
   train.label_names = eval.label_names = data.eval.label_names;
   for (const LabelledRows* rows : {&data.train, &data.eval}) {
-    for (size_t i = 0; i < rows->rows.size(); ++i) {
-      const double place =
-          static_cast<double>(std::stoull(sha256_hex(rows->rows[i].text()).substr(0, 12), nullptr, 16)) /
-          0x1p48;
-      append(place < eval_share ? eval : train, rows->rows[i], rows->labels[i]);
-    }
+    for (size_t i = 0; i < rows->rows.size(); ++i)
+      append(chosen.count({rows, i}) > 0 ? eval : train, rows->rows[i], rows->labels[i]);
   }
   eval.repaired = data.train.repaired + data.eval.repaired;
   data.train = std::move(train);
   data.eval = std::move(eval);
 }
 
-/// Keeps the `most` rows whose texts have the smallest hashes, in their order: a draw that depends on nothing
-/// else.
-void keep(LabelledRows& rows, int64_t most) {
+/// Keeps `most` rows, drawn by the seed, in their order.
+void keep(LabelledRows& rows, int64_t most, uint64_t seed) {
   const auto n = static_cast<int64_t>(rows.rows.size());
   if (most == 0 || n <= most) return;
   std::vector<std::pair<std::string, int64_t>> order;
-  for (int64_t i = 0; i < n; ++i) order.emplace_back(sha256_hex(rows.rows[i].text()), i);
+  for (int64_t i = 0; i < n; ++i) order.emplace_back(place_of(seed, "keep", rows.rows[i]), i);
   std::sort(order.begin(), order.end());
   order.resize(static_cast<size_t>(most));
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
@@ -118,6 +167,13 @@ void check(const Plan& plan, const Files& files, StudyData& data) {
       data.remarks.push_back(fmt::format("no training row has the label \"{}\"", data.labels()[label]));
     }
   }
+  const std::set<int> asked(data.eval.labels.begin(), data.eval.labels.end());
+  for (size_t label = 0; label < n_labels; ++label) {
+    if (asked.count(static_cast<int>(label)) == 0) {
+      data.remarks.push_back(fmt::format("no evaluation row has the label \"{}\"; its quality is not known",
+                                         data.labels()[label]));
+    }
+  }
   if (const int64_t repaired = data.train.repaired + data.eval.repaired; repaired > 0) {
     data.remarks.push_back(fmt::format("{} rows held invalid UTF-8, which was replaced", repaired));
   }
@@ -133,9 +189,9 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   options.label_field = plan.label;
   StudyData data;
   read_both(files, options, data);
-  if (plan.split == "hash" || files.train.empty()) split_by_hash(data, plan.eval_share);
-  keep(data.train, plan.max_train);
-  keep(data.eval, plan.max_eval);
+  if (plan.split == "hash" || files.train.empty()) split_by_hash(data, plan.eval_share, plan.seed);
+  keep(data.train, plan.max_train, plan.seed);
+  keep(data.eval, plan.max_eval, plan.seed);
   check(plan, files, data);
   Sha256 hash;
   for (const LabelledRows* rows : {&data.train, &data.eval}) {

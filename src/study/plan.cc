@@ -7,6 +7,7 @@
 #include <wattle/error.h>
 #include <wattle/study.h>
 
+#include "meter/carbon.h"
 #include "quant/precision.h"
 #include "study/yaml_reader.h"
 
@@ -107,7 +108,8 @@ void read_split(YamlMap& map, Plan& plan, const std::string& file) {
   plan.split = map.text("split", plan.split);
   if (plan.split != "auto" && plan.split != "hash") {
     map.fail_at(map.node("split"),
-                "`split` must be auto (the data's own, else by hash) or hash (by SHA-256 of the text)");
+                "`split` must be auto (the data's own, else by hash) or hash (by label and SHA-256 of seed "
+                "and text)");
   }
   plan.eval_share = map.number("eval_share", plan.eval_share, 0.01, 0.99);
   if (map.has("rows")) {
@@ -164,6 +166,12 @@ Plan read_keys(const YAML::Node& root, const std::string& file) {
   plan.attempts = static_cast<int>(map.integer("attempts", plan.attempts, 1, 100));
   plan.time_limit_seconds = map.number("time_limit_seconds", plan.time_limit_seconds, 1, 1e6);
   plan.meter = map.text("meter", "");
+  plan.zone = map.text("zone", "");
+  try {
+    if (!plan.zone.empty()) carbon_zone(plan.zone);
+  } catch (const Error& error) {
+    map.fail_at(map.node("zone"), error.what());
+  }
   plan.seed = static_cast<uint64_t>(map.integer("seed", 1, 0, INT64_MAX));
   map.reject_unknown();
   return plan;
@@ -251,6 +259,7 @@ std::string to_yaml(const Plan& plan) {
       put("attempts", plan.attempts);
   put("time_limit_seconds", plan.time_limit_seconds);
   if (!plan.meter.empty()) put("meter", plan.meter);
+  if (!plan.zone.empty()) put("zone", plan.zone);
   put("seed", plan.seed);
   out << YAML::Key << "rungs" << YAML::Value << YAML::BeginSeq;
   for (const Rung& rung : plan.rungs) write_rung(out, rung);

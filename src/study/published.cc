@@ -1,18 +1,29 @@
 #include "study/published.h"
 
+#include <cmath>
+
 namespace wattle {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
+/// JSON has no word for "not a number"; null stands for it.
+Json to_json(double value) {
+  return std::isnan(value) ? Json(nullptr) : Json(value);
+}
+
+double to_number(const Json& json) {
+  return json.is_null() ? NAN : json.get<double>();
+}
+
 Json to_json(const std::optional<Interval>& interval) {
   if (!interval) return nullptr;
-  return {{"value", interval->value}, {"low", interval->low}, {"high", interval->high}};
+  return {{"value", interval->value}, {"low", to_json(interval->low)}, {"high", to_json(interval->high)}};
 }
 
 std::optional<Interval> to_interval(const Json& json) {
   if (json.is_null()) return std::nullopt;
-  return Interval{json.at("value"), json.at("low"), json.at("high")};
+  return Interval{json.at("value"), to_number(json.at("low")), to_number(json.at("high"))};
 }
 
 }  // namespace
@@ -21,7 +32,9 @@ Json published_figures(const CellResult& cell) {
   return {{"n", cell.n},
           {"quality", to_json(cell.quality)},
           {"wh_per_1000", to_json(cell.wh_per_1000)},
-          {"wh_statistical", cell.wh_statistical},
+          {"net_wh_per_1000", to_json(cell.net_wh_per_1000)},
+          {"grams_per_1000", to_json(cell.grams_per_1000)},
+          {"wh_statistical", to_json(cell.wh_statistical)},
           {"idle_share", cell.idle_share},
           {"watts", cell.watts},
           {"grade", static_cast<int>(cell.grade)},
@@ -31,7 +44,7 @@ Json published_figures(const CellResult& cell) {
           {"p95_ms", cell.p95_ms},
           {"peak_memory_bytes", cell.peak_memory_bytes},
           {"load_wh", to_json(cell.load_wh)},
-          {"train_wh", cell.train_wh},
+          {"preparation_wh", to_json(cell.preparation_wh)},
           {"windows", cell.windows},
           {"rejected", cell.rejected},
           {"disturbed", cell.disturbed},
@@ -43,7 +56,9 @@ void take_published_figures(const Json& figures, CellResult& cell) {
   cell.n = figures.at("n");
   cell.quality = to_interval(figures.at("quality"));
   cell.wh_per_1000 = to_interval(figures.at("wh_per_1000"));
-  cell.wh_statistical = figures.at("wh_statistical");
+  cell.net_wh_per_1000 = to_interval(figures.at("net_wh_per_1000"));
+  cell.grams_per_1000 = to_interval(figures.at("grams_per_1000"));
+  cell.wh_statistical = to_number(figures.at("wh_statistical"));
   cell.idle_share = figures.at("idle_share");
   cell.watts = figures.at("watts");
   cell.grade = static_cast<Grade>(figures.at("grade").get<int>());
@@ -53,7 +68,7 @@ void take_published_figures(const Json& figures, CellResult& cell) {
   cell.p95_ms = figures.at("p95_ms");
   cell.peak_memory_bytes = figures.at("peak_memory_bytes");
   cell.load_wh = to_interval(figures.at("load_wh"));
-  cell.train_wh = figures.at("train_wh");
+  cell.preparation_wh = to_interval(figures.at("preparation_wh"));
   cell.windows = figures.at("windows");
   cell.rejected = figures.at("rejected");
   cell.disturbed = figures.at("disturbed");

@@ -12,7 +12,6 @@
 #include "base/interrupt.h"
 #include "base/output_file.h"
 #include "study/cells.h"
-#include "study/statistics.h"
 #include "study/store.h"
 #include "study/window_json.h"
 #include "study/worker_process.h"
@@ -298,7 +297,7 @@ bool Runner::needs_more_rounds() {
   summarise(results);
   wanted_.clear();
   for (const CellResult& cell : results.cells) {
-    if (cell.error.empty() && cell.wh_per_1000 && cell.wh_statistical > plan_.interval)
+    if (cell.error.empty() && cell.wh_per_1000 && !(cell.wh_statistical <= plan_.interval))
       wanted_[cell.key] = true;
   }
   total_ += static_cast<int>(wanted_.size());

@@ -6,12 +6,14 @@
 #include <wattle/error.h>
 #include <nlohmann/json.hpp>
 
+#include "meter/energy_json.h"
 #include "study/published.h"
 
 namespace wattle {
 namespace {
 
-constexpr int kApplicationId = 0x57545431;  // "WTT1": tells a store from any other SQLite file
+constexpr int kApplicationId = 0x57545432;  // "WTT2": tells a store from any other SQLite file
+constexpr int kEarlierId = 0x57545431;
 
 constexpr const char* kSchema = R"sql(
 CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -21,8 +23,7 @@ CREATE TABLE IF NOT EXISTS cells (
   bits_per_weight REAL, note TEXT DEFAULT '', error TEXT DEFAULT '', published TEXT);
 CREATE TABLE IF NOT EXISTS windows (
   id INTEGER PRIMARY KEY, cell TEXT NOT NULL, kind TEXT NOT NULL, round INTEGER, attempt INTEGER, queries INTEGER,
-  joules REAL, low REAL, high REAL, idle_joules REAL, seconds REAL, grade INTEGER, source TEXT, scope TEXT,
-  meter_windows INTEGER, latencies_ms BLOB, peak_memory_bytes INTEGER, outputs_sha256 TEXT, conditions TEXT,
+  energy TEXT NOT NULL, latencies_ms BLOB, peak_memory_bytes INTEGER, outputs_sha256 TEXT, conditions TEXT,
   disturbance REAL, accepted INTEGER, remark TEXT);
 CREATE INDEX IF NOT EXISTS windows_of_cell ON windows (cell, kind, round);
 CREATE TABLE IF NOT EXISTS outputs (cell TEXT, row INTEGER, answer INTEGER, PRIMARY KEY (cell, row)) WITHOUT ROWID;
@@ -112,6 +113,13 @@ Store::Store(const std::filesystem::path& path, Mode mode) : path_(path) {
     Statement id(*this, "PRAGMA application_id");
     Statement tables(*this, "SELECT count(*) FROM sqlite_master");
     id.step(), tables.step();
+    if (id.integer(0) == kEarlierId) {
+      fail(
+          "{}: an earlier version wrote this study, with less of each window than is needed now; run it "
+          "again "
+          "with --restart or in another directory",
+          path.string());
+    }
     if (id.integer(0) != kApplicationId && (tables.integer(0) > 0 || read_only)) {
       fail("{}: this SQLite file is not a study; give the directory that `wattle study` wrote",
            path.string());
@@ -189,19 +197,12 @@ void Store::set_description(const CellResult& cell) {
 
 void Store::add_window(const std::string& cell, const Window& window, const std::vector<Output>& outputs) {
   transaction([&] {
-    const Energy& energy = window.energy;
-    Statement insert(
-        *this,
-        "INSERT INTO windows (cell, kind, round, attempt, queries, joules, low, high, idle_joules, seconds, "
-        "grade, source, scope, meter_windows, latencies_ms, peak_memory_bytes, outputs_sha256, conditions, "
-        "disturbance, accepted, remark) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    Statement insert(*this,
+                     "INSERT INTO windows (cell, kind, round, attempt, queries, energy, latencies_ms, "
+                     "peak_memory_bytes, outputs_sha256, conditions, disturbance, accepted, remark) "
+                     "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)");
     insert.bind(cell).bind(window.kind).bind(window.round).bind(window.attempt).bind(window.queries);
-    insert.bind(energy.joules)
-        .bind(energy.low)
-        .bind(energy.high)
-        .bind(energy.idle_joules)
-        .bind(energy.seconds);
-    insert.bind(static_cast<int>(energy.grade)).bind(energy.source).bind(energy.scope).bind(energy.windows);
+    insert.bind(energy_json(window.energy).dump());
     insert.bind(window.latencies_ms)
         .bind(window.peak_memory_bytes)
         .bind(window.outputs_sha256)
@@ -223,9 +224,8 @@ void Store::publish(const Results& results) {
 void Store::read_windows(CellResult& cell) const {
   Statement select(
       *this,
-      "SELECT kind, round, attempt, queries, joules, low, high, idle_joules, seconds, grade, source, scope, "
-      "meter_windows, latencies_ms, peak_memory_bytes, outputs_sha256, conditions, disturbance, accepted, "
-      "remark FROM windows WHERE cell = ? ORDER BY id");
+      "SELECT kind, round, attempt, queries, energy, latencies_ms, peak_memory_bytes, outputs_sha256, "
+      "conditions, disturbance, accepted, remark FROM windows WHERE cell = ? ORDER BY id");
   select.bind(cell.key);
   while (select.step()) {
     Window window;
@@ -233,22 +233,14 @@ void Store::read_windows(CellResult& cell) const {
     window.round = static_cast<int>(select.integer(1));
     window.attempt = static_cast<int>(select.integer(2));
     window.queries = select.integer(3);
-    window.energy = {.joules = select.real(4),
-                     .low = select.real(5),
-                     .high = select.real(6),
-                     .idle_joules = select.real(7),
-                     .seconds = select.real(8),
-                     .grade = static_cast<Grade>(select.integer(9)),
-                     .source = select.text(10),
-                     .scope = select.text(11),
-                     .windows = static_cast<int>(select.integer(12))};
-    window.latencies_ms = select.reals(13);
-    window.peak_memory_bytes = select.integer(14);
-    window.outputs_sha256 = select.text(15);
-    window.conditions = select.text(16);
-    window.disturbance = select.real(17);
-    window.accepted = select.integer(18) != 0;
-    window.remark = select.text(19);
+    window.energy = energy_from_json(nlohmann::json::parse(select.text(4)));
+    window.latencies_ms = select.reals(5);
+    window.peak_memory_bytes = select.integer(6);
+    window.outputs_sha256 = select.text(7);
+    window.conditions = select.text(8);
+    window.disturbance = select.real(9);
+    window.accepted = select.integer(10) != 0;
+    window.remark = select.text(11);
     cell.samples.push_back(std::move(window));
   }
 }

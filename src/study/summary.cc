@@ -1,105 +1,113 @@
+#include "study/summary.h"
+
 #include <algorithm>
 #include <cmath>
+#include <span>
 
+#include "meter/carbon.h"
+#include "statistics/descriptive.h"
+#include "statistics/intervals.h"
 #include "study/metrics.h"
-#include "study/statistics.h"
 
 namespace wattle {
 namespace {
 
 constexpr double kJoulesPerWattHour = 3600;
 
-struct EnergySamples {
-  std::vector<double> values;        ///< one a window
-  std::vector<double> below, above;  ///< the meter's own half-intervals, relative to the value
-  Grade grade = Grade::kMeasured;
-};
+bool counts(const Window& window) {
+  return window.kind == "queries" && window.accepted && window.queries > 0;
+}
 
-EnergySamples collect(const std::vector<const Window*>& windows, double (*per)(const Window&)) {
-  EnergySamples samples;
-  for (const Window* window : windows) {
-    const Energy& energy = window->energy;
-    samples.values.push_back(energy.joules * per(*window));
-    samples.below.push_back(energy.joules > 0 ? (energy.joules - energy.low) / energy.joules : 0);
-    samples.above.push_back(energy.joules > 0 ? (energy.high - energy.joules) / energy.joules : 0);
-    samples.grade = std::max(samples.grade, energy.grade);
+std::vector<Energy> values_of(const std::map<int, Energy>& by_round) {
+  std::vector<Energy> energies;
+  for (const auto& [round, energy] : by_round) energies.push_back(energy);
+  return energies;
+}
+
+std::vector<double> joules_of(std::span<const Energy> samples) {
+  std::vector<double> values;
+  for (const Energy& sample : samples) values.push_back(sample.joules);
+  return values;
+}
+
+/// Student's t interval over windows, of logarithms where every window drew something.
+Interval over_windows(std::span<const double> values) {
+  const bool positive = std::all_of(values.begin(), values.end(), [](double value) { return value > 0; });
+  return positive ? student_interval_of_logs(values) : student_interval(values);
+}
+
+/// Joules as watt-hours, with what the windows tell by their spread and what the meter says of itself.
+Interval combine(std::span<const Energy> samples, double* statistical) {
+  const Interval spread = over_windows(joules_of(samples));
+  if (statistical != nullptr) *statistical = spread.half() / std::max(spread.value, 1e-300);
+  Interval wh{spread.value / kJoulesPerWattHour, spread.low, spread.high};
+  if (!spread.bounded()) return wh;
+  const Energy mean = mean_energy(samples);
+  const Energy typical = mean.joules > 0 ? scaled(mean, spread.value / mean.joules) : mean;
+  const Energy whole = with_spread(typical, spread.value - spread.low, spread.high - spread.value);
+  wh.low = whole.low / kJoulesPerWattHour, wh.high = whole.high / kJoulesPerWattHour;
+  return wh;
+}
+
+std::optional<Interval> net_of(std::span<const Energy> samples) {
+  std::vector<Energy> net;
+  for (const Energy& sample : samples) {
+    if (!sample.idle_known) return std::nullopt;
+    net.push_back(net_of_idle(sample));
   }
-  return samples;
+  return combine(net, nullptr);
 }
 
-/// Median over windows. Its interval adds two independent parts in quadrature: the bootstrap over windows,
-/// and the meter's own. The latter is noise of each reading when a counter was read, so it shrinks with the
-/// square root of the number of windows; of a model it is the doubt about parameters that every window
-/// shares, and stays.
-Interval combine(const EnergySamples& samples, uint64_t seed, double* statistical) {
-  std::vector<double> drawn(samples.values.size());
-  const Interval repeated = bootstrap(static_cast<int64_t>(samples.values.size()), seed, [&](auto indices) {
-    for (size_t i = 0; i < indices.size(); ++i) drawn[i] = samples.values[indices[i]];
-    return median(drawn);
-  });
-  const double shrink =
-      samples.grade == Grade::kModelled ? 1 : 1 / std::sqrt(static_cast<double>(samples.values.size()));
-  const double below = median(samples.below) * shrink * repeated.value;
-  const double above = median(samples.above) * shrink * repeated.value;
-  Interval interval;
-  interval.value = repeated.value;
-  interval.low = std::max(0.0, repeated.value - std::hypot(repeated.value - repeated.low, below));
-  interval.high = repeated.value + std::hypot(repeated.high - repeated.value, above);
-  if (statistical != nullptr && repeated.value > 0) {
-    *statistical = (repeated.high - repeated.low) / 2 / repeated.value;
+std::optional<Interval> grams_of(const std::string& zone, const Interval& wh) {
+  if (zone.empty()) return std::nullopt;
+  const double grams = carbon_zone(zone).grams_per_kwh / 1000;
+  return Interval{wh.value * grams, wh.low * grams, wh.high * grams};
+}
+
+void summarise_preparation(CellResult& cell) {
+  cell.preparation_wh.reset();
+  if (const Energy once = preparation_energy(cell); !once.source.empty()) {
+    cell.preparation_wh = {once.joules / kJoulesPerWattHour, once.low / kJoulesPerWattHour,
+                           once.high / kJoulesPerWattHour};
   }
-  return interval;
+  cell.load_wh.reset();
+  if (const std::vector<Energy> loads = load_energies(cell); !loads.empty())
+    cell.load_wh = combine(loads, nullptr);
 }
 
-double per_1000_queries(const Window& window) {
-  return 1000 / static_cast<double>(window.queries) / kJoulesPerWattHour;
-}
-
-double per_window(const Window&) {
-  return 1 / kJoulesPerWattHour;
-}
-
-void summarise_windows(CellResult& cell, uint64_t seed) {
-  std::vector<const Window*> queries, loads;
+/// All that the kept windows tell beside their energy.
+void summarise_windows(CellResult& cell) {
+  Energy total;
   std::vector<double> latencies;
-  cell.train_wh = 0;
-  cell.rejected = cell.disturbed = 0;
+  cell.windows = cell.rejected = cell.disturbed = 0;
   cell.peak_memory_bytes = 0;
   for (const Window& window : cell.samples) {
-    if (window.kind == "train" || window.kind == "convert")
-      cell.train_wh += window.energy.joules / kJoulesPerWattHour;
-    if (window.kind == "load") loads.push_back(&window);
-    if (window.kind != "queries") continue;
-    cell.rejected += !window.accepted;
-    if (!window.accepted || window.queries == 0) continue;
-    queries.push_back(&window);
+    cell.rejected += window.kind == "queries" && !window.accepted;
+    if (!counts(window)) continue;
+    ++cell.windows;
     cell.disturbed += !window.remark.empty();
     latencies.insert(latencies.end(), window.latencies_ms.begin(), window.latencies_ms.end());
     cell.peak_memory_bytes = std::max(cell.peak_memory_bytes, window.peak_memory_bytes);
-  }
-  cell.windows = static_cast<int>(queries.size());
-  cell.wh_per_1000.reset();
-  cell.load_wh.reset();
-  if (!loads.empty()) cell.load_wh = combine(collect(loads, per_window), seed, nullptr);
-  if (queries.empty()) return;
-
-  const EnergySamples samples = collect(queries, per_1000_queries);
-  cell.wh_per_1000 = combine(samples, seed, &cell.wh_statistical);
-  const std::vector<bool> flags = outliers(samples.values);
-  cell.outliers = static_cast<int>(std::count(flags.begin(), flags.end(), true));
-  Energy total = queries.front()->energy;
-  for (size_t i = 1; i < queries.size(); ++i) {
-    total.joules += queries[i]->energy.joules;
-    total.idle_joules += queries[i]->energy.idle_joules;
-    total.seconds += queries[i]->energy.seconds;
+    total = total + window.energy;
   }
   cell.idle_share = total.joules > 0 ? total.idle_joules / total.joules : 0;
   cell.watts = total.seconds > 0 ? total.joules / total.seconds : 0;
-  cell.grade = samples.grade;
+  cell.grade = total.grade;
   cell.source = total.source;
   cell.scope = total.scope;
   cell.p50_ms = latencies.empty() ? 0 : quantile(latencies, 0.5);
   cell.p95_ms = latencies.empty() ? 0 : quantile(latencies, 0.95);
+}
+
+void summarise_energy(CellResult& cell, const Plan& plan) {
+  cell.wh_per_1000.reset(), cell.net_wh_per_1000.reset(), cell.grams_per_1000.reset();
+  const std::vector<Energy> samples = values_of(energy_by_round(cell));
+  if (samples.empty()) return;
+  cell.wh_per_1000 = combine(samples, &cell.wh_statistical);
+  cell.net_wh_per_1000 = net_of(samples);
+  cell.grams_per_1000 = grams_of(plan.zone, *cell.wh_per_1000);
+  const std::vector<bool> flags = outliers(joules_of(samples));
+  cell.outliers = static_cast<int>(std::count(flags.begin(), flags.end(), true));
 }
 
 /// Windows over the same rows must have given the same bytes; anything else is a fault worth seeing.
@@ -115,13 +123,40 @@ bool answers_repeat(const CellResult& cell, int parts) {
 
 }  // namespace
 
+std::map<int, Energy> energy_by_round(const CellResult& cell) {
+  std::map<int, Energy> energies;
+  for (const Window& window : cell.samples) {
+    if (counts(window))
+      energies[window.round] = scaled(window.energy, 1000 / static_cast<double>(window.queries));
+  }
+  return energies;
+}
+
+Energy preparation_energy(const CellResult& cell) {
+  Energy sum;
+  for (const Window& window : cell.samples) {
+    if (window.kind == "train" || window.kind == "convert") sum = sum + window.energy;
+  }
+  return sum;
+}
+
+std::vector<Energy> load_energies(const CellResult& cell) {
+  std::vector<Energy> loads;
+  for (const Window& window : cell.samples) {
+    if (window.kind == "load") loads.push_back(window.energy);
+  }
+  return loads;
+}
+
 void summarise(Results& results) {
   const uint64_t seed = results.plan.seed;
   const auto n_labels = static_cast<int>(results.labels.size());
   // As deal_rows() does: there cannot be more parts than rows.
   const int parts = std::max(1, std::min(results.plan.rounds, static_cast<int>(results.truth.size())));
   for (CellResult& cell : results.cells) {
-    summarise_windows(cell, seed);
+    summarise_preparation(cell);
+    summarise_windows(cell);
+    summarise_energy(cell, results.plan);
     cell.n = static_cast<int64_t>(cell.outputs.size());
     cell.quality.reset();
     if (!cell.outputs.empty()) cell.quality = quality(results.plan.metric, cell.outputs, n_labels, seed);

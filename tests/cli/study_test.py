@@ -106,7 +106,7 @@ class StudyTest(unittest.TestCase):
     def test_verify_finds_a_changed_sample(self):
         self.study()
         with sqlite3.connect(self.out / "study.db") as database:
-            database.execute("UPDATE windows SET joules = joules * 1.5 WHERE kind = 'queries'")
+            database.execute("UPDATE windows SET energy = json_set(energy, '$.joules', (json_extract(energy, '$.joules') + json_extract(energy, '$.high')) / 2) WHERE kind = 'queries'")
         done = subprocess.run([WATTLE, "report", self.out, "--verify"], capture_output=True, text=True)
         self.assertEqual(done.returncode, 2)
         self.assertIn("wh_per_1000", done.stderr)

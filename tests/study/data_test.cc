@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <wattle/error.h>
 
+#include "base/sha256.h"
 #include "study/cells.h"
 
 namespace wattle {
@@ -72,6 +73,41 @@ TEST_F(DataTest, SplitsOneFileByHashWithoutLeaks) {
   EXPECT_EQ(fewer.train.rows.size(), 50u);
   EXPECT_EQ(fewer.eval.rows.size(), 20u);
   EXPECT_NE(fewer.sha256, data.sha256);
+}
+
+TEST_F(DataTest, TheSplitIsByLabelAndSaltedByTheSeed) {
+  write(500, 3);
+  std::ofstream(path_, std::ios::app) << "alone,rare\nsecond,scarce\nthird,scarce\n";
+  const StudyData data = read("eval_share: 0.2");
+  std::vector<int> train(data.labels().size()), eval(data.labels().size());
+  for (const int label : data.train.labels) ++train[static_cast<size_t>(label)];
+  for (const int label : data.eval.labels) ++eval[static_cast<size_t>(label)];
+  for (size_t label = 0; label < 3; ++label) EXPECT_NEAR(eval[label], 0.2 * (train[label] + eval[label]), 1);
+  EXPECT_EQ((std::pair(train[3], eval[3])), (std::pair(1, 0)));  // rare: learnt, and said
+  EXPECT_EQ((std::pair(train[4], eval[4])), (std::pair(1, 1)));
+  EXPECT_EQ(data.remarks.size(), 1u);
+  EXPECT_NE(read("seed: 2").sha256, read("seed: 3").sha256);
+}
+
+TEST_F(DataTest, RowsThatWereDrawnByTheHashOfTheirTextAreSplitAllTheSame) {
+  std::ofstream file(path_);
+  file << "message,kind\n";
+  for (int i = 0, kept = 0; kept < 300; ++i) {
+    const std::string text = fmt::format("text number {}", i);
+    if (sha256_hex(text)[0] > '2') continue;  // the smallest fifth of all hashes
+    file << text << ",kind" << kept++ % 3 << "\n";
+  }
+  file.close();
+  const StudyData data = read("eval_share: 0.2");
+  EXPECT_EQ(data.eval.rows.size(), 60u);
+  EXPECT_EQ(data.train.rows.size(), 240u);
+}
+
+TEST_F(DataTest, NoSideOfTwoTextsIsEmpty) {
+  std::ofstream(path_) << "message,kind\nyes,a\nno,b\n";
+  const StudyData data = read();
+  EXPECT_EQ(data.train.rows.size(), 1u);
+  EXPECT_EQ(data.eval.rows.size(), 1u);
 }
 
 TEST_F(DataTest, RefusesWhatIsNoClassification) {

@@ -1,5 +1,6 @@
 #include "study/store.h"
 
+#include <cmath>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -41,6 +42,8 @@ Window window_of(int round, double joules) {
   window.queries = 10;
   window.energy = {joules,           joules * 0.9, joules * 1.1, joules / 4, 2,
                    Grade::kModelled, "model:test", "vcpu",       1};
+  window.energy.systematic = 2, window.energy.idle_known = true;
+  window.energy.model.terms = {{ModelTerm::kFull, joules, 0.5, 1, 2}};
   window.latencies_ms = {1, 2, 3};
   window.outputs_sha256 = "ab";
   window.conditions = "{}";
@@ -76,9 +79,12 @@ TEST_F(StoreTest, GivesBackWhatItWasGiven) {
   EXPECT_EQ(a.n, 4);
   EXPECT_DOUBLE_EQ(a.quality->value, 0.75);
   // 3.6 and 4 J a query are 1 and 1.11 Wh per 1,000.
-  EXPECT_NEAR(a.wh_per_1000->value, (36 + 40) / 2.0 / 10 / 3.6, 1e-12);
-  EXPECT_LE(a.wh_per_1000->low,
-            0.9 * a.wh_per_1000->value);  // a model's doubt does not shrink with repetition
+  EXPECT_NEAR(a.wh_per_1000->value, std::sqrt(36.0 * 40) / 10 / 3.6, 1e-12);
+  EXPECT_FALSE(a.wh_per_1000->bounded());  // two windows
+  EXPECT_EQ(a.samples[1].energy.systematic, 2);
+  EXPECT_TRUE(a.samples[1].energy.idle_known);
+  ASSERT_EQ(a.samples[1].energy.model.terms.size(), 1u);
+  EXPECT_EQ(a.samples[1].energy.model.terms[0].amount, 40);
   EXPECT_EQ(results.cells[1].error, "it broke; mend it");
   EXPECT_EQ(results.cells[1].bits_per_weight, 4.5);
   EXPECT_FALSE(results.cells[1].wh_per_1000);

@@ -1,0 +1,86 @@
+#include "report/energy_draws.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "meter/error_draw.h"
+#include "statistics/descriptive.h"
+#include "statistics/intervals.h"
+#include "statistics/random.h"
+#include "study/summary.h"
+
+namespace wattle {
+namespace {
+
+/// One cell's rounds as logarithms.
+struct Rounds {
+  double mean = 0;
+  std::map<int, double> deviations;  ///< from the mean, divided by sqrt(n (n - 1))
+  Energy typical;                    ///< the mean window, for what the meter repeats
+  Energy once;                       ///< preparation and one load
+};
+
+Rounds rounds_of(const CellResult& cell) {
+  Rounds rounds;
+  std::vector<Energy> energies;
+  std::vector<double> logs;
+  for (const auto& [round, energy] : energy_by_round(cell)) {
+    energies.push_back(energy);
+    logs.push_back(std::log(std::max(energy.joules, 1e-300)));
+    rounds.deviations[round] = logs.back();
+  }
+  rounds.typical = mean_energy(energies);
+  rounds.mean = mean(logs);
+  const auto n = static_cast<double>(logs.size());
+  for (auto& [round, value] : rounds.deviations)
+    value = (value - rounds.mean) / std::sqrt(n * std::max(n - 1, 1.0));
+  rounds.once = preparation_energy(cell);
+  if (const std::vector<Energy> loads = load_energies(cell); !loads.empty())
+    rounds.once = rounds.once + mean_energy(loads);
+  return rounds;
+}
+
+/// sqrt(degrees / chi-squared): what makes a normal variable one of Student's t.
+double tail(Random& random, int degrees) {
+  double sum = 0;
+  for (int i = 0; i < degrees; ++i) {
+    const double z = random.normal();
+    sum += z * z;
+  }
+  return std::sqrt(degrees / std::max(sum, 1e-12));
+}
+
+}  // namespace
+
+EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& places, int n_draws) {
+  std::vector<Rounds> cells;
+  int n_rounds = 0;
+  size_t fewest = SIZE_MAX;
+  for (const size_t place : places) {
+    cells.push_back(rounds_of(results.cells[place]));
+    fewest = std::min(fewest, cells.back().deviations.size());
+    n_rounds = std::max(n_rounds, cells.back().deviations.rbegin()->first + 1);
+  }
+  EnergyDraws result;
+  if (cells.empty() || fewest < kLeastRepetitions) return result;
+  // One stream for the rounds and one for the meters, so that neither depends on how much the other draws.
+  Random rounds(results.plan.seed), meters(~results.plan.seed);
+  std::vector<double> z(static_cast<size_t>(n_rounds));
+  for (int i = 0; i < n_draws; ++i) {
+    for (double& one : z) one = rounds.normal();
+    const double scale = tail(rounds, static_cast<int>(fewest) - 1);
+    ErrorDraw instruments(meters);
+    EnergyDraws::Draw& draw = result.draws.emplace_back();
+    for (const Rounds& cell : cells) {
+      double shift = 0;
+      for (const auto& [round, deviation] : cell.deviations)
+        shift += z[static_cast<size_t>(round)] * deviation;
+      draw.queries.push_back(std::exp(cell.mean + scale * shift) * instruments.factor(cell.typical));
+      draw.once.push_back(cell.once.source.empty() ? 0 : cell.once.joules * instruments.factor(cell.once));
+    }
+  }
+  return result;
+}
+
+}  // namespace wattle

@@ -1,0 +1,169 @@
+// A thousand simulated studies whose truth is known: the advice's probabilities and bounds against it.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "meter/error_draw.h"
+#include "report/advice.h"
+#include "statistics/descriptive.h"
+#include "statistics/random.h"
+
+namespace wattle {
+namespace {
+
+constexpr int kStudies = 1000, kRows = 300, kCells = 10;
+constexpr double kBar = 0.9;
+
+struct Truth {
+  std::vector<double> accuracy, joules;
+};
+
+/// Ten cells of one study, as one encoder at ten precisions gives: true accuracies around the bar, true
+/// energies near each other, noise of one in a hundred to one in twenty a window, a drift that all cells of a
+/// round share. Half of the studies have a counter whose gain is off by up to a few per cent, half a power
+/// model whose parameters are wrong.
+class Simulation {
+ public:
+  explicit Simulation(uint64_t seed) : random_(seed) {
+    study_.plan.seed = seed;
+    study_.plan.name = "simulated";
+    study_.labels = {"no", "yes"};
+    study_.truth.assign(kRows, 1);
+    modelled_ = seed % 2 == 0;
+    noise_ = 0.01 * std::pow(5, random_.uniform());
+    for (double& z : wrong_) z = random_.normal() / 1.959964;
+    const int rounds = 3 + static_cast<int>(random_.below(6));
+    for (int round = 0; round < rounds; ++round) drift_.push_back(0.05 * random_.normal());
+    for (int cell = 0; cell < kCells; ++cell) add(cell);
+    summarise(study_);
+  }
+
+  const Results& study() const { return study_; }
+  const Truth& truth() const { return truth_; }
+
+ private:
+  void add(int place) {
+    CellResult cell;
+    cell.rung = "rung" + std::to_string(place);
+    const double accuracy = 0.86 + 0.10 * random_.uniform();
+    for (int row = 0; row < kRows; ++row) cell.outputs.push_back({row, 1, random_.uniform() < accuracy});
+    const double joules = std::exp(0.055 * random_.normal());
+    const double idle_share = 0.2 + 0.1 * random_.uniform();
+    double true_joules = joules;
+    if (modelled_) {
+      // True parameters lie in the ranges of the terms as far from the values as these were drawn.
+      true_joules =
+          joules * (idle_share * std::pow(2, wrong_[0]) + (1 - idle_share) * std::pow(1.6, wrong_[1]));
+    }
+    const int64_t memory = 20'000'000 + random_.below(80'000'000);
+    for (size_t round = 0; round < drift_.size(); ++round) {
+      Window window;
+      window.kind = "queries";
+      window.round = static_cast<int>(round);
+      window.queries = 1000;
+      const double seen = joules * std::exp(drift_[round] + noise_ * random_.normal());
+      window.energy = energy_of(seen, idle_share);
+      window.latencies_ms = {1};
+      window.peak_memory_bytes = memory;
+      cell.samples.push_back(window);
+    }
+    study_.cells.push_back(std::move(cell));
+    truth_.accuracy.push_back(accuracy);
+    truth_.joules.push_back(true_joules);
+  }
+
+  Energy energy_of(double joules, double idle_share) const {
+    Energy energy;
+    energy.joules = joules, energy.seconds = 1;
+    if (modelled_) {
+      energy.source = "model:simulated", energy.grade = Grade::kModelled;
+      energy.low = joules / 1.8, energy.high = joules * 1.8;
+      energy.model.terms = {{ModelTerm::kIdle, joules * idle_share, 0.5, 1, 2},
+                            {ModelTerm::kFull, joules * (1 - idle_share), 1 / 1.6, 1, 1.6}};
+    } else {
+      energy.source = "rapl-perf", energy.grade = Grade::kMeasured;
+      energy.low = 0.95 * joules, energy.high = 1.05 * joules, energy.systematic = 0.05 * joules;
+    }
+    return energy;
+  }
+
+  Random random_;
+  Results study_;
+  Truth truth_;
+  bool modelled_ = false;
+  double noise_ = 0;
+  std::array<double, 2> wrong_{};
+  std::vector<double> drift_;
+};
+
+/// Predicted probabilities against what came true, in ten bins.
+class Reliability {
+ public:
+  void add(double predicted, bool came_true) {
+    Bin& bin = bins_[std::min<size_t>(9, static_cast<size_t>(predicted * 10))];
+    ++bin.n, bin.predicted += predicted, bin.true_ += came_true;
+    brier_ += (predicted - came_true) * (predicted - came_true);
+    calibrated_brier_ += predicted * (1 - predicted);
+    variance_ += predicted * (1 - predicted) * (1 - 2 * predicted) * (1 - 2 * predicted);
+    ++n_;
+  }
+  void expect_calibrated() const {
+    // What a calibrated forecaster of these probabilities scores on average.
+    EXPECT_NEAR(brier_ / n_, calibrated_brier_ / n_, 2.6 * std::sqrt(variance_) / n_);
+    printf("Brier %.4f over %.0f (a calibrated forecaster's: %.4f)\n", brier_ / n_, n_,
+           calibrated_brier_ / n_);
+    for (const Bin& bin : bins_) {
+      if (bin.n == 0) continue;
+      const double predicted = bin.predicted / bin.n, seen = bin.true_ / bin.n;
+      printf("| %.0f | %.1f %% | %.1f %% |\n", bin.n, 100 * predicted, 100 * seen);
+      EXPECT_NEAR(seen, predicted, 0.03 + 2.6 * std::sqrt(predicted * (1 - predicted) / bin.n));
+    }
+  }
+
+ private:
+  struct Bin {
+    double n = 0, predicted = 0, true_ = 0;
+  };
+  std::array<Bin, 10> bins_;
+  double brier_ = 0, calibrated_brier_ = 0, variance_ = 0, n_ = 0;
+};
+
+TEST(AdviceSimulation, RegretStaysWithinItsBoundAndProbabilitiesComeTrue) {
+  Requirements wanted;
+  wanted.quality = kBar;
+  Reliability of_candidates, of_choices;
+  std::vector<double> regrets, bounds;
+  int within = 0;
+  for (uint64_t seed = 1; seed <= kStudies; ++seed) {
+    const Simulation simulation(seed);
+    const Advice advice = advise(simulation.study(), wanted);
+    const Truth& truth = simulation.truth();
+    for (const Candidate& candidate : advice.candidates) {
+      const bool reached = truth.accuracy[candidate.place] >= kBar;
+      of_candidates.add(candidate.sure, reached);
+      if (candidate.place == *advice.choice) of_choices.add(candidate.sure, reached);
+    }
+    if (advice.candidates.size() < 2) continue;
+    double least = INFINITY;
+    for (const Candidate& candidate : advice.candidates)
+      least = std::min(least, truth.joules[candidate.place]);
+    regrets.push_back(truth.joules[*advice.choice] / least - 1);
+    bounds.push_back(*advice.regret);
+    within += regrets.back() <= bounds.back() + 1e-12;
+  }
+  const double n = static_cast<double>(regrets.size());
+  printf(
+      "regret within its bound in %.1f %% of %.0f studies; median bound %.1f %%, median true regret %.1f "
+      "%%\n",
+      100 * within / n, n, 100 * median(bounds), 100 * median(regrets));
+  EXPECT_GT(n, 0.8 * kStudies);
+  EXPECT_GE(within, 0.95 * n);
+  EXPECT_LE(median(bounds), 3 * median(regrets));
+  of_candidates.expect_calibrated();
+  of_choices.expect_calibrated();
+}
+
+}  // namespace
+}  // namespace wattle
