@@ -24,8 +24,8 @@ constexpr double kIntelAccuracy = 0.05, kAmdAccuracy = 0.10;
 // Looking for counters that are one counter seen twice. The registers count in steps of at most 2^-14 J
 // (Intel SDM, MSR_RAPL_POWER_UNIT); two dies differ in what they draw within a refresh by at least half a
 // percent, for leakage alone differs more than that. So two separate dies take a step of S joules to the same
-// count once in S x 0.5 % / 2^-14 J times, and a million to one decides.
-constexpr double kCountJoules = 1.0 / 16384, kSpread = 0.005, kDecisiveBits = 20;
+// count once in S x 0.5 % / 2^-14 J times, and a hundred thousand to one decides.
+constexpr double kCountJoules = 1.0 / 16384, kSpread = 0.005, kDecisiveBits = 17;
 constexpr int kFewestTwinReadings = 16;
 constexpr double kTwinPeriod = 0.004, kLongestTwinPeriod = 0.1;
 constexpr double kLongestTwinWatch = 4, kLongestStill = 1.5;
