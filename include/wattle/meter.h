@@ -16,6 +16,12 @@ enum class Grade { kMeasured, kAttributed, kModelled };
 std::string_view name(Grade grade);
 
 /// Energy of a window: joules with source, grade, scope and a 95 % interval.
+///
+/// Its error has two parts, which every rule below keeps apart. What *repeats* is the same, relative to the
+/// joules, in all windows of one instrument: the gain of a counter (`systematic`), or the wrong parameters of
+/// a model (the whole interval of a modelled figure). It never shrinks with the number of windows. What is
+/// *independent* differs from window to window: edges, steps, noise. It shrinks with the root of their
+/// number.
 struct Energy {
   double joules = 0;  ///< net of nothing: what `scope` drew during the window (gross)
   double low = 0;     ///< 95 % interval
@@ -23,19 +29,44 @@ struct Energy {
   double idle_joules = 0;  ///< the part that the same machine draws when idle; net = joules - idle_joules
   double seconds = 0;
   Grade grade = Grade::kModelled;
-  std::string source;  ///< "rapl:package", "nvml", "model:zen4", ...
-  std::string scope;   ///< "package", "package+dram", "gpu", "wall", "vcpu+memory", ...
-  int windows = 1;     ///< windows that were added up
-  double systematic =
-      0;  ///< the part of the half-width that this instrument repeats in every window: it cancels in ratios
+  std::string source;     ///< "rapl:package", "nvml", "model:zen4", ...
+  std::string scope;      ///< "package", "package+dram", "gpu", "wall", "vcpu+memory", ...
+  int windows = 1;        ///< windows that were added up, or of which this is the mean
+  double systematic = 0;  ///< the part of the half-width that this instrument repeats in every window
   double resolution =
       0;  ///< joules (half-width, 95 %) left open by the window's edges and the counters' steps
   bool idle_known = false;   ///< whether idle_joules was measured (or modelled); else it is 0
   std::string invalid = {};  ///< empty, or why the figure must not be believed: "package-0 could not be read"
+  double idle_half = 0;      ///< half-width (95 %) of idle_joules, beyond what the gain of `joules` repeats
 };
-/// Adds joules, intervals (in quadrature when independent, linearly when of one modelled source) and takes
-/// the worst grade.
+
+/// The two parts of a figure's error, downwards and upwards; each side of the interval is their hypotenuse.
+struct ErrorParts {
+  double repeated_below = 0, repeated_above = 0;
+  double independent_below = 0, independent_above = 0;
+};
+ErrorParts error_parts(const Energy& energy);
+
+/// Sum of windows that follow each other (their sources have a part in common) or of different sources over
+/// the same time. Repeated errors of one instrument add, all else adds in quadrature; the worst grade is
+/// taken, and the first reason to be invalid.
 Energy operator+(const Energy& a, const Energy& b);
+/// Mean of windows of one kind. Five windows of 100 J that are known to 5 % by gain have a mean of 100 J
+/// that is known to 5 %. Error on none.
+Energy mean_energy(std::span<const Energy> windows);
+/// What `a` drew more than `b`; may be negative. The gain of one instrument is wrong by as much of the
+/// difference, not of the two; of a modelled figure it is not known how much of the parameters' error both
+/// sides share, and nothing is taken as shared.
+Energy difference(const Energy& a, const Energy& b);
+/// The window above idle: joules - idle_joules, with the doubt of both. Error where idle is not known.
+Energy net_of_idle(const Energy& gross);
+/// All quantities of a figure times `factor` (at least 0): a window of n executions times 1 / n is one of
+/// them, a window of n queries times 1000 / n stands for a thousand.
+Energy scaled(const Energy& energy, double factor);
+/// A mean whose windows spread: `below` and `above` are half-widths (95 %) of a statistic over the windows
+/// (Student's t, bootstrap). The spread holds the independent error already, which is therefore taken only
+/// where it is the greater of the two; what repeats comes on top in quadrature.
+Energy with_spread(const Energy& mean, double below, double above);
 /// The part of a window that `share` (0..1) of its work stands for; grade measured becomes attributed.
 Energy share_of(const Energy& whole, double share);
 /// Splits a window by weights (seconds or operations of its rows or phases); the joules of the parts, added

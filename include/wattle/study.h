@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <wattle/meter.h>
+#include <wattle/statistics.h>
 
 namespace wattle {
 
@@ -76,11 +77,6 @@ Plan parse_plan(std::string_view yaml, const std::string& file_name);
 Plan read_plan(const std::filesystem::path& path);
 /// The plan as YAML that parse_plan reads back to the same plan.
 std::string to_yaml(const Plan& plan);
-
-/// A value with its 95 % interval.
-struct Interval {
-  double value = 0, low = 0, high = 0;
-};
 
 /// One measured window of a cell, as the store keeps it.
 struct Window {

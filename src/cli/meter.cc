@@ -21,7 +21,6 @@
 #include "meter/attribution.h"
 #include "meter/calibrate.h"
 #include "meter/command.h"
-#include "meter/statistics.h"
 #include "meter/validate.h"
 
 namespace wattle {

@@ -11,7 +11,8 @@
 #include <fmt/format.h>
 
 #include "base/cpu.h"
-#include "meter/statistics.h"
+#include "meter/energy_json.h"
+#include "statistics/comparisons.h"
 
 namespace wattle {
 namespace {
@@ -91,20 +92,6 @@ std::string quoted(const std::string& text) {
   return '"' + inside + '"';
 }
 
-nlohmann::ordered_json to_json(const Energy& energy) {
-  nlohmann::ordered_json json = {{"joules", energy.joules}, {"low", energy.low}, {"high", energy.high}};
-  json["idle_joules"] = energy.idle_known ? nlohmann::ordered_json(energy.idle_joules) : nullptr;
-  json["net_joules"] =
-      energy.idle_known ? nlohmann::ordered_json(energy.joules - energy.idle_joules) : nullptr;
-  json["seconds"] = energy.seconds;
-  json["grade"] = name(energy.grade);
-  json["source"] = energy.source;
-  json["scope"] = energy.scope;
-  json["windows"] = energy.windows;
-  if (!energy.invalid.empty()) json["invalid"] = energy.invalid;
-  return json;
-}
-
 nlohmann::ordered_json to_json(const Consequences& result) {
   nlohmann::ordered_json json = {{"kwh", result.kwh}};
   if (result.grams_co2e) json["grams_co2e"] = *result.grams_co2e;
@@ -129,7 +116,7 @@ std::vector<std::string> verdicts_of(const std::vector<Measurement>& measurement
     if (!invalid.empty()) {
       verdicts.push_back(fmt::format("{}: no verdict, because a window is invalid: {}", pair, invalid));
     } else if (std::isnan(ratio.low)) {
-      verdicts.push_back(pair + ": one run each tells no difference; give --runs 5");
+      verdicts.push_back(pair + ": fewer than three runs each tell no difference; give --runs 5");
     } else if (!ratio.distinguishable()) {
       verdicts.push_back(fmt::format("{}: not distinguishable (ratio {:.2f}, 95 % interval {:.2f}-{:.2f})",
                                      pair, ratio.value, ratio.low, ratio.high));
@@ -156,19 +143,18 @@ nlohmann::ordered_json report_json(const MeterReport& report) {
     nlohmann::ordered_json entry;
     entry["command"] = measurement.command.text();
     entry["n"] = measurement.runs.size();
-    entry["energy"] = to_json(measurement.energy);
+    entry["energy"] = energy_json(measurement.energy);
     entry["spread_half_joules"] = std::isnan(measurement.spread_half)
                                       ? nlohmann::ordered_json(nullptr)
                                       : nlohmann::ordered_json(measurement.spread_half);
     entry["consequences"] = to_json(consequences_of(report, measurement.energy));
     entry["runs"] = nlohmann::ordered_json::array();
     for (const CommandRun& run : measurement.runs) {
-      nlohmann::ordered_json one = to_json(run.energy);
+      nlohmann::ordered_json one = energy_json(run.energy);
       one["busy_seconds"] = run.busy_seconds;
       one["begin"] = run.begin;
       one["end"] = run.end;
       one["repetitions"] = run.repetitions;
-      one["resolution_joules"] = run.energy.resolution;
       one["exit_status"] = run.status;
       entry["runs"].push_back(one);
     }
@@ -177,8 +163,8 @@ nlohmann::ordered_json report_json(const MeterReport& report) {
   }
   json["verdicts"] = report.verdicts;
   json["warnings"] = report.warnings;
-  if (report.idle_before.seconds > 0) json["idle_before"] = to_json(report.idle_before);
-  if (report.idle_after.seconds > 0) json["idle_after"] = to_json(report.idle_after);
+  if (report.idle_before.seconds > 0) json["idle_before"] = energy_json(report.idle_before);
+  if (report.idle_after.seconds > 0) json["idle_after"] = energy_json(report.idle_after);
   json["own_cost"] = {{"cpu_seconds", report.own.cpu_seconds},
                       {"percent_of_core", report.own.percent_of_core()},
                       {"joules", report.own.joules}};

@@ -13,8 +13,6 @@ namespace wattle {
 /// A field of CSV, in quotes where it needs them.
 std::string quoted(const std::string& text);
 
-/// {"joules", "low", "high", "grade", "source", "scope", ...} of a figure.
-nlohmann::ordered_json to_json(const Energy& energy);
 nlohmann::ordered_json to_json(const Consequences& consequences);
 
 struct OwnCost {

@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "cli/meter_output.h"
 #include "meter/attribution.h"
+#include "meter/energy_json.h"
 #include "meter/process_cycles.h"
 
 namespace wattle {
@@ -62,7 +63,7 @@ void print_round(const Round& round, int n_processes) {
 }
 
 nlohmann::ordered_json round_json(const Round& round) {
-  nlohmann::ordered_json json = to_json(round.window);
+  nlohmann::ordered_json json = energy_json(round.window);
   json["watts"] = round.window.joules / round.window.seconds;
   json["own_cpu_seconds"] = round.own_cpu_seconds;
   json["shares_by"] = round.by_cycles ? "cycles" : "processor time";

@@ -30,7 +30,7 @@ nlohmann::ordered_json totals_record(const RunTotals& totals) {
             work.tokens_in, work.tokens_out}},
           {"phases", {phases.tokenize, phases.prefill, phases.decode, phases.post}},
           {"seconds", totals.seconds},
-          {"energy", energy_record(*totals.energy)}};
+          {"energy", energy_json(*totals.energy)}};
 }
 
 RunTotals totals_from_record(const nlohmann::json& record, const std::filesystem::path& place) {
@@ -47,9 +47,9 @@ RunTotals totals_from_record(const nlohmann::json& record, const std::filesystem
     const auto& phases = record.at("phases");
     totals.phases = {phases.at(0), phases.at(1), phases.at(2), phases.at(3)};
     totals.seconds = record.at("seconds");
-    totals.energy = energy_from_record(record.at("energy"));
+    totals.energy = energy_from_json(record.at("energy"));
     return totals;
-  } catch (const nlohmann::json::exception&) {
+  } catch (const std::exception&) {
     fail("{}: its record is damaged; remove {}.json and it, or choose another name for the output",
          place.string(), place.filename().string());
   }

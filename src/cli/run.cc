@@ -22,6 +22,7 @@
 #include "cli/run_head_flags.h"
 #include "cli/run_identity.h"
 #include "cli/verbs.h"
+#include "meter/energy_json.h"
 #include "tasks/json.h"
 #include "tasks/rows.h"
 #include "tasks/task.h"
@@ -87,13 +88,6 @@ Rows rows_of(const Arguments& arguments) {
   Rows rows = read_rows(input, options);
   if (perplexity) rows.rows = joined(std::move(rows.rows));
   return rows;
-}
-
-Json energy_json(const Energy& energy) {
-  return {{"joules", energy.joules},     {"low", energy.low},
-          {"high", energy.high},         {"idle_joules", energy.idle_joules},
-          {"grade", name(energy.grade)}, {"source", energy.source},
-          {"scope", energy.scope},       {"windows", energy.windows}};
 }
 
 Json longest_json(const RunTotals& totals) {

@@ -15,7 +15,7 @@
 
 #include "base/interrupt.h"
 #include "meter/helper_process.h"
-#include "meter/statistics.h"
+#include "statistics/intervals.h"
 
 namespace wattle {
 namespace {
@@ -101,14 +101,6 @@ std::string describe(int status, bool left_behind) {
   return "";
 }
 
-Energy divided(Energy energy, int by) {
-  for (double* value : {&energy.joules, &energy.low, &energy.high, &energy.idle_joules, &energy.systematic,
-                        &energy.resolution, &energy.seconds}) {
-    *value /= by;
-  }
-  return energy;
-}
-
 }  // namespace
 
 std::string Command::text() const {
@@ -133,7 +125,7 @@ CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, 
   }
   left_behind = processes_left_behind(run.busy_seconds);
   run.end = meter.machine().now();
-  run.energy = divided(meter.end_foreign(begin, run.busy_seconds, true), run.repetitions);
+  run.energy = scaled(meter.end_foreign(begin, run.busy_seconds, Settle::kLoadEnded), 1.0 / run.repetitions);
   run.busy_seconds /= run.repetitions;
   if (run.problem.empty()) run.problem = describe(run.status, left_behind);
   return run;
@@ -204,8 +196,8 @@ void run_all(MachineMeter& meter, const MeasureOptions& options, Measurement& re
     if (!run.energy.invalid.empty()) result.warnings.push_back("invalid window: " + run.energy.invalid);
     joules.push_back(run.energy.joules);
     result.runs.push_back(std::move(run));
-    const Mean mean = mean_of(joules);
-    if (options.until_ci > 0 && mean.n >= 3 && mean.half <= options.until_ci * mean.value) break;
+    const Interval mean = student_interval(joules);
+    if (options.until_ci > 0 && mean.half() <= options.until_ci * mean.value) break;
   }
 }
 
@@ -217,23 +209,17 @@ Measurement measure_command(MachineMeter& meter, const Command& command, const M
   for (int i = 0; i < options.warmup; ++i) run_unmeasured(command, true, "--warmup");
   run_all(meter, options, result);
   std::vector<double> joules;
-  Energy sum;
-  for (const CommandRun& run : result.runs) sum = sum + run.energy, joules.push_back(run.energy.joules);
-  result.energy = divided(sum, static_cast<int>(result.runs.size()));
-  const Mean mean = mean_of(joules);
-  result.spread_half = mean.half;
-  if (mean.n > 1) {
-    // Runs spread by the program and by the counter's noise alike; what the instrument repeats comes on top.
-    const bool model = result.energy.grade == Grade::kModelled;
-    const double below = model ? result.energy.joules - result.energy.low : result.energy.systematic;
-    const double above = model ? result.energy.high - result.energy.joules : result.energy.systematic;
-    result.energy.low = std::max(0.0, mean.value - std::hypot(mean.half, below));
-    result.energy.high = mean.value + std::hypot(mean.half, above);
-  }
-  if (options.until_ci > 0 && !(mean.half <= options.until_ci * mean.value)) {
+  std::vector<Energy> windows;
+  for (const CommandRun& run : result.runs)
+    windows.push_back(run.energy), joules.push_back(run.energy.joules);
+  const Interval mean = student_interval(joules);
+  result.spread_half = mean.half();
+  result.energy = mean_energy(windows);
+  if (mean.bounded()) result.energy = with_spread(result.energy, mean.half(), mean.half());
+  if (options.until_ci > 0 && !(mean.half() <= options.until_ci * mean.value)) {
     result.warnings.push_back(
         fmt::format("the interval is {:.1f} % after {} runs, wider than --until-ci asks",
-                    100 * mean.half / mean.value, mean.n));
+                    100 * mean.half() / mean.value, joules.size()));
   }
   return result;
 }

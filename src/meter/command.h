@@ -56,7 +56,7 @@ struct Measurement {
   Command command;
   std::vector<CommandRun> runs;
   Energy energy;           ///< mean of a run; its interval joins the spread of runs and the instrument
-  double spread_half = 0;  ///< half-width from the runs alone; NaN with one run
+  double spread_half = 0;  ///< half-width from the runs alone; NaN with fewer than three
   std::vector<std::string> warnings;
 };
 Measurement measure_command(MachineMeter& meter, const Command& command, const MeasureOptions& options);

@@ -24,12 +24,22 @@ std::string join(const std::string& a, const std::string& b) {
   return joined;
 }
 
-/// Half-width of a sum: of one instrument the systematic parts add, the rest is independent.
-double combine(double half_a, double systematic_a, double half_b, double systematic_b, bool same_instrument) {
-  if (!same_instrument) return std::hypot(half_a, half_b);
-  const double random_a = std::sqrt(std::max(0.0, half_a * half_a - systematic_a * systematic_a));
-  const double random_b = std::sqrt(std::max(0.0, half_b * half_b - systematic_b * systematic_b));
-  return std::hypot(systematic_a + systematic_b, random_a, random_b);
+/// Whether two figures have an instrument in common: "rapl-perf+nvml" and "rapl-perf".
+bool share_source(const Energy& a, const Energy& b) {
+  std::istringstream stream(a.source);
+  for (std::string part; std::getline(stream, part, '+');) {
+    if (("+" + b.source + "+").find("+" + part + "+") != std::string::npos) return true;
+  }
+  return false;
+}
+
+double left_of(double half, double repeated) {
+  return std::sqrt(std::max(0.0, half * half - repeated * repeated));
+}
+
+void set_interval(Energy& energy, const ErrorParts& error, double least) {
+  energy.low = std::max(least, energy.joules - std::hypot(error.repeated_below, error.independent_below));
+  energy.high = energy.joules + std::hypot(error.repeated_above, error.independent_above);
 }
 
 }  // namespace
@@ -46,24 +56,36 @@ std::string_view name(Grade grade) {
   return "unknown";
 }
 
+ErrorParts error_parts(const Energy& energy) {
+  const double below = energy.joules - energy.low, above = energy.high - energy.joules;
+  // The parameters of one model err alike in all its windows, in whichever direction.
+  if (energy.grade == Grade::kModelled) return {below, above, 0, 0};
+  const double systematic_below = std::min(energy.systematic, below);
+  const double systematic_above = std::min(energy.systematic, above);
+  return {systematic_below, systematic_above, left_of(below, systematic_below),
+          left_of(above, systematic_above)};
+}
+
 Energy operator+(const Energy& a, const Energy& b) {
   if (a.source.empty()) return b;  // a sum begins with Energy{}
   if (b.source.empty()) return a;
   Energy sum = a;
-  const bool same = a.source == b.source;
-  const bool model = same && a.grade == Grade::kModelled;
+  const bool same = share_source(a, b);
+  const auto repeated = [same](double of_a, double of_b) {
+    return same ? of_a + of_b : std::hypot(of_a, of_b);
+  };
+  const ErrorParts error_a = error_parts(a), error_b = error_parts(b);
   sum.joules += b.joules;
   sum.idle_joules += b.idle_joules;
   sum.idle_known = a.idle_known && b.idle_known;
-  // The parameters of one model err alike in all its windows, in whichever direction.
-  const double below = model ? a.joules - a.low + b.joules - b.low
-                             : combine(a.joules - a.low, a.systematic, b.joules - b.low, b.systematic, same);
-  const double above = model
-                           ? a.high - a.joules + b.high - b.joules
-                           : combine(a.high - a.joules, a.systematic, b.high - b.joules, b.systematic, same);
-  sum.low = std::max(0.0, sum.joules - below);
-  sum.high = sum.joules + above;
-  sum.systematic = same ? a.systematic + b.systematic : std::hypot(a.systematic, b.systematic);
+  sum.idle_half = repeated(a.idle_half, b.idle_half);
+  set_interval(sum,
+               {repeated(error_a.repeated_below, error_b.repeated_below),
+                repeated(error_a.repeated_above, error_b.repeated_above),
+                std::hypot(error_a.independent_below, error_b.independent_below),
+                std::hypot(error_a.independent_above, error_b.independent_above)},
+               a.low >= 0 && b.low >= 0 ? 0 : -INFINITY);
+  sum.systematic = repeated(a.systematic, b.systematic);
   sum.resolution = std::hypot(a.resolution, b.resolution);
   sum.grade = std::max(a.grade, b.grade);
   // Windows of one source follow each other; parts of different sources cover the same time.
@@ -75,16 +97,84 @@ Energy operator+(const Energy& a, const Energy& b) {
   return sum;
 }
 
+Energy mean_energy(std::span<const Energy> windows) {
+  if (windows.empty()) fail("a mean of no windows was asked for; measure at least one");
+  Energy sum;
+  for (const Energy& window : windows) sum = sum + window;
+  return scaled(sum, 1 / static_cast<double>(windows.size()));
+}
+
+Energy difference(const Energy& a, const Energy& b) {
+  Energy rest = a;
+  const bool model = std::max(a.grade, b.grade) == Grade::kModelled;
+  const bool shared = share_source(a, b) && !model;
+  const auto repeated = [shared](double of_a, double of_b) {
+    return shared ? std::abs(of_a - of_b) : std::hypot(of_a, of_b);
+  };
+  const ErrorParts error_a = error_parts(a), error_b = error_parts(b);
+  rest.joules -= b.joules;
+  rest.idle_joules -= b.idle_joules;
+  rest.idle_known = a.idle_known && b.idle_known;
+  rest.idle_half = std::hypot(a.idle_half, b.idle_half);
+  // What is taken away was more: the rest is less.
+  const bool crossed = !shared;
+  set_interval(rest,
+               {repeated(error_a.repeated_below, crossed ? error_b.repeated_above : error_b.repeated_below),
+                repeated(error_a.repeated_above, crossed ? error_b.repeated_below : error_b.repeated_above),
+                std::hypot(error_a.independent_below, error_b.independent_above),
+                std::hypot(error_a.independent_above, error_b.independent_below)},
+               -INFINITY);
+  rest.systematic = repeated(a.systematic, b.systematic);
+  rest.resolution = std::hypot(a.resolution, b.resolution);
+  rest.seconds = std::max(0.0, a.seconds - b.seconds);
+  rest.grade = std::max(a.grade, b.grade);
+  rest.source = join(a.source, b.source);
+  rest.scope = join(a.scope, b.scope);
+  if (rest.invalid.empty()) rest.invalid = b.invalid;
+  return rest;
+}
+
+Energy net_of_idle(const Energy& gross) {
+  if (!gross.idle_known)
+    fail("the net energy of a window by {} is not known, because idle was not measured", gross.source);
+  Energy net = gross;
+  const ErrorParts error = error_parts(gross);
+  net.joules -= gross.idle_joules;
+  net.idle_joules = net.idle_half = 0;
+  const double kept = gross.grade == Grade::kModelled || gross.joules <= 0
+                          ? 1
+                          : std::abs(net.joules) / gross.joules;  // of the gain's error
+  net.systematic *= kept;
+  set_interval(net,
+               {error.repeated_below * kept, error.repeated_above * kept,
+                std::hypot(error.independent_below, gross.idle_half),
+                std::hypot(error.independent_above, gross.idle_half)},
+               -INFINITY);
+  return net;
+}
+
+Energy scaled(const Energy& energy, double factor) {
+  if (!(factor >= 0)) fail("energy can be scaled by a factor of at least 0, not {}", factor);
+  Energy part = energy;
+  for (double* value : {&part.joules, &part.low, &part.high, &part.idle_joules, &part.idle_half,
+                        &part.systematic, &part.resolution, &part.seconds}) {
+    *value *= factor;
+  }
+  return part;
+}
+
+Energy with_spread(const Energy& mean, double below, double above) {
+  Energy spread = mean;
+  ErrorParts error = error_parts(mean);
+  error.independent_below = std::max(error.independent_below, below);
+  error.independent_above = std::max(error.independent_above, above);
+  set_interval(spread, error, mean.low >= 0 ? 0 : -INFINITY);
+  return spread;
+}
+
 Energy share_of(const Energy& whole, double share) {
   if (!(share >= 0 && share <= 1)) fail("a share of a window must lie between 0 and 1, not {}", share);
-  Energy part = whole;
-  part.joules *= share;
-  part.low *= share;
-  part.high *= share;
-  part.idle_joules *= share;
-  part.systematic *= share;
-  part.resolution *= share;
-  part.seconds *= share;
+  Energy part = scaled(whole, share);
   if (part.grade == Grade::kMeasured) part.grade = Grade::kAttributed;
   return part;
 }

@@ -17,6 +17,9 @@ namespace {
 
 constexpr double kQuantisation = 0.01;
 constexpr double kTicks = 20;
+/// Idle is measured for at least so many refreshes, and for so long until the refresh of a power reading is
+/// learnt; at most a minute in all.
+constexpr double kIdleRefreshes = 2, kLearning = 5, kLearningStep = 0.25, kLongestIdle = 60;
 /// What joules of like work differ by from window to window, for the machine's other doings.
 constexpr double kModelScatter = 0.02;
 
@@ -170,21 +173,24 @@ void MachineMeter::wait(double seconds) {
 }
 
 std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds, const Work* work,
-                                        bool settle) {
+                                        Settle settle) {
   std::vector<Energy> parts;
   const double end = machine_->now();
   std::vector<double> marks;
   double late = 0;
   for (const auto& recorder : sources_.recorders) {
     marks.push_back(recorder->mark());
-    late = std::max(late, recorder->seconds_to_settle());
+    late = std::max(late, recorder->seconds_to_settle(end - begin.time));
   }
-  if (settle) wait(late);
+  if (settle != Settle::kNo) wait(late);
+  const Edges edges = settle == Settle::kLoadEnded ? Edges::kOfTheLoad : Edges::kAny;
   for (size_t i = 0; i < sources_.recorders.size(); ++i) {
-    Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], marks[i]));
+    Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], marks[i], edges));
     if (idle_[i]) {
       part.idle_known = true;
-      part.idle_joules = idle_[i]->joules / idle_[i]->seconds * part.seconds;
+      const double times = part.seconds / idle_[i]->seconds;
+      part.idle_joules = idle_[i]->joules * times;
+      part.idle_half = idle_[i]->resolution * times;
     }
     parts.push_back(std::move(part));
   }
@@ -210,7 +216,7 @@ Energy MachineMeter::end(const std::shared_ptr<const Moment>& begin, const Work*
 }
 
 Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds,
-                                 bool settle) {
+                                 Settle settle) {
   Energy sum;
   for (const Energy& part : close(*begin, busy_seconds, nullptr, settle)) sum = sum + part;
   return sum;
@@ -282,8 +288,14 @@ std::vector<double> MachineMeter::stretch_joules(const Energy& window, std::span
 }
 
 Energy MachineMeter::measure_idle(double seconds) {
+  double unlearnt = 0, slowest = 0;
   const auto moment = begin();
   wait(seconds);
+  for (const auto& recorder : sources_.recorders) {
+    while (!recorder->refresh_known() && unlearnt < kLearning) wait(kLearningStep), unlearnt += kLearningStep;
+    slowest = std::max(slowest, recorder->slowest_refresh());
+  }
+  wait(std::max(0.0, moment->time + std::min(kIdleRefreshes * slowest, kLongestIdle) - machine_->now()));
   Energy sum;
   const std::vector<Energy> parts = close(*moment, 0, nullptr);
   for (size_t i = 0; i < parts.size(); ++i) {

@@ -39,6 +39,13 @@ Sources find_sources(Machine& machine, const MeterOptions& options);
 /// Names of what can be forced, for messages and --help.
 std::string source_names();
 
+/// What end_foreign() does about readings that come after the end of the window and speak of it.
+enum class Settle {
+  kNo,        ///< the figure is given at once, and its interval says what is open
+  kYes,       ///< they are waited for: two refreshes where they are means, one where they are not
+  kLoadEnded  ///< the same, and the load is taken to begin and end with the window, as a command does
+};
+
 /// The meter over a machine. With `background` a thread reads the counters at their period; without, the
 /// caller calls poll() (tests in simulated time).
 class MachineMeter : public Meter {
@@ -50,10 +57,9 @@ class MachineMeter : public Meter {
   Energy end(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<double> stretch_joules(const Energy& window, std::span<const Stretch> stretches) override;
-  /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own. With
-  /// `settle` it waits, after the window's end, for the power readings that still speak of it: two refreshes
-  /// where they are means, one where they are not, and never over three seconds.
-  Energy end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds, bool settle = false);
+  /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own.
+  Energy end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds,
+                     Settle settle = Settle::kNo);
   Energy measure_idle(double seconds) override;
   int repetitions(double seconds) const override;
 
@@ -76,7 +82,8 @@ class MachineMeter : public Meter {
   double own_cpu_seconds() const;
 
  private:
-  std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work, bool settle = false);
+  std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work,
+                            Settle settle = Settle::kNo);
   void wait(double seconds);
   Energy measured(size_t recorder, const WindowEnergy& window) const;
   double counted_joules(const Stretch& stretch, const PowerProfile& profile) const;

@@ -252,7 +252,9 @@ Energy modelled_energy(const PowerProfile& profile, const Activity& activity) {
   add(work.weight_bytes + work.activation_bytes, profile.byte_pj, 1e-12);
   energy.low = energy.joules - std::sqrt(below);
   energy.high = energy.joules + std::sqrt(above);
-  energy.idle_joules = idle_seconds * profile.idle_watts_per_thread.value;
+  const Range& idle = profile.idle_watts_per_thread;
+  energy.idle_joules = idle_seconds * idle.value;
+  energy.idle_half = idle_seconds * std::max(idle.value - idle.low, idle.high - idle.value);
   energy.idle_known = true;
   return energy;
 }

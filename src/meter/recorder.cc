@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -19,7 +20,9 @@ constexpr double kDatingSteps = 50, kDatingPeriod = 0.02;
 /// expected moments to be left out.
 constexpr double kShortestTracked = 4 * kDatingPeriod;
 constexpr double kClockDrift = 0.005;  // of a refresh, for each refresh since the last new reading
-constexpr double kLongestSettle = 3;
+/// A power reading whose refresh is neither learnt nor stated is taken to be new this often at most, and is
+/// read this often until it is learnt.
+constexpr double kUnknownRefresh = 1, kUnknownPeriod = 0.05;
 constexpr double kSuspended = 0.01;
 constexpr size_t kChangesForRefresh = 12;
 
@@ -204,6 +207,7 @@ double Recorder::usual_period() const {
   for (size_t i = 0; i < tracks_.size(); ++i) {
     const Channel& channel = source_->channels()[i];
     if (!channel.left_out.empty()) continue;
+    if (channel.kind == Channel::Kind::kPower && !known(i)) period = std::min(period, kUnknownPeriod);
     if (channel.kind == Channel::Kind::kPower && tracks_[i].refresh > 0 &&
         tracks_[i].refresh < kShortestTracked)
       period = std::min({period, tracks_[i].refresh / 2, kDatingPeriod});
@@ -230,8 +234,8 @@ double Recorder::seconds_to_next_poll() const {
 /// When a source of power should be read next to date its next reading: from just before the moment at which
 /// it is expected, step by step, until it has come or is two steps late.
 double Recorder::next_dating_poll(const Track& track) const {
-  const Point &last = track.changes.back(),
-              &before = track.changes[std::max<size_t>(2, track.changes.size()) - 2];
+  const Change &last = track.changes.back(),
+               &before = track.changes[std::max<size_t>(2, track.changes.size()) - 2];
   const double step = std::max(track.refresh / kDatingSteps, kDatingPeriod);
   const double appeared = (last.time + last.since) / 2;
   const double dated = (last.time - last.since + before.time - before.since) / 2;
@@ -244,158 +248,59 @@ double Recorder::next_dating_poll(const Track& track) const {
   }
 }
 
-double Recorder::seconds_to_settle() const {
+bool Recorder::known(size_t channel) const {
+  return tracks_[channel].refresh > 0 || source_->channels()[channel].stated_interval > 0;
+}
+
+double Recorder::refresh_of(size_t index) const {
+  const Channel& channel = source_->channels()[index];
+  const Track& track = tracks_[index];
+  // A driver that says over how long its means go knows it better than their changes tell.
+  if (channel.averaged && channel.stated_interval > 0) return channel.stated_interval;
+  if (track.refresh > 0) return track.refresh;
+  if (channel.stated_interval > 0) return channel.stated_interval;
+  return channel.kind == Channel::Kind::kPower ? kUnknownRefresh : 0;
+}
+
+double Recorder::refresh_seconds(size_t channel) const {
+  const std::lock_guard lock(mutex_);
+  return refresh_of(channel);
+}
+
+double Recorder::slowest_refresh() const {
+  const std::lock_guard lock(mutex_);
+  double slowest = 0;
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    if (source_->channels()[i].left_out.empty()) slowest = std::max(slowest, refresh_of(i));
+  }
+  return slowest;
+}
+
+bool Recorder::refresh_known() const {
+  const std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    const Channel& channel = source_->channels()[i];
+    if (channel.left_out.empty() && channel.kind == Channel::Kind::kPower && !known(i)) return false;
+  }
+  return true;
+}
+
+double Recorder::seconds_to_settle(double window) const {
   const std::lock_guard lock(mutex_);
   double seconds = 0;
   for (size_t i = 0; i < tracks_.size(); ++i) {
     const Channel& channel = source_->channels()[i];
-    if (!channel.left_out.empty() || channel.kind != Channel::Kind::kPower) continue;
-    const double refresh = std::max(tracks_[i].refresh, kShortestPeriod);
-    seconds = std::max(seconds, (channel.averaged ? 2 : 1) * refresh + kDefaultPeriod);
+    const double refresh = refresh_of(i);
+    const bool power = channel.kind == Channel::Kind::kPower;
+    if (!channel.left_out.empty() || (power && refresh > window)) continue;
+    if (!power && refresh < kDefaultPeriod) continue;
+    seconds = std::max(
+        seconds, (power && channel.averaged ? 2 : 1) * std::max(refresh, kShortestPeriod) + kDefaultPeriod);
   }
-  return std::min(seconds, kLongestSettle);
+  return seconds;
 }
 
-WindowEnergy Recorder::counter_window(const Track& track, const Channel& channel, double begin,
-                                      double end) const {
-  const std::vector<Point>& changes = track.changes;
-  // The counter shows energy up to its last refresh. Between two changes the truth lies between their values,
-  // because energy only grows: that bound needs no model of the load.
-  const auto value_at = [&](double time) {
-    const auto after = std::upper_bound(changes.begin(), changes.end(), time,
-                                        [](double t, const Point& point) { return t < point.time; });
-    struct Bracket {
-      double estimate, low, high;
-    } bracket{};
-    if (after == changes.begin()) {
-      bracket = {changes.front().value, changes.front().value, changes.front().value};
-      return bracket;
-    }
-    const Point& last = *(after - 1);
-    if (after != changes.end()) {
-      const double span = after->time - last.time;
-      const double share = span > 0 ? (time - last.time) / span : 0;
-      bracket = {last.value + share * (after->value - last.value), last.value, after->value};
-    } else {
-      // No later change yet: what is on its way is at most one refresh at the greatest power seen.
-      double rate = 0, recent = 0;
-      for (size_t i = changes.size() > 20 ? changes.size() - 20 : 1; i < changes.size(); ++i) {
-        const double span = changes[i].time - changes[i - 1].time;
-        if (span <= 0) continue;
-        recent = (changes[i].value - changes[i - 1].value) / span;
-        rate = std::max(rate, recent);
-      }
-      const double age = std::min(time - last.time, std::max(track.refresh, 0.0));
-      bracket = {last.value + recent * age, last.value, last.value + rate * std::max(age, track.refresh)};
-      bracket.high = std::max(bracket.high, bracket.estimate);
-    }
-    return bracket;
-  };
-  const auto first = value_at(begin), last = value_at(end);
-  WindowEnergy window;
-  window.seconds = end - begin;
-  window.joules = std::max(0.0, last.estimate - first.estimate);
-  window.random = std::max(first.estimate - first.low, first.high - first.estimate) +
-                  std::max(last.estimate - last.low, last.high - last.estimate) + channel.unit;
-  window.gain = channel.accuracy * window.joules;
-  window.refresh_seconds = track.refresh;
-  window.quantum_joules =
-      std::max(channel.unit, track.refresh * window.joules / std::max(window.seconds, 1e-9));
-  return window;
-}
-
-WindowEnergy Recorder::power_window(const Track& track, const Channel& channel, double begin,
-                                    double end) const {
-  const std::vector<Point>& changes = track.changes;
-  // A reading stands for the refresh period around the moment at which it appeared; it appeared between two
-  // polls.
-  const double refresh = std::max(track.refresh, 0.0);
-  const auto starts = [&](const Point& point) { return (point.time + point.since) / 2 - refresh / 2; };
-  WindowEnergy window;
-  window.seconds = end - begin;
-  double variance = 0, steepest = 0, poll = 0;
-  for (size_t i = 0; i < changes.size(); ++i) {
-    const double from = i == 0 ? begin : std::max(begin, starts(changes[i]));
-    const double to = i + 1 == changes.size() ? end : std::min(end, starts(changes[i + 1]));
-    if (to > from) window.joules += changes[i].value * (to - from);
-    const bool near = changes[i].time > begin - refresh && changes[i].time < end + 2 * refresh;
-    if (i == 0 || !near) continue;
-    // A step is dated to one refresh and one poll; noise of the readings shows as steps too.
-    const double dated = std::max(refresh, changes[i].time - changes[i].since);
-    const double step = std::abs(changes[i].value - changes[i - 1].value);
-    variance += step * step * dated * dated / 2;
-    steepest = std::max(steepest, step);
-    poll = std::max(poll, changes[i].time - changes[i].since);
-  }
-  const double mean = window.joules / std::max(window.seconds, 1e-9);
-  // At the edges a step as large as the steepest one seen may still be on its way.
-  window.random =
-      1.96 * std::sqrt(variance) + steepest * std::max(refresh, poll) / 2 + channel.unit * window.seconds / 2;
-  window.gain = channel.accuracy * window.joules;
-  window.refresh_seconds = refresh;
-  window.quantum_joules = mean * std::max(refresh, poll);
-  return window;
-}
-
-WindowEnergy Recorder::averaged_power_window(const Track& track, const Channel& channel, double begin,
-                                             double end) const {
-  const std::vector<Point>& changes = track.changes;
-  // A reading is the mean of the refresh period that ended when it appeared; one that repeats is not seen, so
-  // a value holds until the period of the next other one begins.
-  const double refresh = track.refresh;
-  const auto appeared = [&](size_t i) { return (changes[i].time + changes[i].since) / 2; };
-  const auto from = [&](size_t i) { return i == 0 ? -INFINITY : appeared(i) - refresh; };
-  const auto until = [&](size_t i) { return i + 1 == changes.size() ? INFINITY : from(i + 1); };
-  WindowEnergy window;
-  window.seconds = end - begin;
-  double variance = 0, steepest = 0, edges = 0;
-  for (size_t i = 0; i < changes.size(); ++i) {
-    const double value = changes[i].value;
-    const double held = std::min(end, until(i)) - std::max(begin, from(i));
-    if (held > 0) window.joules += value * held;
-    if (i == 0) continue;
-    const double step = std::abs(value - changes[i - 1].value);
-    const bool near = changes[i].time > begin - refresh && changes[i].time < end + 2 * refresh;
-    if (near) {
-      variance += std::pow(step * (changes[i].time - changes[i].since), 2) / 4;
-      steepest = std::max(steepest, step);
-    }
-    // An edge within the period in which the power changed: the level outside the window goes on up to the
-    // edge, and what is left of the period's energy belongs to the window. Right where the load begins and
-    // ends with the window, or did not change at the edge; how wrong otherwise, the other ways tell.
-    const auto edge = [&](double inside, double outside_level, double inside_level) {
-      const double uniform = value * inside;
-      const double ours =
-          std::clamp(value * refresh - outside_level * (refresh - inside), 0.0, value * refresh);
-      const double other = std::clamp(inside_level * inside, 0.0, value * refresh);
-      window.joules += ours - uniform;
-      edges += std::max(std::abs(ours - uniform), std::abs(ours - other));
-    };
-    const double first_end = appeared(i), second_end = first_end + refresh;
-    const auto value_after = [&](double moment) {
-      return until(i) < moment + refresh / 2 && i + 1 < changes.size() ? changes[i + 1].value : value;
-    };
-    if (begin > from(i) && begin < first_end && end > first_end)
-      edge(first_end - begin, changes[i - 1].value, value_after(first_end));
-    if (begin >= from(i)) continue;
-    if (end > from(i) && end < first_end && track.last_read >= second_end) {
-      edge(end - from(i), value_after(first_end), changes[i - 1].value);
-    } else if (end >= first_end && end < second_end && std::abs(until(i) - second_end) < refresh / 2) {
-      // A value that came twice and no more: the change may lie in either period.
-      edge(end - first_end, value_after(second_end), value);
-    }
-  }
-  window.joules = std::max(0.0, window.joules);
-  // Readings of the last period may still be on their way.
-  const double unknown = std::clamp(end - track.last_read + refresh, 0.0, 2 * refresh);
-  window.random = 1.96 * std::sqrt(variance) + edges + steepest * unknown + channel.unit * window.seconds / 2;
-  window.gain = channel.accuracy * window.joules;
-  window.refresh_seconds = refresh;
-  window.quantum_joules = window.joules / std::max(window.seconds, 1e-9) * refresh;
-  return window;
-}
-
-WindowEnergy Recorder::window_of(size_t index, double begin, double end) const {
+WindowEnergy Recorder::window_of(size_t index, double begin, double end, Edges edges) const {
   const Channel& channel = source_->channels()[index];
   const Track& track = tracks_[index];
   WindowEnergy window;
@@ -404,9 +309,8 @@ WindowEnergy Recorder::window_of(size_t index, double begin, double end) const {
     window.invalid = channel.name + " was never read";
     return window;
   }
-  window = channel.kind == Channel::Kind::kEnergy  ? counter_window(track, channel, begin, end)
-           : channel.averaged && track.refresh > 0 ? averaged_power_window(track, channel, begin, end)
-                                                   : power_window(track, channel, begin, end);
+  window = window_energy(channel, {track.changes, refresh_of(index), known(index), track.last_read}, begin,
+                         end, edges);
   for (const Gap& gap : track.gaps) {
     if (gap.begin < end && gap.end > begin) window.invalid = gap.reason;
   }
@@ -419,25 +323,27 @@ WindowEnergy Recorder::window_of(size_t index, double begin, double end) const {
   return window;
 }
 
-WindowEnergy Recorder::channel_between(size_t channel, double begin, double end) const {
+WindowEnergy Recorder::channel_between(size_t channel, double begin, double end, Edges edges) const {
   const std::lock_guard lock(mutex_);
-  return window_of(channel, begin, end);
+  return window_of(channel, begin, end, edges);
 }
 
-WindowEnergy Recorder::between(double begin, double end) const {
+WindowEnergy Recorder::between(double begin, double end, Edges edges) const {
   const std::lock_guard lock(mutex_);
   WindowEnergy sum;
   sum.seconds = end - begin;
+  std::map<std::string, double> gains;  // of one scope: one maker's counters of one kind err alike
   for (size_t i = 0; i < tracks_.size(); ++i) {
     if (!source_->channels()[i].left_out.empty()) continue;
-    const WindowEnergy part = window_of(i, begin, end);
+    const WindowEnergy part = window_of(i, begin, end, edges);
     sum.joules += part.joules;
-    sum.gain += part.gain;  // one maker's counters err alike
+    gains[source_->channels()[i].scope] += part.gain;
     sum.random = std::hypot(sum.random, part.random);
     sum.refresh_seconds = std::max(sum.refresh_seconds, part.refresh_seconds);
     sum.quantum_joules = std::max(sum.quantum_joules, part.quantum_joules);
     if (sum.invalid.empty()) sum.invalid = part.invalid;
   }
+  for (const auto& [scope, gain] : gains) sum.gain = std::hypot(sum.gain, gain);
   return sum;
 }
 
@@ -457,7 +363,7 @@ void Recorder::forget_before(double moment) {
     // The change before the moment stays: it holds the value at the moment.
     const auto keep =
         std::upper_bound(track.changes.begin(), track.changes.end(), moment - 2 * track.refresh - 1,
-                         [](double t, const Point& point) { return t < point.time; });
+                         [](double t, const Change& change) { return t < change.time; });
     if (keep - track.changes.begin() > 1024) track.changes.erase(track.changes.begin(), keep - 1);
     std::erase_if(track.gaps, [&](const Gap& gap) { return gap.end < moment; });
   }

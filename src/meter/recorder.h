@@ -8,20 +8,9 @@
 
 #include "meter/machine.h"
 #include "meter/source.h"
+#include "meter/window.h"
 
 namespace wattle {
-
-/// Joules of one channel or of a sum between two moments, with the half-widths of their 95 % interval apart
-/// by origin: `gain` belongs to the instrument and cancels in a ratio of two windows, `random` does not.
-struct WindowEnergy {
-  double joules = 0;
-  double gain = 0;    ///< accuracy of the instrument
-  double random = 0;  ///< edges, refresh, quantisation, noise
-  double seconds = 0;
-  double refresh_seconds = 0;  ///< of the slowest channel that is counted
-  double quantum_joules = 0;   ///< one step of the counter, or one refresh at the mean power
-  std::string invalid;         ///< empty, or why the figure is not to be believed
-};
 
 /// Reads the channels of a source again and again, and answers what flowed between two moments. Counters are
 /// kept in 64 bits and corrected for wraps; power readings are held until the next one, repeated values
@@ -44,35 +33,36 @@ class Recorder {
   /// of a slow power source is expected, whose moment is to be known better than that.
   double seconds_to_next_poll() const;
 
-  /// How long after a moment the last power reading may come that speaks of the time before it.
-  double seconds_to_settle() const;
+  /// How long after the end of a window of `seconds` the last reading may come that speaks of it: two
+  /// refreshes of means, one of other readings; 0 where the window is too short for the source anyway.
+  double seconds_to_settle(double seconds) const;
+  /// The refresh of the slowest channel that is counted: learnt, stated by its driver, or the least that is
+  /// assumed.
+  double slowest_refresh() const;
+  /// Whether every power channel that is counted has a refresh that is learnt or stated.
+  bool refresh_known() const;
 
   /// A moment at which the source was read.
   double mark();
   /// Both must come from mark(); what lies before the oldest kept moment is forgotten by forget_before.
-  WindowEnergy between(double begin, double end) const;
-  WindowEnergy channel_between(size_t channel, double begin, double end) const;
+  WindowEnergy between(double begin, double end, Edges edges = Edges::kAny) const;
+  WindowEnergy channel_between(size_t channel, double begin, double end, Edges edges = Edges::kAny) const;
   void forget_before(double moment);
 
   Source& source() { return *source_; }
   const Source& source() const { return *source_; }
-  double refresh_seconds(size_t channel) const { return tracks_[channel].refresh; }
+  double refresh_seconds(size_t channel) const;
   /// Power of the counted channels over the last `seconds`, in watts.
   double recent_watts(double seconds) const;
 
  private:
-  struct Point {
-    double time;   ///< when the reading was taken
-    double value;  ///< joules since the start (counter), watts (power)
-    double since;  ///< the reading before it, which still showed the older value
-  };
   struct Gap {
     double begin, end;
     std::string reason;
   };
   struct Track {
-    std::vector<Point> changes;  ///< readings that differ from the one before
-    std::vector<Gap> gaps;       ///< stretches of time that no reading vouches for
+    std::vector<Change> changes;  ///< readings that differ from the one before
+    std::vector<Gap> gaps;        ///< stretches of time that no reading vouches for
     uint64_t last_counts = 0;
     double last_read = -1;
     double joules = 0;
@@ -87,11 +77,9 @@ class Recorder {
   void learn_refresh(Track& track, Channel::Kind kind);
   double usual_period() const;
   double next_dating_poll(const Track& track) const;
-  WindowEnergy counter_window(const Track& track, const Channel& channel, double begin, double end) const;
-  WindowEnergy averaged_power_window(const Track& track, const Channel& channel, double begin,
-                                     double end) const;
-  WindowEnergy power_window(const Track& track, const Channel& channel, double begin, double end) const;
-  WindowEnergy window_of(size_t channel, double begin, double end) const;
+  double refresh_of(size_t channel) const;
+  bool known(size_t channel) const;
+  WindowEnergy window_of(size_t channel, double begin, double end, Edges edges) const;
 
   Machine& machine_;
   std::unique_ptr<Source> source_;

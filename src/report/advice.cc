@@ -8,8 +8,9 @@
 #include <wattle/error.h>
 
 #include "report/format.h"
+#include "statistics/descriptive.h"
+#include "statistics/random.h"
 #include "study/metrics.h"
-#include "study/statistics.h"
 
 namespace wattle {
 namespace {

@@ -9,7 +9,7 @@
 #include "families/open_file.h"
 #include "file/model_file.h"
 #include "models/convert.h"
-#include "study/statistics.h"
+#include "statistics/random.h"
 
 namespace wattle {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "study/statistics.h"
+#include "statistics/intervals.h"
 
 namespace wattle {
 namespace {

@@ -12,7 +12,6 @@
 #include "base/interrupt.h"
 #include "base/output_file.h"
 #include "study/cells.h"
-#include "study/statistics.h"
 #include "study/store.h"
 #include "study/window_json.h"
 #include "study/worker_process.h"

@@ -1,54 +1,44 @@
 #include <algorithm>
-#include <cmath>
+#include <span>
 
+#include "statistics/descriptive.h"
+#include "statistics/intervals.h"
 #include "study/metrics.h"
-#include "study/statistics.h"
 
 namespace wattle {
 namespace {
 
 constexpr double kJoulesPerWattHour = 3600;
 
-struct EnergySamples {
-  std::vector<double> values;        ///< one a window
-  std::vector<double> below, above;  ///< the meter's own half-intervals, relative to the value
-  Grade grade = Grade::kMeasured;
-};
-
-EnergySamples collect(const std::vector<const Window*>& windows, double (*per)(const Window&)) {
-  EnergySamples samples;
-  for (const Window* window : windows) {
-    const Energy& energy = window->energy;
-    samples.values.push_back(energy.joules * per(*window));
-    samples.below.push_back(energy.joules > 0 ? (energy.joules - energy.low) / energy.joules : 0);
-    samples.above.push_back(energy.joules > 0 ? (energy.high - energy.joules) / energy.joules : 0);
-    samples.grade = std::max(samples.grade, energy.grade);
-  }
+/// The windows' energy, each times `per` of it.
+std::vector<Energy> collect(const std::vector<const Window*>& windows, double (*per)(const Window&)) {
+  std::vector<Energy> samples;
+  for (const Window* window : windows) samples.push_back(scaled(window->energy, per(*window)));
   return samples;
 }
 
-/// Median over windows. Its interval adds two independent parts in quadrature: the bootstrap over windows,
-/// and the meter's own. The latter is noise of each reading when a counter was read, so it shrinks with the
-/// square root of the number of windows; of a model it is the doubt about parameters that every window
-/// shares, and stays.
-Interval combine(const EnergySamples& samples, uint64_t seed, double* statistical) {
-  std::vector<double> drawn(samples.values.size());
-  const Interval repeated = bootstrap(static_cast<int64_t>(samples.values.size()), seed, [&](auto indices) {
-    for (size_t i = 0; i < indices.size(); ++i) drawn[i] = samples.values[indices[i]];
+std::vector<double> joules_of(std::span<const Energy> samples) {
+  std::vector<double> values;
+  for (const Energy& sample : samples) values.push_back(sample.joules);
+  return values;
+}
+
+/// Median over windows. Its interval is the bootstrap's over windows, and the meter's own by the rules of
+/// Energy: what repeats in every window does not shrink with their number.
+Interval combine(std::span<const Energy> samples, uint64_t seed, double* statistical) {
+  const std::vector<double> values = joules_of(samples);
+  std::vector<double> drawn(values.size());
+  const Interval repeated = bootstrap(static_cast<int64_t>(values.size()), seed, [&](auto indices) {
+    for (size_t i = 0; i < indices.size(); ++i) drawn[i] = values[indices[i]];
     return median(drawn);
   });
-  const double shrink =
-      samples.grade == Grade::kModelled ? 1 : 1 / std::sqrt(static_cast<double>(samples.values.size()));
-  const double below = median(samples.below) * shrink * repeated.value;
-  const double above = median(samples.above) * shrink * repeated.value;
-  Interval interval;
-  interval.value = repeated.value;
-  interval.low = std::max(0.0, repeated.value - std::hypot(repeated.value - repeated.low, below));
-  interval.high = repeated.value + std::hypot(repeated.high - repeated.value, above);
+  const Energy mean = mean_energy(samples);
+  const Energy typical = mean.joules > 0 ? scaled(mean, repeated.value / mean.joules) : mean;
+  const Energy spread = with_spread(typical, repeated.value - repeated.low, repeated.high - repeated.value);
   if (statistical != nullptr && repeated.value > 0) {
     *statistical = (repeated.high - repeated.low) / 2 / repeated.value;
   }
-  return interval;
+  return {repeated.value, spread.low, spread.high};
 }
 
 double per_1000_queries(const Window& window) {
@@ -83,19 +73,15 @@ void summarise_windows(CellResult& cell, uint64_t seed) {
   if (!loads.empty()) cell.load_wh = combine(collect(loads, per_window), seed, nullptr);
   if (queries.empty()) return;
 
-  const EnergySamples samples = collect(queries, per_1000_queries);
+  const std::vector<Energy> samples = collect(queries, per_1000_queries);
   cell.wh_per_1000 = combine(samples, seed, &cell.wh_statistical);
-  const std::vector<bool> flags = outliers(samples.values);
+  const std::vector<bool> flags = outliers(joules_of(samples));
   cell.outliers = static_cast<int>(std::count(flags.begin(), flags.end(), true));
-  Energy total = queries.front()->energy;
-  for (size_t i = 1; i < queries.size(); ++i) {
-    total.joules += queries[i]->energy.joules;
-    total.idle_joules += queries[i]->energy.idle_joules;
-    total.seconds += queries[i]->energy.seconds;
-  }
+  Energy total;
+  for (const Window* window : queries) total = total + window->energy;
   cell.idle_share = total.joules > 0 ? total.idle_joules / total.joules : 0;
   cell.watts = total.seconds > 0 ? total.joules / total.seconds : 0;
-  cell.grade = samples.grade;
+  cell.grade = total.grade;
   cell.source = total.source;
   cell.scope = total.scope;
   cell.p50_ms = latencies.empty() ? 0 : quantile(latencies, 0.5);

@@ -5,7 +5,7 @@
 namespace wattle {
 
 nlohmann::ordered_json to_json(const Window& window) {
-  nlohmann::ordered_json json = energy_record(window.energy);
+  nlohmann::ordered_json json = energy_json(window.energy);
   json.update({{"kind", window.kind},
                {"queries", window.queries},
                {"latencies_ms", window.latencies_ms},
@@ -18,7 +18,7 @@ nlohmann::ordered_json to_json(const Window& window) {
 
 Window window_from_json(const nlohmann::json& json) {
   Window window;
-  window.energy = energy_from_record(json);
+  window.energy = energy_from_json(json);
   window.kind = json.at("kind");
   window.queries = json.at("queries");
   window.latencies_ms = json.at("latencies_ms").get<std::vector<double>>();

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/work.h"
+#include "meter/energy_json.h"
 #include "meter/model.h"
 
 namespace wattle {
@@ -40,6 +41,141 @@ TEST(Energy, WhatOneInstrumentRepeatsAddsLinearly) {
   EXPECT_DOUBLE_EQ(sum.high - sum.joules, 10);
   EXPECT_EQ(sum.windows, 2);
   EXPECT_DOUBLE_EQ(sum.seconds, 2);
+}
+
+double half(const Energy& e) {
+  EXPECT_NEAR(e.high - e.joules, e.joules - e.low, 1e-9);
+  return (e.high - e.low) / 2;
+}
+
+TEST(Energy, FiveWindowsOfOneCounterOfFivePercentGainComeOutAtFivePercent) {
+  const std::vector<Energy> windows(5, energy(100, 5, 5, Grade::kMeasured, "rapl-perf"));
+  const Energy mean = mean_energy(windows);
+  EXPECT_DOUBLE_EQ(mean.joules, 100);
+  EXPECT_NEAR(half(mean), 5, 1e-12);
+  EXPECT_NEAR(mean.systematic, 5, 1e-12);
+  EXPECT_EQ(mean.windows, 5);
+  Energy sum;
+  for (const Energy& window : windows) sum = sum + window;
+  EXPECT_DOUBLE_EQ(sum.joules, 500);
+  EXPECT_NEAR(half(sum), 25, 1e-12);
+}
+
+TEST(Energy, WhatIsIndependentShrinksWithTheRootOfTheWindowsAndGainDoesNot) {
+  for (const int n : {1, 4, 25, 100}) {
+    for (const double gain : {0.0, 1.0, 5.0}) {
+      const double random = 3;
+      Energy window = energy(100, std::hypot(gain, random), gain, Grade::kMeasured, "nvml");
+      window.resolution = random;
+      const Energy mean = mean_energy(std::vector<Energy>(static_cast<size_t>(n), window));
+      EXPECT_NEAR(half(mean), std::hypot(gain, random / std::sqrt(n)), 1e-9) << n << " " << gain;
+      EXPECT_NEAR(mean.resolution, random / std::sqrt(n), 1e-9);
+      EXPECT_NEAR(mean.systematic, gain, 1e-9);
+    }
+  }
+}
+
+TEST(Energy, AModelsDoubtIsThatOfEveryWindow) {
+  Energy window = energy(100, 0, 0, Grade::kModelled, "model:zen4");
+  window.low = 60, window.high = 190;
+  const Energy mean = mean_energy(std::vector<Energy>(9, window));
+  EXPECT_NEAR(mean.low, 60, 1e-9);
+  EXPECT_NEAR(mean.high, 190, 1e-9);
+}
+
+TEST(Energy, OneInstrumentIsKnownAmongSeveral) {
+  const Energy both =
+      energy(100, 3, 3, Grade::kMeasured, "rapl-perf") + energy(100, 4, 4, Grade::kMeasured, "nvml");
+  EXPECT_DOUBLE_EQ(half(both), 5);
+  EXPECT_DOUBLE_EQ(both.seconds, 1);  // both cover the same second
+  EXPECT_DOUBLE_EQ(half(both + both), 10);
+  const Energy later = both + energy(50, 2, 2, Grade::kMeasured, "nvml");
+  EXPECT_DOUBLE_EQ(half(later), 7);
+  EXPECT_DOUBLE_EQ(later.seconds, 2);
+}
+
+TEST(Energy, ADifferenceKeepsTheGainOfWhatIsLeftAndTheNoiseOfBoth) {
+  const Energy a = energy(100, std::hypot(5.0, 3.0), 5, Grade::kMeasured, "rapl");
+  const Energy b = energy(60, std::hypot(3.0, 4.0), 3, Grade::kMeasured, "rapl");
+  const Energy rest = difference(a, b);
+  EXPECT_DOUBLE_EQ(rest.joules, 40);
+  EXPECT_NEAR(rest.systematic, 2, 1e-12);
+  EXPECT_NEAR(half(rest), std::hypot(2.0, 5.0), 1e-9);
+  EXPECT_NEAR(half(difference(b, a)), std::hypot(2.0, 5.0), 1e-9);  // below zero, and said to be so
+  EXPECT_LT(difference(b, a).high, 0);
+  // Two instruments have nothing in common, nor have two windows of a model as far as anybody knows.
+  EXPECT_NEAR(half(difference(a, energy(60, 5, 3, Grade::kMeasured, "nvml"))), std::sqrt(25 + 9 + 9 + 16),
+              1e-9);
+  const Energy modelled = energy(100, 40, 0, Grade::kModelled, "model:zen4");
+  EXPECT_NEAR(half(difference(modelled, modelled)), 40 * std::sqrt(2), 1e-9);
+}
+
+TEST(Energy, NetOfIdleCarriesTheDoubtOfBoth) {
+  Energy window = energy(100, std::hypot(5.0, 1.0), 5, Grade::kMeasured, "rapl");
+  EXPECT_THROW(net_of_idle(window), Error);
+  window.idle_known = true, window.idle_joules = 60, window.idle_half = 2;
+  const Energy net = net_of_idle(window);
+  EXPECT_DOUBLE_EQ(net.joules, 40);
+  EXPECT_NEAR(half(net), std::sqrt(2.0 * 2 + 1 + 4), 1e-9);  // 5 % of 40 J, 1 J of the window, 2 J of idle
+}
+
+TEST(Energy, ASpreadReplacesIndependentErrorsThatItHoldsAndNotTheGain) {
+  const Energy mean = energy(100, std::hypot(5.0, 1.0), 5, Grade::kMeasured, "rapl");
+  EXPECT_NEAR(half(with_spread(mean, 12, 12)), 13, 1e-9);
+  // Windows that are alike by chance are not known better than the instrument knows one of them.
+  EXPECT_NEAR(half(with_spread(mean, 0, 0)), std::hypot(5.0, 1.0), 1e-9);
+}
+
+TEST(Energy, AllOfAFigureSurvivesItsJson) {
+  uint64_t state = 7;
+  const auto draw = [&] {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return static_cast<double>(state >> 20) / 1e9;
+  };
+  for (int trial = 0; trial < 300; ++trial) {
+    Energy e;
+    e.joules = draw(), e.low = e.joules - draw(), e.high = e.joules + draw();
+    e.idle_known = trial % 2 == 0;
+    if (e.idle_known) e.idle_joules = draw(), e.idle_half = draw();
+    e.seconds = draw();
+    e.grade = static_cast<Grade>(trial % 3);
+    e.source = "file:/tmp/\"x\",W", e.scope = "package+dram";
+    e.windows = 1 + trial;
+    e.systematic = draw(), e.resolution = draw();
+    if (trial % 5 == 0) e.invalid = "package-0 could not be read";
+    const Energy back = energy_from_json(nlohmann::json::parse(energy_json(e).dump()));
+    for (const auto member :
+         {&Energy::joules, &Energy::low, &Energy::high, &Energy::idle_joules, &Energy::seconds,
+          &Energy::systematic, &Energy::resolution, &Energy::idle_half}) {
+      EXPECT_EQ(e.*member, back.*member);
+    }
+    EXPECT_EQ(e.idle_known, back.idle_known);
+    EXPECT_EQ(e.grade, back.grade);
+    EXPECT_EQ(e.source, back.source);
+    EXPECT_EQ(e.scope, back.scope);
+    EXPECT_EQ(e.windows, back.windows);
+    EXPECT_EQ(e.invalid, back.invalid);
+  }
+}
+
+TEST(Energy, ADamagedRecordIsRefused) {
+  const nlohmann::json good = energy_json(energy(100, 5, 5, Grade::kMeasured, "rapl"));
+  EXPECT_EQ(energy_from_json(good).joules, 100);
+  for (const char* key : {"joules", "low", "high", "idle_joules", "seconds", "grade", "source", "scope",
+                          "windows", "systematic", "resolution", "idle_half"}) {
+    nlohmann::json bad = good;
+    bad.erase(key);
+    EXPECT_THROW(energy_from_json(bad), Error) << key;
+    bad[key] = nlohmann::json::array({1});
+    EXPECT_THROW(energy_from_json(bad), Error) << key;
+  }
+  nlohmann::json bad = good;
+  bad["low"] = 101;
+  EXPECT_THROW(energy_from_json(bad), Error);
+  bad = good, bad["systematic"] = -1;
+  EXPECT_THROW(energy_from_json(bad), Error);
+  bad = good, bad["grade"] = "guessed";
+  EXPECT_THROW(energy_from_json(bad), Error);
 }
 
 TEST(Energy, PartsAddUpToTheWindowToTheLastBit) {

@@ -27,6 +27,10 @@ class TruePower {
     return joules_[i] + watts_[i] * (time - times_[i]);
   }
   double watts(double time) const { return watts_[at(time)]; }
+  /// The steps that were planned for later do not come.
+  void forget_after(double time) {
+    while (!times_.empty() && times_.back() > time) times_.pop_back(), watts_.pop_back(), joules_.pop_back();
+  }
 
  private:
   size_t at(double time) const {

@@ -1,8 +1,9 @@
-// Simulated machines with a known truth: over 100 seeds of each kind the 95 % interval holds it at least 94
-// times.
+// Simulated machines with a known truth, 1,000 seeds of each kind: the 95 % interval holds it in 93.5 to 98 %
+// of them, and is on average at most 1.5 times as wide as the narrowest scaling that would hold it in 95 %.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 
 #include "fake_nvml.h"
@@ -12,7 +13,8 @@
 namespace wattle {
 namespace {
 
-constexpr int kSeeds = 100, kHits = 94;
+constexpr int kSeeds = 1000;
+constexpr double kFewestHits = 0.935, kMostHits = 0.98, kWidest = 1.5;
 constexpr double kStart = 100, kLeadIn = 6;
 
 /// One machine of the zoo with the power that should be counted, and what its window must be.
@@ -46,9 +48,12 @@ struct Scene {
     counted.push_back(*truth);
     return truth;
   }
-  Instrument counter(double accuracy, double refresh, double unit) {
+  /// Instruments of one scope are of one maker and err alike.
+  std::map<std::string, double> gains;
+  Instrument counter(double accuracy, double refresh, double unit, const std::string& scope = "") {
     Instrument instrument;
     instrument.gain = 1 + accuracy / 1.96 * std::normal_distribution<double>()(random);
+    if (!scope.empty()) instrument.gain = gains.emplace(scope, instrument.gain).first->second;
     instrument.refresh = refresh;
     instrument.phase = uniform(0, refresh);
     instrument.unit = unit;
@@ -114,8 +119,8 @@ void powercap_with_dram(Scene& s) {
 void perf_two_sockets(Scene& s) {
   s.intel();
   for (const int cpu : {0, 1}) {
-    s.event("energy-pkg", 2, cpu, s.counted_power(30, 250), s.counter(0.05, 0.001, 1));
-    s.event("energy-ram", 3, cpu, s.counted_power(5, 40), s.counter(0.05, 0.001, 1));
+    s.event("energy-pkg", 2, cpu, s.counted_power(30, 250), s.counter(0.05, 0.001, 1, "package"));
+    s.event("energy-ram", 3, cpu, s.counted_power(5, 40), s.counter(0.05, 0.001, 1, "dram"));
     s.event("energy-cores", 1, cpu, s.power(5, 200), s.counter(0.05, 0.001, 1));
   }
 }
@@ -145,7 +150,7 @@ void msr(Scene& s, const std::string& vendor, double unit) {
   const bool intel = vendor == "GenuineIntel";
   for (const int cpu : {0, 1}) {
     const std::string device = fmt::format("/dev/cpu/{}/msr", cpu);
-    Instrument instrument = s.counter(intel ? 0.05 : 0.10, 0.001, unit);
+    Instrument instrument = s.counter(intel ? 0.05 : 0.10, 0.001, unit, "package");
     instrument.wrap_counts = 4294967296.0;
     instrument.offset_counts = 4294967296.0 - std::floor(s.uniform(200, 1500) / unit);
     const auto truth = s.counted_power(20, 200);
@@ -185,8 +190,8 @@ void missing_permissions(Scene& s) {
   perf_two_sockets(s);
   s.machine->events_forbidden = true;
   s.counted.clear();
-  s.zone("intel-rapl:0", "package-0", s.counted_power(20, 150), s.counter(0.05, 0.001, 1e-6));
-  s.zone("intel-rapl:1", "package-1", s.counted_power(20, 150), s.counter(0.05, 0.001, 1e-6));
+  s.zone("intel-rapl:0", "package-0", s.counted_power(20, 150), s.counter(0.05, 0.001, 1e-6, "zones"));
+  s.zone("intel-rapl:1", "package-1", s.counted_power(20, 150), s.counter(0.05, 0.001, 1e-6, "zones"));
 }
 void hot_unplug(Scene& s) {
   powercap_with_dram(s);
@@ -261,7 +266,7 @@ void energy_file(Scene& s, const std::string& path, std::shared_ptr<TruePower> t
 }
 void acpi_files(Scene& s, int n, const std::string& info, std::shared_ptr<TruePower> truth, double seconds) {
   const std::string folder = chip(s, n, "power_meter") + "device/power1_";
-  s.power_file(folder + "average", std::move(truth), s.counter(0.05, seconds, 1e-3), true, 1e6);
+  s.power_file(folder + "average", std::move(truth), s.counter(0.05, seconds, 1e-3, "acpi"), true, 1e6);
   s.machine->put(folder + "average_interval", fmt::format("{:.0f}", 1000 * seconds));
   s.machine->put(folder + "is_battery", "0");
   s.machine->put(folder + "oem_info", info);
@@ -286,7 +291,7 @@ void grace_superchip(Scene& s) {
 /// One rail of an INA3221 with its shunt voltage, which is no rail.
 void rail(Scene& s, const std::string& folder, int n, const std::string& name,
           std::shared_ptr<TruePower> truth) {
-  Instrument instrument = s.counter(0.02, 0.05, 1e-3);
+  Instrument instrument = s.counter(0.02, 0.05, 1e-3, "rail");
   instrument.noise = 0.02;
   s.machine->put(folder + fmt::format("in{}_label", n), name);
   s.machine->put(folder + fmt::format("in{}_enable", n), "1");
@@ -392,7 +397,8 @@ void amd_energy_sockets(Scene& s) {
   const std::string folder = chip(s, 0, "amd_energy");
   const auto counter = [&](int n, const std::string& label, std::shared_ptr<TruePower> truth) {
     s.machine->put(folder + fmt::format("energy{}_label", n), label);
-    energy_file(s, folder + fmt::format("energy{}_input", n), std::move(truth), s.counter(0.10, 0.001, 1e-6));
+    energy_file(s, folder + fmt::format("energy{}_input", n), std::move(truth),
+                s.counter(0.10, 0.001, 1e-6, "package"));
   };
   counter(1, "Ecore000", s.power(1, 10));
   counter(2, "Esocket0", s.counted_power(50, 240));
@@ -435,8 +441,10 @@ void mirrored_dies_apart_slow(Scene& s) {
 }
 void two_dies(Scene& s) {
   s.intel();
-  s.zone("intel-rapl:0", "package-0-die-0", s.counted_power(30, 200), s.counter(0.05, 0.001, 1e-6));
-  s.zone("intel-rapl:1", "package-0-die-1", s.counted_power(30, 200), s.counter(0.05, 0.001, 1e-6));
+  s.zone("intel-rapl:0", "package-0-die-0", s.counted_power(30, 200),
+         s.counter(0.05, 0.001, 1e-6, "package"));
+  s.zone("intel-rapl:1", "package-0-die-1", s.counted_power(30, 200),
+         s.counter(0.05, 0.001, 1e-6, "package"));
 }
 
 struct Kind {
@@ -491,9 +499,41 @@ void run_until(MachineMeter& meter, Scene& scene, SimulatedMachine& machine, dou
   }
 }
 
+/// How intervals fare against the truth over the seeds of a kind.
+class Score {
+ public:
+  void add(const Energy& energy, double truth) {
+    const double error = energy.joules - truth;
+    const double half = error > 0 ? energy.joules - energy.low : energy.high - energy.joules;
+    scales_.push_back(std::abs(error) / std::max(half, 1e-12));
+    hits_ += energy.low <= truth && truth <= energy.high;
+    width_ += (energy.high - energy.low) / 2 / truth;
+  }
+  void count_invalid() { ++invalid_; }
+  int judged() const { return static_cast<int>(scales_.size()); }
+  double hits() const { return static_cast<double>(hits_) / judged(); }
+  /// The width over that of the narrowest scaling of these intervals that holds the truth in 95 %.
+  double width_over_narrowest() const {
+    std::vector<double> sorted = scales_;
+    std::sort(sorted.begin(), sorted.end());
+    return 1 / std::max(sorted[static_cast<size_t>(0.95 * static_cast<double>(sorted.size()))], 1e-9);
+  }
+  void check(const std::string& kind) const {
+    printf("%-44s %5.1f %% hold the truth; half-width %.1f %%, %.2f of the narrowest; %d windows invalid\n",
+           kind.c_str(), 100 * hits(), 100 * width_ / judged(), width_over_narrowest(), invalid_);
+    EXPECT_GE(hits(), kFewestHits) << kind;
+    EXPECT_LE(hits(), kMostHits) << kind;
+    EXPECT_LE(width_over_narrowest(), kWidest) << kind;
+  }
+
+ private:
+  std::vector<double> scales_;
+  int hits_ = 0, invalid_ = 0;
+  double width_ = 0;
+};
+
 TEST_P(Zoo, IntervalHoldsTheTruth) {
-  int hits = 0, invalid = 0;
-  double width = 0;
+  Score score;
   for (int seed = 0; seed < kSeeds; ++seed) {
     Scene scene;
     scene.random.seed(static_cast<uint64_t>(seed) * 7919 + 17);
@@ -505,25 +545,125 @@ TEST_P(Zoo, IntervalHoldsTheTruth) {
     const double from = machine.time;
     const auto begin = meter.begin();
     run_until(meter, scene, machine, from + scene.seconds + scene.uniform(-1, 1));
-    const Energy energy = meter.end(begin, nullptr);
     const double to = machine.time;
+    const Energy energy = meter.end_foreign(begin, 0, Settle::kYes);
     const bool lost = scene.unplugged_at > 0 && scene.unplugged_at < to;
     ASSERT_EQ(energy.invalid.empty(), !lost) << energy.invalid;
-    invalid += lost;
+    if (lost) {
+      score.count_invalid();
+      continue;
+    }
     double truth = 0;
     for (const TruePower& power : scene.counted) truth += power.energy(to) - power.energy(from);
-    hits += lost || (energy.low <= truth && truth <= energy.high);
-    width += (energy.high - energy.low) / 2 / truth / kSeeds;
-    EXPECT_NEAR(energy.joules / truth, 1, 0.3) << "seed " << seed;
+    score.add(energy, truth);
+    EXPECT_NEAR(energy.joules / truth, 1, 0.35) << "seed " << seed;
   }
-  RecordProperty("hits", hits);
-  printf("%-24s %3d of %d hold the truth; half-width %.1f %% on average; %d windows invalid\n",
-         GetParam().name, hits, kSeeds, 100 * width, invalid);
-  EXPECT_GE(hits, kHits);
+  score.check(GetParam().name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Machines, Zoo, testing::ValuesIn(kKinds),
                          [](const auto& info) { return std::string(info.param.name); });
+
+/// A machine at rest, whose load begins and ends with the command: nothing tells the refresh before it.
+struct Rest {
+  const char* name;
+  double accuracy, refresh, unit;
+  bool averaged;
+  enum class Door { kAcpi, kPlug, kBattery } door;
+};
+const Rest kRests[] = {{"acpi_means_of_1_s", 0.05, 1, 0.1, true, Rest::Door::kAcpi},
+                       {"acpi_means_of_5_s", 0.05, 5, 0.1, true, Rest::Door::kAcpi},
+                       {"acpi_means_of_30_s", 0.05, 30, 0.1, true, Rest::Door::kAcpi},
+                       {"momentary_each_1_s", 0.02, 1, 0.1, false, Rest::Door::kPlug},
+                       {"momentary_each_3_s", 0.02, 3, 0.1, false, Rest::Door::kPlug},
+                       {"plug_means_of_1_s", 0.02, 1, 0.1, true, Rest::Door::kPlug},
+                       {"battery_each_1_s", 0.05, 1, 1e-3, false, Rest::Door::kBattery}};
+struct RestCase {
+  Rest rest;
+  double seconds;
+  bool noisy;
+};
+
+/// Power that is constant, or that wavers every 50 ms by a few percent.
+void put_power(Scene& s, TruePower& truth, double from, double to, double watts, bool noisy) {
+  if (!noisy) return truth.step(from, watts);
+  std::normal_distribution<double> normal;
+  for (double time = from; time < to; time += 0.05) truth.step(time, watts * (1 + 0.05 * normal(s.random)));
+}
+
+void open_door(Scene& s, const Rest& rest, const std::shared_ptr<TruePower>& truth) {
+  Instrument instrument = s.counter(rest.accuracy, rest.refresh, rest.unit);
+  SimulatedMachine* m = s.machine.get();
+  const std::string acpi = "/sys/class/hwmon/hwmon0", battery = "/sys/class/power_supply/BAT0";
+  switch (rest.door) {
+    case Rest::Door::kAcpi:
+      m->put(acpi + "/name", "power_meter");
+      m->put(acpi + "/power1_average_interval", fmt::format("{:.0f}", 1000 * rest.refresh));
+      return s.power_file(acpi + "/power1_average", truth, instrument, true, 1e6);
+    case Rest::Door::kPlug:
+      m->files["/power"] = [=] {
+        return fmt::format("{:.3f}", instrument.watts(*truth, m->time, rest.averaged));
+      };
+      s.options.source = rest.averaged ? "file:/power,W,average" : "file:/power,W";
+      return;
+    case Rest::Door::kBattery:
+      m->put(battery + "/type", "Battery");
+      m->put(battery + "/status", "Discharging");
+      return s.power_file(battery + "/power_now", truth, instrument, false, 1e6);
+  }
+}
+
+class AtRest : public testing::TestWithParam<RestCase> {};
+
+TEST_P(AtRest, IntervalHoldsALoadThatBeginsAndEndsWithTheCommand) {
+  const auto& [rest, seconds, noisy] = GetParam();
+  Score score;
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    Scene scene;
+    scene.random.seed(static_cast<uint64_t>(seed) * 6151 + 29);
+    auto truth = std::make_shared<TruePower>();
+    const double idle = scene.uniform(20, 60), full = idle * scene.uniform(1.3, 3);
+    put_power(scene, *truth, 0, 0.01, idle, false);
+    if (noisy) put_power(scene, *truth, kStart - 40, kStart + 120, idle, true);
+    open_door(scene, rest, truth);
+    SimulatedMachine& machine = *scene.machine;
+    MachineMeter meter(std::move(scene.machine), scene.options, false);
+    meter.measure_idle(1 + scene.uniform(0, 1));
+    const auto begin = meter.begin();
+    const double from = machine.time;
+    truth->forget_after(from);
+    put_power(scene, *truth, from, from + seconds, full, noisy);
+    put_power(scene, *truth, from + seconds, from + seconds + 200, idle, noisy);
+    run_until(meter, scene, machine, from + seconds);
+    const Energy energy = meter.end_foreign(begin, 0, Settle::kLoadEnded);
+    if (!energy.invalid.empty()) {
+      EXPECT_NE(energy.invalid.find("measure for "), std::string::npos) << energy.invalid;
+      score.count_invalid();
+      continue;
+    }
+    score.add(energy, truth->energy(from + seconds) - truth->energy(from));
+  }
+  const std::string name = fmt::format("{}, {} s, {}", rest.name, seconds, noisy ? "noisy" : "steady");
+  if (rest.door == Rest::Door::kAcpi && rest.refresh > seconds) {
+    EXPECT_EQ(score.judged(), 0) << name;  // every run is shorter than a refresh, and says so
+  } else if (score.judged() > 0) {
+    score.check(name);
+  }
+}
+
+std::vector<RestCase> rest_cases() {
+  std::vector<RestCase> cases;
+  for (const Rest& rest : kRests) {
+    for (const double seconds : {2.5, 6.0}) {
+      for (const bool noisy : {false, true}) cases.push_back({rest, seconds, noisy});
+    }
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(Machines, AtRest, testing::ValuesIn(rest_cases()), [](const auto& info) {
+  return fmt::format("{}_{}_{}", info.param.rest.name, info.param.seconds < 3 ? "short" : "long",
+                     info.param.noisy ? "noisy" : "steady");
+});
 
 /// 100 W for nine seconds, then 200 W for one, then `after`: joules by a power source with such a refresh, at
 /// a phase of it from 0 to 1.
@@ -554,7 +694,7 @@ Energy nine_and_one(double refresh, double phase, bool averaged, double after) {
   run(begin_at);
   const auto begin = meter.begin();
   run(begin_at + 10);
-  return meter.end_foreign(begin, 0, true);
+  return meter.end_foreign(begin, 0, Settle::kLoadEnded);
 }
 
 TEST(PowerOnly, NineSecondsAt100AndOneAt200WattsAre1100JoulesAtAnyPhase) {

@@ -4,7 +4,7 @@
 
 #include <wattle/study.h>
 
-#include "study/statistics.h"
+#include "statistics/random.h"
 
 namespace wattle {
 

@@ -1,0 +1,321 @@
+#include "meter/window.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace wattle {
+namespace {
+
+/// A uniform error of +-h has the standard deviation h / sqrt(3).
+const double kUniform = 1.96 / std::sqrt(3.0);
+/// How far the energy of a part of a refresh is off, relative to the levels around it and the parabola of its
+/// place, where the power may change at any time. Chosen so that the intervals of the simulated machines with
+/// random loads hold the truth as often as they say.
+constexpr double kShape = 0.8;
+/// The same where the load is taken to change at the edge, relative to the other way of seeing it.
+constexpr double kOtherWay = 0.3;
+/// A reading that differs by more than so many standard deviations of the noise is a step of the power.
+constexpr double kStep = 4;
+/// A source of power whose refresh is not known and that shows nothing new in a window this short may not
+/// have been renewed in it.
+constexpr double kLongestRefresh = 10;
+
+/// Energy in the first part of a stretch of time, and its half-width.
+struct Part {
+  double joules = 0, half = 0;
+};
+
+enum class Edge { kAny, kLoadBegins, kLoadEnds };
+
+/// A stretch of time whose mean power is known: one refresh, or several of the same power.
+struct Segment {
+  double from, to;
+  double mean;
+  double dated_from = 0, dated_to = 0;  ///< half-widths of the moments
+  double length() const { return to - from; }
+};
+
+/// Joules of the first `x` seconds of a segment, by the levels before and after it. Where the load changes at
+/// that moment the level outside goes on up to it, and what is left of the segment's energy lies on the other
+/// side. Else one step from the level before to the level after is put where the segment's energy wants it.
+Part first_part(double before, const Segment& segment, double after, double x, Edge edge) {
+  const double length = segment.length(), mean = segment.mean, whole = mean * length;
+  double one_step = mean * x;
+  if (before != after && (before - mean) * (mean - after) >= 0) {
+    const double until = length * (mean - after) / (before - after);
+    one_step = before * std::min(x, until) + after * std::max(0.0, x - until);
+  }
+  const auto [least, most] = std::minmax({before, mean, after});
+  Part part{one_step, kShape * (most - least) * x * (length - x) / length};
+  if (edge == Edge::kAny) return part;
+  part.joules = edge == Edge::kLoadBegins ? std::clamp(before * x, 0.0, whole)
+                                          : std::clamp(whole - after * (length - x), 0.0, whole);
+  part.half = kOtherWay * std::abs(part.joules - one_step);
+  return part;
+}
+
+/// Energy from the beginning of the first segment up to `time`, which lies in one of them.
+Part energy_until(std::span<const Segment> segments, double time, Edge edge) {
+  double joules = 0;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const Segment& segment = segments[i];
+    if (time >= segment.to && i + 1 < segments.size()) {
+      joules += segment.mean * segment.length();
+      continue;
+    }
+    const double x = std::clamp(time - segment.from, 0.0, segment.length());
+    const double before = i > 0 ? segments[i - 1].mean : segment.mean;
+    const double after = i + 1 < segments.size() ? segments[i + 1].mean : segment.mean;
+    const Part part = first_part(before, segment, after, x, edge);
+    // The moments of the segment's ends are known to a poll; the nearer one weighs more.
+    const double share = segment.length() > 0 ? x / segment.length() : 0;
+    const double dated = std::hypot(segment.dated_from * (1 - share), segment.dated_to * share);
+    return {joules + part.joules, std::hypot(part.half, kUniform * dated * segment.mean)};
+  }
+  return {joules, 0};
+}
+
+/// The changes that tell of a window: from two before it to three after it.
+std::span<const Change> around(std::span<const Change> changes, double begin, double end) {
+  const auto later = [](double t, const Change& change) { return t < change.time; };
+  auto first = std::upper_bound(changes.begin(), changes.end(), begin, later);
+  auto last = std::upper_bound(first, changes.end(), end, later);
+  first -= std::min<ptrdiff_t>(3, first - changes.begin());
+  last += std::min<ptrdiff_t>(3, changes.end() - last);
+  return {first, last};
+}
+
+WindowEnergy begun(const Channel& channel, const History& history, double begin, double end) {
+  WindowEnergy window;
+  window.seconds = end - begin;
+  window.refresh_seconds = history.refresh;
+  window.random = channel.unit;
+  return window;
+}
+
+/// When a counter that shows a new value was renewed: at most one refresh before the reading.
+double age(const Change& change, double refresh) {
+  const double unread = change.time - change.since;
+  return refresh > 0 ? std::min(unread, refresh) : unread;
+}
+
+WindowEnergy counter_window(const Channel& channel, const History& history, double begin, double end,
+                            Edges edges) {
+  const std::span<const Change> changes = around(history.changes, begin, end);
+  std::vector<Segment> segments;
+  const auto moment = [&](const Change& change) { return change.time - age(change, history.refresh) / 2; };
+  double fastest = 0;
+  for (size_t i = 1; i < changes.size(); ++i) {
+    const double from = moment(changes[i - 1]), to = moment(changes[i]);
+    if (to <= from) continue;
+    const double joules = changes[i].value - changes[i - 1].value;
+    segments.push_back({from, to, joules / (to - from), age(changes[i - 1], history.refresh) / 2,
+                        age(changes[i], history.refresh) / 2});
+    fastest = std::max(fastest, segments.back().mean);
+  }
+  WindowEnergy window = begun(channel, history, begin, end);
+  if (segments.empty()) return window;
+  // What is not shown yet is at most one refresh, in which the power is taken to go on.
+  const double shown = segments.back().to;
+  double open = 0;
+  if (end > shown) {
+    const double ahead = std::min(end - shown, std::max(history.refresh, 0.0));
+    const double rate = segments.back().mean;
+    open = std::max(rate, fastest - rate) * ahead;
+    segments.push_back({shown, shown + std::max(ahead, 1e-9), rate});
+  }
+  const bool load = edges == Edges::kOfTheLoad;
+  const Part first = energy_until(segments, begin, load ? Edge::kLoadBegins : Edge::kAny);
+  const Part last = energy_until(segments, end, load ? Edge::kLoadEnds : Edge::kAny);
+  window.joules = std::max(0.0, last.joules - first.joules);
+  window.random = std::hypot(std::hypot(first.half, last.half), open, channel.unit);
+  window.quantum_joules =
+      std::max(channel.unit, history.refresh * window.joules / std::max(window.seconds, 1e-9));
+  return window;
+}
+
+double appeared(const Change& change) {
+  return (change.time + change.since) / 2;
+}
+
+/// A reading is the mean of the refresh that ended when it appeared; one that repeats is not seen, so a value
+/// holds until the refresh of the next other one begins.
+std::vector<Segment> segments_of_means(std::span<const Change> changes, const History& history, double begin,
+                                       double end) {
+  const double refresh = history.refresh;
+  std::vector<Segment> segments;
+  const auto add = [&](double from, double to, const Change& change) {
+    if (to > from + 1e-6 * refresh) segments.push_back({from, to, change.value});
+  };
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const double first_end = appeared(changes[i]);
+    const double from = i == 0 ? std::min(begin, first_end) - 3 * refresh : first_end - refresh;
+    const double until = i + 1 < changes.size() ? appeared(changes[i + 1]) - refresh
+                                                : std::max(end, history.last_read) + refresh;
+    // The first refresh, the last one and those in between stand apart: an edge is in one of them.
+    const double middle = std::min(first_end, until);
+    add(from, middle, changes[i]);
+    if (until > middle + 1.5 * refresh) {
+      add(middle, until - refresh, changes[i]);
+      add(until - refresh, until, changes[i]);
+    } else {
+      add(middle, until, changes[i]);
+    }
+  }
+  // Moments that are dated badly may overlap by a little.
+  for (size_t i = 1; i < segments.size(); ++i) segments[i].from = segments[i - 1].to;
+  std::erase_if(segments, [](const Segment& segment) { return segment.length() <= 0; });
+  return segments;
+}
+
+WindowEnergy mean_power_window(const Channel& channel, const History& history, double begin, double end,
+                               Edges edges) {
+  const double refresh = history.refresh;
+  const std::span<const Change> changes = around(history.changes, begin, end + refresh);
+  const std::vector<Segment> segments = segments_of_means(changes, history, begin, end);
+  const bool load = edges == Edges::kOfTheLoad;
+  const Part first = energy_until(segments, begin, load ? Edge::kLoadBegins : Edge::kAny);
+  const Part last = energy_until(segments, end, load ? Edge::kLoadEnds : Edge::kAny);
+  WindowEnergy window = begun(channel, history, begin, end);
+  window.joules = std::max(0.0, last.joules - first.joules);
+  double variance = std::pow(first.half / 1.96, 2) + std::pow(last.half / 1.96, 2), steepest = 0;
+  for (size_t i = 1; i < changes.size(); ++i) {
+    if (changes[i].time < begin - refresh || changes[i].time > end + 2 * refresh) continue;
+    const double step = std::abs(changes[i].value - changes[i - 1].value);
+    variance += std::pow(step * (changes[i].time - changes[i].since), 2) / 12;
+    steepest = std::max(steepest, step);
+  }
+  // Readings of the last refresh may still be on their way.
+  const double since_last = history.last_read - appeared(changes.back());
+  const double known = appeared(changes.back()) + std::floor(std::max(0.0, since_last) / refresh) * refresh;
+  const double unknown = std::clamp(end - std::max(known, history.last_read - refresh), 0.0, 2 * refresh);
+  window.random =
+      std::hypot(1.96 * std::sqrt(variance), steepest * unknown) + channel.unit * window.seconds / 2;
+  window.quantum_joules = window.joules / std::max(window.seconds, 1e-9) * refresh;
+  return window;
+}
+
+/// Standard deviation of a reading, relative to it, from the usual difference of two that follow each other:
+/// noise of the instrument, or of a load that is seen at single moments.
+double relative_noise(std::span<const Change> changes) {
+  std::vector<double> differences;
+  for (size_t i = changes.size() > 200 ? changes.size() - 199 : 1; i < changes.size(); ++i) {
+    const double mean = (changes[i].value + changes[i - 1].value) / 2;
+    if (mean > 0) differences.push_back(std::abs(changes[i].value - changes[i - 1].value) / mean);
+  }
+  if (differences.size() < 5) return 0;
+  const auto middle = differences.begin() + static_cast<ptrdiff_t>(differences.size() / 2);
+  std::nth_element(differences.begin(), middle, differences.end());
+  return *middle / 0.6745 / std::sqrt(2.0);
+}
+
+/// From when on each reading stands: half a refresh before it appeared, or, for the first one after an edge
+/// of the load, that edge. `at_edge` tells which; `late` is how much later than a refresh after the edge the
+/// reading came, where the refresh is not known.
+struct Stand {
+  double from;
+  bool at_edge = false;
+  double late = 0;
+};
+std::vector<Stand> stands_of(std::span<const Change> changes, const History& history, double begin,
+                             double end, Edges edges) {
+  std::vector<Stand> stands;
+  for (size_t i = 0; i < changes.size(); ++i)
+    stands.push_back({i == 0 ? -INFINITY : appeared(changes[i]) - history.refresh / 2});
+  if (edges == Edges::kAny) return stands;
+  for (const double edge : {begin, end}) {
+    const double next = edge == begin ? end : INFINITY;
+    for (size_t i = 1; i < changes.size(); ++i) {
+      const double waited = appeared(changes[i]) - edge;
+      if (waited <= 0) continue;
+      const double slack = 0.05 * history.refresh + (changes[i].time - changes[i].since);
+      if (waited > history.refresh + slack && (history.learnt || appeared(changes[i]) > next)) break;
+      stands[i] = {edge, true, std::max(0.0, waited - history.refresh - slack)};
+      break;
+    }
+  }
+  return stands;
+}
+
+WindowEnergy momentary_window(const Channel& channel, const History& history, double begin, double end,
+                              Edges edges) {
+  const double refresh = history.refresh;
+  const std::span<const Change> changes = around(history.changes, begin, end + refresh);
+  const std::vector<Stand> stands = stands_of(changes, history, begin, end, edges);
+  const double noise = relative_noise(history.changes);
+  WindowEnergy window = begun(channel, history, begin, end);
+  double variance = 0, steepest = 0, poll = 0, late = 0;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const double value = changes[i].value;
+    const double from = std::max(begin, stands[i].from);
+    const double to = i + 1 == changes.size() ? end : std::min(end, stands[i + 1].from);
+    if (to > from) {
+      window.joules += value * (to - from);
+      // Each reading of the stretch has a noise of its own.
+      variance += std::pow(noise * value, 2) * (to - from) * std::max(refresh, 0.0);
+    }
+    const bool near = changes[i].time > begin - refresh && changes[i].time < end + 2 * refresh;
+    if (i == 0 || !near) continue;
+    const double step = std::abs(value - changes[i - 1].value);
+    if (stands[i].at_edge) {
+      if (stands[i].from == begin) late += step * stands[i].late / 2;
+      continue;
+    }
+    steepest = std::max(steepest, step);
+    poll = std::max(poll, changes[i].time - changes[i].since);
+    const double middle = (value + changes[i - 1].value) / 2;
+    // A step is dated to one refresh and one poll.
+    const double dated = std::hypot(refresh, changes[i].time - changes[i].since);
+    if (step > kStep * std::sqrt(2.0) * noise * middle) variance += step * step * dated * dated / 12;
+  }
+  // At an edge of which nothing is known a step as large as the steepest may still be on its way.
+  const bool open = edges == Edges::kAny || history.last_read < end + refresh;
+  const double edge = open && noise == 0 ? steepest * std::max(refresh, poll) / 2 : 0;
+  window.random = std::hypot(1.96 * std::sqrt(variance), edge, late) + channel.unit * window.seconds / 2;
+  window.quantum_joules = window.joules / std::max(window.seconds, 1e-9) * std::max(refresh, poll);
+  return window;
+}
+
+/// Why power readings cannot tell of a window as short as this; empty where they can.
+std::string too_short(const Channel& channel, const History& history, double begin, double end, Edges edges) {
+  const double seconds = end - begin;
+  if (seconds < history.refresh * 0.98 && (history.learnt || edges == Edges::kOfTheLoad)) {
+    return fmt::format(
+        "{} shows a new reading every {:.3g} s{}, and the window has {:.3g} s; measure for at least {:.3g} "
+        "s, for "
+        "example by more repetitions",
+        channel.name, history.refresh, history.learnt ? "" : " or more slowly (not known yet)", seconds,
+        2 * history.refresh);
+  }
+  if (history.learnt || edges == Edges::kAny || seconds > kLongestRefresh) return "";
+  const bool renewed =
+      std::any_of(history.changes.begin() + 1, history.changes.end(),
+                  [&](const Change& change) { return change.time > begin && change.since < end; });
+  if (renewed) return "";
+  return fmt::format(
+      "{} has shown nothing new in the {:.3g} s of the window, and how often it is renewed is not known; "
+      "measure "
+      "for over {:.3g} s",
+      channel.name, seconds, kLongestRefresh);
+}
+
+}  // namespace
+
+WindowEnergy window_energy(const Channel& channel, const History& history, double begin, double end,
+                           Edges edges) {
+  WindowEnergy window;
+  if (channel.kind == Channel::Kind::kEnergy) {
+    window = counter_window(channel, history, begin, end, edges);
+  } else {
+    window = channel.averaged ? mean_power_window(channel, history, begin, end, edges)
+                              : momentary_window(channel, history, begin, end, edges);
+    window.invalid = too_short(channel, history, begin, end, edges);
+  }
+  window.gain = channel.accuracy * window.joules;
+  return window;
+}
+
+}  // namespace wattle
