@@ -3,8 +3,12 @@
 
 Writes DIR/sys/class/powercap, or for the kinds that begin with "perf" the power events of perf with their counts in
 DIR/dev/perf_event, and renews the counters every 2 ms. A package draws 100 W (the second 60 W) and its memory, where there is
-any, 10 W (12 W); the kinds of HWMON_KINDS have sensors of hwmon, "xe" beside those of "plain"; so that the truth of a window is a product. "perf-cycles" also has two processes that take as much time of the
-processor, one of them at three times the cycles. Prints one line when the tree stands."""
+any, 10 W (12 W), so that the truth of a window is a product. The kinds of HWMON_KINDS have sensors of hwmon, "xe" beside the zones of
+"plain". "perf-cycles" also has two processes that take as much time of the
+processor, one of them at three times the cycles. Prints one line when the tree stands.
+
+The kinds that end in "-rest" are power meters of a machine that rests at 50 W and draws 120 W as long as DIR/busy exists: a load that
+begins and ends with a command. An ACPI meter shows means of 1 s, a battery its power once a second."""
 import os
 import sys
 import time
@@ -40,6 +44,8 @@ HWMON_KINDS = {
            "hwmon4/energy1_input": ("energy", 60), "hwmon4/energy2_label": "pkg", "hwmon4/energy2_input": ("energy", 45)},
 }
 KINDS["xe"] = KINDS["plain"]
+REST_KINDS = ("acpi-rest", "battery-rest")
+REST_WATTS, BUSY_WATTS, REST_REFRESH = 50, 120, 1.0
 PERF_CPUS = (0, 8)
 TRUTH_WATTS = {"perf": 182, "perf-mirrored": 100, "perf-cycles": 160, "grace": 400, "apple": 14, "xe": 170, **{"plain": 110, "two-sockets": 160, "mirrored": 100, "mirrored-apart": 100, "psys": 100, "wrap": 100, "mmio": 100}}
 
@@ -112,6 +118,36 @@ def write_hwmon(root, files, now):
             write(path, f"{int(1e6 * watts * (now + 1000 if what == 'energy' else 1))}\n")
 
 
+class PowerMeter:
+    """A power reading that is renewed once a second by the joules or the watts of a machine that may be busy."""
+
+    def __init__(self, kind, root):
+        self.root, self.averaged = root, kind == "acpi-rest"
+        self.joules, self.last, self.renewed = 0.0, 0.0, 0.0
+        if self.averaged:
+            folder = root + "/sys/class/hwmon/hwmon0"
+            files = {"name": "power_meter\n", "power1_average_interval": f"{int(1000 * REST_REFRESH)}\n"}
+            self.path = folder + "/power1_average"
+        else:
+            folder = root + "/sys/class/power_supply/BAT0"
+            files = {"type": "Battery\n", "status": "Discharging\n"}
+            self.path = folder + "/power_now"
+        os.makedirs(folder, exist_ok=True)
+        for name, text in files.items():
+            write(f"{folder}/{name}", text)
+        write(self.path, f"{1000000 * REST_WATTS}\n")
+
+    def renew(self, now):
+        watts = BUSY_WATTS if os.path.exists(self.root + "/busy") else REST_WATTS
+        self.joules += watts * (now - self.last)
+        self.last = now
+        if now - self.renewed < REST_REFRESH:
+            return
+        shown = self.joules / (now - self.renewed) if self.averaged else watts
+        self.joules, self.renewed = 0.0, now
+        write(self.path, f"{int(1e6 * shown)}\n")
+
+
 def main():
     kind, root, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     os.makedirs(os.path.join(root, "proc"), exist_ok=True)
@@ -122,6 +158,7 @@ def main():
     sensors = HWMON_KINDS.get(kind, {})
     write_zones(root, zones, 0)
     write_hwmon(root, sensors, 0)
+    power_meter = PowerMeter(kind, root) if kind in REST_KINDS else None
     if events:
         write_perf_events(root, events)
     if kind == "perf-cycles":
@@ -134,6 +171,8 @@ def main():
         renew_perf_events(root, events, now)
         if kind == "perf-cycles":
             renew_processes(root, now)
+        if power_meter:
+            power_meter.renew(now)
         time.sleep(0.002)
 
 

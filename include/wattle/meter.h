@@ -99,6 +99,10 @@ class Meter {
   /// programs: processor time of this process and its children is used instead).
   virtual Energy end(const std::shared_ptr<const Moment>& begin, const Work* work = nullptr) = 0;
 
+  /// The same after waiting for the readings that still speak of the window: none of fast counters, two
+  /// refreshes of means, one of other slow sources.
+  virtual Energy end_settled(const std::shared_ptr<const Moment>& begin, const Work* work = nullptr) = 0;
+
   /// The same by source: processor, graphics processors. end() is their sum.
   virtual std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin,
                                         const Work* work = nullptr) = 0;

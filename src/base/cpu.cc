@@ -12,6 +12,8 @@
 
 #include <wattle/error.h>
 
+#include "base/processor_limits.h"
+
 namespace wattle {
 namespace {
 
@@ -150,6 +152,10 @@ int physical_cores() {
     cores.insert(std::getline(siblings, list) ? list : std::to_string(cpu));
   }
   return std::max<int>(1, static_cast<int>(cores.size()));
+}
+
+int default_threads() {
+  return processor_limits().usable(physical_cores());
 }
 
 }  // namespace wattle

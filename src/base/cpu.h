@@ -40,4 +40,7 @@ std::string cpu_name();
 /// Physical cores that this process may run on.
 int physical_cores();
 
+/// Those, or fewer where the control group's quota leaves time for fewer: the team's size by default.
+int default_threads();
+
 }  // namespace wattle

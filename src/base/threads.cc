@@ -25,7 +25,7 @@ void set_threads(int threads) {
 }
 
 int threads() {
-  if (team == 0) set_threads(physical_cores());
+  if (team == 0) set_threads(default_threads());
   return team;
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/cpu.h"
+#include "base/processor_limits.h"
 #include "base/threads.h"
 #include "cli/verbs.h"
 #include "kernels/peaks.h"
@@ -23,6 +24,7 @@ struct DoctorFlags {
 
 struct Diagnosis {
   MachineState state;
+  ProcessorLimits limits;
   std::vector<SourceCheck> sources;
   PowerProfile profile;
   std::string chosen, notice;
@@ -106,6 +108,7 @@ Diagnosis diagnose(const DoctorFlags& flags) {
   Diagnosis found;
   const auto machine = open_machine(flags.root);
   found.state = machine_state(*machine);
+  found.limits = processor_limits([&](const std::string& path) { return machine->read(path); });
   found.sources = survey_sources(*machine, flags.seconds);
   for (SourceCheck& source : found.sources) {
     // No module brings a counter that the host does not pass on.
@@ -176,6 +179,11 @@ void print_diagnosis(const Diagnosis& found, bool own_machine) {
       "processor         {}{}\n", state.processor.name.empty() ? "unknown" : state.processor.name,
       state.processor.virtual_machine ? " (virtual machine: counters and clocks are mostly hidden)" : "");
   fmt::print("hardware threads  {}\n", state.processor.threads);
+  const ProcessorLimits& limits = found.limits;
+  if (!limits.allowed.empty() && static_cast<int>(limits.allowed.size()) < state.processor.threads)
+    fmt::print("threads allowed   {} (affinity or cpuset)\n", limits.allowed.size());
+  if (limits.quota > 0)
+    fmt::print("quota             {:.4g} processors' worth of time ({})\n", limits.quota, limits.quota_file);
   if (own_machine) {
     fmt::print("threads used      {}\n", threads());
     for (const Isa isa : runnable_isas())
@@ -211,10 +219,13 @@ nlohmann::ordered_json diagnosis_json(const Diagnosis& found, bool own_machine) 
   };
   const MachineState& state = found.state;
   nlohmann::ordered_json json;
-  json["processor"] = {{"name", state.processor.name},
-                       {"threads", state.processor.threads},
-                       {"virtual_machine", state.processor.virtual_machine},
-                       {"vector_features", state.processor.vector_features}};
+  json["processor"] = {
+      {"name", state.processor.name},
+      {"threads", state.processor.threads},
+      {"threads_usable", found.limits.usable(state.processor.threads)},
+      {"quota", found.limits.quota > 0 ? nlohmann::ordered_json(found.limits.quota) : nullptr},
+      {"virtual_machine", state.processor.virtual_machine},
+      {"vector_features", state.processor.vector_features}};
   json["instruction_sets"] = nlohmann::ordered_json::array();
   if (own_machine) {
     for (const Isa isa : runnable_isas()) json["instruction_sets"].push_back(name(isa));

@@ -1,7 +1,13 @@
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <ctime>
 #include <fstream>
 #include <iterator>
@@ -15,6 +21,7 @@
 #include "base/output_file.h"
 #include "cli/help.h"
 #include "cli/meter_output.h"
+#include "cli/meter_running.h"
 #include "cli/meter_samples.h"
 #include "cli/meter_watch.h"
 #include "cli/verbs.h"
@@ -29,21 +36,24 @@ namespace {
 constexpr double kIdleDrift = 0.03;
 
 struct MeterFlags {
-  std::vector<std::string> words;
+  std::vector<std::string> words, lines;
   MeterOptions meter;
   MeasureOptions measure;
   std::string require, until_ci, zone, hourly, json, csv, emissions, samples;
   double pue = 1, wue = -1, price = -1, lifetime = 4, interval = 1;
   std::vector<double> embodied;
   bool watch = false, live = false, no_gpu = false;
+  long pid = 0;
+  std::string cgroup;
+  double for_seconds = 0;
   int rounds = 0, processes = 10, port = 0;
   std::string host = "127.0.0.1";
 };
 
-/// Everything after the first "--" on the command line is one command, or several with "--" between them;
-/// without a
-/// "--" each word is a line for the shell.
-std::vector<Command> commands_of(const std::vector<std::string>& words) {
+/// Everything after the first "--" on the command line is one command, or several with "--vs" between them;
+/// without a "--" each word is a line for the shell. Lines of --command come first.
+std::vector<Command> commands_of(const std::vector<std::string>& words,
+                                 const std::vector<std::string>& lines) {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
   const std::string line((std::istreambuf_iterator<char>(file)), {});
   std::vector<std::string> given;
@@ -52,6 +62,7 @@ std::vector<Command> commands_of(const std::vector<std::string>& words) {
     at += given.back().size() + 1;
   }
   std::vector<Command> commands;
+  for (const std::string& text : lines) commands.push_back({{text}, true});
   const auto mark = std::find(given.begin(), given.end(), "--");
   if (mark == given.end()) {
     for (const std::string& word : words) commands.push_back({{word}, true});
@@ -59,7 +70,7 @@ std::vector<Command> commands_of(const std::vector<std::string>& words) {
   }
   commands.emplace_back();
   for (auto word = mark + 1; word != given.end(); ++word) {
-    if (*word == "--") {
+    if (*word == "--vs") {
       commands.emplace_back();
     } else {
       commands.back().arguments.push_back(*word);
@@ -169,65 +180,150 @@ void refuse_invalid(const MeterReport& report) {
   }
 }
 
-void measure_all(MachineMeter& meter, const MeterFlags& flags, std::vector<Command> commands, bool quiet) {
+/// Standard input for every run: a file is opened anew for each; what comes through a pipe is kept, where it
+/// is known that there are several runs.
+class Input {
+ public:
+  explicit Input(MeasureOptions& options, bool several, bool quiet) {
+    struct stat about {};
+    if (::fstat(STDIN_FILENO, &about) != 0) return;
+    const off_t offset = S_ISREG(about.st_mode) ? ::lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
+    if (S_ISREG(about.st_mode)) {
+      options.streams.input = "/proc/self/fd/0";
+      options.streams.input_offset = std::max<off_t>(0, offset);
+    } else if (S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode)) {
+      options.may_repeat = several;
+      if (several) keep(options, quiet);
+    }
+  }
+  ~Input() {
+    if (file_ >= 0) ::close(file_);
+  }
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+
+ private:
+  void keep(MeasureOptions& options, bool quiet) {
+    file_ = ::memfd_create("standard input", MFD_CLOEXEC);
+    if (file_ < 0) fail("standard input cannot be kept for several runs ({})", std::strerror(errno));
+    pollfd first{STDIN_FILENO, POLLIN, 0};
+    if (!quiet && ::poll(&first, 1, 1000) == 0)
+      fmt::print(stderr, "wattle: standard input is read to its end first, because every run gets it\n");
+    char block[65536];
+    ssize_t size = 0;
+    while ((size = ::read(STDIN_FILENO, block, sizeof block)) != 0) {
+      throw_if_interrupted();
+      if (size < 0 && errno == EINTR) continue;
+      if (size < 0 || ::write(file_, block, static_cast<size_t>(size)) != size)
+        fail("standard input cannot be kept for several runs ({})", std::strerror(errno));
+    }
+    options.streams.input = fmt::format("/proc/self/fd/{}", file_);
+  }
+
+  int file_ = -1;
+};
+
+void warn_of_idle(MeterReport& report) {
+  for (const Energy* idle : {&report.idle_before, &report.idle_after}) {
+    if (!idle->invalid.empty()) report.warnings.push_back("idle could not be measured: " + idle->invalid);
+  }
+  if (!(report.idle_before.seconds > 0 && report.idle_after.seconds > 0)) return;
+  const double before = report.idle_before.joules / report.idle_before.seconds;
+  const double after = report.idle_after.joules / report.idle_after.seconds;
+  if (std::abs(after - before) > kIdleDrift * before) {
+    report.warnings.push_back(
+        fmt::format("idle power drifted from {:.3g} to {:.3g} W; net figures carry that", before, after));
+  }
+}
+
+void write_files(const MeterReport& report, const MeterFlags& flags) {
+  if (!flags.json.empty())
+    write_text(flags.json,
+               report_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  if (!flags.csv.empty()) write_text(flags.csv, report_csv(report));
+  if (!flags.emissions.empty())
+    write_text(flags.emissions, flags.emissions == "-"
+                                    ? emissions_csv(report)
+                                    : emissions_of(flags.emissions) + emissions_rows(report));
+}
+
+/// The status of the first command that failed is this program's.
+void refuse_failures(const MeterReport& report, const MeasureOptions& options) {
+  for (const Measurement& measurement : report.measurements) {
+    if (measurement.status != 0 && !options.ignore_failure)
+      throw Error(fmt::format("{}: {}; give --ignore-failure to go on and end with status 0",
+                              measurement.command.text(), measurement.runs.back().problem),
+                  measurement.status);
+  }
+}
+
+MeasureOptions measure_options(const MeterFlags& flags, size_t commands, bool to_stdout, bool quiet) {
+  MeasureOptions options = flags.measure;
+  if (!flags.until_ci.empty()) options.until_ci = parse_share(flags.until_ci);
+  if (options.runs == 0) options.runs = commands > 1 ? 5 : 1;
+  options.streams.quiet = commands > 1 || options.runs > 1 || options.until_ci > 0 || to_stdout;
+  if (!quiet) options.announce = [](const std::string& line) { fmt::print(stderr, "wattle: {}\n", line); };
+  options.stop = [] { return SignalRelay::received() != 0; };
+  return options;
+}
+
+void measure_all(MachineMeter& meter, const MeterFlags& flags, const std::vector<Command>& commands,
+                 bool quiet) {
   MeterReport report;
   report.notice = meter.notice();
   report.footprint = footprint_of(flags, report.warnings);
-  MeasureOptions options = flags.measure;
-  if (!flags.until_ci.empty()) options.until_ci = parse_share(flags.until_ci);
-  if (options.runs == 0) options.runs = commands.size() > 1 ? 5 : 1;
   for (const std::string* path : {&flags.json, &flags.csv, &flags.emissions, &flags.samples}) {
     if (!path->empty() && *path != "-") OutputFile::check(*path);
   }
+  if (!flags.emissions.empty() && flags.emissions != "-") emissions_of(flags.emissions);
   const bool to_stdout =
       flags.json == "-" || flags.csv == "-" || flags.emissions == "-" || flags.samples == "-";
-  options.quiet = commands.size() > 1 || options.runs > 1 || options.until_ci > 0 || to_stdout;
-  if (!quiet) options.announce = [](const std::string& line) { fmt::print(stderr, "wattle: {}\n", line); };
+  MeasureOptions options = measure_options(flags, commands.size(), to_stdout, quiet);
+  const Input input(
+      options, commands.size() > 1 || options.runs > 1 || options.until_ci > 0 || options.warmup > 0, quiet);
   std::optional<Samples> samples;
   if (!flags.samples.empty()) samples.emplace(meter);
   if (samples && meter.sources().recorders.empty())
     report.warnings.push_back("--samples: there is nothing to sample, because energy is modelled");
   const double start_time = meter.machine().now();
   measure_idle(meter, options, report.idle_before);
+  throw_if_interrupted();
   {
-    const LiveView live(meter, flags.live && !quiet && options.quiet && ::isatty(STDERR_FILENO) != 0);
-    for (const Command& command : commands)
-      report.measurements.push_back(measure_command(meter, command, options));
+    const SignalRelay relay;
+    const LiveView live(meter, flags.live && !quiet && options.streams.quiet && ::isatty(STDERR_FILENO) != 0);
+    report.measurements = measure_commands(meter, commands, options);
+    report.signal = SignalRelay::received();
   }
-  measure_idle(meter, options, report.idle_after);
-  for (const Energy* idle : {&report.idle_before, &report.idle_after}) {
-    if (!idle->invalid.empty()) report.warnings.push_back("idle could not be measured: " + idle->invalid);
+  if (report.measurements.empty()) throw Error("interrupted before the first run ended", 128 + report.signal);
+  if (report.signal != 0) {
+    report.warnings.push_back(fmt::format("signal {} ({}) was passed on and ended the measurement",
+                                          report.signal, ::strsignal(report.signal)));
+  } else {
+    measure_idle(meter, options, report.idle_after);
   }
-  if (report.idle_before.seconds > 0 && report.idle_after.seconds > 0) {
-    const double before = report.idle_before.joules / report.idle_before.seconds;
-    const double after = report.idle_after.joules / report.idle_after.seconds;
-    if (std::abs(after - before) > kIdleDrift * before) {
-      report.warnings.push_back(
-          fmt::format("idle power drifted from {:.3g} to {:.3g} W; net figures carry that", before, after));
-    }
-  }
-  report.verdicts = verdicts_of(report.measurements);
+  warn_of_idle(report);
+  report.comparisons = compare(report.measurements);
   report.own.elapsed_seconds = meter.machine().now() - start_time;
   report.own.cpu_seconds = meter.own_cpu_seconds();
   const PowerProfile own_profile = find_profile(describe_processor(meter.machine()));
   report.own.joules = report.own.cpu_seconds * own_profile.full_watts_per_thread.value;
-  for (Measurement& measurement : report.measurements) {
+  for (const Measurement& measurement : report.measurements) {
     for (const std::string& warning : measurement.warnings) report.warnings.push_back(warning);
   }
-  if (!flags.json.empty())
-    write_text(flags.json,
-               report_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-  if (!flags.csv.empty()) write_text(flags.csv, report_csv(report));
   if (!flags.emissions.empty() && std::any_of(report.measurements.begin(), report.measurements.end(),
                                               [](const Measurement& m) { return !m.energy.invalid.empty(); }))
     report.warnings.push_back(
         "--emissions: invalid windows have no row, for the format has no place for doubt");
-  if (!flags.emissions.empty()) write_text(flags.emissions, emissions_csv(report));
+  write_files(report, flags);
   if (samples) write_text(flags.samples, samples->csv());
   if (!to_stdout) print_report(report);
+  std::fflush(stdout);
   if (!quiet) {
     for (const std::string& warning : report.warnings) fmt::print(stderr, "wattle: warning: {}\n", warning);
   }
+  refuse_failures(report, options);
+  if (report.signal != 0 && !options.ignore_failure)
+    throw Error("ended by a signal; what was measured until then is reported", 128 + report.signal);
   if (flags.meter.require_measured) refuse_invalid(report);
 }
 
@@ -237,10 +333,17 @@ void run_meter(MeterFlags flags, bool quiet) {
     flags.meter.require_measured = true;
   }
   flags.meter.gpu = !flags.no_gpu;
-  std::vector<Command> commands = commands_of(flags.words);
-  if (commands.empty() && !flags.watch && flags.port == 0) {
-    fail("wattle meter: nothing to measure; give a command after --, or --watch, or --prometheus PORT");
+  const std::vector<Command> commands = commands_of(flags.words, flags.lines);
+  const bool attach = flags.pid != 0 || !flags.cgroup.empty();
+  if (commands.empty() && !flags.watch && flags.port == 0 && !attach) {
+    fail(
+        "wattle meter: nothing to measure; give a command after --, or --pid, --cgroup, --watch or "
+        "--prometheus PORT");
   }
+  if (attach && !commands.empty())
+    fail("--pid and --cgroup measure what runs already; leave the command out");
+  if (attach && flags.pid != 0 && !flags.cgroup.empty())
+    fail("--pid {}: --cgroup was given too; choose one", flags.pid);
   MachineMeter meter(open_machine(flags.meter.root), flags.meter, true);
   if (!quiet && !meter.notice().empty()) fmt::print(stderr, "wattle: {}\n", meter.notice());
   if (flags.port != 0) {
@@ -248,8 +351,10 @@ void run_meter(MeterFlags flags, bool quiet) {
   } else if (flags.watch) {
     if (flags.measure.idle_seconds > 0) meter.measure_idle(flags.measure.idle_seconds);
     watch_machine(meter, {flags.interval, flags.rounds, flags.processes, !flags.json.empty(), quiet});
+  } else if (attach) {
+    measure_running(meter, {flags.pid, flags.cgroup, flags.for_seconds, flags.json});
   } else {
-    measure_all(meter, flags, std::move(commands), quiet);
+    measure_all(meter, flags, commands, quiet);
   }
 }
 
@@ -325,7 +430,17 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
   CLI::App* verb = app.add_subcommand("meter", "Joules of any program, with source, grade and interval");
   auto flags = std::make_shared<MeterFlags>();
   verb->add_option("COMMAND", flags->words,
-                   "lines for the shell; or one command (or several, -- between them) after --");
+                   "lines for the shell; or one command after -- (several with --vs between them)");
+  verb->add_option("--command", flags->lines, "line for the shell; repeat it to compare several")
+      ->expected(1)
+      ->take_all();
+  verb->add_option("--pid", flags->pid, "a process that runs already, with its descendants, until it ends")
+      ->check(CLI::Range(1, 1 << 30));
+  verb->add_option("--cgroup", flags->cgroup,
+                   "a control group that runs already: its path below /sys/fs/cgroup");
+  verb->add_option("--for", flags->for_seconds,
+                   "seconds after which --pid and --cgroup end (default: Ctrl-C)")
+      ->check(number_above(0));
   verb->add_option("--source", flags->meter.source, "force a source: " + source_names());
   verb->add_option("--root", flags->meter.root,
                    "look for /sys, /proc and /dev below this directory (a simulated machine)");
@@ -346,12 +461,12 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
                    "seconds of idle measured before and after; 0: none")
       ->check(number_of_at_least(0));
   verb->add_flag("--ignore-failure", flags->measure.ignore_failure,
-                 "take commands that end with another status than 0");
+                 "take commands that end with another status than 0, and end with 0");
   verb->add_option("--json", flags->json, "write JSON to a file (or - for standard output, the default)")
       ->expected(0, 1)
       ->default_str("-");
   verb->add_option("--csv", flags->csv, "write a row a run to a file, or -");
-  verb->add_option("--emissions", flags->emissions, "write CodeCarbon's emissions.csv to a file, or -");
+  verb->add_option("--emissions", flags->emissions, "append rows to CodeCarbon's emissions.csv, or -");
   verb->add_option("--samples", flags->samples,
                    "write every reading of every zone as CSV, to compute the figures again");
   add_consequence_flags(*verb, *flags);
@@ -370,7 +485,9 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
   add_fit(*verb);
   verb->footer(
       "Examples:\n  wattle meter -- make -j2\n  wattle meter --runs 10 'gzip -k f' 'zstd -k f'\n"
-      "  wattle meter --until-ci 2% --json - -- ./program --flag\n  wattle meter --watch\n"
+      "  wattle meter -- gzip -k f --vs zstd -k f\n"
+      "  wattle meter --until-ci 2% --json - -- ./program --flag\n  wattle meter --pid 1234 --for 60\n"
+      "  wattle meter --watch\n"
       "  wattle meter --source shelly:192.168.1.20 --zone FRA -- ./program");
   verb->callback([verb, flags, &options] {
     if (verb->get_subcommands().empty()) run_meter(*flags, options.quiet);

@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <fstream>
+#include <iterator>
 #include <map>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <wattle/error.h>
 
 #include "base/cpu.h"
 #include "meter/energy_json.h"
@@ -102,27 +105,25 @@ nlohmann::ordered_json to_json(const Consequences& result) {
   return json;
 }
 
-std::vector<std::string> verdicts_of(const std::vector<Measurement>& measurements) {
+std::vector<std::string> verdicts_of(const MeterReport& report) {
   std::vector<std::string> verdicts;
-  if (measurements.size() < 2) return verdicts;
-  const auto least =
-      std::min_element(measurements.begin(), measurements.end(),
-                       [](const auto& a, const auto& b) { return a.energy.joules < b.energy.joules; });
-  for (const Measurement& other : measurements) {
-    if (&other == &*least) continue;
-    const Ratio ratio = ratio_of(joules_of(other), joules_of(*least));
-    const std::string pair = fmt::format("{} and {}", other.command.text(), least->command.text());
-    const std::string& invalid = other.energy.invalid.empty() ? least->energy.invalid : other.energy.invalid;
-    if (!invalid.empty()) {
-      verdicts.push_back(fmt::format("{}: no verdict, because a window is invalid: {}", pair, invalid));
-    } else if (std::isnan(ratio.low)) {
-      verdicts.push_back(pair + ": fewer than three runs each tell no difference; give --runs 5");
+  for (const Comparison& comparison : report.comparisons) {
+    const std::string a = report.measurements[comparison.command].command.text();
+    const std::string b = report.measurements[comparison.least].command.text();
+    const Ratio& ratio = comparison.ratio;
+    if (!comparison.invalid.empty()) {
+      verdicts.push_back(
+          fmt::format("{} and {}: no verdict, because a window is invalid: {}", a, b, comparison.invalid));
+    } else if (!ratio.bounded()) {
+      verdicts.push_back(
+          fmt::format("{} and {}: fewer than three runs each tell no difference; give --runs 5", a, b));
     } else if (!ratio.distinguishable()) {
-      verdicts.push_back(fmt::format("{}: not distinguishable (ratio {:.2f}, 95 % interval {:.2f}-{:.2f})",
-                                     pair, ratio.value, ratio.low, ratio.high));
+      verdicts.push_back(
+          fmt::format("{} and {}: not distinguishable (ratio {:.3f}, 95 % interval {:.3f}-{:.3f})", a, b,
+                      ratio.value, ratio.low, ratio.high));
     } else {
-      verdicts.push_back(fmt::format("{} uses {:.2f}x {} (95 % interval {:.2f}-{:.2f})", other.command.text(),
-                                     ratio.value, least->command.text(), ratio.low, ratio.high));
+      verdicts.push_back(fmt::format("{} uses {:.3f}x {} (95 % interval {:.3f}-{:.3f})", a, ratio.value, b,
+                                     ratio.low, ratio.high));
     }
   }
   return verdicts;
@@ -130,7 +131,7 @@ std::vector<std::string> verdicts_of(const std::vector<Measurement>& measurement
 
 void print_report(const MeterReport& report) {
   for (const Measurement& measurement : report.measurements) print_measurement(report, measurement);
-  for (const std::string& verdict : report.verdicts) fmt::print("{}\n", verdict);
+  for (const std::string& verdict : verdicts_of(report)) fmt::print("{}\n", verdict);
   fmt::print("the meter itself took {:.3f} % of one core ({:.3g} J, modelled)\n",
              report.own.percent_of_core(), report.own.joules);
 }
@@ -155,13 +156,28 @@ nlohmann::ordered_json report_json(const MeterReport& report) {
       one["begin"] = run.begin;
       one["end"] = run.end;
       one["repetitions"] = run.repetitions;
+      one["round"] = run.round;
       one["exit_status"] = run.status;
       entry["runs"].push_back(one);
     }
     entry["warnings"] = measurement.warnings;
     json["commands"].push_back(entry);
   }
-  json["verdicts"] = report.verdicts;
+  json["verdicts"] = verdicts_of(report);
+  json["comparisons"] = nlohmann::ordered_json::array();
+  for (const Comparison& comparison : report.comparisons) {
+    const auto number = [](double value) {
+      return std::isnan(value) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
+    };
+    const Ratio& ratio = comparison.ratio;
+    json["comparisons"].push_back({{"command", report.measurements[comparison.command].command.text()},
+                                   {"least", report.measurements[comparison.least].command.text()},
+                                   {"ratio", number(ratio.value)},
+                                   {"low", number(ratio.low)},
+                                   {"high", number(ratio.high)},
+                                   {"p", number(ratio.p)},
+                                   {"invalid", comparison.invalid}});
+  }
   json["warnings"] = report.warnings;
   if (report.idle_before.seconds > 0) json["idle_before"] = energy_json(report.idle_before);
   if (report.idle_after.seconds > 0) json["idle_after"] = energy_json(report.idle_after);
@@ -187,49 +203,78 @@ std::string report_csv(const MeterReport& report) {
   return csv;
 }
 
+namespace {
+
+// The fields of EmissionsData of CodeCarbon 3.3.2, in its order.
+constexpr const char* kColumns[] = {"timestamp",
+                                    "project_name",
+                                    "run_id",
+                                    "experiment_id",
+                                    "duration",
+                                    "emissions",
+                                    "emissions_rate",
+                                    "cpu_power",
+                                    "gpu_power",
+                                    "ram_power",
+                                    "cpu_energy",
+                                    "gpu_energy",
+                                    "ram_energy",
+                                    "energy_consumed",
+                                    "water_consumed",
+                                    "country_name",
+                                    "country_iso_code",
+                                    "region",
+                                    "cloud_provider",
+                                    "cloud_region",
+                                    "os",
+                                    "python_version",
+                                    "codecarbon_version",
+                                    "cpu_count",
+                                    "cpu_model",
+                                    "gpu_count",
+                                    "gpu_model",
+                                    "longitude",
+                                    "latitude",
+                                    "ram_total_size",
+                                    "tracking_mode",
+                                    "cpu_utilization_percent",
+                                    "gpu_utilization_percent",
+                                    "ram_utilization_percent",
+                                    "ram_used_gb",
+                                    "on_cloud",
+                                    "pue",
+                                    "wue"};
+
+std::string emissions_header() {
+  std::string header;
+  for (const char* column : kColumns) header += (header.empty() ? "" : ",") + std::string(column);
+  return header + '\n';
+}
+
+}  // namespace
+
 std::string emissions_csv(const MeterReport& report) {
-  // The fields of EmissionsData of CodeCarbon 3.3.2, in its order.
-  constexpr const char* kColumns[] = {"timestamp",
-                                      "project_name",
-                                      "run_id",
-                                      "experiment_id",
-                                      "duration",
-                                      "emissions",
-                                      "emissions_rate",
-                                      "cpu_power",
-                                      "gpu_power",
-                                      "ram_power",
-                                      "cpu_energy",
-                                      "gpu_energy",
-                                      "ram_energy",
-                                      "energy_consumed",
-                                      "water_consumed",
-                                      "country_name",
-                                      "country_iso_code",
-                                      "region",
-                                      "cloud_provider",
-                                      "cloud_region",
-                                      "os",
-                                      "python_version",
-                                      "codecarbon_version",
-                                      "cpu_count",
-                                      "cpu_model",
-                                      "gpu_count",
-                                      "gpu_model",
-                                      "longitude",
-                                      "latitude",
-                                      "ram_total_size",
-                                      "tracking_mode",
-                                      "cpu_utilization_percent",
-                                      "gpu_utilization_percent",
-                                      "ram_utilization_percent",
-                                      "ram_used_gb",
-                                      "on_cloud",
-                                      "pue",
-                                      "wue"};
+  return emissions_header() + emissions_rows(report);
+}
+
+std::string emissions_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return emissions_header();
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  if (text.empty()) return emissions_header();
+  std::string first = text.substr(0, text.find('\n'));
+  if (!first.empty() && first.back() == '\r') first.pop_back();
+  if (first + '\n' != emissions_header())
+    fail(
+        "--emissions {}: has other columns than CodeCarbon's emissions.csv; give another name, or move it "
+        "away",
+        path);
+  if (text.back() != '\n') text += '\n';
+  return text;
+}
+
+std::string emissions_rows(const MeterReport& report) {
   std::string csv;
-  for (const char* column : kColumns) csv += (csv.empty() ? "" : ",") + std::string(column);
-  csv += '\n';
   const std::time_t now = std::time(nullptr);
   const std::optional<CarbonRow>& zone = report.footprint.zone;
   for (const Measurement& measurement : report.measurements) {

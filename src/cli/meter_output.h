@@ -24,19 +24,25 @@ struct OwnCost {
 struct MeterReport {
   std::string notice;
   std::vector<Measurement> measurements;
-  std::vector<std::string> verdicts, warnings;
+  std::vector<Comparison> comparisons;
+  std::vector<std::string> warnings;
   Energy idle_before, idle_after;
   Footprint footprint;
   OwnCost own;
+  int signal = 0;  ///< that ended the measurement
 };
 
-/// Sentence for every command against the one that used least: "A uses 1.34x B (95 % interval 1.29-1.39)".
-std::vector<std::string> verdicts_of(const std::vector<Measurement>& measurements);
+/// Sentence for every comparison: "A uses 1.34x B (95 % interval 1.29-1.39)".
+std::vector<std::string> verdicts_of(const MeterReport& report);
 
 void print_report(const MeterReport& report);
 nlohmann::ordered_json report_json(const MeterReport& report);
 std::string report_csv(const MeterReport& report);
 /// The columns of CodeCarbon's emissions.csv, a row a run; invalid windows have none.
 std::string emissions_csv(const MeterReport& report);
+std::string emissions_rows(const MeterReport& report);
+/// What an emissions.csv holds to which rows can be appended: its content, or the header where there is no
+/// such file. Error when it has other columns.
+std::string emissions_of(const std::string& path);
 
 }  // namespace wattle

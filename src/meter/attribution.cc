@@ -40,9 +40,26 @@ ProcessTimes process_times(Machine& machine) {
     if (fields.size() < 20) continue;
     times.processes[std::atol(entry.c_str())] = {
         text.substr(open + 1, close - open - 1),
-        kTick * (std::atof(fields[11].c_str()) + std::atof(fields[12].c_str()))};
+        kTick * (std::atof(fields[11].c_str()) + std::atof(fields[12].c_str())), std::atol(fields[1].c_str()),
+        fields[0][0], kTick * (std::atof(fields[13].c_str()) + std::atof(fields[14].c_str()))};
   }
   return times;
+}
+
+std::optional<double> process_tree_seconds(Machine& machine, long pid) {
+  const ProcessTimes times = process_times(machine);
+  const auto root = times.processes.find(pid);
+  if (root == times.processes.end() || root->second.state == 'Z') return std::nullopt;
+  double seconds = 0;
+  for (const auto& [each, process] : times.processes) {
+    long ancestor = each;
+    for (size_t depth = 0; ancestor != pid && ancestor > 1 && depth < times.processes.size(); ++depth) {
+      const auto above = times.processes.find(ancestor);
+      ancestor = above == times.processes.end() ? 0 : above->second.parent;
+    }
+    if (ancestor == pid) seconds += process.busy_seconds + process.children_seconds;
+  }
+  return seconds;
 }
 
 namespace {

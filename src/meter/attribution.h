@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,12 +16,18 @@ struct ProcessTimes {
   struct Process {
     std::string name;
     double busy_seconds = 0;
+    long parent = 0;
+    char state = 'R';             ///< 'Z': has ended
+    double children_seconds = 0;  ///< of children that ended and were waited for
   };
   std::map<long, Process> processes;  ///< by pid
   double busy_seconds = 0;  ///< all processors: user, nice, system, interrupts; not what a hypervisor stole
   double stolen_seconds = 0;
 };
 ProcessTimes process_times(Machine& machine);
+/// Processor seconds of a process and its descendants, with the children that they waited for; nullopt when
+/// there is no such process, or it has ended.
+std::optional<double> process_tree_seconds(Machine& machine, long pid);
 
 /// What one process takes of a window's net energy (above idle).
 struct ProcessShare {

@@ -31,7 +31,7 @@ Energy loaded(MachineMeter& meter, int threads, double seconds) {
   meter.machine().sleep(std::min(0.3, seconds / 3));  // clocks and voltages settle
   const auto begin = meter.begin();
   meter.machine().sleep(seconds);
-  const Energy energy = meter.end(begin, nullptr);
+  const Energy energy = meter.end_settled(begin, nullptr);
   stop = true;
   for (std::thread& worker : workers) worker.join();
   return energy;

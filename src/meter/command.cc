@@ -1,152 +1,94 @@
 #include "meter/command.h"
 
-#include <fcntl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
 #include <wattle/error.h>
 
-#include "base/interrupt.h"
-#include "meter/helper_process.h"
 #include "statistics/intervals.h"
+#include "statistics/random.h"
 
 namespace wattle {
 namespace {
 
 constexpr int kMostRepetitions = 100000;
 constexpr double kResolution = 0.01;
+/// A window that was shorter than a refresh is to have so many.
+constexpr double kRefreshes = 3;
 
-/// The child's side of a start: arguments in place of this program. An error goes back through `report`.
-[[noreturn]] void become(const std::vector<std::string>& arguments, bool quiet, int report) {
-  if (quiet) {
-    const int nowhere = ::open("/dev/null", O_WRONLY);
-    ::dup2(nowhere, STDOUT_FILENO);
-    ::dup2(nowhere, STDERR_FILENO);
-  }
-  std::vector<char*> pointers;
-  for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
-  pointers.push_back(nullptr);
-  ::execvp(pointers[0], pointers.data());
-  const int code = errno;
-  [[maybe_unused]] const ssize_t sent = ::write(report, &code, sizeof code);
-  ::_exit(127);
+std::string describe(int status) {
+  if (status > 128)
+    return fmt::format("was killed by signal {} ({})", status - 128, ::strsignal(status - 128));
+  return status == 0 ? "" : fmt::format("ended with exit status {}", status);
 }
 
-pid_t start(const Command& command, bool quiet) {
-  std::vector<std::string> arguments = command.arguments;
-  if (command.shell) arguments = {"/bin/sh", "-c", command.arguments.front()};
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) fail("{}: cannot be started ({})", command.text(), std::strerror(errno));
-  const pid_t child = ::fork();
-  if (child == 0) become(arguments, quiet, ends[1]);
-  ::close(ends[1]);
-  int code = child < 0 ? errno : 0;
-  if (child > 0 && ::read(ends[0], &code, sizeof code) == sizeof code) {
-    ::waitpid(child, nullptr, 0);
-  } else if (child > 0) {
-    code = 0;
-  }
-  ::close(ends[0]);
-  if (code != 0) {
-    fail("{}: cannot be started ({}); check the name and that it is executable", command.text(),
-         std::strerror(code));
-  }
-  return child;
-}
-
-double busy_of(const rusage& usage) {
-  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
-struct Ended {
-  int status = 0;
-  double busy_seconds = 0;
-};
-
-Ended wait_for(pid_t child) {
-  int status = 0;
-  rusage usage{};
-  pid_t ended = -1;
-  while ((ended = ::wait4(child, &status, 0, &usage)) < 0 && errno == EINTR) {
-  }
-  if (interrupted()) throw_if_interrupted();
-  return {status, busy_of(usage)};
-}
-
-/// Grandchildren whose parent ended come to this process, which is their reaper; those that ended are taken
-/// in. Returns whether some still run.
-bool processes_left_behind(double& busy_seconds) {
-  while (true) {
-    const Reaped reaped = reap_other_child(busy_seconds);
-    if (reaped != Reaped::kOne) return reaped == Reaped::kRunning;
-  }
-}
-
-std::string describe(int status, bool left_behind) {
-  if (WIFSIGNALED(status)) {
-    return fmt::format("was killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-    return fmt::format("ended with exit status {}", WEXITSTATUS(status));
-  if (left_behind)
-    return "left processes running in the background; their energy after its end is not in the figure";
-  return "";
+std::string describe(const Descendants& left) {
+  if (left.running.empty()) return "";
+  const auto& first = left.running.front();
+  return fmt::format(
+      "left {} running in the background ({} {}{}); {} energy is in the figure until the command's end, and "
+      "not "
+      "after it",
+      left.running.size() == 1 ? "a process" : fmt::format("{} processes", left.running.size()), first.name,
+      first.pid, left.running.size() > 1 ? ", ..." : "", left.running.size() == 1 ? "its" : "their");
 }
 
 }  // namespace
 
-std::string Command::text() const {
-  std::string joined;
-  for (const std::string& argument : arguments) joined += (joined.empty() ? "" : " ") + argument;
-  return joined;
-}
-
-CommandRun run_command(MachineMeter& meter, const Command& command, bool quiet, int repetitions) {
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+CommandRun run_command(MachineMeter& meter, const Command& command, const Streams& streams, int repetitions) {
   CommandRun run;
-  run.repetitions = repetitions;
-  bool left_behind = false;
+  // Processes that earlier runs left behind work on in this window, but not for this command.
+  take_in_ended();
+  const double before = descendants().busy_seconds;
   run.begin = meter.machine().now();
   const auto begin = meter.begin();
-  for (int i = 0; i < repetitions && run.problem.empty(); ++i) {
-    const Ended ended = wait_for(start(command, quiet));
+  for (int i = 0; i < repetitions && run.status == 0; ++i) {
+    const Ended ended = run_to_end(command, streams);
     run.busy_seconds += ended.busy_seconds;
-    run.status = ended.status;
+    run.status = exit_status_of(ended.status);
     run.repetitions = i + 1;
-    run.problem = describe(ended.status, false);
   }
-  left_behind = processes_left_behind(run.busy_seconds);
   run.end = meter.machine().now();
-  run.energy = scaled(meter.end_foreign(begin, run.busy_seconds, Settle::kLoadEnded), 1.0 / run.repetitions);
+  Descendants left;
+  // What outlived the command has worked until here too.
+  const auto busy_seconds = [&] {
+    run.busy_seconds += take_in_ended();
+    left = descendants();
+    run.busy_seconds = std::max(0.0, run.busy_seconds + left.busy_seconds - before);
+    return run.busy_seconds;
+  };
+  run.energy = scaled(meter.end_foreign(begin, busy_seconds, Settle::kLoadEnded), 1.0 / run.repetitions);
   run.busy_seconds /= run.repetitions;
-  if (run.problem.empty()) run.problem = describe(run.status, left_behind);
+  run.problem = describe(run.status);
+  if (run.problem.empty()) run.problem = describe(left);
   return run;
 }
 
 int repetitions_after(const MachineMeter& meter, const CommandRun& run) {
   const int most = std::min(kMostRepetitions, meter.repetitions(run.energy.seconds));
   if (most <= run.repetitions) return run.repetitions;
+  if (!run.energy.invalid.empty()) {
+    // Longer than a refresh it is invalid for another reason, which no repetition mends.
+    const double refresh = meter.slowest_refresh(), seconds = run.energy.seconds;
+    if (seconds * run.repetitions >= refresh) return run.repetitions;
+    return std::min(most, static_cast<int>(std::ceil(kRefreshes * refresh / seconds)));
+  }
   const double open = run.energy.joules > 0 ? run.energy.resolution / run.energy.joules : 1;
   if (open <= kResolution) return run.repetitions;
   return std::min(
       most, std::max(run.repetitions + 1, static_cast<int>(std::ceil(run.repetitions * open / kResolution))));
 }
 
-void run_unmeasured(const Command& command, bool quiet, const std::string& flag) {
-  const Ended ended = wait_for(start(command, quiet));
-  const std::string problem = describe(ended.status, false);
-  if (!problem.empty()) fail("{} {}: {}; mend the command or leave it out", flag, command.text(), problem);
-}
-
 namespace {
+
+/// Runs a shell line or a command that is not measured (--prepare, --warmup); Error when it fails.
+void run_unmeasured(const Command& command, Streams streams, const std::string& what) {
+  streams.quiet = true;
+  const std::string problem = describe(exit_status_of(run_to_end(command, streams).status));
+  if (!problem.empty()) fail("{} {}: {}; mend the command or leave it out", what, command.text(), problem);
+}
 
 std::string why_repeated(const Command& command, const CommandRun& run, int repetitions) {
   return fmt::format(
@@ -159,59 +101,95 @@ std::string why_repeated(const Command& command, const CommandRun& run, int repe
       repetitions * run.energy.seconds);
 }
 
-/// One line for what a run did wrong; Error where it failed and failures are not taken.
-void note_problem(const CommandRun& run, const MeasureOptions& options, Measurement& result) {
-  if (run.problem.empty()) return;
-  const std::string line = fmt::format("{}: {}", result.command.text(), run.problem);
-  if (run.status != 0 && !options.ignore_failure) {
-    fail("{} after {:.3f} s and {:.4g} J; give --ignore-failure to take the figure all the same", line,
-         run.energy.seconds, run.energy.joules);
+/// A round of runs of all commands.
+class Rounds {
+ public:
+  Rounds(MachineMeter& meter, std::span<const Command> commands, const MeasureOptions& options)
+      : meter_(meter), options_(options), repetitions_(commands.size(), 1), random_(options.seed) {
+    for (const Command& command : commands) results_.emplace_back().command = command;
+    for (size_t i = 0; i < commands.size(); ++i) order_.push_back(i);
   }
-  if (result.warnings.empty()) result.warnings.push_back(line);
-}
 
-/// Runs until a window is fine enough or the options are satisfied.
-void run_all(MachineMeter& meter, const MeasureOptions& options, Measurement& result) {
-  const int wanted = options.until_ci > 0 ? options.most_runs : std::max(1, options.runs);
-  int repetitions = 1;
-  std::vector<double> joules;
-  while (static_cast<int>(joules.size()) < wanted) {
-    if (!options.prepare.empty()) run_unmeasured({{options.prepare}, true}, true, "--prepare");
-    CommandRun run = run_command(meter, result.command, options.quiet, repetitions);
-    note_problem(run, options, result);
+  /// False when the measurement ends here.
+  bool run(int round) {
+    if (round % 2 == 0) {
+      for (size_t i = order_.size(); i > 1; --i)
+        std::swap(order_[i - 1], order_[static_cast<size_t>(random_.below(static_cast<int64_t>(i)))]);
+    } else {
+      std::reverse(order_.begin(), order_.end());
+    }
+    for (const size_t command : order_) {
+      if (options_.stop && options_.stop()) return false;
+      if (!run_one(command, round)) return false;
+    }
+    return true;
+  }
+
+  bool narrow_enough() const {
+    return std::all_of(results_.begin(), results_.end(), [&](const Measurement& result) {
+      const Interval mean = student_interval(joules_of(result));
+      return mean.bounded() && mean.half() <= options_.until_ci * mean.value;
+    });
+  }
+
+  std::vector<Measurement> take() { return std::move(results_); }
+
+  static std::vector<double> joules_of(const Measurement& result) {
+    std::vector<double> joules;
+    for (const CommandRun& run : result.runs) joules.push_back(run.energy.joules);
+    return joules;
+  }
+
+ private:
+  CommandRun execute(const Command& command, int repetitions) {
+    if (!options_.prepare.empty()) run_unmeasured({{options_.prepare}, true}, {}, "--prepare");
+    return options_.run ? options_.run(command, repetitions)
+                        : run_command(meter_, command, options_.streams, repetitions);
+  }
+
+  bool run_one(size_t index, int round) {
+    Measurement& result = results_[index];
+    CommandRun run = execute(result.command, repetitions_[index]);
     // Decided by the first run: all of a command are repeated alike.
-    const int needed = run.problem.empty() && joules.empty() ? repetitions_after(meter, run) : repetitions;
-    if (needed > repetitions && options.prepare.empty()) {
-      if (options.announce) options.announce(why_repeated(result.command, run, needed));
-      repetitions = needed;
-      continue;
+    if (result.runs.empty() && run.status == 0) {
+      const int needed = repetitions_after(meter_, run);
+      const bool stopped = options_.stop && options_.stop();
+      if (needed > repetitions_[index] && options_.may_repeat && options_.prepare.empty() && !stopped) {
+        if (options_.announce) options_.announce(why_repeated(result.command, run, needed));
+        repetitions_[index] = needed;
+        return run_one(index, round);
+      }
+      if (needed > repetitions_[index]) {
+        result.warnings.push_back(fmt::format(
+            "{}: one run is less than 20 steps of the counter, which leaves {:.2g} % of its joules open; "
+            "without "
+            "{} it would be repeated in one window",
+            result.command.text(), 100 * run.energy.resolution / std::max(run.energy.joules, 1e-30),
+            options_.prepare.empty() ? "a pipe as its standard input" : "--prepare"));
+      }
     }
-    if (needed > repetitions) {
-      result.warnings.push_back(fmt::format(
-          "{}: one run is less than 20 steps of the counter, which leaves {:.2g} % of its joules open; "
-          "without "
-          "--prepare it would be repeated in one window",
-          result.command.text(), 100 * run.energy.resolution / std::max(run.energy.joules, 1e-30)));
-    }
+    if (!run.problem.empty() && result.warnings.empty() && (run.status == 0 || options_.ignore_failure))
+      result.warnings.push_back(fmt::format("{}: {}", result.command.text(), run.problem));
     if (!run.energy.invalid.empty()) result.warnings.push_back("invalid window: " + run.energy.invalid);
-    joules.push_back(run.energy.joules);
+    run.round = round;
+    const bool failed = run.status != 0 && !options_.ignore_failure;
+    if (failed) result.status = run.status;
     result.runs.push_back(std::move(run));
-    const Interval mean = student_interval(joules);
-    if (options.until_ci > 0 && mean.half() <= options.until_ci * mean.value) break;
+    return !failed;
   }
-}
 
-}  // namespace
+  MachineMeter& meter_;
+  const MeasureOptions& options_;
+  std::vector<Measurement> results_;
+  std::vector<int> repetitions_;
+  std::vector<size_t> order_;
+  Random random_;
+};
 
-Measurement measure_command(MachineMeter& meter, const Command& command, const MeasureOptions& options) {
-  Measurement result;
-  result.command = command;
-  for (int i = 0; i < options.warmup; ++i) run_unmeasured(command, true, "--warmup");
-  run_all(meter, options, result);
-  std::vector<double> joules;
+void sum_up(Measurement& result, const MeasureOptions& options) {
+  const std::vector<double> joules = Rounds::joules_of(result);
   std::vector<Energy> windows;
-  for (const CommandRun& run : result.runs)
-    windows.push_back(run.energy), joules.push_back(run.energy.joules);
+  for (const CommandRun& run : result.runs) windows.push_back(run.energy);
   const Interval mean = student_interval(joules);
   result.spread_half = mean.half();
   result.energy = mean_energy(windows);
@@ -221,7 +199,73 @@ Measurement measure_command(MachineMeter& meter, const Command& command, const M
         fmt::format("the interval is {:.1f} % after {} runs, wider than --until-ci asks",
                     100 * mean.half() / mean.value, joules.size()));
   }
-  return result;
+}
+
+/// The joules of the rounds in which both commands ran.
+std::pair<std::vector<double>, std::vector<double>> paired(const Measurement& a, const Measurement& b) {
+  std::pair<std::vector<double>, std::vector<double>> values;
+  for (const CommandRun& of_a : a.runs) {
+    for (const CommandRun& of_b : b.runs) {
+      if (of_a.round != of_b.round) continue;
+      values.first.push_back(of_a.energy.joules);
+      values.second.push_back(of_b.energy.joules);
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+std::vector<Measurement> measure_commands(MachineMeter& meter, std::span<const Command> commands,
+                                          const MeasureOptions& options) {
+  for (const Command& command : commands) {
+    for (int i = 0; i < options.warmup; ++i) run_unmeasured(command, options.streams, "--warmup");
+  }
+  Rounds rounds(meter, commands, options);
+  const int wanted = options.until_ci > 0 ? options.most_runs : std::max(1, options.runs);
+  for (int round = 0; round < wanted && rounds.run(round); ++round) {
+    if (options.until_ci > 0 && rounds.narrow_enough()) break;
+  }
+  std::vector<Measurement> results = rounds.take();
+  std::erase_if(results, [](const Measurement& result) { return result.runs.empty(); });
+  for (Measurement& result : results) sum_up(result, options);
+  return results;
+}
+
+std::vector<Comparison> compare(std::span<const Measurement> measurements) {
+  std::vector<Comparison> comparisons;
+  if (measurements.size() < 2) return comparisons;
+  size_t least = 0;
+  for (size_t i = 1; i < measurements.size(); ++i) {
+    if (measurements[i].energy.joules < measurements[least].energy.joules) least = i;
+  }
+  std::vector<Comparison> all;
+  std::vector<double> p;
+  for (size_t a = 0; a < measurements.size(); ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      Comparison comparison{a, b};
+      if (a == least) std::swap(comparison.command, comparison.least);
+      const Measurement &of = measurements[comparison.command], &by = measurements[comparison.least];
+      comparison.invalid = of.energy.invalid.empty() ? by.energy.invalid : of.energy.invalid;
+      const auto [joules, other] = paired(of, by);
+      if (joules.empty()) {
+        comparison.invalid = "they never ran in the same round";
+        comparison.ratio.p = NAN;
+      } else {
+        comparison.ratio = paired_ratio_of(joules, other);
+      }
+      p.push_back(comparison.ratio.p);
+      all.push_back(std::move(comparison));
+    }
+  }
+  const std::vector<double> corrected = holm(p);
+  for (size_t i = 0; i < all.size(); ++i) {
+    all[i].ratio.p = corrected[i];
+    if (all[i].least == least) comparisons.push_back(std::move(all[i]));
+  }
+  std::sort(comparisons.begin(), comparisons.end(),
+            [](const Comparison& a, const Comparison& b) { return a.command < b.command; });
+  return comparisons;
 }
 
 }  // namespace wattle

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <wattle/error.h>
 
+#include "base/processor_limits.h"
 #include "meter/hwmon.h"
 #include "meter/machine_meter.h"
 #include "meter/source.h"
@@ -84,7 +85,9 @@ void model_the_processor(Machine& machine, const MeterOptions& options, Sources&
   } else {
     found.profile = options.profile.empty() ? find_profile(processor) : load_profile(options.profile);
   }
-  found.threads = processor.threads;
+  // A container is charged what it may use of the server.
+  found.threads =
+      processor_limits([&](const std::string& path) { return machine.read(path); }).usable(processor.threads);
 }
 
 /// One line: what was lost, and the command that gets it back.

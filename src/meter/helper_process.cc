@@ -141,6 +141,11 @@ double helper_cpu_seconds() {
   return helpers_cpu_seconds;
 }
 
+std::set<pid_t> running_helpers() {
+  const std::lock_guard lock(helpers_mutex);
+  return helpers;
+}
+
 Reaped reap_other_child(double& busy_seconds) {
   const std::lock_guard lock(helpers_mutex);
   pid_t child = -1;

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
+#include <set>
 #include <string>
 
 namespace wattle {
@@ -15,6 +18,9 @@ struct HelperOutput {
 HelperOutput run_helper(const std::string& shell_line, double limit_seconds);
 /// Processor time of all helpers until now, which belongs to the meter's own cost.
 double helper_cpu_seconds();
+
+/// The helpers that run now.
+std::set<pid_t> running_helpers();
 
 /// Takes in one ended child of this process that is no helper and adds its processor seconds to
 /// `busy_seconds`. kNone: there is none; kRunning: there are some that still run.

@@ -130,6 +130,12 @@ double MachineMeter::period() const {
   return sources_.recorders.empty() ? 0.1 : period;
 }
 
+double MachineMeter::slowest_refresh() const {
+  double slowest = 0;
+  for (const auto& recorder : sources_.recorders) slowest = std::max(slowest, recorder->slowest_refresh());
+  return slowest;
+}
+
 double MachineMeter::seconds_to_next_poll() const {
   double seconds = 1;
   for (const auto& recorder : sources_.recorders)
@@ -172,8 +178,8 @@ void MachineMeter::wait(double seconds) {
   }
 }
 
-std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds, const Work* work,
-                                        Settle settle) {
+std::vector<Energy> MachineMeter::close(const Moment& begin, const std::function<double()>& busy_seconds,
+                                        const Work* work, Settle settle) {
   std::vector<Energy> parts;
   const double end = machine_->now();
   std::vector<double> marks;
@@ -182,6 +188,9 @@ std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds
     marks.push_back(recorder->mark());
     late = std::max(late, recorder->seconds_to_settle(end - begin.time));
   }
+  Activity activity;
+  activity.seconds = end - begin.time;
+  activity.busy_seconds = busy_seconds();
   if (settle != Settle::kNo) wait(late);
   const Edges edges = settle == Settle::kLoadEnded ? Edges::kOfTheLoad : Edges::kAny;
   for (size_t i = 0; i < sources_.recorders.size(); ++i) {
@@ -195,9 +204,6 @@ std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds
     parts.push_back(std::move(part));
   }
   if (sources_.profile) {
-    Activity activity;
-    activity.seconds = end - begin.time;
-    activity.busy_seconds = busy_seconds;
     activity.threads = sources_.threads;
     if (work != nullptr) activity.work = *work;
     parts.push_back(modelled_energy(*sources_.profile, activity));
@@ -206,7 +212,8 @@ std::vector<Energy> MachineMeter::close(const Moment& begin, double busy_seconds
 }
 
 std::vector<Energy> MachineMeter::end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) {
-  return close(*begin, process_cpu_seconds() - begin->cpu_seconds, work);
+  return close(
+      *begin, [&] { return process_cpu_seconds() - begin->cpu_seconds; }, work);
 }
 
 Energy MachineMeter::end(const std::shared_ptr<const Moment>& begin, const Work* work) {
@@ -215,11 +222,24 @@ Energy MachineMeter::end(const std::shared_ptr<const Moment>& begin, const Work*
   return sum;
 }
 
-Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds,
-                                 Settle settle) {
+Energy MachineMeter::end_settled(const std::shared_ptr<const Moment>& begin, const Work* work) {
+  const auto busy_seconds = [&] { return process_cpu_seconds() - begin->cpu_seconds; };
+  Energy sum;
+  for (const Energy& part : close(*begin, busy_seconds, work, Settle::kYes)) sum = sum + part;
+  return sum;
+}
+
+Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin,
+                                 const std::function<double()>& busy_seconds, Settle settle) {
   Energy sum;
   for (const Energy& part : close(*begin, busy_seconds, nullptr, settle)) sum = sum + part;
   return sum;
+}
+
+Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds,
+                                 Settle settle) {
+  return end_foreign(
+      begin, [busy_seconds] { return busy_seconds; }, settle);
 }
 
 namespace {
@@ -297,7 +317,8 @@ Energy MachineMeter::measure_idle(double seconds) {
   }
   wait(std::max(0.0, moment->time + std::min(kIdleRefreshes * slowest, kLongestIdle) - machine_->now()));
   Energy sum;
-  const std::vector<Energy> parts = close(*moment, 0, nullptr);
+  const std::vector<Energy> parts = close(
+      *moment, [] { return 0.0; }, nullptr);
   for (size_t i = 0; i < parts.size(); ++i) {
     if (i < idle_.size() && parts[i].invalid.empty()) idle_[i] = parts[i];
     sum = sum + parts[i];

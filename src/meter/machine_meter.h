@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -55,10 +56,15 @@ class MachineMeter : public Meter {
 
   std::shared_ptr<const Moment> begin() override;
   Energy end(const std::shared_ptr<const Moment>& begin, const Work* work) override;
+  Energy end_settled(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<double> stretch_joules(const Energy& window, std::span<const Stretch> stretches) override;
   /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own.
   Energy end_foreign(const std::shared_ptr<const Moment>& begin, double busy_seconds,
+                     Settle settle = Settle::kNo);
+  /// The same where the processor time is to be asked for after the end of the window, because that takes
+  /// time.
+  Energy end_foreign(const std::shared_ptr<const Moment>& begin, const std::function<double()>& busy_seconds,
                      Settle settle = Settle::kNo);
   Energy measure_idle(double seconds) override;
   int repetitions(double seconds) const override;
@@ -71,6 +77,8 @@ class MachineMeter : public Meter {
   void poll();
   /// Hears every reading of every source from now on.
   void set_listener(const Recorder::Listener& listener);
+  /// Seconds between new readings of the slowest counted channel; 0 where all are modelled.
+  double slowest_refresh() const;
   /// Seconds between readings as a rule, and from now until the next one is due.
   double period() const;
   double seconds_to_next_poll() const;
@@ -82,8 +90,8 @@ class MachineMeter : public Meter {
   double own_cpu_seconds() const;
 
  private:
-  std::vector<Energy> close(const Moment& begin, double busy_seconds, const Work* work,
-                            Settle settle = Settle::kNo);
+  std::vector<Energy> close(const Moment& begin, const std::function<double()>& busy_seconds,
+                            const Work* work, Settle settle = Settle::kNo);
   void wait(double seconds);
   Energy measured(size_t recorder, const WindowEnergy& window) const;
   double counted_joules(const Stretch& stretch, const PowerProfile& profile) const;

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <iostream>
 #include <numeric>
+#include <optional>
+#include <thread>
 
 #include <wattle/error.h>
 
@@ -18,6 +20,7 @@
 #include "base/sha256.h"
 #include "base/threads.h"
 #include "families/open_file.h"
+#include "meter/energy_json.h"
 #include "models/convert.h"
 #include "study/conditions.h"
 #include "study/window_json.h"
@@ -34,6 +37,10 @@ using Clock = std::chrono::steady_clock;
 
 // A rule answers 100,000 rows a second; the latencies of the first so many tell what all would.
 constexpr int64_t kMostLatencies = 10'000;
+// A window goes on until its edges and the steps of the meter leave less than this open, or for so long.
+constexpr double kResolution = 0.01, kLongestWindow = 300;
+// Idle is measured for this long at least, after the team's threads have parked.
+constexpr double kIdleSeconds = 1, kParkSeconds = 0.1;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -44,6 +51,11 @@ class Worker {
   Json answer(const Json& request);
 
  private:
+  /// Whether a window that began with `moment` tells enough of its energy.
+  bool fine_enough(const Work& work, double seconds) const;
+  /// What the machine draws with the model loaded and the threads parked; once a process.
+  void measure_idle();
+
   /// Energy, conditions and peak memory of what `body` does; body returns its work record, or null when the
   /// engine's record does not cover it (reading files, LIBLINEAR, XGBoost): then the processor time counts.
   Window measured(const std::string& kind, const std::function<const Work*()>& body);
@@ -59,6 +71,8 @@ class Worker {
   double answer_question(const Question& question, Work& work, Answer& answer);
 
   std::unique_ptr<Meter> meter_;
+  std::shared_ptr<const Meter::Moment> begin_;  ///< of the window that runs
+  std::optional<Energy> idle_;
   std::unique_ptr<Task> task_;
   std::vector<std::string> answers_;  ///< what the task says for label 0, 1, ...
 };
@@ -67,14 +81,30 @@ Window Worker::measured(const std::string& kind, const std::function<const Work*
   Window window;
   window.kind = kind;
   const Conditions conditions;
-  const auto begin = meter_->begin();
+  begin_ = meter_->begin();
   const Work* work = body();
-  window.energy = meter_->end(begin, work);
+  window.energy = meter_->end_settled(begin_, work);
+  begin_.reset();
   const Conditions::Report report = conditions.since_begin();
   window.conditions = report.json.dump();
   window.disturbance = report.disturbance;
   window.peak_memory_bytes = peak_memory_bytes();
   return window;
+}
+
+bool Worker::fine_enough(const Work& work, double seconds) const {
+  const int repetitions = meter_->repetitions(seconds);
+  if (seconds >= kLongestWindow || repetitions <= 1) return true;
+  const Energy energy = meter_->end(begin_, &work);
+  // A window shorter than two refreshes of its meter may be invalid for that alone (100 of them are enough).
+  if (!energy.invalid.empty()) return repetitions <= 50;
+  return energy.resolution <= kResolution * energy.joules;
+}
+
+void Worker::measure_idle() {
+  if (idle_ || meter_->grade() == Grade::kModelled) return;  // a model knows idle by itself
+  std::this_thread::sleep_for(std::chrono::duration<double>(kParkSeconds));
+  idle_ = meter_->measure_idle(kIdleSeconds);
 }
 
 Json Worker::configure(const Json& request) {
@@ -161,7 +191,8 @@ Json Worker::measure(const Json& request) {
     questions.push_back({std::to_string(questions.size()), text.get<std::string>()});
   }
   if (questions.empty()) fail("a window of no rows was asked for; give the study evaluation rows");
-  const double window_seconds = request.at("window_seconds");
+  double window_seconds = request.at("window_seconds");
+  measure_idle();
   warm_up(questions, request.at("warm_up_seconds"));
 
   std::vector<Answer> first_pass;
@@ -171,8 +202,9 @@ Json Worker::measure(const Json& request) {
   Window window = measured("queries", [&] {
     const auto begin = Clock::now();
     Answer answer;
-    // Whole passes, so that every row counts alike.
+    // Whole passes, so that every row counts alike. Where the meter is slow a window takes longer.
     do {
+      if (queries > 0 && seconds_since(begin) >= window_seconds) window_seconds *= 1.5;
       for (const Question& question : questions) {
         throw_if_interrupted();
         const double milliseconds = 1000 * answer_question(question, work, answer);
@@ -180,7 +212,7 @@ Json Worker::measure(const Json& request) {
         ++queries;
         if (first_pass.size() < questions.size()) first_pass.push_back(std::move(answer));
       }
-    } while (seconds_since(begin) < window_seconds);
+    } while (seconds_since(begin) < window_seconds || !fine_enough(work, seconds_since(begin)));
     return &work;
   });
   window.queries = queries;
@@ -192,7 +224,9 @@ Json Worker::measure(const Json& request) {
     labels.push_back(label_of(first));
   }
   window.outputs_sha256 = outputs.hex();
-  return {{"window", to_json(window)}, {"answers", labels}};
+  Json answer = {{"window", to_json(window)}, {"answers", labels}};
+  if (idle_) answer["idle"] = energy_json(*idle_);
+  return answer;
 }
 
 Json Worker::train(const Json& request) {

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,8 +51,12 @@ class MeterTest(unittest.TestCase):
     def test_programs_that_end_badly(self):
         self.assert_refused(self.wattle("--", "no-such-program"), 2, "no-such-program", "cannot be started",
                             "No such file or directory")
-        self.assert_refused(self.wattle("--", "sh", "-c", "kill -9 $$"), 2, "killed by signal 9", " J;")
-        self.assert_refused(self.wattle("--", "sh", "-c", "exit 7"), 2, "exit status 7", " J;")
+        for command, status, said in (("kill -9 $$", 137, "killed by signal 9"), ("exit 7", 7, "exit status 7")):
+            done = self.wattle("--runs", "5", "--", "sh", "-c", command)
+            self.assertEqual(done.returncode, status)  # the command's own, as a shell has it
+            self.assertIn(said, done.stderr)
+            self.assertIn("energy ", done.stdout)  # the report is there all the same
+            self.assertIn(", 1 run", done.stdout)
         done = self.wattle("--ignore-failure", "--json", "-", "--", "sh", "-c", "kill -9 $$")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("killed by signal 9", done.stderr)
@@ -60,7 +65,84 @@ class MeterTest(unittest.TestCase):
     def test_daemons_are_said(self):
         done = self.wattle("--", "sh", "-c", "(setsid sleep 1 &)")
         self.assertEqual(done.returncode, 0)
-        self.assertIn("left processes running in the background", done.stderr)
+        self.assertIn("left a process running in the background (sleep ", done.stderr)
+        self.assertIn("until the command's end", done.stderr)
+
+    def commands(self, *arguments, **more):
+        done = subprocess.run([WATTLE, "--quiet", "meter", "--idle", "0", "--source", "model", "--json", "-", *arguments],
+                              cwd=self.dir, capture_output=True, text=True, timeout=120, check=False, **more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_what_is_one_command_and_what_are_several(self):
+        nothing = {"stdin": subprocess.DEVNULL}
+        one = self.commands("--", "sh", "-c", "test \"$2\" = --; exit $?", "x", "a", "--", "b", **nothing)
+        self.assertEqual([entry["command"] for entry in one["commands"]], ['sh -c test "$2" = --; exit $? x a -- b'])
+        two = self.commands("--runs", "3", "--", "sleep", "0.01", "--vs", "sleep", "0.2", **nothing)
+        self.assertEqual([entry["command"] for entry in two["commands"]], ["sleep 0.01", "sleep 0.2"])
+        self.assertEqual([run["round"] for run in two["commands"][1]["runs"]], [0, 1, 2])
+        self.assertEqual(two["comparisons"][0]["command"], "sleep 0.2")
+        self.assertGreater(two["comparisons"][0]["low"], 2)
+        lines = self.commands("--command", "sleep 0.01", "--command", "true; sleep 0.01", "--runs", "2", **nothing)
+        self.assertEqual(len(lines["commands"]), 2)
+        self.assertIsNone(lines["comparisons"][0]["low"])  # two rounds tell nothing
+
+    def test_standard_input_goes_to_every_run(self):
+        counts = "test \"$(wc -l)\" = 3"
+        self.commands("--runs", "3", "--command", counts, "--command", "cat | " + counts, input="a\nb\nc\n")
+        path = self.dir / "three.txt"
+        path.write_text("a\nb\nc\n")
+        with path.open() as file:
+            self.commands("--runs", "3", "--", "sh", "-c", counts, stdin=file)
+
+    def test_signals_are_passed_on_and_end_with_a_report(self):
+        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+            with subprocess.Popen([WATTLE, "meter", "--idle", "0", "--source", "model", "--runs", "5", "--", "sh", "-c", "sleep 60"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as meter:
+                time.sleep(1.5)
+                meter.send_signal(getattr(signal, name))
+                out, err = meter.communicate(timeout=60)
+            self.assertEqual(meter.returncode, 128 + getattr(signal, name), err)
+            self.assertIn("energy ", out)
+            self.assertIn(", 1 run", out)
+            self.assertIn("was passed on and ended the measurement", err)
+
+    def test_emissions_are_appended_to_their_like_alone(self):
+        for rows in (2, 3, 4):
+            done = self.wattle("--emissions", "emissions.csv", "--", "true")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with (self.dir / "emissions.csv").open() as file:
+                self.assertEqual(len(list(csv.reader(file))), rows)
+        other = self.dir / "other.csv"
+        other.write_text("a,b\n1,2\n")
+        self.assert_refused(self.wattle("--emissions", str(other), "--", "true"), 2, "other.csv", "other columns")
+        self.assertEqual(other.read_text(), "a,b\n1,2\n")
+
+    def test_what_runs_already(self):
+        script = "import time\nend = time.time() + 30\nwhile time.time() < end: pass"
+        with subprocess.Popen([sys.executable, "-c", script]) as busy:
+            done = self.wattle("--source", "model", "--json", "-", "--pid", str(busy.pid), "--for", "1.5")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found = json.loads(done.stdout)
+            self.assertGreater(found["busy_seconds"], 0.1)
+            self.assertEqual(found["energy"]["grade"], "modelled")
+            self.assertLess(found["energy"]["joules"], found["machine"]["joules"])
+            busy.kill()
+        gone = self.wattle("--source", "model", "--pid", str(2**30 - 1), "--for", "1")
+        self.assert_refused(gone, 2, "there is no such process")
+        self.assert_refused(self.wattle("--source", "model", "--cgroup", "no/such", "--for", "1"), 2, "no such control group")
+
+    def test_a_machine_at_rest_whose_load_is_the_command(self):
+        for kind in ("acpi-rest", "battery-rest"):
+            busy = self.dir / kind / "busy"
+            done = self.on_tree(kind, "--idle", "2", "--json", "-", "--", "sh", "-c", f"touch {busy}; sleep 3.4; rm {busy}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            energy = json.loads(done.stdout)["commands"][0]["energy"]
+            self.assertNotIn("invalid", energy, kind)
+            truth = 120 * energy["seconds"]
+            self.assertLessEqual(energy["low"], truth, kind)
+            self.assertGreaterEqual(energy["high"], truth * 0.99, kind)
+            self.assertLess(energy["high"] - energy["low"], 0.25 * truth, kind)
 
     def test_a_meter_that_breaks_in_the_window(self):
         meter = self.dir / "meter.sh"
