@@ -76,7 +76,8 @@ class TwinWatch {
   }
   bool twins() const {
     if (own_counts_ && !moves_.empty() && 2 * same_counts_ >= readings_) return true;
-    return one_package_ && judge().together && judge().bits >= kDecisiveBits;
+    const Judgement all = judge();
+    return one_package_ && all.together && all.bits >= kDecisiveBits;
   }
   bool undecided() const {
     const Judgement now = judge();
