@@ -432,8 +432,7 @@ void add_meter(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("COMMAND", flags->words,
                    "lines for the shell; or one command after -- (several with --vs between them)");
   verb->add_option("--command", flags->lines, "line for the shell; repeat it to compare several")
-      ->expected(1)
-      ->take_all();
+      ->allow_extra_args(false);
   verb->add_option("--pid", flags->pid, "a process that runs already, with its descendants, until it ends")
       ->check(CLI::Range(1, 1 << 30));
   verb->add_option("--cgroup", flags->cgroup,

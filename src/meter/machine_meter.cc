@@ -18,8 +18,9 @@ namespace {
 constexpr double kQuantisation = 0.01;
 constexpr double kTicks = 20;
 /// Idle is measured for at least so many refreshes, and for so long until the refresh of a power reading is
-/// learnt; at most a minute in all.
-constexpr double kIdleRefreshes = 2, kLearning = 5, kLearningStep = 0.25, kLongestIdle = 60;
+/// learnt, longer where it has moved already; at most a minute in all.
+constexpr double kIdleRefreshes = 2, kLearning = 5, kLearningMoving = 15, kLearningStep = 0.25,
+                 kLongestIdle = 60;
 /// What joules of like work differ by from window to window, for the machine's other doings.
 constexpr double kModelScatter = 0.02;
 
@@ -312,7 +313,8 @@ Energy MachineMeter::measure_idle(double seconds) {
   const auto moment = begin();
   wait(seconds);
   for (const auto& recorder : sources_.recorders) {
-    while (!recorder->refresh_known() && unlearnt < kLearning) wait(kLearningStep), unlearnt += kLearningStep;
+    while (!recorder->refresh_known() && unlearnt < (recorder->can_learn() ? kLearningMoving : kLearning))
+      wait(kLearningStep), unlearnt += kLearningStep;
     slowest = std::max(slowest, recorder->slowest_refresh());
   }
   wait(std::max(0.0, moment->time + std::min(kIdleRefreshes * slowest, kLongestIdle) - machine_->now()));

@@ -208,9 +208,8 @@ double Recorder::usual_period() const {
     const Channel& channel = source_->channels()[i];
     if (!channel.left_out.empty()) continue;
     if (channel.kind == Channel::Kind::kPower && !known(i)) period = std::min(period, kUnknownPeriod);
-    if (channel.kind == Channel::Kind::kPower && tracks_[i].refresh > 0 &&
-        tracks_[i].refresh < kShortestTracked)
-      period = std::min({period, tracks_[i].refresh / 2, kDatingPeriod});
+    if (channel.kind == Channel::Kind::kPower && known(i) && refresh_of(i) < kShortestTracked)
+      period = std::min({period, refresh_of(i) / 2, kDatingPeriod});
     if (channel.wrap_counts > 0)
       period = std::min(period, channel.wrap_counts * channel.unit / channel.max_watts / 4);
   }
@@ -224,25 +223,24 @@ double Recorder::seconds_to_next_poll() const {
   double due = last + usual_period();
   for (size_t i = 0; i < tracks_.size(); ++i) {
     const Channel& channel = source_->channels()[i];
-    if (channel.kind == Channel::Kind::kPower && channel.left_out.empty() &&
-        tracks_[i].refresh >= kShortestTracked)
-      due = std::min(due, next_dating_poll(tracks_[i]));
+    if (channel.kind == Channel::Kind::kPower && channel.left_out.empty() && known(i) &&
+        refresh_of(i) >= kShortestTracked)
+      due = std::min(due, next_dating_poll(tracks_[i], refresh_of(i)));
   }
   return std::max({due - machine_.now(), kShortestPeriod, source_->shortest_period()});
 }
 
 /// When a source of power should be read next to date its next reading: from just before the moment at which
 /// it is expected, step by step, until it has come or is two steps late.
-double Recorder::next_dating_poll(const Track& track) const {
+double Recorder::next_dating_poll(const Track& track, double refresh) const {
   const Change &last = track.changes.back(),
                &before = track.changes[std::max<size_t>(2, track.changes.size()) - 2];
-  const double step = std::max(track.refresh / kDatingSteps, kDatingPeriod);
+  const double step = std::max(refresh / kDatingSteps, kDatingPeriod);
   const double appeared = (last.time + last.since) / 2;
   const double dated = (last.time - last.since + before.time - before.since) / 2;
-  for (double refreshes = std::max(1.0, std::floor((track.last_read - appeared) / track.refresh));;
-       ++refreshes) {
-    const double expected = appeared + refreshes * track.refresh;
-    const double early = dated + std::min(refreshes * kClockDrift * track.refresh, 2 * step);
+  for (double refreshes = std::max(1.0, std::floor((track.last_read - appeared) / refresh));; ++refreshes) {
+    const double expected = appeared + refreshes * refresh;
+    const double early = dated + std::min(refreshes * kClockDrift * refresh, 2 * step);
     if (track.last_read >= expected + early + 2 * step) continue;
     return track.last_read < expected - early ? expected - early : track.last_read + step;
   }
@@ -274,6 +272,17 @@ double Recorder::slowest_refresh() const {
     if (source_->channels()[i].left_out.empty()) slowest = std::max(slowest, refresh_of(i));
   }
   return slowest;
+}
+
+bool Recorder::can_learn() const {
+  const std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    const Channel& channel = source_->channels()[i];
+    if (channel.left_out.empty() && channel.kind == Channel::Kind::kPower && !known(i) &&
+        tracks_[i].changes.size() > 1)
+      return true;
+  }
+  return false;
 }
 
 bool Recorder::refresh_known() const {

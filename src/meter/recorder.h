@@ -39,6 +39,8 @@ class Recorder {
   /// The refresh of the slowest channel that is counted: learnt, stated by its driver, or the least that is
   /// assumed.
   double slowest_refresh() const;
+  /// Whether a power channel of unknown refresh has shown more than one value: it can be learnt.
+  bool can_learn() const;
   /// Whether every power channel that is counted has a refresh that is learnt or stated.
   bool refresh_known() const;
 
@@ -76,7 +78,7 @@ class Recorder {
   void count(Track& track, const Channel& channel, const Reading& reading, double now);
   void learn_refresh(Track& track, Channel::Kind kind);
   double usual_period() const;
-  double next_dating_poll(const Track& track) const;
+  double next_dating_poll(const Track& track, double refresh) const;
   double refresh_of(size_t channel) const;
   bool known(size_t channel) const;
   WindowEnergy window_of(size_t channel, double begin, double end, Edges edges) const;

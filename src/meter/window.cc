@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "statistics/descriptive.h"
+#include "statistics/distributions.h"
+
 namespace wattle {
 namespace {
 
@@ -19,6 +22,9 @@ constexpr double kShape = 0.8;
 constexpr double kOtherWay = 0.3;
 /// A reading that differs by more than so many standard deviations of the noise is a step of the power.
 constexpr double kStep = 4;
+/// A reading of unknown refresh that comes no later than this after a command's beginning is the first of its
+/// load.
+constexpr double kLatest = 3;
 /// A source of power whose refresh is not known and that shows nothing new in a window this short may not
 /// have been renewed in it.
 constexpr double kLongestRefresh = 10;
@@ -198,18 +204,26 @@ WindowEnergy mean_power_window(const Channel& channel, const History& history, d
   return window;
 }
 
-/// Standard deviation of a reading, relative to it, from the usual difference of two that follow each other:
-/// noise of the instrument, or of a load that is seen at single moments.
-double relative_noise(std::span<const Change> changes) {
+/// Half-width (95 %) of a reading, relative to it, from the usual difference of two that follow each other:
+/// noise of the instrument, or of a load that is seen at single moments. Few differences tell it badly, which
+/// Student's t stands for: a median is worth half as many values.
+struct Noise {
+  double deviation = 0, half = 0;
+};
+Noise relative_noise(const History& history) {
+  const std::span<const Change> changes = history.changes;
   std::vector<double> differences;
   for (size_t i = changes.size() > 200 ? changes.size() - 199 : 1; i < changes.size(); ++i) {
-    const double mean = (changes[i].value + changes[i - 1].value) / 2;
-    if (mean > 0) differences.push_back(std::abs(changes[i].value - changes[i - 1].value) / mean);
+    const double middle = (changes[i].value + changes[i - 1].value) / 2;
+    if (middle > 0) differences.push_back(std::abs(changes[i].value - changes[i - 1].value) / middle);
+    // Readings that repeat differ by nothing: a steady load has steps, and no noise.
+    const double refreshes = (changes[i].time - changes[i - 1].time) / history.refresh;
+    const auto repeated = static_cast<size_t>(std::clamp(std::round(refreshes) - 1, 0.0, 200.0));
+    differences.insert(differences.end(), repeated, 0.0);
   }
-  if (differences.size() < 5) return 0;
-  const auto middle = differences.begin() + static_cast<ptrdiff_t>(differences.size() / 2);
-  std::nth_element(differences.begin(), middle, differences.end());
-  return *middle / 0.6745 / std::sqrt(2.0);
+  if (differences.size() < 3) return {};
+  const double deviation = median(differences) / normal_quantile(0.75) / std::sqrt(2.0);
+  return {deviation, deviation * student_t_quantile(0.975, static_cast<double>(differences.size()) / 2)};
 }
 
 /// From when on each reading stands: half a refresh before it appeared, or, for the first one after an edge
@@ -233,7 +247,7 @@ std::vector<Stand> stands_of(std::span<const Change> changes, const History& his
       if (waited <= 0) continue;
       const double slack = 0.05 * history.refresh + (changes[i].time - changes[i].since);
       if (waited > history.refresh + slack && (history.learnt || appeared(changes[i]) > next)) break;
-      stands[i] = {edge, true, std::max(0.0, waited - history.refresh - slack)};
+      stands[i] = {edge, true, std::max(0.0, waited - std::max(history.refresh, kLatest) - slack)};
       break;
     }
   }
@@ -245,9 +259,9 @@ WindowEnergy momentary_window(const Channel& channel, const History& history, do
   const double refresh = history.refresh;
   const std::span<const Change> changes = around(history.changes, begin, end + refresh);
   const std::vector<Stand> stands = stands_of(changes, history, begin, end, edges);
-  const double noise = relative_noise(history.changes);
+  const Noise noise = relative_noise(history);
   WindowEnergy window = begun(channel, history, begin, end);
-  double variance = 0, steepest = 0, poll = 0, late = 0;
+  double variance = 0, scatter = 0, steepest = 0, poll = 0, late = 0;
   for (size_t i = 0; i < changes.size(); ++i) {
     const double value = changes[i].value;
     const double from = std::max(begin, stands[i].from);
@@ -255,13 +269,13 @@ WindowEnergy momentary_window(const Channel& channel, const History& history, do
     if (to > from) {
       window.joules += value * (to - from);
       // Each reading of the stretch has a noise of its own.
-      variance += std::pow(noise * value, 2) * (to - from) * std::max(refresh, 0.0);
+      scatter += std::pow(noise.half * value, 2) * (to - from) * refresh;
     }
     const bool near = changes[i].time > begin - refresh && changes[i].time < end + 2 * refresh;
     if (i == 0 || !near) continue;
     const double step = std::abs(value - changes[i - 1].value);
     if (stands[i].at_edge) {
-      if (stands[i].from == begin) late += step * stands[i].late / 2;
+      if (stands[i].from == begin) late += step * stands[i].late;
       continue;
     }
     steepest = std::max(steepest, step);
@@ -269,12 +283,14 @@ WindowEnergy momentary_window(const Channel& channel, const History& history, do
     const double middle = (value + changes[i - 1].value) / 2;
     // A step is dated to one refresh and one poll.
     const double dated = std::hypot(refresh, changes[i].time - changes[i].since);
-    if (step > kStep * std::sqrt(2.0) * noise * middle) variance += step * step * dated * dated / 12;
+    if (step > kStep * std::sqrt(2.0) * noise.deviation * middle)
+      variance += step * step * dated * dated / 12;
   }
   // At an edge of which nothing is known a step as large as the steepest may still be on its way.
   const bool open = edges == Edges::kAny || history.last_read < end + refresh;
-  const double edge = open && noise == 0 ? steepest * std::max(refresh, poll) / 2 : 0;
-  window.random = std::hypot(1.96 * std::sqrt(variance), edge, late) + channel.unit * window.seconds / 2;
+  const double edge = open && noise.deviation == 0 ? steepest * std::max(refresh, poll) / 2 : 0;
+  window.random =
+      std::hypot(std::sqrt(1.96 * 1.96 * variance + scatter), edge, late) + channel.unit * window.seconds / 2;
   window.quantum_joules = window.joules / std::max(window.seconds, 1e-9) * std::max(refresh, poll);
   return window;
 }

@@ -25,7 +25,7 @@ MeterOptions modelled() {
   return options;
 }
 
-constexpr Streams kQuiet{.quiet = true};
+const Streams kQuiet{.quiet = true};
 const char* const kWork = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done";
 
 void wait_for_children() {
