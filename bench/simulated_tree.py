@@ -3,7 +3,8 @@
 
 Writes DIR/sys/class/powercap, or for the kinds that begin with "perf" the power events of perf with their counts in
 DIR/dev/perf_event, and renews the counters every 2 ms. A package draws 100 W (the second 60 W) and its memory, where there is
-any, 10 W (12 W), so that the truth of a window is a product. "perf-cycles" also has two processes that take as much time of the
+any, 10 W (12 W), so that the truth of a window is a product. The kinds of HWMON_KINDS have sensors of hwmon, "xe" beside the zones of
+"plain". "perf-cycles" also has two processes that take as much time of the
 processor, one of them at three times the cycles. Prints one line when the tree stands.
 
 The kinds that end in "-rest" are power meters of a machine that rests at 50 W and draws 120 W as long as DIR/busy exists: a load that
@@ -18,6 +19,7 @@ KINDS = {
     "plain": {"intel-rapl:0": ("package-0", 100, 5e9), "intel-rapl:0:0": ("core", 80, 4e9), "intel-rapl:0:1": ("dram", 10, 1e9)},
     "two-sockets": {"intel-rapl:0": ("package-0", 100, 5e9), "intel-rapl:1": ("package-1", 60, 7e9)},
     "mirrored": {"intel-rapl:0": ("package-0-die-0", 100, 5e9), "intel-rapl:1": ("package-0-die-1", 100, 5e9)},
+    "mirrored-apart": {"intel-rapl:0": ("package-0-die-0", 100, 5e9), "intel-rapl:1": ("package-0-die-1", 100, 7e9)},
     "psys": {"intel-rapl:0": ("package-0", 100, 5e9), "intel-rapl:1": ("psys", 150, 9e9)},
     "wrap": {"intel-rapl:0": ("package-0", 100, WRAP - 3e8)},
     "mmio": {"intel-rapl:0": ("package-0", 100, 5e9), "intel-rapl-mmio:0": ("package-0", 100, 5.1e9)},
@@ -28,10 +30,24 @@ PERF_KINDS = {
     "perf-mirrored": [("pkg", 2, (100, 100))],
     "perf-cycles": [("pkg", 2, (100, 60))],
 }
+# Files of /sys/class/hwmon: text, ("power", watts) in microwatts or ("energy", watts) counted in microjoules. Labels and places are those
+# of the drivers: tests/meter/hwmon_test.cc names them.
+HWMON_KINDS = {
+    "grace": {f"hwmon{n}/{file}": value for n, info, watts in (
+        (1, "Module Power Socket 0", 400), (2, "Grace Power Socket 0", 150), (3, "CPU Power Socket 0", 90), (4, "SysIO Power Socket 0", 20))
+        for file, value in {"name": "power_meter", "device/power1_average": ("power", watts), "device/power1_average_interval": "50",
+                            "device/power1_is_battery": "0", "device/power1_oem_info": info}.items()},
+    "apple": {"hwmon0/name": "macsmc_hwmon", "hwmon0/power1_label": "Total System Power", "hwmon0/power1_input": ("power", 14),
+              "hwmon0/power2_label": "AC Input Power", "hwmon0/power2_input": ("power", 31),
+              "hwmon0/power3_label": "3.8 V Rail Power", "hwmon0/power3_input": ("power", 9)},
+    "xe": {"hwmon4/name": "xe", "hwmon4/device/uevent": "PCI_SLOT_NAME=0000:04:00.0", "hwmon4/energy1_label": "card",
+           "hwmon4/energy1_input": ("energy", 60), "hwmon4/energy2_label": "pkg", "hwmon4/energy2_input": ("energy", 45)},
+}
+KINDS["xe"] = KINDS["plain"]
 REST_KINDS = ("acpi-rest", "battery-rest")
 REST_WATTS, BUSY_WATTS, REST_REFRESH = 50, 120, 1.0
 PERF_CPUS = (0, 8)
-TRUTH_WATTS = {"perf": 182, "perf-mirrored": 100, "perf-cycles": 160, **{"plain": 110, "two-sockets": 160, "mirrored": 100, "psys": 100, "wrap": 100, "mmio": 100}}
+TRUTH_WATTS = {"perf": 182, "perf-mirrored": 100, "perf-cycles": 160, "grace": 400, "apple": 14, "xe": 170, **{"plain": 110, "two-sockets": 160, "mirrored": 100, "mirrored-apart": 100, "psys": 100, "wrap": 100, "mmio": 100}}
 
 
 def write(path, text):
@@ -91,6 +107,17 @@ def write_zones(root, zones, now):
         write(path + "/energy_uj", f"{int(start + 1e6 * watts * now) % (WRAP + 1)}\n")
 
 
+def write_hwmon(root, files, now):
+    for leaf, value in files.items():
+        path = os.path.join(root, "sys/class/hwmon", leaf)
+        if now == 0:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            write(path, f"{value}\n" if isinstance(value, str) else "0\n")
+        if isinstance(value, tuple):
+            what, watts = value
+            write(path, f"{int(1e6 * watts * (now + 1000 if what == 'energy' else 1))}\n")
+
+
 class PowerMeter:
     """A power reading that is renewed once a second by the joules or the watts of a machine that may be busy."""
 
@@ -128,7 +155,9 @@ def main():
           "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 85\nmodel name\t: Intel(R) Xeon(R) Platinum 8280\n"
           "stepping\t: 7\nphysical id\t: 0\nflags\t\t: fpu\n")
     events, zones = PERF_KINDS.get(kind, []), KINDS.get(kind, {})
+    sensors = HWMON_KINDS.get(kind, {})
     write_zones(root, zones, 0)
+    write_hwmon(root, sensors, 0)
     power_meter = PowerMeter(kind, root) if kind in REST_KINDS else None
     if events:
         write_perf_events(root, events)
@@ -138,6 +167,7 @@ def main():
     begin = time.monotonic()
     while (now := time.monotonic() - begin) < seconds:
         write_zones(root, zones, now)
+        write_hwmon(root, sensors, now)
         renew_perf_events(root, events, now)
         if kind == "perf-cycles":
             renew_processes(root, now)

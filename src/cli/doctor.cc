@@ -38,10 +38,25 @@ struct Knowledge {
   std::vector<std::string> can, cannot;
 };
 
+bool is_used(const Diagnosis& found, const SourceCheck& source) {
+  return ("+" + found.chosen + "+").find("+" + source.name + "+") != std::string::npos;
+}
+
+/// Why a source that can be read is not used; empty when it is.
+std::string why_unused(const Diagnosis& found, const SourceCheck& source) {
+  if (is_used(found, source) || !source.obstacle.empty()) return "";
+  if (source.kind == "unknown") return "nobody knows what it measures";
+  if (std::ranges::all_of(source.zones, [](const ZoneCheck& zone) { return !zone.channel.left_out.empty(); }))
+    return "what it shows is counted elsewhere";
+  return source.kind == "gpu"
+             ? "what is used holds the graphics processors, or it was left out"
+             : fmt::format("{} comes first; --source {} takes it", found.chosen, source.name);
+}
+
 /// What is wrong with a counted zone of the sources that are used; empty when they passed their self-test.
 std::string fault_of_used(const Diagnosis& found) {
   for (const SourceCheck& source : found.sources) {
-    if (("+" + found.chosen + "+").find("+" + source.name + "+") == std::string::npos) continue;
+    if (!is_used(found, source)) continue;
     for (const ZoneCheck& zone : source.zones) {
       if (zone.channel.left_out.empty() && !zone.fault.empty())
         return zone.fault.rfind(zone.channel.name, 0) == 0 ? zone.fault
@@ -60,7 +75,9 @@ Knowledge knowledge_of(const Diagnosis& found) {
         "trust {}: {}; windows over it will be invalid, and --source takes another", found.chosen, fault));
   } else if (found.grade == Grade::kMeasured) {
     known.can.push_back(fmt::format("measure the joules of {} by {}", found.scope, found.chosen));
-    if (found.scope != "wall")
+    if (found.scope == "system")
+      known.cannot.push_back("see the losses of the power supply, which lie outside that scope");
+    else if (found.scope != "wall")
       known.cannot.push_back(
           "see what lies outside that scope: disks, network, fans, losses of the power supply");
     if (found.scope.find("dram") == std::string::npos && found.scope.find("package") != std::string::npos)
@@ -137,7 +154,8 @@ void print_sources(const Diagnosis& found) {
                  source.cure.empty() ? "" : "; try: " + source.cure);
       continue;
     }
-    fmt::print("  {:<17} yes\n", source.name);
+    const std::string unused = why_unused(found, source);
+    fmt::print("  {:<17} yes{}\n", source.name, unused.empty() ? "" : ", not used: " + unused);
     for (size_t i = 0; i < source.zones.size(); ++i)
       print_zone(source.zones[i], i + 1 == source.zones.size());
   }
@@ -238,7 +256,9 @@ nlohmann::ordered_json diagnosis_json(const Diagnosis& found, bool own_machine) 
     nlohmann::ordered_json entry = {{"name", source.name},
                                     {"available", source.obstacle.empty()},
                                     {"obstacle", source.obstacle},
-                                    {"cure", source.cure}};
+                                    {"cure", source.cure},
+                                    {"used", is_used(found, source)},
+                                    {"why_not_used", why_unused(found, source)}};
     entry["zones"] = nlohmann::ordered_json::array();
     for (const ZoneCheck& zone : source.zones) {
       entry["zones"].push_back({{"name", zone.channel.name},

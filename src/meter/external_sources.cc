@@ -73,7 +73,6 @@ class TextSource : public Source {
   TextSource(std::string name, std::string unit) : name_(std::move(name)), unit_name_(std::move(unit)) {}
   void set_averaged(bool averaged) { averaged_ = averaged; }
   std::string name() const override { return name_; }
-  const std::vector<Channel>& channels() const override { return channels_; }
   std::vector<Reading> read() override {
     Said said = fetch();
     if (!said.text) return {{false, 0, 0, std::move(said.problem)}};
@@ -123,7 +122,6 @@ class TextSource : public Source {
   std::string name_, unit_name_;
   Unit unit_{};
   bool averaged_ = false;
-  std::vector<Channel> channels_;
 };
 
 class FileSource : public TextSource {

@@ -49,7 +49,6 @@ class NvmlSource : public Source {
     if (auto* shutdown = library_->function<int()>("nvmlShutdown")) shutdown();
   }
   std::string name() const override { return "nvml"; }
-  const std::vector<Channel>& channels() const override { return channels_; }
   std::vector<Reading> read() override {
     std::vector<Reading> readings;
     for (size_t i = 0; i < devices_.size(); ++i) {
@@ -89,7 +88,6 @@ class NvmlSource : public Source {
   std::unique_ptr<Library> library_;
   int (*energy_)(NvmlDevice, unsigned long long*) = nullptr;
   int (*power_)(NvmlDevice, unsigned*) = nullptr;
-  std::vector<Channel> channels_;
   std::vector<NvmlDevice> devices_;
 };
 
@@ -103,7 +101,6 @@ class AmdSmiSource : public Source {
     if (auto* shutdown = library_->function<int()>("amdsmi_shut_down")) shutdown();
   }
   std::string name() const override { return "amdsmi"; }
-  const std::vector<Channel>& channels() const override { return channels_; }
   std::vector<Reading> read() override {
     std::vector<Reading> readings;
     for (void* device : devices_) {
@@ -126,14 +123,22 @@ class AmdSmiSource : public Source {
     channel.unit = 1e-6 * microjoules;
     channel.accuracy = kGpuAccuracy;
     channel.max_watts = 2500;
+    channel.place = place_of(device);
     channels_.push_back(channel);
     devices_.push_back(device);
   }
 
  private:
+  /// The PCI address, which hwmon tells too; amdsmi_bdf_t packs function, device, bus and domain.
+  std::string place_of(void* device) const {
+    uint64_t bits = 0;
+    auto* address = library_->function<int(void*, uint64_t*)>("amdsmi_get_gpu_device_bdf");
+    if (address == nullptr || address(device, &bits) != 0) return "";
+    return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", bits >> 16, bits >> 8 & 0xff, bits >> 3 & 0x1f, bits & 7);
+  }
+
   std::unique_ptr<Library> library_;
   EnergyCount* energy_ = nullptr;
-  std::vector<Channel> channels_;
   std::vector<void*> devices_;
 };
 

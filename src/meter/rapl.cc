@@ -21,8 +21,14 @@ namespace {
 // modelled by the processor itself and miss part of what depends on the data (Schoene et al. 2021, CLUSTER):
 // 10 %.
 constexpr double kIntelAccuracy = 0.05, kAmdAccuracy = 0.10;
-/// Steps that two counters must have made in common, and readings 4 ms apart in which they may make them.
-constexpr int kTwinSteps = 8, kFewestTwinReadings = 16, kMostTwinReadings = 128;
+// Looking for counters that are one counter seen twice. The registers count in steps of at most 2^-14 J
+// (Intel SDM, MSR_RAPL_POWER_UNIT); two dies differ in what they draw within a refresh by at least half a
+// percent, for leakage alone differs more than that. So two separate dies take a step of S joules to the same
+// count once in S x 0.5 % / 2^-14 J times, and a hundred thousand to one decides.
+constexpr double kCountJoules = 1.0 / 16384, kSpread = 0.005, kDecisiveBits = 17;
+constexpr int kFewestTwinReadings = 16;
+constexpr double kTwinPeriod = 0.004, kLongestTwinPeriod = 0.1;
+constexpr double kLongestTwinWatch = 4, kLongestStill = 1.5;
 
 double accuracy(Machine& machine) {
   return describe_processor(machine).vendor == "GenuineIntel" ? kIntelAccuracy : kAmdAccuracy;
@@ -46,55 +52,111 @@ Channel channel_of(const std::string& name, double unit, double wrap_counts, dou
 }
 
 /// Two channels of one scope that may be one counter seen twice. Equal counts decide it where they are the
-/// register's own. Else equal steps do, two thirds of several, because a refresh that falls between the two
-/// readings spoils two of them; and only within a package, because two sockets that idle alike take steps
-/// that are equal for a while.
+/// register's own. Else it is their difference, which stays the same to the last count however far the two
+/// are apart; a refresh that falls between the two readings changes it for that one reading. Steps decide
+/// only within a package, because two sockets that are alike are two all the same.
 class TwinWatch {
  public:
-  TwinWatch(size_t a, size_t b, bool own_counts, bool one_package)
-      : a_(a), b_(b), own_counts_(own_counts), one_package_(one_package) {}
+  TwinWatch(size_t a, size_t b, const Channel& channel, bool own_counts, double rounding, bool one_package)
+      : a_(a),
+        b_(b),
+        unit_(channel.unit),
+        wrap_(channel.wrap_counts),
+        rounding_(rounding),
+        own_counts_(own_counts),
+        one_package_(one_package) {}
   void take(const std::vector<Reading>& before, const std::vector<Reading>& now) {
-    const uint64_t step_a = now[a_].counts - before[a_].counts, step_b = now[b_].counts - before[b_].counts;
+    if (!before[a_].ok || !before[b_].ok || !now[a_].ok || !now[b_].ok) return;
+    const double step_a = step(before[a_], now[a_]), step_b = step(before[b_], now[b_]);
     ++readings_;
-    if (now[a_].ok && now[b_].ok) same_counts_ += now[a_].counts == now[b_].counts;
-    moved_ += step_a != 0 || step_b != 0;
-    equal_steps_ += step_a != 0 && step_a == step_b && now[a_].ok && now[b_].ok;
+    same_counts_ += now[a_].counts == now[b_].counts;
+    if (step_a == 0 && step_b == 0) return;
+    counts_ += step_a, difference_ += step_a - step_b;
+    moves_.push_back({counts_, difference_});
   }
   bool twins() const {
-    if (own_counts_ && moved_ > 0 && 2 * same_counts_ >= readings_) return true;
-    return one_package_ && moved_ >= kTwinSteps && 3 * equal_steps_ >= 2 * moved_;
+    if (own_counts_ && !moves_.empty() && 2 * same_counts_ >= readings_) return true;
+    const Judgement all = judge();
+    return one_package_ && all.together && all.bits >= kDecisiveBits;
   }
-  bool undecided() const { return one_package_ && moved_ < kTwinSteps; }
+  bool undecided() const {
+    const Judgement now = judge();
+    return one_package_ && (moves_.size() < 4 || now.together) && now.bits < kDecisiveBits;
+  }
+  bool moved() const { return !moves_.empty(); }
   size_t a() const { return a_; }
   size_t b() const { return b_; }
 
  private:
+  struct Move {
+    double counts, difference;  ///< since the first reading
+  };
+  struct Judgement {
+    bool together = false;  ///< the difference is its usual one after two thirds of the moves
+    double bits = 0;        ///< how unlikely that is for separate counters: 2^-bits
+  };
+  double step(const Reading& before, const Reading& now) const {
+    const double step = static_cast<double>(now.counts) - static_cast<double>(before.counts);
+    return step < 0 ? step + wrap_ : step;
+  }
+  Judgement judge() const {
+    if (moves_.empty()) return {};
+    std::vector<double> differences;
+    for (const Move& move : moves_) differences.push_back(move.difference);
+    std::nth_element(differences.begin(), differences.begin() + differences.size() / 2, differences.end());
+    const double usual = differences[differences.size() / 2];
+    Judgement judgement;
+    size_t agreeing = 0;
+    double last = -1;
+    for (const Move& move : moves_) {
+      if (std::abs(move.difference - usual) > rounding_) continue;
+      if (last >= 0)
+        judgement.bits += std::log2(std::max(1.0, (move.counts - last) * unit_ * kSpread / kCountJoules));
+      last = move.counts;
+      ++agreeing;
+    }
+    judgement.together = 3 * agreeing >= 2 * moves_.size();
+    return judgement;
+  }
+
   size_t a_, b_;
+  double unit_, wrap_, rounding_;
   bool own_counts_, one_package_;
-  int readings_ = 0, same_counts_ = 0, moved_ = 0, equal_steps_ = 0;
+  int readings_ = 0, same_counts_ = 0;
+  double counts_ = 0, difference_ = 0;
+  std::vector<Move> moves_;
 };
 
 /// For each channel the earlier one that it mirrors, or -1.
-/// `packages` holds the number of each one's, or -1 where it is not known.
+/// `packages` holds the number of each one's, or -1 where it is not known; `rounding` the counts by which a
+/// door's conversion may blur a difference.
 std::vector<int> find_twins(Machine& machine, Source& source, const std::vector<int>& packages,
-                            bool own_counts) {
+                            bool own_counts, double rounding) {
   const std::vector<Channel>& channels = source.channels();
   std::vector<TwinWatch> pairs;
   for (size_t a = 0; a < channels.size(); ++a) {
     for (size_t b = 0; b < a; ++b) {
       if (channels[a].scope != channels[b].scope || channels[a].scope == "core") continue;
+      if (!channels[a].left_out.empty() || !channels[b].left_out.empty()) continue;
       const bool one_package = packages[a] < 0 || packages[b] < 0 || packages[a] == packages[b];
-      pairs.emplace_back(a, b, own_counts, one_package);
+      pairs.emplace_back(a, b, channels[a], own_counts, rounding, one_package);
     }
   }
   std::vector<Reading> before = source.read();
-  const auto undecided = [](const TwinWatch& pair) { return pair.undecided(); };
-  for (int i = 1; i < kMostTwinReadings && !pairs.empty(); ++i) {
-    if (i >= kFewestTwinReadings && std::none_of(pairs.begin(), pairs.end(), undecided)) break;
-    machine.sleep(0.004);
+  const double begin = machine.now();
+  double period = kTwinPeriod;
+  const auto worth_waiting = [&](const TwinWatch& pair) {
+    const double seconds = machine.now() - begin;
+    return pair.undecided() && seconds < (pair.moved() ? kLongestTwinWatch : kLongestStill);
+  };
+  for (int i = 1; !pairs.empty(); ++i) {
+    if (i >= kFewestTwinReadings && std::none_of(pairs.begin(), pairs.end(), worth_waiting)) break;
+    machine.sleep(period);
     std::vector<Reading> now = source.read();
     for (TwinWatch& pair : pairs) pair.take(before, now);
     before = std::move(now);
+    // Longer steps tell more, where the power is small.
+    if (i >= 2 * kFewestTwinReadings) period = std::min(1.2 * period, kLongestTwinPeriod);
   }
   std::vector<int> twins(channels.size(), -1);
   for (const TwinWatch& pair : pairs) {
@@ -109,7 +171,6 @@ template <typename Key>
 class KeyedSource : public Source {
  public:
   explicit KeyedSource(Machine& machine) : machine_(machine) {}
-  const std::vector<Channel>& channels() const override { return channels_; }
   std::vector<Reading> read() override {
     std::vector<Reading> readings;
     for (const Key& key : keys_) {
@@ -123,14 +184,17 @@ class KeyedSource : public Source {
     keys_.push_back(std::move(key));
     packages_.push_back(package);
   }
-  void leave_out() { leave_out_overlaps(channels_, find_twins(machine_, *this, packages_, own_counts())); }
+  void leave_out() {
+    leave_out_overlaps(channels_, find_twins(machine_, *this, packages_, own_counts(), rounding()));
+  }
 
  protected:
   virtual std::optional<uint64_t> read_counts(const Key& key) = 0;
   /// Whether counts are the register's, not counted since the opening.
   virtual bool own_counts() const { return true; }
+  /// Counts by which the difference of two counters that are one may vary.
+  virtual double rounding() const { return 0; }
   Machine& machine_;
-  std::vector<Channel> channels_;
   std::vector<Key> keys_;
   std::vector<int> packages_;
 };
@@ -146,6 +210,8 @@ class PowercapSource : public KeyedSource<std::string> {
     if (!number || *number < 0) return std::nullopt;
     return static_cast<uint64_t>(*number);
   }
+  /// Each register's count is rounded down to a microjoule by itself.
+  double rounding() const override { return 2; }
 };
 
 class PerfSource : public KeyedSource<int> {
@@ -205,19 +271,35 @@ int package_of_zone(Machine& machine, const std::string& zone) {
   return name.rfind("package-", 0) == 0 ? std::atoi(name.c_str() + 8) : -1;
 }
 
-/// One processor for each package and die: its number and "package-0" or "package-0-die-1".
-std::map<std::string, int> package_leaders(Machine& machine) {
-  std::map<std::string, int> leaders;
+/// A part of the machine with registers of its own: a package, or one of Intel's dies in it.
+struct RegisterDomain {
+  int package = 0;
+  std::string number;  ///< "0", or "0-die-1" where the package has several
+  int cpu = 0;         ///< one of its processors
+};
+
+std::vector<RegisterDomain> register_domains(Machine& machine, bool by_die) {
+  std::map<int, std::map<int, int>> leaders;  // package, die: the first processor
   for (const std::string& entry : machine.list("/sys/devices/system/cpu")) {
     if (entry.rfind("cpu", 0) != 0 || entry.size() < 4 || entry[3] < '0' || entry[3] > '9') continue;
     const int cpu = std::atoi(entry.c_str() + 3);
-    const auto package =
-        machine.read_number("/sys/devices/system/cpu/" + entry + "/topology/physical_package_id");
-    const std::string name = fmt::format("package-{}", static_cast<int>(package.value_or(0)));
-    const auto found = leaders.find(name);
-    if (found == leaders.end() || cpu < found->second) leaders[name] = cpu;
+    const std::string topology = "/sys/devices/system/cpu/" + entry + "/topology/";
+    const auto number = [&](const char* file) {
+      return static_cast<int>(machine.read_number(topology + file).value_or(0));
+    };
+    const auto [leader, fresh] =
+        leaders[number("physical_package_id")].emplace(by_die ? number("die_id") : 0, cpu);
+    if (!fresh) leader->second = std::min(leader->second, cpu);
   }
-  return leaders;
+  std::vector<RegisterDomain> domains;
+  for (const auto& [package, dies] : leaders) {
+    for (const auto& [die, cpu] : dies) {
+      domains.push_back(
+          {package, dies.size() > 1 ? fmt::format("{}-die-{}", package, die) : fmt::format("{}", package),
+           cpu});
+    }
+  }
+  return domains;
 }
 
 std::vector<int> parse_cpu_list(const std::string& text) {
@@ -352,13 +434,14 @@ Probe open_rapl_msr(Machine& machine) {
   }
   auto source = std::make_unique<MsrSource>(machine);
   bool forbidden = false;
-  for (const auto& [package, cpu] : package_leaders(machine)) {
-    const std::string device = fmt::format("/dev/cpu/{}/msr", cpu);
+  // Of Intel's processors with several dies each has its registers; AMD's are the package's (Linux
+  // arch/x86/events/rapl.c).
+  for (const RegisterDomain& part : register_domains(machine, intel)) {
+    const std::string device = fmt::format("/dev/cpu/{}/msr", part.cpu);
     forbidden |= machine.access(device) == Access::kForbidden;
     const auto units = machine.read_word(device, intel ? 0x606 : 0xC0010299);
     if (!units || *units == 0) continue;
     const double unit = std::ldexp(1.0, -static_cast<int>(*units >> 8 & 0x1f));
-    const std::string number = package.substr(8);
     struct Domain {
       const char* name;
       uint64_t offset;
@@ -372,9 +455,9 @@ Probe open_rapl_msr(Machine& machine) {
     for (const Domain& domain : domains) {
       const auto first = machine.read_word(device, domain.offset);
       if (!first || *first == 0) continue;  // registers that a model lacks read as zero
-      source->add(
-          channel_of(fmt::format("{}-{}", domain.name, number), domain.unit, 4294967296.0, accuracy(machine)),
-          {device, domain.offset});
+      source->add(channel_of(fmt::format("{}-{}", domain.name, part.number), domain.unit, 4294967296.0,
+                             accuracy(machine)),
+                  {device, domain.offset}, part.package);
     }
   }
   if (forbidden)

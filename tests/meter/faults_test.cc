@@ -231,25 +231,6 @@ TEST(OwnCost, ASourceThatChangesItsPhaseIsFoundAgain) {
   EXPECT_LE(worst, 0.0211);
 }
 
-TEST(Commands, AreMeasuredWithTheirChildrenAndFailuresAreSaid) {
-  MeterOptions options;
-  options.source = "model";
-  MachineMeter meter(open_machine("/"), options, false);
-  const CommandRun good =
-      run_command(meter, {{"i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"}, true}, {.quiet = true}, 1);
-  EXPECT_EQ(good.problem, "");
-  EXPECT_GT(good.busy_seconds, 0);
-  EXPECT_GT(good.energy.joules, 0);
-  EXPECT_NE(run_command(meter, {{"kill -9 $$"}, true}, {.quiet = true}, 1).problem.find("signal 9"),
-            std::string::npos);
-  EXPECT_NE(run_command(meter, {{"exit 7"}, true}, {.quiet = true}, 1).problem.find("exit status 7"),
-            std::string::npos);
-  EXPECT_NE(
-      run_command(meter, {{"sleep 0.3 & exit 0"}, true}, {.quiet = true}, 1).problem.find("left a process"),
-      std::string::npos);
-  EXPECT_THROW(run_command(meter, {{"/no/such/program"}}, {.quiet = true}, 1), Error);
-}
-
 TEST(ExternalSources, AnswersWithoutNumberOrUnitAreRefused) {
   MeterOptions options;
   options.source = "exec:echo hello";

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <thread>
 
 #include "fake_nvml.h"
@@ -109,7 +110,7 @@ TEST_F(Tree, MirroredDiesOfPerfAreCountedOnce) {
   two_sockets();
   fs::remove(root_ / "dev/perf_event/20/2/cpu8");
   fs::create_symlink("cpu0", root_ / "dev/perf_event/20/2/cpu8");
-  const Renewing moving([this](uint64_t n) { count(2, 0, 2000 + 777 * n); });
+  const Renewing moving([this](uint64_t n) { count(2, 0, 2000 + 1288490189 * n); });  // 100 W
   const auto tree = machine();
   Probe probe = open_rapl_perf(*tree);
   ASSERT_TRUE(probe.source) << probe.obstacle;
@@ -117,26 +118,100 @@ TEST_F(Tree, MirroredDiesOfPerfAreCountedOnce) {
   EXPECT_NE(probe.source->channels()[3].left_out.find("mirrors package-0"), std::string::npos);
 }
 
-/// Zones of powercap whose counters are new every millisecond and take the same steps.
-std::string zones_in_step(const std::vector<std::string>& names) {
+/// Two zones of powercap as the kernel makes them: a register in steps of 2^-14 J, new every `refresh`
+/// seconds, turned into microjoules and rounded down. The second register stands `apart` counts from the
+/// first; its power is `ratio` times the first one's, with its own `noise` in each refresh.
+struct TwoDies {
+  double refresh = 0.001, watts = 50, apart = 123457, ratio = 1, noise = 0;
+  std::vector<std::string> names = {"package-0-die-0", "package-0-die-1"};
+  uint64_t seed = 1;
+};
+
+std::string zones_of_dies(const TwoDies& dies) {
   SimulatedMachine machine;
-  for (size_t i = 0; i < names.size(); ++i) {
+  std::vector<std::vector<double>> registers(2);
+  std::mt19937_64 random(dies.seed);
+  for (size_t i = 0; i < 2; ++i) {
+    double joules = 0;
+    for (double time = 0; time < 8; time += dies.refresh) {
+      registers[i].push_back(std::floor(joules * 16384));
+      const double noise = dies.noise * std::normal_distribution<double>()(random);
+      joules += dies.watts * (i == 1 ? dies.ratio : 1) * (1 + noise) * dies.refresh;
+    }
     const std::string zone = "/sys/class/powercap/intel-rapl:" + std::to_string(i);
-    machine.put(zone + "/name", names[i]);
-    machine.files[zone + "/energy_uj"] = [&machine, i] {
-      return fmt::format("{:.0f}",
-                         1e6 + 50.0 * static_cast<double>(i) + 1e5 * std::floor(machine.time / 0.001));
+    machine.put(zone + "/name", dies.names[i]);
+    machine.put(zone + "/max_energy_range_uj", "262143328850");
+    machine.files[zone + "/energy_uj"] = [&machine, &registers, &dies, i] {
+      const size_t at = static_cast<size_t>((machine.time - 99.9) / dies.refresh);
+      const double count = registers[i].at(std::min(at, registers[i].size() - 1)) + (i == 1 ? dies.apart : 0);
+      return fmt::format("{:.0f}", std::fmod(std::floor(count * 1e6 / 16384), 262143328851.0));
     };
   }
   return zones_of(*open_rapl_powercap(machine).source);
 }
 
-TEST(Twins, DiesOfOnePackageThatMoveInStepAreOneWhateverTheirCounts) {
-  EXPECT_EQ(zones_in_step({"package-0-die-0", "package-0-die-1"}), "package-0-die-0+ package-0-die-1- ");
+TEST(Twins, DiesOfOnePackageThatAreOneCounterAreOneWhateverTheirOffsetAndRefresh) {
+  for (const double refresh : {0.001, 0.002, 0.05, 0.2, 1.0}) {
+    for (const double watts : {1.0, 8.0, 200.0}) {
+      for (const double apart : {1.0, 123457.0, 4294967295.0}) {
+        EXPECT_EQ(zones_of_dies({.refresh = refresh, .watts = watts, .apart = apart}),
+                  "package-0-die-0+ package-0-die-1- ")
+            << refresh << " s, " << watts << " W, " << apart << " apart";
+      }
+    }
+  }
+}
+
+TEST(Twins, TwoDiesThatDrawNearlyTheSameAreTwo) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    for (const double refresh : {0.001, 0.05, 1.0}) {
+      for (const auto& [ratio, noise] : {std::pair{1.0, 0.01}, {1.0, 0.005}, {1.005, 0.0}, {0.99, 0.02}}) {
+        EXPECT_EQ(zones_of_dies({.refresh = refresh,
+                                 .watts = 4.0 * static_cast<double>(seed),
+                                 .ratio = ratio,
+                                 .noise = noise,
+                                 .seed = seed}),
+                  "package-0-die-0+ package-0-die-1+ ")
+            << refresh << " s, ratio " << ratio << ", noise " << noise << ", seed " << seed;
+      }
+    }
+  }
 }
 
 TEST(Twins, TwoSocketsThatDrawTheSameAreTwo) {
-  EXPECT_EQ(zones_in_step({"package-0", "package-1"}), "package-0+ package-1+ ");
+  EXPECT_EQ(zones_of_dies({.names = {"package-0", "package-1"}}), "package-0+ package-1+ ");
+}
+
+TEST(Twins, CountersThatStandStillAreNotWatchedForLong) {
+  SimulatedMachine machine;
+  for (const int i : {0, 1}) {
+    const std::string zone = "/sys/class/powercap/intel-rapl:" + std::to_string(i);
+    machine.put(zone + "/name", "package-0-die-" + std::to_string(i));
+    machine.put(zone + "/energy_uj", std::to_string(1000 + i));
+  }
+  EXPECT_EQ(zones_of(*open_rapl_powercap(machine).source), "package-0-die-0+ package-0-die-1+ ");
+  EXPECT_LT(machine.time, 102);
+}
+
+TEST(Registers, OfSeveralDiesAreAllReadOnIntelAndOnceOnAmd) {
+  for (const bool intel : {true, false}) {
+    SimulatedMachine machine;
+    machine.put("/proc/cpuinfo",
+                fmt::format("processor\t: 0\nvendor_id\t: {}\ncpu family\t: {}\nmodel\t\t: 85\n",
+                            intel ? "GenuineIntel" : "AuthenticAMD", intel ? 6 : 25));
+    for (const int cpu : {0, 1, 2, 3}) {
+      const std::string topology = fmt::format("/sys/devices/system/cpu/cpu{}/topology/", cpu);
+      machine.put(topology + "physical_package_id", "0");
+      machine.put(topology + "die_id", std::to_string(cpu / 2));
+      const std::string device = fmt::format("/dev/cpu/{}/msr", cpu);
+      machine.words[{device, intel ? 0x606u : 0xC0010299u}] = [] { return uint64_t{14} << 8; };
+      machine.words[{device, intel ? 0x611u : 0xC001029Bu}] = [&machine, cpu] {
+        return static_cast<uint64_t>(1e6 + machine.time * (1000 + 700 * (cpu / 2)) * 16.384);
+      };
+    }
+    EXPECT_EQ(zones_of(*open_rapl_msr(machine).source),
+              intel ? "package-0-die-0+ package-0-die-1+ " : "package-0+ ");
+  }
 }
 
 TEST_F(Tree, PsysAloneIsCounted) {
