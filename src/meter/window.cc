@@ -161,15 +161,11 @@ std::vector<Segment> segments_of_means(std::span<const Change> changes, const Hi
     const double from = i == 0 ? std::min(begin, first_end) - 3 * refresh : first_end - refresh;
     const double until = i + 1 < changes.size() ? appeared(changes[i + 1]) - refresh
                                                 : std::max(end, history.last_read) + refresh;
-    // The first refresh, the last one and those in between stand apart: an edge is in one of them.
-    const double middle = std::min(first_end, until);
-    add(from, middle, changes[i]);
-    if (until > middle + 1.5 * refresh) {
-      add(middle, until - refresh, changes[i]);
-      add(until - refresh, until, changes[i]);
-    } else {
-      add(middle, until, changes[i]);
-    }
+    // The first refresh, the last one and those in between stand apart: an edge is in one of them. What is
+    // left of less than half a refresh comes from the dating of the moments.
+    add(from, first_end, changes[i]);
+    if (until > first_end + 1.5 * refresh) add(first_end, until - refresh, changes[i]);
+    if (until > first_end + 0.5 * refresh) add(std::max(first_end, until - refresh), until, changes[i]);
   }
   // Moments that are dated badly may overlap by a little.
   for (size_t i = 1; i < segments.size(); ++i) segments[i].from = segments[i - 1].to;

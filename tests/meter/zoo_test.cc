@@ -153,7 +153,7 @@ void msr(Scene& s, const std::string& vendor, double unit) {
     Instrument instrument = s.counter(intel ? 0.05 : 0.10, 0.001, unit, "package");
     instrument.wrap_counts = 4294967296.0;
     instrument.offset_counts = 4294967296.0 - std::floor(s.uniform(200, 1500) / unit);
-    const auto truth = s.counted_power(20, 200);
+    const auto truth = s.counted_power(20 + 3 * cpu, 200);  // two sockets that do not idle in step
     m->words[{device, intel ? 0x606u : 0xC0010299u}] = [=] {
       return static_cast<uint64_t>(-std::log2(unit)) << 8;
     };
