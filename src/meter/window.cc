@@ -202,7 +202,7 @@ WindowEnergy mean_power_window(const Channel& channel, const History& history, d
 
 /// Half-width (95 %) of a reading, relative to it, from the usual difference of two that follow each other:
 /// noise of the instrument, or of a load that is seen at single moments. Few differences tell it badly, which
-/// Student's t stands for: a median is worth half as many values.
+/// Student's t stands for.
 struct Noise {
   double deviation = 0, half = 0;
 };
@@ -219,7 +219,7 @@ Noise relative_noise(const History& history) {
   }
   if (differences.size() < 3) return {};
   const double deviation = median(differences) / normal_quantile(0.75) / std::sqrt(2.0);
-  return {deviation, deviation * student_t_quantile(0.975, static_cast<double>(differences.size()) / 2)};
+  return {deviation, deviation * student_t_quantile(0.975, static_cast<double>(differences.size()))};
 }
 
 /// From when on each reading stands: half a refresh before it appeared, or, for the first one after an edge
