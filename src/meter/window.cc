@@ -22,6 +22,8 @@ constexpr double kShape = 0.8;
 constexpr double kOtherWay = 0.3;
 /// A reading that differs by more than so many standard deviations of the noise is a step of the power.
 constexpr double kStep = 4;
+/// A median tells a deviation as well as this share of its values would by their squares.
+constexpr double kMedianWorth = 0.7;
 /// A reading of unknown refresh that comes no later than this after a command's beginning is the first of its
 /// load.
 constexpr double kLatest = 3;
@@ -161,15 +163,11 @@ std::vector<Segment> segments_of_means(std::span<const Change> changes, const Hi
     const double from = i == 0 ? std::min(begin, first_end) - 3 * refresh : first_end - refresh;
     const double until = i + 1 < changes.size() ? appeared(changes[i + 1]) - refresh
                                                 : std::max(end, history.last_read) + refresh;
-    // The first refresh, the last one and those in between stand apart: an edge is in one of them.
-    const double middle = std::min(first_end, until);
-    add(from, middle, changes[i]);
-    if (until > middle + 1.5 * refresh) {
-      add(middle, until - refresh, changes[i]);
-      add(until - refresh, until, changes[i]);
-    } else {
-      add(middle, until, changes[i]);
-    }
+    // The first refresh, the last one and those in between stand apart: an edge is in one of them. What is
+    // left of less than half a refresh comes from the dating of the moments.
+    add(from, first_end, changes[i]);
+    if (until > first_end + 1.5 * refresh) add(first_end, until - refresh, changes[i]);
+    if (until > first_end + 0.5 * refresh) add(std::max(first_end, until - refresh), until, changes[i]);
   }
   // Moments that are dated badly may overlap by a little.
   for (size_t i = 1; i < segments.size(); ++i) segments[i].from = segments[i - 1].to;
@@ -206,16 +204,19 @@ WindowEnergy mean_power_window(const Channel& channel, const History& history, d
 
 /// Half-width (95 %) of a reading, relative to it, from the usual difference of two that follow each other:
 /// noise of the instrument, or of a load that is seen at single moments. Few differences tell it badly, which
-/// Student's t stands for: a median is worth half as many values.
+/// Student's t stands for.
 struct Noise {
   double deviation = 0, half = 0;
 };
-Noise relative_noise(const History& history) {
+Noise relative_noise(const History& history, double begin, double end, Edges edges) {
   const std::span<const Change> changes = history.changes;
   std::vector<double> differences;
   for (size_t i = changes.size() > 200 ? changes.size() - 199 : 1; i < changes.size(); ++i) {
     const double middle = (changes[i].value + changes[i - 1].value) / 2;
-    if (middle > 0) differences.push_back(std::abs(changes[i].value - changes[i - 1].value) / middle);
+    // The steps at which the load begins and ends are no noise.
+    const auto spans = [&](double edge) { return changes[i - 1].time <= edge && edge < changes[i].time; };
+    const bool own = edges == Edges::kOfTheLoad && (spans(begin) || spans(end));
+    if (middle > 0 && !own) differences.push_back(std::abs(changes[i].value - changes[i - 1].value) / middle);
     // Readings that repeat differ by nothing: a steady load has steps, and no noise.
     const double refreshes = (changes[i].time - changes[i - 1].time) / history.refresh;
     const auto repeated = static_cast<size_t>(std::clamp(std::round(refreshes) - 1, 0.0, 200.0));
@@ -223,7 +224,8 @@ Noise relative_noise(const History& history) {
   }
   if (differences.size() < 3) return {};
   const double deviation = median(differences) / normal_quantile(0.75) / std::sqrt(2.0);
-  return {deviation, deviation * student_t_quantile(0.975, static_cast<double>(differences.size()) / 2)};
+  return {deviation,
+          deviation * student_t_quantile(0.975, kMedianWorth * static_cast<double>(differences.size()))};
 }
 
 /// From when on each reading stands: half a refresh before it appeared, or, for the first one after an edge
@@ -259,7 +261,7 @@ WindowEnergy momentary_window(const Channel& channel, const History& history, do
   const double refresh = history.refresh;
   const std::span<const Change> changes = around(history.changes, begin, end + refresh);
   const std::vector<Stand> stands = stands_of(changes, history, begin, end, edges);
-  const Noise noise = relative_noise(history);
+  const Noise noise = relative_noise(history, begin, end, edges);
   WindowEnergy window = begun(channel, history, begin, end);
   double variance = 0, scatter = 0, steepest = 0, poll = 0, late = 0;
   for (size_t i = 0; i < changes.size(); ++i) {

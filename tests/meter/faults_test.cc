@@ -183,7 +183,10 @@ TEST(Windows, RepetitionsEndWhereTheEdgesLeaveUnderOnePercentOpen) {
     SlowPower uneven(source, 5);
     const CommandRun run = uneven.window(4);
     const double open = run.energy.resolution / run.energy.joules;
-    EXPECT_GT(open, 0.01);
+    // Means keep the energy of what happens between the readings; momentary readings do not.
+    const bool means = std::string(source).ends_with("average");
+    EXPECT_EQ(open < 0.01, means) << open;
+    if (means) continue;
     const int needed = repetitions_after(*uneven.meter, run);
     EXPECT_EQ(needed, std::min<int>(static_cast<int>(std::ceil(100 * open)), uneven.meter->repetitions(4)));
     EXPECT_LT(needed, 25);
@@ -221,7 +224,7 @@ TEST(OwnCost, ASourceThatChangesItsPhaseIsFoundAgain) {
   };
   one.run(10);
   shift = 0.43;
-  one.run(10);
+  one.run(14);  // until the refresh is learnt from what came after it
   double worst = 0, last_time = 0, last_watts = 0;
   one.meter->set_listener([&](const Source&, double time, const std::vector<Reading>& readings) {
     if (last_time > 0 && readings[0].watts != last_watts) worst = std::max(worst, time - last_time);

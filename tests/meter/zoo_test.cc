@@ -58,7 +58,7 @@ void msr(Scene& s, const std::string& vendor, double unit) {
     Instrument instrument = s.counter(intel ? 0.05 : 0.10, 0.001, unit, "package");
     instrument.wrap_counts = 4294967296.0;
     instrument.offset_counts = 4294967296.0 - std::floor(s.uniform(200, 1500) / unit);
-    const auto truth = s.counted_power(20, 200);
+    const auto truth = s.counted_power(20 + 3 * cpu, 200);  // two sockets that do not idle in step
     m->words[{device, intel ? 0x606u : 0xC0010299u}] = [=] {
       return static_cast<uint64_t>(-std::log2(unit)) << 8;
     };
@@ -410,7 +410,7 @@ TEST(PowerOnly, NineSecondsAt100AndOneAt200WattsAre1100JoulesAtAnyPhase) {
     printf("%5.0f ms  %.2f %%  %.2f %%\n", 1000 * refresh, 100 * worst[1], 100 * worst[0]);
     EXPECT_LE(worst[1], 0.01) << refresh;
     // The step of momentary readings is dated to half a refresh, by whatever method: 100 W x refresh / 2.
-    EXPECT_LE(worst[0], std::max(0.01, 1.1 * 50 * refresh / 1100)) << refresh;
+    EXPECT_LE(worst[0], std::max(0.01, 1.2 * 50 * refresh / 1100)) << refresh;
   }
 }
 
