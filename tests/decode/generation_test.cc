@@ -12,7 +12,7 @@ namespace {
 
 using Ids = std::vector<TokenId>;
 
-constexpr int64_t kCapacity = 200;
+constexpr int64_t kCacheLength = 200;
 
 GenerationOptions greedy(int64_t tokens) {
   GenerationOptions options;
@@ -31,7 +31,7 @@ std::vector<GenerationEvent> run(Generation& generation, Work& work) {
 
 GenerationResult alone(ContinuesText& decoder, const Tokenizer* tokenizer, Ids prompt,
                        const GenerationOptions& options) {
-  Generation generation(decoder, tokenizer, {.capacity = kCapacity});
+  Generation generation(decoder, tokenizer, {.capacity = kCacheLength});
   const int64_t handle = generation.admit(std::move(prompt), options);
   Work work;
   run(generation, work);
@@ -49,7 +49,7 @@ int64_t admit(Generation& generation, const FormulaModel& model, const nlohmann:
   const GenerationOptions options = golden_options(golden["options"]);
   const auto prompt = golden["prompt"].get<Ids>(), encoder_ids = golden["encoder_ids"].get<Ids>();
   if (!options.encoder_no_repeat_ngram) return generation.admit(prompt, options);
-  return generation.admit(model.new_cache(kCapacity), prompt, options, encoder_ids);
+  return generation.admit(model.new_cache(kCacheLength), prompt, options, encoder_ids);
 }
 
 TEST(Generation, GivesTheReferencesIds) {
@@ -57,7 +57,7 @@ TEST(Generation, GivesTheReferencesIds) {
   std::map<FinishReason, int> reasons;
   int beams = 0;
   for (const auto& golden : generation_golden("texts.json")) {
-    Generation generation(model, nullptr, {.capacity = kCapacity});
+    Generation generation(model, nullptr, {.capacity = kCacheLength});
     const int64_t handle = admit(generation, model, golden);
     Work work;
     run(generation, work);
@@ -74,8 +74,8 @@ TEST(Generation, GivesTheReferencesIds) {
 TEST(Generation, GivesTheReferencesIdsToAllAtOnce) {
   // Together, in few places, with prompts in pieces: still nobody influences anybody.
   for (const GenerationSettings& settings :
-       {GenerationSettings{kCapacity, 0, 0}, GenerationSettings{kCapacity, 7, 0},
-        GenerationSettings{kCapacity, 16, 3}}) {
+       {GenerationSettings{kCacheLength, 0, 0}, GenerationSettings{kCacheLength, 7, 0},
+        GenerationSettings{kCacheLength, 16, 3}}) {
     FormulaModel model;
     Generation generation(model, nullptr, settings);
     const nlohmann::json goldens = generation_golden("texts.json");
@@ -116,7 +116,7 @@ TEST(Generation, CompanyReuseAndPiecesChangeNothing) {
   for (const auto& [prompt, options] : long_cases()) {
     want.push_back(ids_of(alone(model, nullptr, prompt, options)));
   }
-  Generation generation(model, nullptr, {.capacity = kCapacity, .sequences = 9, .tokens_per_step = 32});
+  Generation generation(model, nullptr, {.capacity = kCacheLength, .sequences = 9, .tokens_per_step = 32});
   for (int round = 0; round < 3; ++round) {
     std::vector<int64_t> handles;
     for (const auto& [prompt, options] : long_cases()) handles.push_back(generation.admit(prompt, options));
@@ -132,7 +132,7 @@ TEST(Generation, CompanyReuseAndPiecesChangeNothing) {
 
 TEST(Generation, WorkIsDividedAndPromptsAreComputedOnce) {
   FormulaModel model;
-  Generation generation(model, nullptr, {.capacity = kCapacity});
+  Generation generation(model, nullptr, {.capacity = kCacheLength});
   const Ids prompt(60, 7);
   const int64_t first = generation.admit(prompt, greedy(4)), other = generation.admit({9, 8}, greedy(2));
   Work work;
@@ -182,7 +182,7 @@ TEST(Generation, StreamsWhatItAnswers) {
        6,
        FinishReason::kStop}};
   for (const Case& c : cases) {
-    Generation generation(model, &tokenizer, {.capacity = kCapacity});
+    Generation generation(model, &tokenizer, {.capacity = kCacheLength});
     options.stop = c.stop;
     const int64_t handle = generation.admit({5, 6}, options);
     Work work;
@@ -243,7 +243,7 @@ TEST(Generation, WhereEveryTokenIsForbiddenTheTextEnds) {
 
 TEST(Generation, CancelledTextsEndAndFreeTheirPlace) {
   FormulaModel model;
-  Generation generation(model, nullptr, {.capacity = kCapacity, .sequences = 1});
+  Generation generation(model, nullptr, {.capacity = kCacheLength, .sequences = 1});
   const int64_t runs = generation.admit({5, 6}, greedy(50)), waits = generation.admit({5, 6}, greedy(50)),
                 next = generation.admit({5, 6}, greedy(2));
   Work work;

@@ -20,7 +20,7 @@ ModelFile::Contents weights_of(const std::filesystem::path& path, const WantTens
   return contents;
 }
 
-std::string message_of(const std::filesystem::path& path) {
+std::string refusal_of(const std::filesystem::path& path) {
   try {
     (void)weights_of(path);
   } catch (const Error& error) {
@@ -112,16 +112,16 @@ TEST(Onnx, ExternalDataMustLieBesideTheFile) {
   const TemporaryDirectory folder;
   std::string file = samples::golden("onnx/external.onnx");
   const auto path = folder.write("model.onnx", file);
-  EXPECT_NE(message_of(path).find("external.data, which is missing beside it"), std::string::npos);
+  EXPECT_NE(refusal_of(path).find("external.data, which is missing beside it"), std::string::npos);
   folder.write("external.data", samples::golden("onnx/external.data").substr(0, 50));
-  EXPECT_NE(message_of(path).find("is cut or another model's"), std::string::npos);
+  EXPECT_NE(refusal_of(path).find("is cut or another model's"), std::string::npos);
   // A name of the same length that leads out.
   for (const std::string out : {"../nal.data00", "/external.dat"}) {
     std::string changed = file;
     for (size_t at = changed.find("external.data"); at != std::string::npos;
          at = changed.find("external.data", at))
       changed.replace(at, out.size(), out);
-    EXPECT_NE(message_of(folder.write("model.onnx", changed)).find("does not lie in its folder"),
+    EXPECT_NE(refusal_of(folder.write("model.onnx", changed)).find("does not lie in its folder"),
               std::string::npos);
   }
 }
