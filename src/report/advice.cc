@@ -18,7 +18,6 @@ namespace wattle {
 namespace {
 
 constexpr int kDraws = 2000;
-constexpr double kSure = 0.95;
 constexpr double kRounding = 1e-12;       // 0.9 of 1,000 rows must reach a bar of 0.9
 constexpr double kMostRows = 10'000'000;  // a number of rows beyond this tells nobody anything
 

@@ -9,6 +9,9 @@
 
 namespace wattle {
 
+/// The probability from which on something is called sure.
+inline constexpr double kSure = 0.95;
+
 /// What a configuration must reach, by the metric of the results' plan. Exactly one of `quality`, `drop` and
 /// `margin` is set.
 struct Requirements {

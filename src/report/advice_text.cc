@@ -11,8 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kSure = 0.95;
-
 std::string limits_in_words(const Requirements& wanted) {
   std::string words;
   if (wanted.p95_ms) words += fmt::format(", p95 within {} ms", significant(*wanted.p95_ms, 3));

@@ -17,14 +17,14 @@ std::string quoted(const std::string& field) {
   return text + '"';
 }
 
-std::string number(double value) {
+std::string csv_number(double value) {
   return fmt::format("{:.9g}", value);
 }
 
 void add_interval(std::vector<std::string>& fields, const std::optional<Interval>& interval) {
   for (const double Interval::*part : {&Interval::value, &Interval::low, &Interval::high}) {
     const bool known = interval && (interval->bounded() || part == &Interval::value);
-    fields.push_back(known ? number((*interval).*part) : "");
+    fields.push_back(known ? csv_number((*interval).*part) : "");
   }
 }
 
@@ -53,7 +53,7 @@ std::string csv(const Results& results) {
                                     cell.kind,
                                     cell.model,
                                     cell.precision,
-                                    cell.bits_per_weight ? number(*cell.bits_per_weight) : "",
+                                    cell.bits_per_weight ? csv_number(*cell.bits_per_weight) : "",
                                     std::to_string(cell.n),
                                     std::string(name(results.plan.metric))};
     add_interval(fields, cell.quality);
@@ -61,8 +61,9 @@ std::string csv(const Results& results) {
     add_interval(fields, cell.net_wh_per_1000);
     add_interval(fields, cell.grams_per_1000);
     for (const std::string& field :
-         {std::string(name(cell.grade)), cell.source, cell.scope, number(cell.idle_share), number(cell.watts),
-          number(cell.p50_ms), number(cell.p95_ms), std::to_string(cell.peak_memory_bytes)}) {
+         {std::string(name(cell.grade)), cell.source, cell.scope, csv_number(cell.idle_share),
+          csv_number(cell.watts), csv_number(cell.p50_ms), csv_number(cell.p95_ms),
+          std::to_string(cell.peak_memory_bytes)}) {
       fields.push_back(if_measured(field));
     }
     add_interval(fields, cell.load_wh);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/threads.h"
+#include "kernels/block_halves.h"
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
 #include "kernels/packed.h"
@@ -23,25 +24,6 @@ Matrix exact_rows(int64_t rows, int64_t columns, uint64_t seed) {
   Matrix matrix(rows, columns);
   ExactNumbers(seed).fill({matrix.data(), static_cast<size_t>(rows * columns)});
   return matrix;
-}
-
-/// Offsets of the IEEE halves of a block.
-std::vector<size_t> halves_of(Format format) {
-  switch (format) {
-    case Format::kQ4_1:
-    case Format::kQ5_1:
-    case Format::kQ4_K:
-    case Format::kQ5_K:
-      return {0, 2};
-    case Format::kQ2_K:
-      return {80, 82};
-    case Format::kQ3_K:
-      return {108};
-    case Format::kQ6_K:
-      return {208};
-    default:
-      return {0};
-  }
 }
 
 /// Random codes and scales: every byte is a valid code, halves have magnitudes from 2^-8 to 2^-3.

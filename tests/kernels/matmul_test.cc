@@ -15,6 +15,7 @@
 
 #include "base/cpu.h"
 #include "base/threads.h"
+#include "kernels/block_halves.h"
 #include "kernels/packed.h"
 #include "kernels/targets.h"
 #include "quant/half.h"
@@ -25,25 +26,6 @@ namespace {
 const std::vector<Format> kQuantised = {Format::kQ4_0, Format::kQ4_1, Format::kQ5_0,   Format::kQ5_1,
                                         Format::kQ8_0, Format::kQ2_K, Format::kQ3_K,   Format::kQ4_K,
                                         Format::kQ5_K, Format::kQ6_K, Format::kIQ4_NL, Format::kIQ4_XS};
-
-/// Offsets of the IEEE halves of a block, which random bytes must not make infinite.
-std::vector<size_t> halves_of(Format format) {
-  switch (format) {
-    case Format::kQ4_1:
-    case Format::kQ5_1:
-    case Format::kQ4_K:
-    case Format::kQ5_K:
-      return {0, 2};
-    case Format::kQ2_K:
-      return {80, 82};
-    case Format::kQ3_K:
-      return {108};
-    case Format::kQ6_K:
-      return {208};
-    default:
-      return {0};
-  }
-}
 
 enum class Fill { kRandom, kZeroBytes, kOneBits, kDenormalScales, kLargeScales };
 
