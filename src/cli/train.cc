@@ -225,7 +225,7 @@ void run_task(Arguments arguments, const GlobalOptions& options) {
 void add_train(CLI::App& app, const GlobalOptions& options) {
   CLI::App* verb = app.add_subcommand(
       "train",
-      "Train a small head: keyword rule, linear head or random forest; for texts or for their tokens");
+      "Train a keyword rule, linear head or forest, for texts or their tokens");
   auto a = std::make_shared<Arguments>();
   verb->add_option("--task", a->task, "classify: a label a text; tag: labels of tokens, joined to spans")
       ->check(CLI::IsMember({"classify", "tag"}))
