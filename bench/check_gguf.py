@@ -35,12 +35,14 @@ ENCODERS = {"bert", "distilbert", "roberta", "xlm-roberta", "camembert", "albert
             "modernbert"}
 
 # What its library computes whatever a file says.
-COMPUTED = {"gpt_neox": lambda config: config.update(hidden_act="gelu_new")}
+COMPUTED = {"gpt_neox": lambda config: config.update(hidden_act="gelu_new"),
+            "phi3": lambda config: config.update(sliding_window=None)}  # its windows are switched off, with a warning
 # What configurations llama.cpp, or its converter alone, has no room for: by model_type, whether this one is of them, and why.
 DEEPER = (lambda config: config.get("num_decoder_layers", 0) > config["num_layers"], "no decoder deeper than its encoder")
 LACKING = {"t5": DEEPER, "mt5": DEEPER}
 CONVERTER_LACKING = {
     "gpt_bigcode": (lambda config: config.get("n_inner") not in (None, 4 * config["n_embd"]), "no inner width but 4 times the width"),
+    "stablelm": (lambda config: config.get("rope_theta", 10000) != 10000, "no base of rotations but 10,000"),
     "phi": (lambda config: config["intermediate_size"] != 4 * config["hidden_size"], "no inner width but 4 times the width"),
 }
 

@@ -1,6 +1,7 @@
 // Batteries that discharge: Linux Documentation/ABI/testing/sysfs-class-power.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -30,6 +31,8 @@ struct Battery {
   WayFiles files = kWays[0];
   double last_charge = NAN;  ///< microampere-hours
   double joules = 0;         ///< given since the opening, by charge and voltage
+  double last_shown = NAN;   ///< of energy or charge, in millionths of hours
+  int64_t step = 0;          ///< the greatest that all changes of it are multiples of; 0: it has not changed
   Reading last;              ///< while it discharged
 };
 
@@ -50,7 +53,7 @@ class BatterySource : public Source {
       } else if (discharging && states[i] != "Charging") {
         readings.push_back(rest_of(i));  // it waits while another one is emptied
       } else {
-        readings.push_back({false, 0, 0, fmt::format("says \"{}\", not \"Discharging\"", states[i])});
+        readings.push_back({false, 0, 0, 0, fmt::format("says \"{}\", not \"Discharging\"", states[i])});
       }
     }
     return readings;
@@ -93,6 +96,13 @@ class BatterySource : public Source {
   bool has_energy(const std::string& folder) {
     return machine_.read_number(folder + "/energy_now") || machine_.read_number(folder + "/charge_now");
   }
+  /// What the gauge's figure moves in: the greatest common divisor of its changes.
+  static double step_after(Battery& battery, double shown) {
+    if (!std::isnan(battery.last_shown))
+      battery.step = std::gcd(battery.step, static_cast<int64_t>(std::abs(shown - battery.last_shown)));
+    battery.last_shown = shown;
+    return static_cast<double>(battery.step);
+  }
   Reading take(Battery& battery) {
     const auto first = machine_.read_number(battery.folder + "/" + battery.files.first);
     const std::string second_file = battery.files.second;
@@ -105,12 +115,14 @@ class BatterySource : public Source {
       case Way::kCurrent:
         return {true, 0, 1e-12 * std::abs(*first) * *second};
       case Way::kEnergy:
-        return {true, static_cast<uint64_t>(std::max(0.0, kMostMicrowattHours - *first)), 0};
+        return {true, static_cast<uint64_t>(std::max(0.0, kMostMicrowattHours - *first)), 0,
+                step_after(battery, *first) * 3600e-6};
       case Way::kCharge: {
         const double given = std::isnan(battery.last_charge) ? 0 : battery.last_charge - *first;
         battery.last_charge = *first;
         battery.joules += std::max(0.0, given) * 3600e-6 * *second * 1e-6;
-        return {true, static_cast<uint64_t>(1e6 * battery.joules), 0};
+        return {true, static_cast<uint64_t>(1e6 * battery.joules), 0,
+                step_after(battery, *first) * 3600e-6 * *second * 1e-6};
       }
     }
     return {};

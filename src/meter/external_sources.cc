@@ -75,9 +75,9 @@ class TextSource : public Source {
   std::string name() const override { return name_; }
   std::vector<Reading> read() override {
     Said said = fetch();
-    if (!said.text) return {{false, 0, 0, std::move(said.problem)}};
+    if (!said.text) return {{false, 0, 0, 0, std::move(said.problem)}};
     const auto refused = [&](const char* why) {
-      return std::vector<Reading>{{false, 0, 0, fmt::format("says \"{}\", {}", excerpt(*said.text), why)}};
+      return std::vector<Reading>{{false, 0, 0, 0, fmt::format("says \"{}\", {}", excerpt(*said.text), why)}};
     };
     const Figure figure = parse_figure(*said.text);
     if (!std::isfinite(figure.number)) return refused("which is no number");

@@ -123,6 +123,7 @@ void Recorder::take(Track& track, const Channel& channel, const Reading& reading
     return;
   }
   if (channel.kind == Channel::Kind::kEnergy) {
+    track.resolution = reading.resolution;
     count(track, channel, reading, now);
   } else if (reading.watts != track.changes.back().value) {
     track.changes.push_back({now, reading.watts, previous});
@@ -318,8 +319,9 @@ WindowEnergy Recorder::window_of(size_t index, double begin, double end, Edges e
     window.invalid = channel.name + " was never read";
     return window;
   }
-  window = window_energy(channel, {track.changes, refresh_of(index), known(index), track.last_read}, begin,
-                         end, edges);
+  window = window_energy(channel,
+                         {track.changes, refresh_of(index), known(index), track.last_read, track.resolution},
+                         begin, end, edges);
   for (const Gap& gap : track.gaps) {
     if (gap.begin < end && gap.end > begin) window.invalid = gap.reason;
   }

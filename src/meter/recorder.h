@@ -68,7 +68,8 @@ class Recorder {
     uint64_t last_counts = 0;
     double last_read = -1;
     double joules = 0;
-    double refresh = 0;  ///< seconds between changes; 0: not known, faster than the polls
+    double resolution = 0;  ///< joules of its steps, where they are coarser than its unit
+    double refresh = 0;     ///< seconds between changes; 0: not known, faster than the polls
     bool alive = false;
   };
 

@@ -35,6 +35,8 @@ struct Reading {
   bool ok = false;
   uint64_t counts = 0;
   double watts = 0;
+  double resolution =
+      0;  ///< joules of the steps that a counter moves in, where they are coarser than its unit
   std::string problem = {};  ///< of a reading that is not ok: "answered HTTP 500"; empty: "could not be read"
 };
 

@@ -96,11 +96,17 @@ std::span<const Change> around(std::span<const Change> changes, double begin, do
   return {first, last};
 }
 
+/// Half of what 95 of 100 differences of two counts lie in: where a count is cut to whole steps at both ends,
+/// the difference of both errors is triangular over one step to either side.
+double resolution_of(const Channel& channel, const History& history) {
+  return std::max(channel.unit, (1 - std::sqrt(0.05)) * history.resolution);
+}
+
 WindowEnergy begun(const Channel& channel, const History& history, double begin, double end) {
   WindowEnergy window;
   window.seconds = end - begin;
   window.refresh_seconds = history.refresh;
-  window.random = channel.unit;
+  window.random = resolution_of(channel, history);
   return window;
 }
 
@@ -138,10 +144,11 @@ WindowEnergy counter_window(const Channel& channel, const History& history, doub
   const bool load = edges == Edges::kOfTheLoad;
   const Part first = energy_until(segments, begin, load ? Edge::kLoadBegins : Edge::kAny);
   const Part last = energy_until(segments, end, load ? Edge::kLoadEnds : Edge::kAny);
+  const double resolution = resolution_of(channel, history);
   window.joules = std::max(0.0, last.joules - first.joules);
-  window.random = std::hypot(std::hypot(first.half, last.half), open, channel.unit);
+  window.random = std::hypot(std::hypot(first.half, last.half), open, resolution);
   window.quantum_joules =
-      std::max(channel.unit, history.refresh * window.joules / std::max(window.seconds, 1e-9));
+      std::max(resolution, history.refresh * window.joules / std::max(window.seconds, 1e-9));
   return window;
 }
 

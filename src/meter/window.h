@@ -36,6 +36,7 @@ struct History {
   double refresh = 0;               ///< seconds between new readings
   bool learnt = false;              ///< or stated by the driver; else `refresh` is the least that is assumed
   double last_read = 0;
+  double resolution = 0;  ///< joules of a counter's steps, where they are coarser than its unit
 };
 
 /// The window of a channel: a counter of energy, means of power over the time before each reading, or the
