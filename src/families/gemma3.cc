@@ -28,7 +28,7 @@ void read_config(ConfigReader& config) {
   if (pattern < 1) fail("{}: sliding_window_pattern is {}; correct the file", config.origin(), pattern);
   read_window_layers(config, [&](int64_t layer) { return layer % pattern != pattern - 1; });
   config.set("attention.scale", Value::of(1 / std::sqrt(config.number_of("query_pre_attn_scalar", 256))));
-  config.number("rope_local_base_freq", "rope.local_freq_base", kLocalBase);
+  config.number("rope_local_base_freq", "rope.freq_base_swa", kLocalBase);
   read_rope(config, head_dim, 1000000);
   config.tied(true);
 }
@@ -52,7 +52,7 @@ std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
                                const NetworkOptions& options) {
   const int64_t head_dim = hyper.attention().head_dim;
   const auto global = rope_of(weights, hyper, head_dim, RopePairs::kHalves, 1000000);
-  const auto local = std::make_shared<Rope>(head_dim, hyper.positive_or("rope.local_freq_base", kLocalBase),
+  const auto local = std::make_shared<Rope>(head_dim, hyper.positive_or("rope.freq_base_swa", kLocalBase),
                                             RopePairs::kHalves);
   DecoderPlan plan = llama_plan(hyper, hyper.activation(ActivationFunction::kGeluTanh), global);
   plan.ropes.push_back(local);
