@@ -22,8 +22,17 @@ void read_bert_config(ConfigReader& config, int64_t first_position) {
   config.tied(true);
 }
 
-void describe_bert(const Hyperparameters& hyper, Description& d, int64_t positions, int64_t word_width) {
+void describe_bert_outputs(const Hyperparameters& hyper, Description& d) {
   const int64_t width = hyper.width(), inner = hyper.inner_width();
+  d.linear({.name = "attn_output", .source = "attention.output.dense", .outputs = width, .inputs = width});
+  d.norm("attn_output_norm", "attention.output.LayerNorm", width, true);
+  d.linear({.name = "ffn_up", .source = "intermediate.dense", .outputs = inner, .inputs = width});
+  d.linear({.name = "ffn_down", .source = "output.dense", .outputs = width, .inputs = inner});
+  d.norm("layer_output_norm", "output.LayerNorm", width, true);
+}
+
+void describe_bert(const Hyperparameters& hyper, Description& d, int64_t positions, int64_t word_width) {
+  const int64_t width = hyper.width();
   d.buffers({"embeddings.position_ids", "embeddings.token_type_ids"});
   d.table(Role::kEmbedding, "token_embd", "embeddings.word_embeddings", hyper.vocabulary(), word_width);
   d.table(Role::kPosition, "position_embd", "embeddings.position_embeddings", positions, word_width);
@@ -35,24 +44,34 @@ void describe_bert(const Hyperparameters& hyper, Description& d, int64_t positio
     d.linear({.name = "attn_q", .source = "attention.self.query", .outputs = width, .inputs = width});
     d.linear({.name = "attn_k", .source = "attention.self.key", .outputs = width, .inputs = width});
     d.linear({.name = "attn_v", .source = "attention.self.value", .outputs = width, .inputs = width});
-    d.linear({.name = "attn_output", .source = "attention.output.dense", .outputs = width, .inputs = width});
-    d.norm("attn_output_norm", "attention.output.LayerNorm", width, true);
-    d.linear({.name = "ffn_up", .source = "intermediate.dense", .outputs = inner, .inputs = width});
-    d.linear({.name = "ffn_down", .source = "output.dense", .outputs = width, .inputs = inner});
-    d.norm("layer_output_norm", "output.LayerNorm", width, true);
+    describe_bert_outputs(hyper, d);
   }
   d.begin("", "");
+}
+
+HeadSources bert_heads() {
+  return {.sequence_dense = "pooler.dense",
+          .sequence_out = "classifier",
+          .masked_dense = "cls.predictions.transform.dense",
+          .masked_norm = "cls.predictions.transform.LayerNorm",
+          .masked_out = "cls.predictions.decoder",
+          .masked_bias = "cls.predictions.bias",
+          .masked_duplicates = {"cls.predictions.decoder.bias"}};
+}
+
+std::vector<LayerPlan> bert_layers(const Hyperparameters& hyper) {
+  return {static_cast<size_t>(hyper.layers()),
+          LayerPlan{.width = hyper.width(),
+                    .inner_width = hyper.inner_width(),
+                    .attention = hyper.attention(),
+                    .epsilon = hyper.epsilon(),
+                    .function = hyper.activation(ActivationFunction::kGelu)}};
 }
 
 EncoderPlan bert_plan(const Hyperparameters& hyper) {
   EncoderPlan plan;
   plan.embedding = {.width = hyper.width(), .positions = Positions::kLearned, .epsilon = hyper.epsilon()};
-  plan.layers.assign(static_cast<size_t>(hyper.layers()),
-                     {.width = hyper.width(),
-                      .inner_width = hyper.inner_width(),
-                      .attention = hyper.attention(),
-                      .epsilon = hyper.epsilon(),
-                      .function = hyper.activation(ActivationFunction::kGelu)});
+  plan.layers = bert_layers(hyper);
   plan.max_tokens = hyper.context_length();
   return plan;
 }
@@ -67,15 +86,7 @@ void describe(const Hyperparameters& hyper, Description& d) {
   d.prefixes({"bert."});
   d.left_out({"pooler.", "cls."});
   describe_bert(hyper, d, hyper.context_length(), hyper.width());
-  describe_head(hyper,
-                {.sequence_dense = "pooler.dense",
-                 .sequence_out = "classifier",
-                 .masked_dense = "cls.predictions.transform.dense",
-                 .masked_norm = "cls.predictions.transform.LayerNorm",
-                 .masked_out = "cls.predictions.decoder",
-                 .masked_bias = "cls.predictions.bias",
-                 .masked_duplicates = {"cls.predictions.decoder.bias"}},
-                d);
+  describe_head(hyper, bert_heads(), d);
 }
 
 /// BERT (Devlin et al. 2019): word, position and type embeddings, normalised; post-norm layers.

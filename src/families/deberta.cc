@@ -124,26 +124,10 @@ void describe_deberta_embeddings(const Hyperparameters& hyper, Description& d, i
   }
 }
 
-void describe_deberta_layer(const Hyperparameters& hyper, Description& d) {
-  const int64_t width = hyper.width(), inner = hyper.inner_width();
-  d.linear({.name = "attn_output", .source = "attention.output.dense", .outputs = width, .inputs = width});
-  d.norm("attn_output_norm", "attention.output.LayerNorm", width, true);
-  d.linear({.name = "ffn_up", .source = "intermediate.dense", .outputs = inner, .inputs = width});
-  d.linear({.name = "ffn_down", .source = "output.dense", .outputs = width, .inputs = inner});
-  d.norm("layer_output_norm", "output.LayerNorm", width, true);
-}
-
 void describe_deberta_heads(const Hyperparameters& hyper, Description& d) {
-  describe_head(hyper,
-                {.sequence_dense = "pooler.dense",
-                 .sequence_out = "classifier",
-                 .masked_dense = "cls.predictions.transform.dense",
-                 .masked_norm = "cls.predictions.transform.LayerNorm",
-                 .masked_out = "cls.predictions.decoder",
-                 .masked_bias = "cls.predictions.bias",
-                 .masked_duplicates = {"cls.predictions.decoder.bias"},
-                 .masked_width = word_width(hyper)},
-                d);
+  HeadSources heads = bert_heads();
+  heads.masked_width = word_width(hyper);
+  describe_head(hyper, heads, d);
   if (head_of(hyper.metadata()) != NetworkHeadKind::kMasked) return;
   // The names of the first publication.
   for (const auto& [name, part] : {std::pair{"mlm.dense", "dense"}, std::pair{"mlm.norm", "LayerNorm"}}) {
@@ -160,12 +144,7 @@ EncoderPlan deberta_plan(const Hyperparameters& hyper) {
                     .positions = has_positions(hyper) ? Positions::kLearned : Positions::kNone,
                     .norm_last = true,
                     .epsilon = hyper.epsilon()};
-  plan.layers.assign(static_cast<size_t>(hyper.layers()),
-                     {.width = hyper.width(),
-                      .inner_width = hyper.inner_width(),
-                      .attention = hyper.attention(),
-                      .epsilon = hyper.epsilon(),
-                      .function = hyper.activation(ActivationFunction::kGelu)});
+  plan.layers = bert_layers(hyper);
   plan.max_tokens = hyper.context_length();
   return plan;
 }
@@ -233,7 +212,7 @@ void describe(const Hyperparameters& hyper, Description& d) {
       d.table(Role::kTable, "attn_talk_scores", "attention.self.head_logits_proj", heads, heads);
       d.table(Role::kTable, "attn_talk_probs", "attention.self.head_weights_proj", heads, heads);
     }
-    describe_deberta_layer(hyper, d);
+    describe_bert_outputs(hyper, d);
   }
   describe_deberta_heads(hyper, d);
 }

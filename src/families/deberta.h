@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "families/bert.h"
 #include "families/family.h"
 #include "families/text_encoder.h"
 #include "layers/disentangled.h"
@@ -17,8 +18,6 @@ bool read_deberta_config(ConfigReader& config);
 /// The embeddings and, where the scores have them, relative positions: `side` before a token and as many
 /// after it.
 void describe_deberta_embeddings(const Hyperparameters& hyper, Description& description, int64_t side);
-/// What follows attention, below description.begin() of the layer.
-void describe_deberta_layer(const Hyperparameters& hyper, Description& description);
 void describe_deberta_heads(const Hyperparameters& hyper, Description& description);
 
 /// Which of a score's two terms of position there are.

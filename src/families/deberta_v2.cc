@@ -95,7 +95,7 @@ void describe(const Hyperparameters& hyper, Description& d) {
       linear("attn_pos_k", "attention.self.pos_key_proj");
     if (terms.position_to_content && !shares_projections(hyper))
       linear("attn_pos_q", "attention.self.pos_query_proj");
-    describe_deberta_layer(hyper, d);
+    describe_bert_outputs(hyper, d);
     if (layer > 0 || kernel(hyper) == 0) continue;
     d.begin("", "encoder.");
     d.linear({.name = "conv",

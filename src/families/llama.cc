@@ -131,6 +131,14 @@ void set_layer_windows(const Hyperparameters& hyper, DecoderPlan& plan) {
   }
 }
 
+std::unique_ptr<Network> build_llama(Weights& weights, const Hyperparameters& hyper,
+                                     const NetworkOptions& options, RopePairs pairs) {
+  DecoderPlan plan = llama_plan(hyper, hyper.activation(ActivationFunction::kSilu),
+                                rope_of(weights, hyper, hyper.attention().head_dim, pairs, 10000));
+  set_layer_windows(hyper, plan);
+  return std::make_unique<TextDecoder>(weights, std::move(plan), options);
+}
+
 namespace {
 
 void read_config(ConfigReader& config) {
@@ -154,11 +162,7 @@ void describe(const Hyperparameters& hyper, Description& d) {
 /// are permuted so that rotation turns neighbours.
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
                                const NetworkOptions& options) {
-  DecoderPlan plan =
-      llama_plan(hyper, hyper.activation(ActivationFunction::kSilu),
-                 rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kNeighbours, 10000));
-  set_layer_windows(hyper, plan);
-  return std::make_unique<TextDecoder>(weights, std::move(plan), options);
+  return build_llama(weights, hyper, options, RopePairs::kNeighbours);
 }
 
 constexpr std::string_view kTypes[] = {"llama", "mistral"};

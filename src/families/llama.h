@@ -31,6 +31,12 @@ void describe_llama(const Hyperparameters& hyper, const LlamaTensors& tensors, D
 /// Pre-norm layers with RMSNorm and a gate, rotated by `rope`.
 DecoderPlan llama_plan(const Hyperparameters& hyper, ActivationFunction function, std::shared_ptr<Rope> rope);
 
+/// The network of Llama and of those relatives that differ by their tensors alone: the plan above with a SiLU
+/// gate, rotations of base 10,000 where the file says nothing, and the sliding window in the layers that have
+/// it.
+std::unique_ptr<Network> build_llama(Weights& weights, const Hyperparameters& hyper,
+                                     const NetworkOptions& options, RopePairs pairs);
+
 /// Which layers have the sliding window, as config.json's `layer_types` say, or `has_window(layer)` where it
 /// has none: attention.sliding_window_layers, 1 where a layer has it.
 void read_window_layers(ConfigReader& config, const std::function<bool(int64_t layer)>& has_window);

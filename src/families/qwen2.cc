@@ -19,11 +19,7 @@ void describe(const Hyperparameters& hyper, Description& d) {
 /// Qwen2 (Yang et al. 2024): Llama's layers with biases of queries, keys and values.
 std::unique_ptr<Network> build(Weights& weights, const Hyperparameters& hyper,
                                const NetworkOptions& options) {
-  DecoderPlan plan =
-      llama_plan(hyper, hyper.activation(ActivationFunction::kSilu),
-                 rope_of(weights, hyper, hyper.attention().head_dim, RopePairs::kHalves, 10000));
-  set_layer_windows(hyper, plan);
-  return std::make_unique<TextDecoder>(weights, std::move(plan), options);
+  return build_llama(weights, hyper, options, RopePairs::kHalves);
 }
 
 constexpr std::string_view kTypes[] = {"qwen2"};

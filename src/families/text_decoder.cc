@@ -81,7 +81,8 @@ void DecoderStack::check(std::span<const DecoderInput> inputs) const {
     const int64_t held = input.cache->length(), change = rotation_change();
     if (held > 0 && held <= change && held + tokens > change) {
       fail(
-          "a text of {} tokens goes on to {}, and this model rotates texts of more than {} otherwise; read it "
+          "a text of {} tokens goes on to {}, and this model rotates texts of more than {} otherwise; read "
+          "it "
           "from its beginning",
           held, held + tokens, change);
     }

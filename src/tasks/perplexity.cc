@@ -3,8 +3,6 @@
 // shorter rest is left out. Unlike there, every position but a window's first is scored, not the second half
 // only.
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 #include <utility>
 
 #include <wattle/error.h>
@@ -13,6 +11,7 @@
 #include "base/threads.h"
 #include "tasks/json.h"
 #include "tasks/kinds.h"
+#include "tasks/perplexity_score.h"
 #include "tasks/prompts.h"
 
 namespace wattle {
@@ -20,23 +19,6 @@ namespace {
 
 /// Logits of one forward pass take at most so many floats (128 MB): a vocabulary may have 262,144 words.
 constexpr int64_t kLogitsPerPass = int64_t{1} << 25;
-
-struct Score {
-  double nats = 0;  ///< -ln p, summed
-  int64_t tokens = 0, bytes = 0, windows = 0;
-
-  Score& operator+=(const Score& other) {
-    nats += other.nats, tokens += other.tokens, bytes += other.bytes, windows += other.windows;
-    return *this;
-  }
-  PerplexityAnswer answer(bool knows_bytes) const {
-    PerplexityAnswer answer{std::exp(nats / static_cast<double>(tokens)), {}, tokens, windows};
-    if (knows_bytes) {
-      answer.bits_per_byte = bytes > 0 ? nats / std::numbers::ln2 / static_cast<double>(bytes) : 0.0;
-    }
-    return answer;
-  }
-};
 
 class Perplexity : public Task {
  public:
@@ -60,7 +42,7 @@ class Perplexity : public Task {
       }
       if (tokens.size() < 2) fail("--task perplexity: the text has fewer than two tokens; give a longer one");
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
-      const Score score =
+      const PerplexityScore score =
           score_text(tokens, rows[i].ids() == nullptr,
                      {static_cast<double>(i), static_cast<double>(rows.size())}, answers[i].work);
       answers[i].phases.prefill = log_.end(Phase::kPrefill, answers[i].work);
@@ -91,10 +73,10 @@ class Perplexity : public Task {
   };
 
   /// `own_beginning`: a window begins with the model's BOS, where it wants one.
-  Score score_text(std::vector<TokenId>& tokens, bool own_beginning, Place place, Work& work) {
+  PerplexityScore score_text(std::vector<TokenId>& tokens, bool own_beginning, Place place, Work& work) {
     const int64_t length = std::min(options_.context, static_cast<int64_t>(tokens.size()));
     const int64_t windows = static_cast<int64_t>(tokens.size()) / length;
-    Score score;
+    PerplexityScore score;
     for (int64_t w = 0; w < windows; ++w) {
       const std::span window =
           std::span(tokens).subspan(static_cast<size_t>(w * length), static_cast<size_t>(length));
@@ -111,11 +93,11 @@ class Perplexity : public Task {
     return score;
   }
 
-  Score score_window(std::span<const TokenId> window, Work& work) {
+  PerplexityScore score_window(std::span<const TokenId> window, Work& work) {
     const auto length = static_cast<int64_t>(window.size());
     const int64_t step = std::clamp<int64_t>(kLogitsPerPass / decoder_.vocabulary(), 16, length);
     cache_->truncate(0);
-    Score score{0, length - 1, 0, 1};
+    PerplexityScore score{0, length - 1, 0, 1};
     for (const TokenId id : model_->has_tokenizer() ? window.subspan(1) : window.first(0))
       score.bytes += static_cast<int64_t>(model_->tokenizer().piece(id).size());
     // The last token has nothing to foretell and need not run.
@@ -141,7 +123,7 @@ class Perplexity : public Task {
   ContinuesText& decoder_;
   std::unique_ptr<KeyValueCache> cache_;
   Matrix logits_;
-  Score total_;
+  PerplexityScore total_;
 };
 
 }  // namespace

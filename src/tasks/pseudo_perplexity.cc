@@ -1,7 +1,5 @@
 // Pseudo-perplexity of masked models (Salazar et al. 2020): each token's probability when it alone is masked.
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 #include <numeric>
 #include <utility>
 
@@ -10,25 +8,12 @@
 #include "tasks/json.h"
 #include "tasks/kinds.h"
 #include "tasks/own_head.h"
+#include "tasks/perplexity_score.h"
 #include "tasks/places.h"
 #include "tasks/prompts.h"
 
 namespace wattle {
 namespace {
-
-struct Score {
-  double nats = 0;  ///< -ln p, summed
-  int64_t tokens = 0, bytes = 0, windows = 0;
-
-  Score& operator+=(const Score& other) {
-    nats += other.nats, tokens += other.tokens, bytes += other.bytes, windows += other.windows;
-    return *this;
-  }
-  PerplexityAnswer answer() const {
-    const double bits = bytes > 0 ? nats / std::numbers::ln2 / static_cast<double>(bytes) : 0.0;
-    return {std::exp(nats / static_cast<double>(tokens)), bits, tokens, windows};
-  }
-};
 
 class PseudoPerplexity : public Task {
  public:
@@ -56,14 +41,14 @@ class PseudoPerplexity : public Task {
       if (body.size() == 0) fail("row {}: the text has no tokens; give one that has", questions[i].id);
       answers[i].phases.tokenize = log_.end(Phase::kTokenize);
       const auto parts = windows(body.size(), static_cast<size_t>(window_), 0);
-      Score score;
+      PerplexityScore score;
       for (size_t w = 0; w < parts.size(); ++w) {
         score += score_window(body.slice(parts[w].first, parts[w].second), answers[i]);
         if (!options_.progress) continue;
         const double part = static_cast<double>(w + 1) / static_cast<double>(parts.size());
         options_.progress((static_cast<double>(i) + part) / static_cast<double>(questions.size()));
       }
-      answers[i].value = score.answer();
+      answers[i].value = score.answer(true);
       total_ += score;
     }
     return answers;
@@ -71,7 +56,7 @@ class PseudoPerplexity : public Task {
 
   nlohmann::ordered_json summary() const override {
     if (total_.tokens == 0) return nullptr;
-    nlohmann::ordered_json summary = to_json(total_.answer());
+    nlohmann::ordered_json summary = to_json(total_.answer(true));
     summary["context"] = window_ + model_->tokenizer().added_tokens(false);
     summary["pseudo"] = true;
     return summary;
@@ -80,12 +65,12 @@ class PseudoPerplexity : public Task {
   nlohmann::ordered_json description() const override { return describe(model_->file()); }
 
  private:
-  Score score_window(Encoding body, Answer& answer) {
+  PerplexityScore score_window(Encoding body, Answer& answer) {
     const Encoding window = model_->tokenizer().assemble(std::move(body), std::nullopt);
     const HeadInput whole = head_.input_of(window);
     std::vector<HeadInput> inputs;
     std::vector<std::vector<int64_t>> places;
-    Score score{0, 0, 0, 1};
+    PerplexityScore score{0, 0, 0, 1};
     for (size_t i = 0; i < window.size(); ++i) {
       if (window.sequence[i] < 0) continue;
       inputs.push_back(whole);
@@ -111,7 +96,7 @@ class PseudoPerplexity : public Task {
   TaskOptions options_;
   TokenId mask_ = 0;
   int64_t window_;
-  Score total_;
+  PerplexityScore total_;
 };
 
 }  // namespace
