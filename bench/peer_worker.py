@@ -10,7 +10,6 @@ Figures: encoders rows_per_s. Decoders and translators tokens/s: prompt (a trans
 (steps of a beam search of that width a second). CTranslate2 does encoder, prompt and steps in one call: what a step takes is
 the difference between the call with all steps and the call with one.
 """
-import contextlib
 import json
 import logging
 import os
@@ -245,17 +244,16 @@ def main():
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            files = Files(order["model"], order["files"], order.get("tree"))
-            peer = ENGINES[order["engine"], order["kind"]](order, files)
-            peer.measure()  # some of them compile for every length that they meet
-        except (Exception, SystemExit) as error:  # whatever a peer's library throws is its reason for not taking part
-            said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-            return say({"refused": f"{type(error).__name__}: {said[:300]}"})
-        say({"ready": peer.version, "isa": peer.isa})
-        for line in sys.stdin:
-            say(getattr(peer, line.strip())())
+    try:
+        files = Files(order["model"], order["files"], order.get("tree"))
+        peer = ENGINES[order["engine"], order["kind"]](order, files)
+        peer.measure()  # some of them compile for every length that they meet
+    except (Exception, SystemExit) as error:  # whatever a peer's library throws is its reason for not taking part
+        said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        return say({"refused": f"{type(error).__name__}: {said[:300]}"})
+    say({"ready": peer.version, "isa": peer.isa})
+    for line in sys.stdin:
+        say(getattr(peer, line.strip())())
 
 
 if __name__ == "__main__":

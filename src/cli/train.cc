@@ -223,9 +223,8 @@ void run_task(Arguments arguments, const GlobalOptions& options) {
 }  // namespace
 
 void add_train(CLI::App& app, const GlobalOptions& options) {
-  CLI::App* verb = app.add_subcommand(
-      "train",
-      "Train a keyword rule, linear head or forest, for texts or their tokens");
+  CLI::App* verb =
+      app.add_subcommand("train", "Train a keyword rule, linear head or forest, for texts or their tokens");
   auto a = std::make_shared<Arguments>();
   verb->add_option("--task", a->task, "classify: a label a text; tag: labels of tokens, joined to spans")
       ->check(CLI::IsMember({"classify", "tag"}))

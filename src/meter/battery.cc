@@ -29,11 +29,10 @@ constexpr WayFiles kWays[] = {{Way::kPower, "power_now", ""},
 struct Battery {
   std::string folder;
   WayFiles files = kWays[0];
-  double last_charge = NAN;  ///< microampere-hours
-  double joules = 0;         ///< given since the opening, by charge and voltage
-  double last_shown = NAN;   ///< of energy or charge, in millionths of hours
-  int64_t step = 0;          ///< the greatest that all changes of it are multiples of; 0: it has not changed
-  Reading last;              ///< while it discharged
+  double joules = 0;        ///< given since the opening, by charge and voltage
+  double last_shown = NAN;  ///< of energy or charge, in millionths of hours
+  int64_t step = 0;         ///< the greatest that all changes of it are multiples of; 0: it has not changed
+  Reading last;             ///< while it discharged
 };
 
 class BatterySource : public Source {
@@ -96,12 +95,12 @@ class BatterySource : public Source {
   bool has_energy(const std::string& folder) {
     return machine_.read_number(folder + "/energy_now") || machine_.read_number(folder + "/charge_now");
   }
-  /// What the gauge's figure moves in: the greatest common divisor of its changes.
-  static double step_after(Battery& battery, double shown) {
-    if (!std::isnan(battery.last_shown))
-      battery.step = std::gcd(battery.step, static_cast<int64_t>(std::abs(shown - battery.last_shown)));
+  /// How much less a gauge shows than before, and from now on the step of all its changes.
+  static double given(Battery& battery, double shown) {
+    const double less = std::isnan(battery.last_shown) ? 0 : battery.last_shown - shown;
+    battery.step = std::gcd(battery.step, static_cast<int64_t>(std::abs(less)));
     battery.last_shown = shown;
-    return static_cast<double>(battery.step);
+    return less;
   }
   Reading take(Battery& battery) {
     const auto first = machine_.read_number(battery.folder + "/" + battery.files.first);
@@ -115,14 +114,14 @@ class BatterySource : public Source {
       case Way::kCurrent:
         return {true, 0, 1e-12 * std::abs(*first) * *second};
       case Way::kEnergy:
+        given(battery, *first);
         return {true, static_cast<uint64_t>(std::max(0.0, kMostMicrowattHours - *first)), 0,
-                step_after(battery, *first) * 3600e-6};
+                static_cast<double>(battery.step) * 3600e-6};
       case Way::kCharge: {
-        const double given = std::isnan(battery.last_charge) ? 0 : battery.last_charge - *first;
-        battery.last_charge = *first;
-        battery.joules += std::max(0.0, given) * 3600e-6 * *second * 1e-6;
+        const double joules = 3600e-6 * *second * 1e-6;  // of a microampere-hour
+        battery.joules += std::max(0.0, given(battery, *first)) * joules;
         return {true, static_cast<uint64_t>(1e6 * battery.joules), 0,
-                step_after(battery, *first) * 3600e-6 * *second * 1e-6};
+                static_cast<double>(battery.step) * joules};
       }
     }
     return {};

@@ -358,16 +358,6 @@ WindowEnergy Recorder::between(double begin, double end, Edges edges) const {
   return sum;
 }
 
-double Recorder::recent_watts(double seconds) const {
-  const double end = [&] {
-    const std::lock_guard lock(mutex_);
-    double last = 0;
-    for (const Track& track : tracks_) last = std::max(last, track.last_read);
-    return last;
-  }();
-  return between(end - seconds, end).joules / seconds;
-}
-
 void Recorder::forget_before(double moment) {
   const std::lock_guard lock(mutex_);
   for (Track& track : tracks_) {

@@ -54,8 +54,6 @@ class Recorder {
   Source& source() { return *source_; }
   const Source& source() const { return *source_; }
   double refresh_seconds(size_t channel) const;
-  /// Power of the counted channels over the last `seconds`, in watts.
-  double recent_watts(double seconds) const;
 
  private:
   struct Gap {
