@@ -70,6 +70,11 @@ struct ScoreAnswer {
   double score = 0;
 };
 
+/// One a document, in the question's order; greater is nearer to the query.
+struct ScoresAnswer {
+  std::vector<double> scores;
+};
+
 struct PerplexityAnswer {
   double perplexity = 0;
   std::optional<double> bits_per_byte;  ///< none: the model has no tokenizer
@@ -92,7 +97,7 @@ struct NumbersAnswer {
 /// What a task answers, with the engine's record of the work. Knows no JSON and no joules.
 struct Answer {
   std::variant<std::monostate, LabelAnswer, VectorAnswer, TextAnswer, SpansAnswer, FillsAnswer, TokensAnswer,
-               ScoreAnswer, PerplexityAnswer, NumbersAnswer>
+               ScoreAnswer, ScoresAnswer, PerplexityAnswer, NumbersAnswer>
       value;
   Work work;
   Phases phases;

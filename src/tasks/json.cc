@@ -73,6 +73,7 @@ struct Writer {
   }
   Json operator()(const TokensAnswer& answer) const { return {{"ids", answer.ids}}; }
   Json operator()(const ScoreAnswer& answer) const { return {{"score", answer.score}}; }
+  Json operator()(const ScoresAnswer& answer) const { return {{"scores", answer.scores}}; }
   Json operator()(const PerplexityAnswer& answer) const { return to_json(answer); }
   Json operator()(const NumbersAnswer& answer) const {
     Json json;

@@ -8,7 +8,8 @@
 namespace wattle {
 namespace {
 
-constexpr std::array kKinds = {"a text", "a pair of texts", "a conversation", "token ids"};
+constexpr std::array kKinds = {"a text",    "a pair of texts",        "a conversation",
+                               "token ids", "documents to be ranked", "a choice of answers"};
 static_assert(kKinds.size() == std::variant_size_v<decltype(Question::content)>);
 
 int64_t vocabulary_of(const Model& model) {
@@ -22,6 +23,30 @@ const std::string& Question::text() const {
   if (const auto* one = std::get_if<std::string>(&content)) return *one;
   fail("row {}: is {}, and this task answers one text; give rows with a text alone", id,
        kKinds[content.index()]);
+}
+
+int64_t size_of(const Question& question) {
+  const auto bytes = [](const auto& texts) {
+    size_t sum = 0;
+    for (const auto& text : texts) sum += text.size();
+    return sum;
+  };
+  const auto size = [&](const auto& content) -> size_t {
+    using Content = std::decay_t<decltype(content)>;
+    if constexpr (std::is_same_v<Content, std::string>) return content.size();
+    if constexpr (std::is_same_v<Content, TextPair>) return content.first.size() + content.second.size();
+    if constexpr (std::is_same_v<Content, TokenIds>) return content.ids.size() * sizeof(TokenId);
+    if constexpr (std::is_same_v<Content, Ranking>) return content.query.size() + bytes(content.documents);
+    if constexpr (std::is_same_v<Content, MultipleChoice>) {
+      return content.question.size() + bytes(content.choices);
+    }
+    if constexpr (std::is_same_v<Content, Conversation>) {
+      size_t sum = 0;
+      for (const ChatMessage& message : content.messages) sum += message.content.size();
+      return sum;
+    }
+  };
+  return static_cast<int64_t>(std::visit(size, question.content));
 }
 
 void check_ids(const Question& question, std::span<const TokenId> ids, const Model& model, int64_t limit) {

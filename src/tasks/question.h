@@ -28,10 +28,22 @@ struct TokenIds {
   std::vector<TokenId> decoder_ids;  ///< what an encoder-decoder's answer begins with; may be empty
 };
 
+/// Documents to be put in order for a query. At least one.
+struct Ranking {
+  std::string query;
+  std::vector<std::string> documents;
+};
+
+/// A question with the answers to choose from. At least two.
+struct MultipleChoice {
+  std::string question;
+  std::vector<std::string> choices;
+};
+
 /// What is asked. Knows no model.
 struct Question {
   std::string id = "null";  ///< as JSON writes it, 7 or "x-1": the input's `id`, or the row's number from 0
-  std::variant<std::string, TextPair, Conversation, TokenIds> content;
+  std::variant<std::string, TextPair, Conversation, TokenIds, Ranking, MultipleChoice> content;
 
   /// The one text. Throws Error when the question is something else.
   const std::string& text() const;
@@ -39,6 +51,9 @@ struct Question {
   const Conversation* conversation() const { return std::get_if<Conversation>(&content); }
   const TokenIds* ids() const { return std::get_if<TokenIds>(&content); }
 };
+
+/// Bytes of all texts of a question, or of its ids: what its cost grows with.
+int64_t size_of(const Question& question);
 
 /// Throws Error for an id beyond the model's vocabulary, and for more ids than `limit`; `question` is named.
 void check_ids(const Question& question, std::span<const TokenId> ids, const Model& model, int64_t limit);

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <wattle/statistics.h>
+
+#include "metrics/truth.h"
+#include "tasks/answer.h"
+
+namespace wattle {
+
+/// What one row contributes to a metric: the sufficient statistics, few numbers whose meaning is the metric's
+/// own (right or wrong; matches and lengths of n-grams; true positives and both counts). The store keeps
+/// these, so that every figure can be computed again without the answers.
+using RowScore = std::vector<double>;
+
+/// Scores one answer against its truth, and sums rows up to a value with an interval. Knows no model.
+class Metric {
+ public:
+  virtual ~Metric() = default;
+
+  virtual std::string_view name() const = 0;  ///< as plans write it: "accuracy", "rouge_l"
+  /// In words, with the value's range: "share of right answers, 0 to 1".
+  virtual std::string_view description() const = 0;
+  virtual bool greater_is_better() const { return true; }
+  /// Whether a row's score is one number, 1 or 0, and the value their share: then Wilson's interval,
+  /// McNemar's test and the probability of a bar are exact.
+  virtual bool is_proportion() const { return false; }
+
+  /// Error for an answer or a truth of another kind than the metric scores.
+  virtual RowScore row(const Answer& answer, const Truth& truth) const = 0;
+  /// The value over the rows at `places`, repeats counted.
+  virtual double value(std::span<const RowScore> rows, std::span<const int64_t> places) const = 0;
+
+  double value(std::span<const RowScore> rows) const;
+  /// With its 95 % interval: Wilson's of a proportion, else the bootstrap over rows.
+  Interval interval(std::span<const RowScore> rows, uint64_t seed) const;
+};
+
+/// The metric of that name. `labels` are the data's, for metrics of classes. Error naming the metrics there
+/// are.
+std::unique_ptr<const Metric> make_metric(std::string_view name, std::span<const std::string> labels = {});
+
+/// All names, as plans write them.
+std::vector<std::string> metric_names();
+
+/// a - b on the same rows, with its 95 % interval (the bootstrap draws rows, the same for both). Error when
+/// they differ in number.
+Interval paired_difference(const Metric& metric, std::span<const RowScore> a, std::span<const RowScore> b,
+                           uint64_t seed);
+
+}  // namespace wattle
