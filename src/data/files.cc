@@ -72,12 +72,13 @@ void refuse_pictures(const fs::path& folder) {
     if (names.size() < 5) names.push_back(fmt::format("{} ({})", name, count));
   }
   if (pictures.classes.size() > names.size()) names.emplace_back("...");
-  const size_t n = pictures.classes.size();
+  const size_t n = names.empty() ? 0 : pictures.classes.size();
   fail(
-      "{}: is a folder of pictures ({} pictures{}), and tasks of pictures are not there yet; give rows of "
+      "{}: is a folder of pictures ({} picture{}{}), and tasks of pictures are not there yet; give rows of "
       "text or a table",
-      folder.string(), pictures.count,
-      n == 0 ? std::string() : fmt::format(" in {} classes: {}", n, fmt::join(names, ", ")));
+      folder.string(), pictures.count, pictures.count == 1 ? "" : "s",
+      n == 0 ? std::string()
+             : fmt::format(" in {} class{}: {}", n, n == 1 ? "" : "es", fmt::join(names, ", ")));
 }
 
 std::vector<std::string> row_files(const fs::path& folder) {
