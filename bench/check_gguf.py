@@ -39,8 +39,11 @@ COMPUTED = {"gpt_neox": lambda config: config.update(hidden_act="gelu_new"),
             "phi3": lambda config: config.update(sliding_window=None)}  # its windows are switched off, with a warning
 # What configurations llama.cpp, or its converter alone, has no room for: by model_type, whether this one is of them, and why.
 DEEPER = (lambda config: config.get("num_decoder_layers", 0) > config["num_layers"], "no decoder deeper than its encoder")
-LACKING = {"t5": DEEPER, "mt5": DEEPER}
+LACKING = {"t5": DEEPER, "mt5": DEEPER,
+           "gemma3_text": (lambda config: config.get("attention_bias", False), "no biases of attention")}
 CONVERTER_LACKING = {
+    "gemma3_text": (lambda config: config.get("sliding_window_pattern", 6) != 6 or config.get("rope_local_base_freq", 10000) != 10000,
+                    "no period of windows but 6, no local base of rotations but 10,000"),
     "gpt_bigcode": (lambda config: config.get("n_inner") not in (None, 4 * config["n_embd"]), "no inner width but 4 times the width"),
     "stablelm": (lambda config: config.get("rope_theta", 10000) != 10000, "no base of rotations but 10,000"),
     "phi": (lambda config: config["intermediate_size"] != 4 * config["hidden_size"], "no inner width but 4 times the width"),
@@ -80,7 +83,8 @@ TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]
          "mistral": lambda config: config.update(sliding_window=None),
          "starcoder2": lambda config: config.update(sliding_window=None),
          "gemma": lambda config: config.update(rope_theta=10000.0),
-         "gemma2": lambda config: config.update(rope_theta=10000.0, query_pre_attn_scalar=config["head_dim"])}
+         "gemma2": lambda config: config.update(rope_theta=10000.0, query_pre_attn_scalar=config["head_dim"]),
+         "gemma3_text": lambda config: config.update(query_pre_attn_scalar=config["head_dim"])}
 
 
 class Model:
