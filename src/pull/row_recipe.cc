@@ -283,10 +283,12 @@ fs::path resolve_recipe(const RowRecipe& recipe, const std::string& input, const
     file.commit();
     return folder;
   }
+  std::vector<std::string> places;
+  for (const fs::path& root : roots) places.push_back(root.string());
   fail(
       "recipe:{}: none of {} has {}/eval.jsonl; its rows are {}, {}: put them there as JSON Lines with the "
       "fields {}",
-      recipe.name, fmt::join(roots, ", "), recipe.folder, recipe.source, recipe.split,
+      recipe.name, fmt::join(places, ", "), recipe.folder, recipe.source, recipe.split,
       fmt::join(recipe.hashed, ", "));
 }
 
