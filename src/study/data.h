@@ -5,7 +5,7 @@
 
 #include <wattle/study.h>
 
-#include "tasks/rows.h"
+#include "data/labelled_rows.h"
 
 namespace wattle {
 
