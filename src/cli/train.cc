@@ -190,7 +190,8 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
   // Read before the training: a mistake in these rows should not cost it.
   std::optional<LabelledData> eval;
   if (!arguments.eval.empty()) eval = read_rows(arguments, arguments.eval, &data);
-  for (const LabelledData* rows : {&data, eval ? &*eval : nullptr}) {
+  for (const LabelledData* rows :
+       std::initializer_list<const LabelledData*>{&data, eval ? &*eval : nullptr}) {
     if (rows == nullptr) continue;
     for (const std::string& remark : rows->remarks) fmt::print(stderr, "{}\n", remark);
   }
