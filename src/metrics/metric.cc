@@ -7,6 +7,7 @@
 #include <wattle/error.h>
 
 #include "metrics/kinds.h"
+#include "statistics/comparisons.h"
 #include "statistics/intervals.h"
 
 namespace wattle {
@@ -16,6 +17,12 @@ constexpr std::span<const MetricKind> (*kFamilies[])() = {
     label_metrics,      calibration_metrics, span_metrics,  extraction_metrics,
     perplexity_metrics, generation_metrics,  rouge_metrics, bleu_metrics,
     chrf_metrics,       cider_metrics,       score_metrics, ranking_metrics};
+
+void require_pairs(std::span<const RowScore> a, std::span<const RowScore> b) {
+  if (a.size() != b.size()) {
+    fail("two sets of {} and {} rows cannot be compared in pairs; score the same rows", a.size(), b.size());
+  }
+}
 
 std::vector<int64_t> all_places(size_t n) {
   std::vector<int64_t> places(n);
@@ -75,13 +82,24 @@ std::vector<std::string> metric_names() {
 
 Interval paired_difference(const Metric& metric, std::span<const RowScore> a, std::span<const RowScore> b,
                            uint64_t seed) {
-  if (a.size() != b.size()) {
-    fail("two sets of {} and {} rows cannot be compared in pairs; score the same rows", a.size(), b.size());
-  }
+  require_pairs(a, b);
   metric.value(a), metric.value(b);  // Error where either is not defined
   const ValueOfPlaces of_a = metric.over(a), of_b = metric.over(b);
   return bootstrap(static_cast<int64_t>(a.size()), seed,
                    [&](std::span<const int64_t> places) { return of_a(places) - of_b(places); });
+}
+
+double paired_test(const Metric& metric, std::span<const RowScore> a, std::span<const RowScore> b) {
+  require_pairs(a, b);
+  if (!metric.is_proportion()) {
+    fail("{} is no share of right rows; look at the interval of the difference instead", metric.name());
+  }
+  int64_t only_a = 0, only_b = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    only_a += a[i].at(0) > b[i].at(0);
+    only_b += a[i].at(0) < b[i].at(0);
+  }
+  return mcnemar_test(only_a, only_b);
 }
 
 }  // namespace wattle

@@ -70,4 +70,8 @@ std::vector<std::string> metric_names();
 Interval paired_difference(const Metric& metric, std::span<const RowScore> a, std::span<const RowScore> b,
                            uint64_t seed);
 
+/// The two-sided p of two being equally good at a proportion on the same rows, by McNemar's exact test. Error
+/// for a metric that is none, and when the rows differ in number.
+double paired_test(const Metric& metric, std::span<const RowScore> a, std::span<const RowScore> b);
+
 }  // namespace wattle

@@ -92,6 +92,17 @@ TEST(Intervals, OfAPairedDifferenceHoldTheTruthAndAreNarrowerThanUnpairedOnes) {
   EXPECT_LT(paired, 0.2 * single);
 }
 
+TEST(Intervals, PairedProportionsAreTestedByTheRowsThatDiffer) {
+  // 6 rows that only a has right, 1 that only b has: 2 (1 + 7) / 2^7.
+  std::vector<RowScore> a(20, RowScore{1}), b(20, RowScore{1});
+  for (size_t i = 0; i < 6; ++i) b[i] = {0};
+  a[6] = {0};
+  EXPECT_NEAR(paired_test(*make_metric("accuracy"), a, b), 0.125, kNear);
+  EXPECT_THROW(paired_test(*make_metric("mae"), a, b), Error);
+  b.pop_back();
+  EXPECT_THROW(paired_test(*make_metric("accuracy"), a, b), Error);
+}
+
 TEST(Intervals, OfOneMetricForManyDrawsIsItsValue) {
   // Metrics that compute something once for all draws give what they give for each.
   Random random(5);

@@ -87,6 +87,14 @@ TEST(Spans, NoneAnsweredAndNoneWantedGiveZeroAsSeqevalDoes) {
   EXPECT_EQ(value_of(*metric, {{span_answer(nlohmann::json::array()), SpansTruth{}}}), 0);
 }
 
+TEST(Metrics, AreAllInTheirDocument) {
+  std::ifstream file(WATTLE_SOURCE_DIR "/docs/metrics.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  for (const std::string& name : metric_names()) {
+    EXPECT_NE(text.find("| `" + name + "` |"), std::string::npos) << name;
+  }
+}
+
 TEST(Metrics, RefuseAnswersAndTruthsOfAnotherKind) {
   for (const std::string& name : metric_names()) {
     const std::vector<Truth> truths = {TextsTruth{{"a"}}};
