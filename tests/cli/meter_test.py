@@ -150,7 +150,7 @@ class MeterTest(unittest.TestCase):
                              ("echo what", "no number")):
             meter.write_text("echo 25 W\n")
             command = ["--json", "-", "--source", f"exec:sh {meter}", "--", "sh", "-c",
-                       f"sleep 0.8; echo '{breaks}' > {meter}; sleep 0.8; sleep 2"]
+                       f"sleep 0.8; echo '{breaks}' > {meter}.new; mv {meter}.new {meter}; sleep 0.8; sleep 2"]
             done = self.wattle(*command)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("invalid window: exec:", done.stderr)
