@@ -5,6 +5,7 @@
 
 #include <wattle/study.h>
 
+#include "metrics/truth.h"
 #include "tasks/rows.h"
 
 namespace wattle {
@@ -12,7 +13,9 @@ namespace wattle {
 /// The labelled rows of a study. Both parts share one list of label names.
 struct StudyData {
   LabelledRows train, eval;
-  std::string sha256;  ///< of all texts and labels
+  std::vector<Question> questions;  ///< the evaluation rows, as they are asked
+  std::vector<Truth> truths;        ///< one a question
+  std::string sha256;               ///< of all texts and labels
   std::vector<std::string>
       remarks;  ///< what a reader of the report should know: repaired rows, labels without training rows
 
