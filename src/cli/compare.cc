@@ -4,9 +4,10 @@
 #include "base/output_file.h"
 #include "cli/paths.h"
 #include "cli/study_session.h"
+#include "data/files.h"
+#include "data/labelled_rows.h"
 #include "metrics/metric.h"
 #include "pull/catalogue.h"
-#include "tasks/rows.h"
 
 namespace wattle {
 namespace {
@@ -83,8 +84,7 @@ Plan plan_for(const Flags& flags) {
   for (const std::string& metric : flags.metrics) make_metric(metric);
   plan.metrics = flags.metrics;
   plan.quality = flags.quality;
-  const fs::path sample = fs::is_directory(path) ? path / "eval.jsonl" : path;
-  const LabelledRows rows = read_labelled_rows(sample, options);
+  const LabelledRows rows = read_labelled_rows(find_data_files(path).eval, options);
   // Beyond these counts more rows cost minutes and move the intervals little.
   plan.max_train = 4000;
   plan.max_eval = 1000;
@@ -98,8 +98,9 @@ void add_compare(CLI::App& app, const GlobalOptions& options) {
   CLI::App* verb =
       app.add_subcommand("compare", "Your own labelled data on sensible rungs of the ladder, in one table");
   const auto flags = std::make_shared<Flags>();
-  verb->add_option("--data", flags->data,
-                   "labelled rows: .csv, .tsv or .jsonl, a folder with eval.jsonl, or a catalogue name")
+  verb->add_option(
+          "--data", flags->data,
+          "labelled rows: .csv, .tsv, .jsonl or .json, a folder with eval.jsonl, or a catalogue name")
       ->required();
   verb->add_option("--train", flags->train, "training rows; without, --data is split by hash of the text");
   verb->add_option("--text", flags->text, "field of the text")->capture_default_str();

@@ -5,8 +5,8 @@
 
 #include <wattle/study.h>
 
+#include "data/labelled_rows.h"
 #include "metrics/truth.h"
-#include "tasks/rows.h"
 
 namespace wattle {
 
