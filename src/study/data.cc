@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "data/files.h"
 #include "data/split.h"
+#include "study/rung_yaml.h"
 
 namespace wattle {
 namespace {
@@ -83,7 +84,7 @@ void check(const Plan& plan, const DataFiles& files, StudyData& data) {
          plan.label, n_labels, n_rows);
   }
   const bool trains = std::any_of(plan.rungs.begin(), plan.rungs.end(), [](const Rung& rung) {
-    return rung.kind != RungKind::kZeroShot || rung.examples > 0;
+    return learns(rung.kind) || rung.kind == RungKind::kCascade || rung.examples > 0;
   });
   if (trains && data.train.rows.empty()) {
     fail(
@@ -103,6 +104,7 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   options.text_field = plan.text;
   options.text_flag = "`text` in the plan", options.label_flag = "`label` in the plan";
   options.label_field = plan.label;
+  options.label_names = plan.labels;
   StudyData data;
   read_both(files, options, data);
   const LabelledRows all = all_rows(data);
@@ -124,6 +126,9 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   }
   for (const std::string& label : data.labels()) hash.add(label + "\n");
   data.sha256 = hash.hex();
+  data.questions = data.eval.rows;
+  for (const int label : data.eval.labels)
+    data.truths.emplace_back(LabelTruth{data.labels()[static_cast<size_t>(label)]});
   return data;
 }
 
@@ -131,7 +136,7 @@ std::vector<std::vector<int64_t>> deal_rows(const std::vector<Question>& rows, i
   std::vector<int64_t> order(rows.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return rows[a].text().size() < rows[b].text().size(); });
+                   [&](int64_t a, int64_t b) { return size_of(rows[a]) < size_of(rows[b]); });
   std::vector<std::vector<int64_t>> parts(std::min<size_t>(static_cast<size_t>(rounds), rows.size()));
   // To and fro, so that no part always gets the longer of two neighbours.
   for (size_t i = 0; i < order.size(); ++i) {
