@@ -172,7 +172,7 @@ AskedRow rank(const RowParts& parts) {
 std::optional<size_t> right_choice(const Json& label, const std::string& place,
                                    const std::vector<std::string>& choices,
                                    const std::vector<std::string>& names) {
-  const std::string text(trimmed(label_text(label, place)));
+  const std::string text(stripped(label_text(label, place)));
   const auto place_in = [&](const std::vector<std::string>& list) -> std::optional<size_t> {
     const auto found = std::ranges::find(list, folded(text), folded);
     return found == list.end() ? std::nullopt : std::optional<size_t>(found - list.begin());

@@ -35,7 +35,7 @@ std::string case_folded(const std::string& text) {
 
 }  // namespace
 
-std::string_view trimmed(std::string_view text) {
+std::string_view stripped(std::string_view text) {
   size_t begin = text.size(), end = 0;
   for (size_t at = 0; at < text.size();) {
     const DecodedCharacter c = decode_utf8(text, at);

@@ -55,7 +55,7 @@ LabelNames::LabelNames(const std::vector<std::string>& labels, std::vector<std::
   const Classes classes = classes_of(labels);
   if (names_.empty()) {
     for (const auto& [key, spellings] : classes) {
-      const std::string_view name = trimmed(spellings.front().text);
+      const std::string_view name = stripped(spellings.front().text);
       // "1.0" is called 1.
       const bool whole = name.size() > key.size() && name.starts_with(key) && name[key.size()] == '.';
       names_.emplace_back(whole ? std::string_view(key) : name);
@@ -75,7 +75,7 @@ LabelNames::LabelNames(const std::vector<std::string>& labels, std::vector<std::
   int64_t spaced = 0;
   for (const auto& [key, spellings] : classes) {
     for (const Spelling& spelling : spellings) {
-      spaced += trimmed(spelling.text) == spelling.text ? 0 : spelling.count;
+      spaced += stripped(spelling.text) == spelling.text ? 0 : spelling.count;
     }
     const std::optional<int> place = find(spellings.front().text);
     if (spellings.size() < 2 || !place) continue;
@@ -92,7 +92,7 @@ LabelNames::LabelNames(const std::vector<std::string>& labels, std::vector<std::
 
 std::optional<int> LabelNames::find(const std::string& label) const {
   if (const auto found = exact_.find(label); found != exact_.end()) return found->second;
-  if (const auto found = exact_.find(std::string(trimmed(label))); found != exact_.end())
+  if (const auto found = exact_.find(std::string(stripped(label))); found != exact_.end())
     return found->second;
   if (const auto found = folded_.find(key_of(label)); found != folded_.end()) return found->second;
   return std::nullopt;

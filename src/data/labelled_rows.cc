@@ -60,7 +60,7 @@ LabelledFile read_labelled_file(const fs::path& path, const LabelledOptions& opt
       const nlohmann::ordered_json& text =
           need_field(row.fields, options.text_field, options.text_flag, row.place);
       const bool blank =
-          text.is_null() || (text.is_string() && trimmed(text.get_ref<const std::string&>()).empty());
+          text.is_null() || (text.is_string() && stripped(text.get_ref<const std::string&>()).empty());
       if (label.empty()) {
         labels.add(row.place);
       } else if (blank) {
@@ -117,7 +117,7 @@ std::string label_text(const nlohmann::ordered_json& label, const std::string& p
   if (label.is_null()) return {};
   if (label.is_string()) {
     const std::string& text = label.get_ref<const std::string&>();
-    return trimmed(text).empty() ? std::string() : text;
+    return stripped(text).empty() ? std::string() : text;
   }
   if (label.is_number_float()) {
     // What programs that know missing values make of whole numbers.

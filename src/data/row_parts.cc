@@ -75,7 +75,7 @@ std::optional<double> number_of(const Json& value) {
   if (value.is_number()) return value.get<double>();
   if (value.is_boolean()) return value.get<bool>() ? 1 : 0;
   if (!value.is_string()) return std::nullopt;
-  const std::string text(trimmed(value.get_ref<const std::string&>()));
+  const std::string text(stripped(value.get_ref<const std::string&>()));
   // What strtod takes beside decimals (inf, nan, 0x1p3) is no number of a table.
   if (text.empty() || text.find_first_not_of("0123456789+-.eE") != std::string::npos) return std::nullopt;
   char* end = nullptr;
@@ -145,7 +145,7 @@ std::string RowParts::text(std::string_view part) const {
     fail("{}: its {} is {}, which is no text; mend the row or name another field", place(), part,
          value.type_name());
   }
-  if (trimmed(value.get_ref<const std::string&>()).empty()) fail("{}: its {} is blank", place(), part);
+  if (stripped(value.get_ref<const std::string&>()).empty()) fail("{}: its {} is blank", place(), part);
   return value.get<std::string>();
 }
 
@@ -157,7 +157,7 @@ std::vector<std::string> RowParts::texts(std::string_view part) const {
   const Json& list = lists ? (*value)["text"] : *value;
   const auto add = [&](const Json& one) {
     std::string text = text_in(one, part, place());
-    const bool blank = trimmed(text).empty();
+    const bool blank = stripped(text).empty();
     if (!blank && std::ranges::find(texts, text) == texts.end()) texts.push_back(std::move(text));
   };
   if (!list.is_array()) add(list);

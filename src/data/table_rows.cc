@@ -54,7 +54,7 @@ bool is_missing(const Json& value) {
   if (!value.is_string()) return false;
   static const std::set<std::string_view> kMissing = {"",    "?",   "NA",   "N/A",  "#N/A", "n/a",
                                                       "NaN", "nan", "NULL", "null", "None"};
-  return kMissing.count(trimmed(value.get_ref<const std::string&>())) > 0;
+  return kMissing.count(stripped(value.get_ref<const std::string&>())) > 0;
 }
 
 /// The row's number as its column writes it.
@@ -227,7 +227,7 @@ class TableReader {
         fail("{}: '{}' is {}, which is no value of a table", row.place, source.column.name,
              value->type_name());
       } else {
-        values.emplace_back(value->is_string() ? std::string(trimmed(value->get_ref<const std::string&>()))
+        values.emplace_back(value->is_string() ? std::string(stripped(value->get_ref<const std::string&>()))
                                                : value->dump());
       }
     }

@@ -26,8 +26,8 @@ TEST(Folded, IsOneForTextsThatDifferInCaseSpaceAndWidth) {
       << "both lower-case sigmas";
   EXPECT_EQ(folded("caf\xC3\xA9"), folded("cafe\xCC\x81"));
   EXPECT_NE(folded("po s"), folded("pos"));
-  EXPECT_EQ(trimmed(" \t a b\xE3\x80\x80"), "a b");
-  EXPECT_EQ(trimmed(" \xC2\xA0"), "");
+  EXPECT_EQ(stripped(" \t a b\xE3\x80\x80"), "a b");
+  EXPECT_EQ(stripped(" \xC2\xA0"), "");
 }
 
 TEST(LabelNames, NearDuplicatesAreOneAndSaid) {
