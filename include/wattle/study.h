@@ -21,6 +21,7 @@ enum class RungKind {
   kLinear,    ///< logistic regression on word n-grams
   kForest,    ///< random forest on word n-grams
   kHead,      ///< frozen encoder with a trained linear head
+  kNearest,   ///< frozen encoder, the labels of the nearest training rows
   kZeroShot,  ///< language model, by the likelihood of each label's words
 };
 std::string_view name(RungKind kind);

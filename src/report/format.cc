@@ -38,7 +38,8 @@ std::string whole(double value) {
 }
 
 std::string cell_name(const CellResult& cell) {
-  const bool has_precisions = cell.kind == name(RungKind::kHead) || cell.kind == name(RungKind::kZeroShot);
+  const bool has_precisions = cell.kind == name(RungKind::kHead) || cell.kind == name(RungKind::kNearest) ||
+                              cell.kind == name(RungKind::kZeroShot);
   return has_precisions ? cell.rung + " " + cell.precision : cell.rung;
 }
 

@@ -14,15 +14,16 @@
 namespace wattle {
 namespace {
 
-constexpr std::array<std::pair<RungKind, std::string_view>, 6> kKinds{{{RungKind::kMajority, "majority"},
+constexpr std::array<std::pair<RungKind, std::string_view>, 7> kKinds{{{RungKind::kMajority, "majority"},
                                                                        {RungKind::kKeywords, "keywords"},
                                                                        {RungKind::kLinear, "linear"},
                                                                        {RungKind::kForest, "forest"},
                                                                        {RungKind::kHead, "head"},
+                                                                       {RungKind::kNearest, "nearest"},
                                                                        {RungKind::kZeroShot, "zero-shot"}}};
 
 bool needs_model(RungKind kind) {
-  return kind == RungKind::kHead || kind == RungKind::kZeroShot;
+  return kind == RungKind::kHead || kind == RungKind::kNearest || kind == RungKind::kZeroShot;
 }
 
 RungKind read_kind(YamlMap& map) {
@@ -30,9 +31,10 @@ RungKind read_kind(YamlMap& map) {
   for (const auto& [kind, known] : kKinds) {
     if (wanted == known) return kind;
   }
-  map.fail_at(map.has("kind") ? map.node("kind") : map.whole(),
-              fmt::format("a rung's `kind` must be majority, keywords, linear, forest, head or zero-shot{}",
-                          wanted.empty() ? "" : ", not \"" + wanted + "\""));
+  map.fail_at(
+      map.has("kind") ? map.node("kind") : map.whole(),
+      fmt::format("a rung's `kind` must be majority, keywords, linear, forest, head, nearest or zero-shot{}",
+                  wanted.empty() ? "" : ", not \"" + wanted + "\""));
 }
 
 std::vector<std::string> read_precisions(YamlMap& map) {
