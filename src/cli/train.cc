@@ -17,7 +17,7 @@
 #include "cli/progress.h"
 #include "cli/row_writer.h"
 #include "cli/verbs.h"
-#include "tasks/rows.h"
+#include "data/labelled_rows.h"
 #include "tasks/tag_training.h"
 #include "tasks/tagged_rows.h"
 #include "tasks/task.h"
@@ -178,9 +178,14 @@ LabelledRows read_rows(const Arguments& arguments, const std::string& path, cons
 }
 
 TaggedRows read_rows(const Arguments& arguments, const std::string& path, const TaggedRows* training) {
-  TaggedOptions options{arguments.field, arguments.label, {}};
+  TaggedOptions options{
+      .field = arguments.field, .label_field = arguments.label, .bad_rows = BadRows::kLeaveOut};
   if (training != nullptr) options.labels = training->labels.labels();
   return read_tagged_rows(path, options);
+}
+
+void print_remarks(const std::vector<std::string>& remarks) {
+  for (const std::string& remark : remarks) fmt::print(stderr, "{}\n", remark);
 }
 
 template <class LabelledData>
@@ -193,6 +198,8 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
   // Read before the training: a mistake in these rows should not cost it.
   std::optional<LabelledData> eval;
   if (!arguments.eval.empty()) eval = read_rows(arguments, arguments.eval, &data);
+  print_remarks(data.remarks);
+  if (eval) print_remarks(eval->remarks);
   OutputFile::check(arguments.output);
   const auto meter = Meter::open(arguments.meter);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());

@@ -1,8 +1,10 @@
 #include "tasks/json.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include <fmt/ranges.h>
@@ -139,13 +141,61 @@ Conversation read_messages(const Json& messages, const std::string& place) {
   return conversation;
 }
 
+std::vector<std::string> read_texts(const Json& row, const char* field, size_t least,
+                                    const std::string& place) {
+  const Json& list = row.at(field);
+  const bool texts = list.is_array() && list.size() >= least &&
+                     std::ranges::all_of(list, [](const Json& text) { return text.is_string(); });
+  if (!texts) fail("{}: `{}` is not an array of at least {} texts; mend the row", place, field, least);
+  return list.get<std::vector<std::string>>();
+}
+
+MultipleChoice read_choices(const Json& row, std::string question, const std::string& place) {
+  MultipleChoice asked{std::move(question), read_texts(row, "choices", 2, place)};
+  std::set<std::string_view> seen;
+  for (const std::string& choice : asked.choices) {
+    if (!seen.insert(choice).second)
+      fail("{}: `choices` holds \"{}\" twice; an answer could not say which", place, choice);
+  }
+  return asked;
+}
+
 std::string take_text(Json& row, const std::string& field, std::string_view flag, const std::string& place) {
   Json& text = need_field(row, field, flag, place);
   if (!text.is_string()) fail("{}: field '{}' is not a text; choose another with {}", place, field, flag);
   return std::move(text.get_ref<std::string&>());
 }
 
+struct QuestionWriter {
+  Json operator()(const std::string& text) const { return {{"text", text}}; }
+  Json operator()(const TextPair& pair) const { return {{"text", pair.first}, {"text_pair", pair.second}}; }
+  Json operator()(const Ranking& ranking) const {
+    return {{"query", ranking.query}, {"documents", ranking.documents}};
+  }
+  Json operator()(const MultipleChoice& asked) const {
+    return {{"question", asked.question}, {"choices", asked.choices}};
+  }
+  Json operator()(const TokenIds& ids) const {
+    Json json{{"ids", ids.ids}};
+    if (!ids.type_ids.empty()) json["type_ids"] = ids.type_ids;
+    if (!ids.decoder_ids.empty()) json["decoder_ids"] = ids.decoder_ids;
+    return json;
+  }
+  Json operator()(const Conversation& conversation) const {
+    Json messages = Json::array();
+    for (const ChatMessage& message : conversation.messages)
+      messages.push_back({{"role", message.role}, {"content", message.content}});
+    return {{"messages", std::move(messages)}};
+  }
+};
+
 }  // namespace
+
+Json question_to_json(const Question& question) {
+  Json json = std::visit(QuestionWriter(), question.content);
+  if (question.id != "null") json["id"] = Json::parse(question.id);
+  return json;
+}
 
 Json to_json(const Answer& answer) {
   return std::visit(Writer(), answer.value);
@@ -176,6 +226,11 @@ Question question_from_json(Json& row, const QuestionFields& fields, size_t numb
     question.content = read_ids(row, place);
   } else if (!row.contains(fields.text) && row.contains("messages")) {
     question.content = read_messages(row.at("messages"), place);
+  } else if (!row.contains(fields.text) && row.contains("query") && row.contains("documents")) {
+    question.content =
+        Ranking{take_text(row, "query", "another name", place), read_texts(row, "documents", 1, place)};
+  } else if (!row.contains(fields.text) && row.contains("question") && row.contains("choices")) {
+    question.content = read_choices(row, take_text(row, "question", "another name", place), place);
   } else if (!row.contains(fields.text) && row.contains("question") && row.contains("context")) {
     question.content = TextPair{take_text(row, "question", "another name", place),
                                 take_text(row, "context", "another name", place)};

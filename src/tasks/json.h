@@ -20,16 +20,28 @@ namespace wattle {
 nlohmann::ordered_json to_json(const Answer& answer);
 nlohmann::ordered_json to_json(const PerplexityAnswer& answer);
 
+/// What to_json() writes, or another program in its manner, as an answer of `task` (one of task_names()). A
+/// label may come without scores; a span with its bounds in bytes or in code points, where `question` is
+/// given, which then supplies the other ones and its text; counts of tokens, `stop`, and all of a filling
+/// but `token` and `score` may be absent. Throws Error in one sentence: an answer of another kind, a field
+/// that is missing, unknown or of a wrong type, a number that is not finite or out of its range.
+Answer answer_from_json(const nlohmann::ordered_json& json, std::string_view task,
+                        const Question* question = nullptr);
+
+/// As question_from_json() reads it.
+nlohmann::ordered_json question_to_json(const Question& question);
+
 struct QuestionFields {
   std::string text = "text", pair = "text_pair";
   std::string_view text_flag = "--field";  ///< what chooses the text's field, for error sentences
 };
 
 /// A row as a question: a text; with the field of the pair two texts; or, in a row without a text, `question`
-/// with `context` (a pair), `messages`
-/// ([{role, content}, ...]) or `ids` (with `type_ids`, `decoder_ids`). Its id is the row's `id`, else
-/// `number`. `place` begins every Error: a missing field, a wrong type, an empty list, lists of different
-/// lengths. Takes texts out of `row`.
+/// with `context` (a pair), `question` with `choices`, `query` with `documents`, `messages` ([{role,
+/// content},
+/// ...]) or `ids` (with `type_ids`, `decoder_ids`). Its id is the row's `id`, else `number`. `place` begins
+/// every Error: a missing field, a wrong type, an empty list, lists of different lengths, a choice given
+/// twice. Takes texts out of `row`.
 Question question_from_json(nlohmann::ordered_json& row, const QuestionFields& fields, size_t number,
                             const std::string& place);
 
