@@ -136,8 +136,11 @@ nlohmann::ordered_json summary_of(const Arguments& arguments, const Head& head, 
                                     {"high", energy.high},
                                     {"grade", name(energy.grade)}};
   if (head.training().cost > 0) summary["cost"] = head.training().cost;
+  const auto* nearest = std::get_if<NearestModel>(&head.parts().classifier);
+  if (nearest != nullptr) summary["neighbours"] = nearest->neighbours();
   for (const CostScore& score : head.training().scores) {
-    summary["cross_validation"].push_back({{"cost", score.cost}, {"accuracy", score.accuracy}});
+    summary["cross_validation"].push_back(
+        {{nearest != nullptr ? "neighbours" : "cost", score.cost}, {"accuracy", score.accuracy}});
   }
   return summary;
 }
@@ -147,9 +150,10 @@ void print_summary(const nlohmann::ordered_json& summary) {
              summary["kind"].get<std::string>(), summary["features"].get<std::string>(),
              summary["rows"].get<int64_t>(), summary["labels"].size(), summary["parameters"].get<int64_t>());
   if (summary.contains("cross_validation")) {
+    const char* const what = summary.contains("neighbours") ? "neighbours" : "cost";
     for (const auto& score : summary["cross_validation"]) {
-      fmt::print("  cost {:<6g} cross-validated accuracy {:.2f} %{}\n", score["cost"].get<double>(),
-                 100 * score["accuracy"].get<double>(), score["cost"] == summary["cost"] ? "  (chosen)" : "");
+      fmt::print("  {} {:<6g} cross-validated accuracy {:.2f} %{}\n", what, score[what].get<double>(),
+                 100 * score["accuracy"].get<double>(), score[what] == summary[what] ? "  (chosen)" : "");
     }
   }
   fmt::print("  training took {:.3g} s and {:.3g} J ({}, {:.3g} to {:.3g})\n",
@@ -236,7 +240,7 @@ void add_train(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--task", a->task, "classify: a label a text; tag: labels of tokens, joined to spans")
       ->check(CLI::IsMember({"classify", "tag"}))
       ->capture_default_str();
-  verb->add_option("--kind", a->kind, "majority, keywords, linear or forest")->capture_default_str();
+  verb->add_option("--kind", a->kind, "majority, keywords, linear, forest or nearest")->capture_default_str();
   verb->add_option("--on", a->on, "ngrams (word 1-2-grams), or an encoder whose frozen embeddings to read")
       ->capture_default_str();
   verb->add_option("--input,-i", a->input, "labelled rows: .jsonl, .csv or .tsv, also gzipped")->required();

@@ -13,6 +13,7 @@
 #include "file/model_file.h"
 #include "train/forest.h"
 #include "train/linear.h"
+#include "train/nearest.h"
 #include "train/text_features.h"
 
 namespace wattle {
@@ -23,6 +24,7 @@ enum class HeadKind {
   kKeywords,  ///< the label with the most of its keywords in the text; without any, the commonest label
   kLinear,    ///< logistic regression
   kForest,    ///< random forest
+  kNearest,   ///< the labels of the nearest training rows
 };
 std::string_view name(HeadKind kind);
 /// Throws Error naming the kinds.
@@ -46,7 +48,7 @@ struct TrainingRecord {
   int64_t rows = 0;
   uint64_t seed = 0;
   double cost = 0;                ///< of LIBLINEAR; 0 for other kinds
-  std::vector<CostScore> scores;  ///< of cross-validation
+  std::vector<CostScore> scores;  ///< of cross-validation; of kNearest by its neighbours instead of costs
   double seconds = 0;
   double joules = 0, joules_low = 0, joules_high = 0;
   std::string grade;  ///< of the joules: measured, attributed, modelled; empty when not metered
@@ -70,7 +72,7 @@ class Head {
     std::vector<std::string> labels;
     TextFeatures text;  ///< none for majority and for heads on embeddings
     std::optional<BaseModel> base;
-    std::variant<LinearModel, Forest> classifier;
+    std::variant<LinearModel, Forest, NearestModel> classifier;
     TrainingRecord training;
   };
   explicit Head(Parts parts) : parts_(std::move(parts)) {}
@@ -90,7 +92,7 @@ class Head {
   /// "none", "words", "ngrams" (of words), "characters", either of these with "+characters", "embeddings" or
   /// "tokens".
   std::string features() const;
-  int64_t parameters() const;  ///< weights and biases, or nodes of the forest
+  int64_t parameters() const;  ///< weights and biases, nodes of the forest, or values of the rows kept
 
   /// Only for heads without a base model. Adds what it did to `work`; tokens_in counts the words.
   Prediction predict(std::string_view text, Work& work);

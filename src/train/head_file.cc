@@ -69,6 +69,8 @@ Metadata metadata_of(const Head& head, const std::filesystem::path& path) {
     metadata.set("wattle.head.base.fingerprint", Value::of(parts.base->fingerprint));
     metadata.set("wattle.head.base.width", Value::of(parts.base->width));
   }
+  if (const auto* nearest = std::get_if<NearestModel>(&parts.classifier))
+    metadata.set("wattle.head.neighbours", Value::of(nearest->neighbours()));
   const TrainingRecord& training = parts.training;
   metadata.set("wattle.training.rows", Value::of(training.rows));
   metadata.set("wattle.training.seed", Value::of(static_cast<int64_t>(training.seed), ValueType::kU64));
@@ -138,6 +140,16 @@ Forest forest_of(const ModelFile& file, int64_t features) {
                 file.path().string());
 }
 
+NearestModel nearest_of(const ModelFile& file, int64_t features, size_t n_labels) {
+  const int64_t count = length_of(file, "nearest.labels");
+  const auto values = values_of<float>(file, "nearest.rows", std::array{count, features});
+  Matrix rows(count, features);
+  std::copy(values.begin(), values.end(), rows.data());
+  return NearestModel(std::move(rows), values_of<int32_t>(file, "nearest.labels", std::array{count}),
+                      static_cast<int>(n_labels), file.metadata().need_integer("wattle.head.neighbours"),
+                      file.path().string());
+}
+
 HeadUnit unit_of(const Metadata& metadata) {
   const auto unit = metadata.text("wattle.head.unit");
   if (!unit) return HeadUnit::kText;
@@ -185,6 +197,13 @@ void Head::save(const std::filesystem::path& path) const {
     if (linear->features > 0)
       tensors.push_back(tensor_of("weights", {linear->features, linear->outputs()}, linear->weights));
     tensors.push_back(vector_of("bias", linear->bias));
+  } else if (const auto* nearest = std::get_if<NearestModel>(&parts_.classifier)) {
+    const Matrix rows = nearest->rows();
+    const std::span<const float> values(rows.data(), static_cast<size_t>(rows.rows() * rows.columns()));
+    tensors.push_back(tensor_of("nearest.rows", {rows.rows(), rows.columns()},
+                                std::vector<float>(values.begin(), values.end())));
+    const auto labels = nearest->labels();
+    tensors.push_back(vector_of("nearest.labels", std::vector<int32_t>(labels.begin(), labels.end())));
   } else {
     const auto& forest = std::get<Forest>(parts_.classifier);
     const int64_t trees = static_cast<int64_t>(forest.roots().size()) / forest.outputs();
@@ -214,6 +233,12 @@ Head Head::load(const ModelFile& file) {
     fail("{}: labels tokens and names no model that has them; train it again", origin);
   }
   const int64_t features = parts.base ? parts.base->width : parts.text.columns();
+  if (kind == HeadKind::kNearest) {
+    if (!parts.base) fail("{}: looks for neighbours and names no model that embeds; train it again", origin);
+    parts.classifier = nearest_of(file, features, parts.labels.size());
+    if (parts.labels.size() < 2) fail("{}: has fewer than two labels; train the head again", origin);
+    return Head(std::move(parts));
+  }
   if (kind == HeadKind::kForest) {
     parts.classifier = forest_of(file, features);
   } else {

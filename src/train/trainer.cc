@@ -163,7 +163,18 @@ void fit_keywords(std::span<const std::string> texts, std::span<const int> label
   parts.classifier = std::move(model);
 }
 
-/// Trains the classifier of a linear head or a forest on features.
+/// Rows of dense features.
+void fit_nearest(const SparseMatrix& x, std::span<const int> labels, const TrainOptions& options,
+                 Head::Parts& parts) {
+  NearestFit fit = train_nearest(ConstMatrixView(x.values.data(), x.rows(), x.columns), labels,
+                                 static_cast<int>(parts.labels.size()),
+                                 {options.neighbours, cost_folds(parts.labels.size()), options.seed,
+                                  options.fold_of, options.progress, options.origin});
+  parts.classifier = std::move(fit.model);
+  parts.training.scores = std::move(fit.scores);
+}
+
+/// Trains the classifier of a linear head, a forest or a head of nearest rows on features.
 void fit_classifier(const SparseMatrix& x, std::span<const int> labels, const TrainOptions& options,
                     Head::Parts& parts) {
   const auto n_labels = static_cast<int>(parts.labels.size());
@@ -171,6 +182,7 @@ void fit_classifier(const SparseMatrix& x, std::span<const int> labels, const Tr
     parts.classifier = train_forest(x, labels, n_labels, {options.trees, options.seed, options.progress});
     return;
   }
+  if (options.kind == HeadKind::kNearest) return fit_nearest(x, labels, options, parts);
   LinearFit fit = train_linear(
       x, labels, n_labels,
       {options.costs, cost_folds(parts.labels.size()), options.seed, options.fold_of, options.progress});
@@ -237,7 +249,7 @@ void undo(const Standard& standard, LinearModel& model) {
 }
 
 void check_kind_on_model(HeadKind kind) {
-  if (kind == HeadKind::kLinear || kind == HeadKind::kForest) return;
+  if (kind == HeadKind::kLinear || kind == HeadKind::kForest || kind == HeadKind::kNearest) return;
   fail("--kind {}: is trained on ngrams only; leave --on out", name(kind));
 }
 
@@ -249,6 +261,8 @@ int cost_folds(size_t n_labels) {
 
 Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> labels,
                      std::vector<std::string> label_names, const TrainOptions& options) {
+  if (options.kind == HeadKind::kNearest)
+    fail("--kind nearest: compares embeddings; name the model that makes them with --on");
   check_labels(texts.size(), labels, label_names, options.origin);
   Head::Parts parts = begin_parts(texts.size(), std::move(label_names), options);
   if (options.kind == HeadKind::kMajority) {
@@ -283,6 +297,8 @@ Head train_on_embeddings(ConstMatrixView embeddings, BaseModel base, std::span<c
 
 Head train_on_tokens(MatrixView hidden, BaseModel base, std::span<const int> labels,
                      std::vector<std::string> label_names, const TrainOptions& options) {
+  if (options.kind == HeadKind::kNearest)
+    fail("--kind nearest: compares texts, not their tokens; use linear or forest");
   check_kind_on_model(options.kind);
   check_labels(static_cast<size_t>(hidden.rows), labels, label_names, options.origin);
   Head::Parts parts = begin_parts(static_cast<size_t>(hidden.rows), std::move(label_names), options);
