@@ -9,6 +9,7 @@ without a language in a copy, since llama.cpp wants one (small_tokenizers.py). O
           (fewer where the context is shorter); of encoders the hidden states, relative to the largest, within 1e-3
   theirs  the file of llama.cpp's convert_hf_to_gguf.py is loaded by Wattle: the same numbers as from the folder, within 1e-4,
           and the same ids
+--loss shows in place of these how near a file at Q8_0 comes to F32 by either program.
 An architecture that llama.cpp's converter does not have is named and counts as passed. Exits with 1 when a bar is missed.
 """
 import argparse
@@ -39,8 +40,11 @@ COMPUTED = {"gpt_neox": lambda config: config.update(hidden_act="gelu_new"),
             "phi3": lambda config: config.update(sliding_window=None)}  # its windows are switched off, with a warning
 # What configurations llama.cpp, or its converter alone, has no room for: by model_type, whether this one is of them, and why.
 DEEPER = (lambda config: config.get("num_decoder_layers", 0) > config["num_layers"], "no decoder deeper than its encoder")
-LACKING = {"t5": DEEPER, "mt5": DEEPER}
+LACKING = {"t5": DEEPER, "mt5": DEEPER,
+           "gemma3_text": (lambda config: config.get("attention_bias", False), "no biases of attention")}
 CONVERTER_LACKING = {
+    "gemma3_text": (lambda config: config.get("sliding_window_pattern", 6) != 6 or config.get("rope_local_base_freq", 10000) != 10000,
+                    "no period of windows but 6, no local base of rotations but 10,000"),
     "gpt_bigcode": (lambda config: config.get("n_inner") not in (None, 4 * config["n_embd"]), "no inner width but 4 times the width"),
     "stablelm": (lambda config: config.get("rope_theta", 10000) != 10000, "no base of rotations but 10,000"),
     "phi": (lambda config: config["intermediate_size"] != 4 * config["hidden_size"], "no inner width but 4 times the width"),
@@ -80,7 +84,8 @@ TAKEN = {"gpt2": lambda config: config.setdefault("n_ctx", config["n_positions"]
          "mistral": lambda config: config.update(sliding_window=None),
          "starcoder2": lambda config: config.update(sliding_window=None),
          "gemma": lambda config: config.update(rope_theta=10000.0),
-         "gemma2": lambda config: config.update(rope_theta=10000.0, query_pre_attn_scalar=config["head_dim"])}
+         "gemma2": lambda config: config.update(rope_theta=10000.0, query_pre_attn_scalar=config["head_dim"]),
+         "gemma3_text": lambda config: config.update(query_pre_attn_scalar=config["head_dim"])}
 
 
 class Model:
@@ -210,6 +215,28 @@ def check_ours(model, scratch):
     return worst, len(greedy or [])
 
 
+def cosine(a, b):
+    """Of all numbers of all questions together."""
+    a, b = (np.concatenate([values.ravel() for values in side]) for side in (a, b))
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def show_loss(arguments, source):
+    """What a file at Q8_0 loses by each program's products: cosines to the numbers of F32."""
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        (scratch / "folder").mkdir()
+        model = Model(arguments, source, scratch / "folder", None)
+        model.change(COMPUTED, model.whole_config)
+        for precision in ("F32", "Q8_0"):
+            run(model.wattle, "convert", model.folder, scratch / f"{precision}.gguf", "--to", precision)
+        exactly, ours = (model.our_numbers(scratch / f"{precision}.gguf") for precision in ("F32", "Q8_0"))
+        theirs, _ = model.their_numbers(scratch / "Q8_0.gguf")
+        print(f"{source}: Q8_0 to F32: Wattle {cosine(ours, exactly):.5f}, llama.cpp {cosine(theirs, exactly):.5f}; "
+              f"one to the other {cosine(ours, theirs):.5f}", flush=True)
+    return True
+
+
 def check_theirs(model, path):
     worst = 0.0
     for a, b in zip(model.our_numbers(path), model.our_numbers(model.folder), strict=True):
@@ -267,6 +294,7 @@ def main():
     parser.add_argument("--wattle", default="build/wattle")
     parser.add_argument("--environment", default="build/peers", help="of the peers (bench/peers --prepare makes it)")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--loss", action="store_true", help="show instead how much is lost at Q8_0 by both programs")
     parser.add_argument("model", nargs="+", type=pathlib.Path)
     arguments = parser.parse_args()
     environment = Environment(arguments.environment)
@@ -278,7 +306,8 @@ def main():
         if not environment.python.exists():
             raise SystemExit(f"{environment.folder} has no environment of the peers; make it with bench/peers --prepare")
         os.execve(environment.python, [str(environment.python), *sys.argv], os.environ)
-    return 0 if all([check(arguments, source, environment.tree) for source in arguments.model]) else 1
+    checks = show_loss if arguments.loss else lambda arguments, source: check(arguments, source, environment.tree)
+    return 0 if all([checks(arguments, source) for source in arguments.model]) else 1
 
 
 if __name__ == "__main__":

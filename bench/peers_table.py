@@ -54,7 +54,8 @@ def peers_lines(results):
 
 
 def refusal(entry):
-    return "refuses: " + entry["refused"].partition(": ")[2].replace("|", "/") if "refused" in entry else "–"
+    # Some libraries list everything that they do know.
+    return "refuses: " + entry["refused"].partition(": ")[2].partition(" (")[0].replace("|", "/") if "refused" in entry else "–"
 
 
 def text_lines(results, kind):

@@ -65,6 +65,12 @@ const json* JsonView::find(const std::string& key) const {
   return place == value_->end() || place->is_null() ? nullptr : &*place;
 }
 
+bool JsonView::has_null(const std::string& key) const {
+  if (value_ == nullptr) return false;
+  const auto place = value_->find(key);
+  return place != value_->end() && place->is_null();
+}
+
 JsonView JsonView::child(const std::string& key) const {
   const json* value = find(key);
   if (value != nullptr && !value->is_object()) fail_type(origin_, key, *value, "an object");

@@ -27,6 +27,8 @@ class JsonView {
 
   /// Null when the key is absent or its value is null.
   const nlohmann::json* find(const std::string& key) const;
+  /// Whether the key is there with the value null.
+  bool has_null(const std::string& key) const;
   JsonView child(const std::string& key) const;
   std::optional<int64_t> integer(const std::string& key) const;
   std::optional<double> number(const std::string& key) const;

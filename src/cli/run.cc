@@ -22,6 +22,7 @@
 #include "cli/run_head_flags.h"
 #include "cli/run_identity.h"
 #include "cli/verbs.h"
+#include "data/labelled_rows.h"
 #include "meter/energy_json.h"
 #include "tasks/json.h"
 #include "tasks/rows.h"
@@ -131,6 +132,7 @@ void print_notices(const Arguments& arguments, const Rows& rows, const RunTotals
   const auto rows_text = [](int64_t count) {
     return fmt::format("{} row{}", count, count == 1 ? " was" : "s were");
   };
+  for (const std::string& note : rows.notes) fmt::print(stderr, "{}\n", note);
   if (rows.repaired > 0) {
     fmt::print(stderr, "{} not valid UTF-8; the bad bytes were read as U+FFFD\n", rows_text(rows.repaired));
   }

@@ -127,7 +127,7 @@ void run_and_report(const Plan& plan, const fs::path& directory, bool restart, c
   write_file(directory / "report.json", json(results));
   fmt::print("{}\nReport: {}\n", table(results, isatty(STDOUT_FILENO) != 0),
              (directory / "report.html").string());
-  if (plan.quality > 0) {
+  if (plan.quality) {
     Requirements wanted;
     wanted.quality = plan.quality;
     fmt::print("\n");

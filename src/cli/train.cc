@@ -17,7 +17,7 @@
 #include "cli/progress.h"
 #include "cli/row_writer.h"
 #include "cli/verbs.h"
-#include "tasks/rows.h"
+#include "data/labelled_rows.h"
 #include "tasks/tag_training.h"
 #include "tasks/tagged_rows.h"
 #include "tasks/task.h"
@@ -174,7 +174,8 @@ LabelledRows read_rows(const Arguments& arguments, const std::string& path, cons
 }
 
 TaggedRows read_rows(const Arguments& arguments, const std::string& path, const TaggedRows* training) {
-  TaggedOptions options{arguments.field, arguments.label, {}};
+  TaggedOptions options{
+      .field = arguments.field, .label_field = arguments.label, .bad_rows = BadRows::kLeaveOut};
   if (training != nullptr) options.labels = training->labels.labels();
   return read_tagged_rows(path, options);
 }
@@ -189,6 +190,11 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
   // Read before the training: a mistake in these rows should not cost it.
   std::optional<LabelledData> eval;
   if (!arguments.eval.empty()) eval = read_rows(arguments, arguments.eval, &data);
+  for (const LabelledData* rows :
+       std::initializer_list<const LabelledData*>{&data, eval ? &*eval : nullptr}) {
+    if (rows == nullptr) continue;
+    for (const std::string& remark : rows->remarks) fmt::print(stderr, "{}\n", remark);
+  }
   OutputFile::check(arguments.output);
   const auto meter = Meter::open(arguments.meter);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());

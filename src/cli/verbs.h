@@ -17,6 +17,7 @@ struct GlobalOptions {
 void add_run(CLI::App& app, const GlobalOptions& options);
 void add_train(CLI::App& app, const GlobalOptions& options);
 void add_convert(CLI::App& app, const GlobalOptions& options);
+void add_distil(CLI::App& app, const GlobalOptions& options);
 void add_inspect(CLI::App& app, const GlobalOptions& options);
 void add_bench(CLI::App& app, const GlobalOptions& options);
 void add_meter(CLI::App& app, const GlobalOptions& options);

@@ -59,6 +59,15 @@ class ReadsText {
   virtual int64_t max_tokens() const = 0;  ///< longest sequence, special tokens included
 };
 
+/// Knows texts as bags of tokens (static embeddings): their means need no hidden states, no special tokens and
+/// no token for the unknown.
+class AveragesTokens {
+ public:
+  virtual ~AveragesTokens() = default;
+  /// out [sequences, width]: the mean of each sequence's vectors; of an empty one, zeros.
+  virtual void means(const Ragged<int32_t>& tokens, MatrixView out, Work& work) = 0;
+};
+
 /// Tokens of one sequence that continue what its cache holds.
 struct DecoderInput {
   KeyValueCache* cache = nullptr;

@@ -16,6 +16,7 @@
   F(deberta)               \
   F(deberta_v2)            \
   F(modernbert)            \
+  F(static_embedding)      \
   F(llama)                 \
   F(qwen2)                 \
   F(qwen3)                 \

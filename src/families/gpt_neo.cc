@@ -42,7 +42,7 @@ void read_config(ConfigReader& config) {
   config.number("layer_norm_epsilon", "attention.layer_norm_epsilon", 1e-5);
   config.set("attention.scale", Value::of(1.0));
   config.integer("window_size", "attention.sliding_window", 256);
-  config.set("attention.sliding_window_layers", Value::of(local_layers(config)));
+  config.set("attention.sliding_window_pattern", Value::of(local_layers(config)));
   config.activation("activation_function", "gelu_new");
   config.ignore({"embed_dropout", "resid_dropout"});
   config.tied(true);

@@ -72,6 +72,10 @@ std::span<const int64_t> Hyperparameters::integers(std::string_view name) const 
   return metadata_.integers(key(name));
 }
 
+const Value* Hyperparameters::find(std::string_view name) const {
+  return metadata_.find(key(name));
+}
+
 bool Hyperparameters::flag_or(std::string_view name, bool fallback) const {
   return metadata_.flag(key(name)).value_or(fallback);
 }

@@ -27,6 +27,7 @@ class Hyperparameters {
   std::string word_or(std::string_view key, std::string_view fallback) const;
   bool has(std::string_view key) const;
   std::span<const int64_t> integers(std::string_view key) const;  ///< empty where there is no such list
+  const Value* find(std::string_view key) const;                  ///< null where there is none
   const Metadata& metadata() const { return metadata_; }
   /// For error sentences: the file, and the whole name of a key.
   const std::string& origin() const { return metadata_.origin(); }

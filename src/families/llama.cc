@@ -105,7 +105,7 @@ void read_window_layers(ConfigReader& config, const std::function<bool(int64_t l
            config.origin(), type, i);
     layers.push_back(type == "sliding_attention" ? 1 : 0);
   }
-  config.set("attention.sliding_window_layers", Value::of(std::move(layers)));
+  config.set("attention.sliding_window_pattern", Value::of(std::move(layers)));
 }
 
 void read_layer_windows(ConfigReader& config) {
@@ -119,9 +119,17 @@ void read_layer_windows(ConfigReader& config) {
 }
 
 bool has_window(const Hyperparameters& hyper, int64_t layer, bool otherwise) {
-  const std::span<const int64_t> layers = hyper.integers("attention.sliding_window_layers");
-  if (layers.empty()) return otherwise;
-  return layer < static_cast<int64_t>(layers.size()) && layers[static_cast<size_t>(layer)] == 1;
+  const Value* pattern = hyper.find("attention.sliding_window_pattern");
+  if (pattern == nullptr) return otherwise;
+  if (const auto* array = std::get_if<Value::Array>(&pattern->data)) {
+    const auto at = [layer](const auto& flags) {
+      return layer < static_cast<int64_t>(flags.size()) && flags[static_cast<size_t>(layer)] == 1;
+    };
+    if (const auto* flags = std::get_if<std::vector<bool>>(array)) return at(*flags);
+    if (const auto* flags = std::get_if<std::vector<int64_t>>(array)) return at(*flags);
+  }
+  const int64_t period = hyper.count("attention.sliding_window_pattern", 1, 1024);
+  return layer % period != period - 1;
 }
 
 void set_layer_windows(const Hyperparameters& hyper, DecoderPlan& plan) {

@@ -12,6 +12,7 @@
 #include <wattle/error.h>
 
 #include "base/json.h"
+#include "base/sha256.h"
 #include "families/family.h"
 #include "families/heads.h"
 #include "file/file_kind.h"
@@ -189,7 +190,9 @@ void read_modules(const fs::path& folder, ModelFile::Contents& contents) {
   }
   const nlohmann::json modules = read_json_file(path);
   if (!modules.is_array()) fail("{}: is not a list of modules; get the file again", path.string());
-  metadata.set("wattle.normalize_embeddings", Value::of(false));
+  // What config.json says of it (model2vec) stands.
+  if (metadata.find("wattle.normalize_embeddings") == nullptr)
+    metadata.set("wattle.normalize_embeddings", Value::of(false));
   for (const nlohmann::json& entry : modules) {
     const JsonView module(&entry, path.string());
     const std::string type = module.text("type").value_or("");
@@ -203,7 +206,7 @@ void read_modules(const fs::path& folder, ModelFile::Contents& contents) {
       set_pooling(folder / place / "config.json");
     } else if (kind == "Normalize") {
       metadata.set("wattle.normalize_embeddings", Value::of(true));
-    } else if (kind != "Transformer") {
+    } else if (kind != "Transformer" && kind != "StaticEmbedding") {
       fail("{}: the module {} is not known here; use another model", path.string(), type);
     }
   }
@@ -309,6 +312,25 @@ void forget_missing_masked_head(const std::string& architecture, ModelFile::Cont
       architecture));
 }
 
+/// Heads know the model that they were trained on by its norms, which no precision changes. Where a model has
+/// none, by a sample of its weights as they were published.
+void set_fingerprint(ModelFile::Contents& contents) {
+  constexpr int64_t kSampledRows = 256;
+  if (std::ranges::any_of(contents.tensors, [](const Tensor& tensor) {
+        return tensor.shape.size() == 1 && tensor.name.find("norm") != std::string::npos;
+      }))
+    return;
+  Sha256 hash;
+  for (const Tensor& tensor : contents.tensors) {
+    if (tensor.rows() == 0) continue;
+    const auto rows = static_cast<size_t>(tensor.rows()), bytes = tensor.bytes.size() / rows;
+    hash.add(tensor.name);
+    for (size_t row = 0; row < rows; row += std::max<size_t>(1, rows / kSampledRows))
+      hash.add(tensor.bytes.subspan(row * bytes, bytes));
+  }
+  contents.metadata.set("wattle.fingerprint", Value::of(hash.hex()));
+}
+
 ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_weights) {
   const fs::path config_path = folder / "config.json";
   const fs::path source = given_weights.empty() ? find_weights(folder) : given_weights;
@@ -334,6 +356,7 @@ ModelFile::Contents read_folder(const fs::path& folder, const fs::path& given_we
                 {}};
   add_mapped_tensors(import, source, contents);
   forget_missing_masked_head(import.architecture, contents);
+  set_fingerprint(contents);
   contents.kind = "folder";
   contents.metadata.set("general.file_type", Value::of(file_type(contents.tensors)));
   read_modules(folder, contents);

@@ -82,6 +82,15 @@ void fill_gaps(int64_t rows, const std::string& origin, HfVocabulary& vocabulary
   }
 }
 
+/// How many tokens the model has vectors for: rows of the embedding, or what a list of each token's row says.
+std::optional<int64_t> tokens_of(const std::vector<Tensor>& tensors) {
+  for (const std::string_view name : {"token_row.weight", "token_embd.weight"}) {
+    const auto found = std::ranges::find(tensors, name, &Tensor::name);
+    if (found != tensors.end()) return name == "token_row.weight" ? found->elements() : found->rows();
+  }
+  return std::nullopt;
+}
+
 std::string file_text(const fs::path& path) {
   const MappedFile mapped(path);
   return std::string(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
@@ -244,9 +253,7 @@ void read_hf_tokenizer(const fs::path& folder, const JsonView& config, ModelFile
         "the folder has no tokenizer files: the model can be converted and measured, not run on texts");
     return;
   }
-  for (const Tensor& tensor : contents.tensors) {
-    if (tensor.name == "token_embd.weight") fill_gaps(tensor.rows(), folder.string(), vocabulary);
-  }
+  if (const auto tokens = tokens_of(contents.tensors)) fill_gaps(*tokens, folder.string(), vocabulary);
   metadata.set("tokenizer.ggml.model", Value::of(vocabulary.model));
   if (!vocabulary.pre.empty()) metadata.set("tokenizer.ggml.pre", Value::of(vocabulary.pre));
   set_special_tokens(tokenizer_config, special_map, config, vocabulary, metadata);

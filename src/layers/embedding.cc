@@ -18,7 +18,7 @@ TokenEmbedding::TokenEmbedding(Weights& weights, const std::string& name, int64_
 
 void TokenEmbedding::read_row(int32_t id, std::span<float> values) const {
   thread_local std::vector<std::byte> read, rows;
-  const size_t stride = row_bytes(table_.format, values.size());
+  const size_t stride = row_bytes();
   if (!table_.packed) {
     decode(table_.format, file_->read(table_, static_cast<size_t>(id) * stride, stride, read), values);
     return;
@@ -31,6 +31,22 @@ void TokenEmbedding::read_row(int32_t id, std::span<float> values) const {
   unpack_panel(panel_layout(table_.format), table_.row_length(), panel.data(), PanelLayout::kRows,
                rows.data());
   decode(table_.format, std::span(rows).subspan(in_panel * stride, stride), values);
+}
+
+size_t TokenEmbedding::row_bytes() const {
+  return wattle::row_bytes(table_.format, static_cast<size_t>(table_.row_length()));
+}
+
+void TokenEmbedding::add_row(int32_t id, float scale, std::span<float> sum) const {
+  thread_local std::vector<float> values;
+  values.resize(sum.size());
+  if (table_.packed) {
+    read_row(id, values);
+  } else {
+    const size_t stride = row_bytes();
+    decode(table_.format, table_.bytes.subspan(static_cast<size_t>(id) * stride, stride), values);
+  }
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += values[i] * scale;
 }
 
 void TokenEmbedding::operator()(std::span<const int32_t> ids, float scale, MatrixView out, Work& work) const {
@@ -53,8 +69,7 @@ void TokenEmbedding::operator()(std::span<const int32_t> ids, float scale, Matri
     for (float& value : values) value *= scale;
   }
   if (!error.empty()) throw Error(error);
-  work.weight_bytes +=
-      static_cast<double>(ids.size() * row_bytes(table_.format, static_cast<size_t>(table_.row_length())));
+  work.weight_bytes += static_cast<double>(ids.size() * row_bytes());
   work.activation_bytes += static_cast<double>(ids.size()) * static_cast<double>(out.columns) * sizeof(float);
 }
 

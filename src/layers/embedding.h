@@ -24,6 +24,11 @@ class TokenEmbedding {
   TokenEmbedding(Weights& weights, const std::string& name, int64_t width);
 
   int64_t tokens() const { return table_.rows(); }
+  size_t row_bytes() const;  ///< of one token, as stored
+
+  /// sum [width] += the row of `id`, which the table has, times `scale`. Reads the mapping itself: for a
+  /// model that is nothing but its table, which may stay in memory.
+  void add_row(int32_t id, float scale, std::span<float> sum) const;
 
   /// out [ids.size(), width] = rows of the table, times `scale`. Error for an id outside the table.
   void operator()(std::span<const int32_t> ids, float scale, MatrixView out, Work& work) const;

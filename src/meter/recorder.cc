@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "meter/refresh.h"
+
 namespace wattle {
 namespace {
 
@@ -24,7 +26,9 @@ constexpr double kClockDrift = 0.005;  // of a refresh, for each refresh since t
 /// read this often until it is learnt.
 constexpr double kUnknownRefresh = 1, kUnknownPeriod = 0.05;
 constexpr double kSuspended = 0.01;
-constexpr size_t kChangesForRefresh = 12;
+constexpr size_t kChangesForRefresh = 12, kChangesForRefreshOfPower = 24;
+/// What many changes have taught is looked at again with so many more: it costs time.
+constexpr size_t kLearnEach = 8;
 
 double quantile(std::vector<double> values, double share) {
   const auto at = values.begin() + static_cast<ptrdiff_t>(share * static_cast<double>(values.size()));
@@ -157,15 +161,19 @@ void Recorder::count(Track& track, const Channel& channel, const Reading& readin
   learn_refresh(track, channel.kind);
 }
 
-/// The refresh period is the usual time between changes, where a reading in between showed the old value: two
-/// polls that both show something new say only that it is renewed at least as often. Values of power may
-/// repeat, by chance or because the load is steady: there the lower quartile is usual, and a gap counts as
-/// the number of usual gaps that it holds.
+/// The refresh period of a counter is the usual time between changes, where a reading in between showed the
+/// old value: two polls that both show something new say only that it is renewed at least as often.
 void Recorder::learn_refresh(Track& track, Channel::Kind kind) {
   const size_t n = track.changes.size();
-  const bool power = kind == Channel::Kind::kPower;
-  if (n < (power ? 4 : 3) || n > 400) return;  // not known yet; does not change any more
-  const size_t first = n > kChangesForRefresh ? n - kChangesForRefresh : 1;
+  if (n < 3 || n > 400) return;  // not known yet; does not change any more
+  if (n > kChangesForRefreshOfPower && n % kLearnEach != 0) return;
+  const size_t most = kind == Channel::Kind::kPower ? kChangesForRefreshOfPower : kChangesForRefresh;
+  const size_t first = n > most ? n - most : 1;
+  if (kind == Channel::Kind::kPower) {
+    track.refresh = refresh_of_power(
+        {track.changes.begin() + static_cast<ptrdiff_t>(first), track.changes.end()}, track.refresh);
+    return;
+  }
   const auto appeared = [&](size_t i) { return (track.changes[i].time + track.changes[i].since) / 2; };
   std::vector<double> gaps, bounds;
   for (size_t i = first + 1; i < n; ++i) {
@@ -177,10 +185,7 @@ void Recorder::learn_refresh(Track& track, Channel::Kind kind) {
     track.refresh = track.refresh > 0 ? std::min(track.refresh, bound) : bound;
     return;
   }
-  const double usual = quantile(gaps, power ? 0.25 : 0.5);
-  double seconds = 0, refreshes = 0;
-  for (const double gap : gaps) seconds += gap, refreshes += std::max(1.0, std::round(gap / usual));
-  track.refresh = power ? seconds / refreshes : usual;
+  track.refresh = quantile(gaps, 0.5);
 }
 
 void Recorder::infer_refresh(double seconds) {

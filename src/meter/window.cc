@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include <fmt/format.h>
@@ -22,6 +23,8 @@ constexpr double kShape = 0.8;
 constexpr double kOtherWay = 0.3;
 /// A reading that differs by more than so many standard deviations of the noise is a step of the power.
 constexpr double kStep = 4;
+/// Readings that repeat by chance as seldom as this do not do so by chance.
+constexpr double kChance = 0.01;
 /// A median tells a deviation as well as this share of its values would by their squares.
 constexpr double kMedianWorth = 0.7;
 /// A reading of unknown refresh that comes no later than this after a command's beginning is the first of its
@@ -209,13 +212,25 @@ WindowEnergy mean_power_window(const Channel& channel, const History& history, d
   return window;
 }
 
+/// The least difference of two values that readings had: at least the step in which they move.
+double granularity(std::span<const Change> changes) {
+  std::vector<double> values;
+  for (const Change& change : changes) values.push_back(change.value);
+  std::ranges::sort(values);
+  double least = INFINITY;
+  for (size_t i = 1; i < values.size(); ++i) {
+    if (values[i] > values[i - 1]) least = std::min(least, values[i] - values[i - 1]);
+  }
+  return least;
+}
+
 /// Half-width (95 %) of a reading, relative to it, from the usual difference of two that follow each other:
 /// noise of the instrument, or of a load that is seen at single moments. Few differences tell it badly, which
 /// Student's t stands for.
 struct Noise {
   double deviation = 0, half = 0;
 };
-Noise relative_noise(const History& history, double begin, double end, Edges edges) {
+Noise relative_noise(const History& history, double unit, double begin, double end, Edges edges) {
   const std::span<const Change> changes = history.changes;
   std::vector<double> differences;
   for (size_t i = changes.size() > 200 ? changes.size() - 199 : 1; i < changes.size(); ++i) {
@@ -229,78 +244,115 @@ Noise relative_noise(const History& history, double begin, double end, Edges edg
     const auto repeated = static_cast<size_t>(std::clamp(std::round(refreshes) - 1, 0.0, 200.0));
     differences.insert(differences.end(), repeated, 0.0);
   }
-  if (differences.size() < 3) return {};
+  const size_t n = differences.size();
+  if (n < 3) return {};
   const double deviation = median(differences) / normal_quantile(0.75) / std::sqrt(2.0);
-  return {deviation,
-          deviation * student_t_quantile(0.975, kMedianWorth * static_cast<double>(differences.size()))};
+  // Noise seldom repeats a reading: within one step of the readings, at the density of a difference of zero.
+  // Readings that repeat more often than that differ by steps of the load, which are counted by themselves.
+  const auto repeats = static_cast<double>(std::ranges::count(differences, 0.0));
+  const double by_chance = std::max(unit, granularity(changes)) /
+                           (2 * std::sqrt(std::numbers::pi) * deviation * changes.back().value);
+  if (repeats > 0 &&
+      beta_cdf(std::min(1.0, by_chance), repeats, static_cast<double>(n) - repeats + 1) < kChance)
+    return {};
+  return {deviation, deviation * student_t_quantile(0.975, kMedianWorth * static_cast<double>(n))};
 }
 
-/// From when on each reading stands: half a refresh before it appeared, or, for the first one after an edge
-/// of the load, that edge. `at_edge` tells which; `late` is how much later than a refresh after the edge the
-/// reading came, where the refresh is not known.
-struct Stand {
-  double from;
-  bool at_edge = false;
-  double late = 0;
+/// Power between two readings that differ: the step lies anywhere within the refresh before the later one
+/// appeared, or at an edge of the load.
+struct Step {
+  double from, to;     ///< equal at an edge of the load
+  double watts;        ///< how much more after it
+  double dated = 0;    ///< seconds within which the moment of the later reading is known
+  double late = 0;     ///< how much later than a refresh after the edge it came, where that is not known
+  bool noise = false;  ///< no step: within the scatter of readings
 };
-std::vector<Stand> stands_of(std::span<const Change> changes, const History& history, double begin,
-                             double end, Edges edges) {
-  std::vector<Stand> stands;
-  for (size_t i = 0; i < changes.size(); ++i)
-    stands.push_back({i == 0 ? -INFINITY : appeared(changes[i]) - history.refresh / 2});
-  if (edges == Edges::kAny) return stands;
+std::vector<Step> steps_of(std::span<const Change> changes, const History& history, double begin, double end,
+                           Edges edges) {
+  std::vector<Step> steps;
+  for (size_t i = 1; i < changes.size(); ++i) {
+    const double to = appeared(changes[i]);
+    steps.push_back({std::max(to - history.refresh, appeared(changes[i - 1])), to,
+                     changes[i].value - changes[i - 1].value, changes[i].time - changes[i].since});
+  }
+  if (edges == Edges::kAny) return steps;
   for (const double edge : {begin, end}) {
     const double next = edge == begin ? end : INFINITY;
-    for (size_t i = 1; i < changes.size(); ++i) {
-      const double waited = appeared(changes[i]) - edge;
-      if (waited <= 0) continue;
-      const double slack = 0.05 * history.refresh + (changes[i].time - changes[i].since);
-      if (waited > history.refresh + slack && (history.learnt || appeared(changes[i]) > next)) break;
-      stands[i] = {edge, true, std::max(0.0, waited - std::max(history.refresh, kLatest) - slack)};
-      break;
-    }
+    const auto first = std::ranges::find_if(steps, [edge](const Step& step) { return step.to > edge; });
+    if (first == steps.end()) continue;
+    const double waited = first->to - edge, slack = 0.05 * history.refresh + first->dated;
+    if (waited > history.refresh + slack && (history.learnt || first->to > next)) continue;
+    first->late = edge == begin ? std::max(0.0, waited - std::max(history.refresh, kLatest) - slack) : 0;
+    first->from = first->to = edge;
   }
-  return stands;
+  return steps;
+}
+
+/// Joules that a step adds between two moments, as expected where its own moment is anywhere from `from` to
+/// `to`.
+Part added_by(const Step& step, double begin, double end) {
+  const double length = step.to - step.from;
+  const double after = std::max(0.0, end - std::max(begin, step.to));
+  Part part{step.watts * after};
+  const double x = length > 0 ? std::clamp((begin - step.from) / length, 0.0, 1.0) : 0;
+  const double y = length > 0 ? std::clamp((end - step.from) / length, 0.0, 1.0) : 0;
+  if (y <= x) return part;
+  // Of the stretch the part from x to y is in the window. What of it comes after the step is all with the
+  // probability x, nothing with 1 - y, else uniform.
+  const double share = y - x, mean = x * share + share * share / 2;
+  const double variance = x * share * share + share * share * share / 3 - mean * mean;
+  part.joules += step.watts * length * mean;
+  part.half =
+      1.96 * std::abs(step.watts) * std::hypot(length, step.dated) * std::sqrt(std::max(0.0, variance));
+  return part;
+}
+
+/// How much more the steps leave open than each by itself, where in `share` of the refreshes the load is seen
+/// to have changed: a load that steps at random moments steps unseen too. Its readings are correlated by
+/// exp(-x), x = -log(1 - share) changes a refresh, and the sum of such readings is off its integral by
+/// (coth(x / 2) - 2 / x) refreshes squared times their variance (Cochran 1946, of systematic samples), which
+/// is 1 / 12 of their squared steps where x is small, and as much as of independent readings where it is
+/// large: a factor from 1 to 6.
+double unseen_steps(double share) {
+  if (share < 1e-3) return 1;
+  if (share >= 1) return 6;
+  return 6 * ((2 - share) / share + 2 / std::log1p(-share)) / share;
 }
 
 WindowEnergy momentary_window(const Channel& channel, const History& history, double begin, double end,
                               Edges edges) {
   const double refresh = history.refresh;
   const std::span<const Change> changes = around(history.changes, begin, end + refresh);
-  const std::vector<Stand> stands = stands_of(changes, history, begin, end, edges);
-  const Noise noise = relative_noise(history, begin, end, edges);
+  const Noise noise = relative_noise(history, channel.unit, begin, end, edges);
   WindowEnergy window = begun(channel, history, begin, end);
-  double variance = 0, scatter = 0, steepest = 0, poll = 0, late = 0;
-  for (size_t i = 0; i < changes.size(); ++i) {
-    const double value = changes[i].value;
-    const double from = std::max(begin, stands[i].from);
-    const double to = i + 1 == changes.size() ? end : std::min(end, stands[i + 1].from);
-    if (to > from) {
-      window.joules += value * (to - from);
-      // Each reading of the stretch has a noise of its own.
-      scatter += std::pow(noise.half * value, 2) * (to - from) * refresh;
-    }
-    const bool near = changes[i].time > begin - refresh && changes[i].time < end + 2 * refresh;
-    if (i == 0 || !near) continue;
-    const double step = std::abs(value - changes[i - 1].value);
-    if (stands[i].at_edge) {
-      if (stands[i].from == begin) late += step * stands[i].late;
+  window.joules = changes.front().value * window.seconds;
+  double squares = 0, steepest = 0, poll = 0, late = 0, seen = 0;
+  const std::vector<Step> steps = steps_of(changes, history, begin, end, edges);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    const Part part = added_by(step, begin, end);
+    window.joules += part.joules;
+    if (step.from == step.to) {
+      late += std::abs(step.watts) * step.late;
       continue;
     }
-    steepest = std::max(steepest, step);
-    poll = std::max(poll, changes[i].time - changes[i].since);
-    const double middle = (value + changes[i - 1].value) / 2;
-    // A step is dated to one refresh and one poll.
-    const double dated = std::hypot(refresh, changes[i].time - changes[i].since);
-    if (step > kStep * std::sqrt(2.0) * noise.deviation * middle)
-      variance += step * step * dated * dated / 12;
+    const double middle = (changes[i].value + changes[i + 1].value) / 2;
+    const bool near = step.to > begin && step.from < end;
+    if (near) steepest = std::max(steepest, std::abs(step.watts)), poll = std::max(poll, step.dated);
+    if (!near || std::abs(step.watts) <= kStep * std::sqrt(2.0) * noise.deviation * middle) continue;
+    squares += part.half * part.half;
+    ++seen;
   }
-  // At an edge of which nothing is known a step as large as the steepest may still be on its way.
-  const bool open = edges == Edges::kAny || history.last_read < end + refresh;
-  const double edge = open && noise.deviation == 0 ? steepest * std::max(refresh, poll) / 2 : 0;
-  window.random =
-      std::hypot(std::sqrt(1.96 * 1.96 * variance + scatter), edge, late) + channel.unit * window.seconds / 2;
-  window.quantum_joules = window.joules / std::max(window.seconds, 1e-9) * std::max(refresh, poll);
+  // Between the readings of the window, and, where its edges are not the load's, across them.
+  const double chances = window.seconds / std::max(refresh, poll) - (edges == Edges::kOfTheLoad ? 1 : 0);
+  squares *= unseen_steps(seen / std::max({chances, seen, 1.0}));
+  // Each reading of the stretch has a noise of its own.
+  const double power = window.joules / std::max(window.seconds, 1e-9);
+  const double scatter = std::pow(noise.half * power, 2) * window.seconds * refresh;
+  // A step as large as the steepest may still be on its way.
+  const double open = history.last_read < end + refresh ? steepest * std::max(refresh, poll) / 2 : 0;
+  window.random = std::hypot(std::sqrt(squares + scatter), open, late) + channel.unit * window.seconds / 2;
+  window.quantum_joules = power * std::max(refresh, poll);
   return window;
 }
 

@@ -2,10 +2,12 @@
 
 #include <malloc.h>
 
+#include <optional>
 #include <string_view>
 
 #include <wattle/error.h>
 
+#include "base/memory.h"
 #include "families/family.h"
 #include "families/open_file.h"
 #include "models/shape_tokenizer.h"
@@ -22,6 +24,22 @@ Pooling pooling_of(const Metadata& metadata, const std::string& architecture) {
          key, type);
   }
   return static_cast<Pooling>(type);
+}
+
+/// A model that does not fit would be killed by the system, or swap for hours.
+void check_memory(const ModelFile& file) {
+  const std::optional<int64_t> available = available_memory();
+  double bytes = 0;
+  for (const Tensor& tensor : file.tensors()) {
+    bytes += static_cast<double>(row_bytes(tensor.format, static_cast<size_t>(tensor.row_length()))) *
+             static_cast<double>(tensor.rows());
+  }
+  if (!available || bytes <= static_cast<double>(*available)) return;
+  fail(
+      "{}: its weights take {:.1f} GB and this machine has {:.1f} GB of memory left; choose a smaller "
+      "precision "
+      "or model",
+      file.metadata().origin(), bytes / 1e9, static_cast<double>(*available) / 1e9);
 }
 
 }  // namespace
@@ -43,6 +61,7 @@ std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& w
   Description description;
   family.describe(hyper, description);
   check_tensors(*model->file_, description);
+  check_memory(*model->file_);
   if (model->is_shape_) {
     model->tokenizer_ = shape_tokenizer(*model->file_, options.shape_tokenizer);
   } else if (model->metadata().find("tokenizer.ggml.model") != nullptr) {

@@ -1,5 +1,6 @@
 #include "models/shapes.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -12,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "families/family.h"
+#include "families/heads.h"
 #include "families/open_file.h"
 #include "kernels/elementary.h"
 #include "models/convert.h"
@@ -45,6 +47,58 @@ nlohmann::json to_json(const YAML::Node& node) {
   bool flag = false;
   if (YAML::convert<bool>::decode(node, flag)) return flag;
   return node.as<std::string>();
+}
+
+/// The parts of "shape:NAME+HEAD=LABELS@PRECISION".
+struct ShapeName {
+  std::string name, head;
+  std::vector<std::string> labels;
+};
+
+std::vector<std::string> labels_in(const std::string& text, const std::string& model) {
+  std::vector<std::string> labels;
+  const bool number = text.find_first_not_of("0123456789") == std::string::npos;
+  if (number && (text.size() > 4 || std::stoi("0" + text) < 1))
+    fail("{}: a head has 1 to 9999 labels, not \"{}\"", model, text);
+  for (int i = 0; number && i < std::stoi(text); ++i) labels.push_back(fmt::format("LABEL_{}", i));
+  for (size_t begin = 0; !number && begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    labels.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (std::ranges::count(labels, "") > 0)
+    fail("{}: a label is empty; write for example +token=O,B-PER", model);
+  return labels;
+}
+
+ShapeName shape_name(const std::string& model) {
+  const std::string shape = model.substr(kPrefix.size(), model.find('@') - kPrefix.size());
+  const size_t plus = shape.find('+');
+  ShapeName parts{shape.substr(0, plus), {}, {}};
+  if (plus == std::string::npos) return parts;
+  const size_t equals = shape.find('=', plus);
+  parts.head = shape.substr(plus + 1, equals == std::string::npos ? equals : equals - plus - 1);
+  const bool of_labels = parts.head == "sequence" || parts.head == "token";
+  if (of_labels != (equals != std::string::npos) ||
+      (!of_labels && parts.head != "span" && parts.head != "masked")) {
+    fail(
+        "{}: what stands after + is no head; write +sequence=LABELS, +token=LABELS (a number, or names with "
+        "commas), "
+        "+span or +masked",
+        model);
+  }
+  if (of_labels) parts.labels = labels_in(shape.substr(equals + 1), model);
+  return parts;
+}
+
+/// The configuration as that of a model with the head would be published.
+void add_head(nlohmann::json& config, const ShapeName& shape) {
+  if (shape.head.empty()) return;
+  config["architectures"] = {shape.head == "sequence" ? "ShapeForSequenceClassification"
+                             : shape.head == "token"  ? "ShapeForTokenClassification"
+                             : shape.head == "span"   ? "ShapeForQuestionAnswering"
+                                                      : "ShapeForMaskedLM"};
+  for (size_t i = 0; i < shape.labels.size(); ++i) config["id2label"][std::to_string(i)] = shape.labels[i];
 }
 
 int64_t pooling_type(const std::string& name) {
@@ -123,11 +177,16 @@ std::vector<std::string> shape_names() {
 }
 
 ModelFile shape_file(const std::string& model) {
-  const std::string rest = model.substr(kPrefix.size());
-  const std::string name = rest.substr(0, rest.find('@'));
+  const ShapeName shape = shape_name(model);
+  const std::string& name = shape.name;
   const YAML::Node node = entry_of(name);
   if (!node) fail("{}: no such shape; known are {}", model, fmt::join(shape_names(), ", "));
-  ModelFile::Contents contents = contents_of_config(to_json(node["config"]), model);
+  nlohmann::json config = to_json(node["config"]);
+  add_head(config, shape);
+  ModelFile::Contents contents = contents_of_config(config, model);
+  if (!shape.head.empty() && !head_of(contents.metadata))
+    fail("{}: models of the architecture {} have no such head; leave +{} out", model,
+         contents.metadata.need_text("general.architecture"), shape.head);
   Metadata& metadata = contents.metadata;
   const std::string architecture = metadata.need_text("general.architecture");
   const bool causal = metadata.flag(architecture + ".attention.causal").value_or(true);

@@ -10,7 +10,9 @@
 
 namespace wattle {
 
-/// Whether MODEL names a shape: "shape:NAME" or "shape:NAME@PRECISION".
+/// Whether MODEL names a shape: "shape:NAME", "shape:NAME@PRECISION", and for an encoder with a head
+/// "shape:NAME+HEAD": +sequence=LABELS or +token=LABELS (their number, or their names with commas between),
+/// +span, +masked.
 bool is_shape(std::string_view model);
 
 /// What stands after the @, else as published. Throws Error as Precision::parse does.

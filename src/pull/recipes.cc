@@ -31,7 +31,8 @@ struct Labelled {
 const std::vector<std::string> kSentiments = {"negative", "neutral", "positive"};
 
 std::vector<Record> read_table(const fs::path& path, char delimiter) {
-  return parse_delimited(repaired_utf8(read_all(path)), delimiter, delimiter == ',', path.string());
+  return parse_delimited(repaired_utf8(read_all(path)),
+                         {.delimiter = delimiter, .strict_quotes = delimiter == ','}, path.string());
 }
 
 size_t column(const std::vector<Record>& records, const std::string& name, const fs::path& path) {

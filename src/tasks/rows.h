@@ -12,9 +12,11 @@ namespace wattle {
 
 enum class RowFormat {
   kByName,  ///< by the file's name; standard input is JSON Lines when it begins with '{', else plain lines
-  kJsonl,   ///< JSON Lines: one object a line
-  kCsv,     ///< RFC 4180 with a header line; quoted fields may hold commas and line ends
+  kJsonl,   ///< JSON Lines: one object a line; also an array of objects
+  kCsv,     ///< RFC 4180 with a header line; quoted fields may hold commas and line ends. Semicolons, tabs or
+            ///< bars that fit the header better than commas delimit instead
   kTsv,     ///< as csv with tabs; a quote that is not closed before the next tab is an ordinary character
+  kConll,   ///< words in columns, a line each, the last column a tag; a blank line after a sentence
   kLines,   ///< one text a line
   kWhole,   ///< the whole file is one text
 };
@@ -27,42 +29,20 @@ struct RowOptions {
 
 struct Rows {
   std::vector<Question> rows;
-  int64_t repaired = 0;  ///< rows that held invalid UTF-8, which became U+FFFD
-  std::string sha256;    ///< of the input's bytes, unpacked
+  int64_t repaired = 0;                 ///< rows that held invalid UTF-8, which became U+FFFD
+  std::string sha256;                   ///< of the input's bytes, unpacked
+  std::vector<std::string> notes = {};  ///< what had to be guessed or changed to read the file
 };
 
 /// Reads a file of rows; `path` may be "-" for standard input, and any file may be gzipped. A byte order mark
-/// and CRLF line ends are accepted, blank lines skipped. Throws Error naming the file and the row (and the
-/// fields there are) for a missing field, a text that is not a string, a line that is not JSON, an open
-/// quote, a row of the wrong width. What a row may hold is said at question_from_json().
+/// and CRLF line ends are accepted, blank lines skipped; other untidy forms are read and noted. Throws Error
+/// naming the file and the row (and the fields there are) for a missing field, a text that is not a string, a
+/// line that is not JSON, an open quote, a row of the wrong width, a column or field given twice. What a row
+/// may hold is said at question_from_json().
 Rows read_rows(const std::filesystem::path& path, const RowOptions& options = {});
 
 /// All texts, one after another without a separator, as one row: what perplexity is measured on.
 /// Rows that hold something else than a text stay as they are.
 std::vector<Question> joined(std::vector<Question> rows);
-
-struct LabelledOptions {
-  std::string text_field = "text";
-  std::string label_field = "label";
-  /// The labels in the order of their indices. Empty: `labels` of meta.json beside the file where there is
-  /// one, else the distinct labels of the file in sorted order.
-  std::vector<std::string> label_names = {};
-  RowFormat format = RowFormat::kByName;
-  std::string text_flag = "--field",
-              label_flag = "--label";  ///< what chooses the fields, for error sentences
-};
-
-struct LabelledRows {
-  std::vector<Question> rows;  ///< texts
-  std::vector<int> labels;     ///< index into label_names, one a row
-  std::vector<std::string> label_names;
-  int64_t repaired = 0;
-
-  std::vector<std::string> texts() const;
-};
-
-/// Reads a labelled data set: the label is a name (string) or an index into the label names (number). Throws
-/// Error as read_rows does, and for a label that is not among the names.
-LabelledRows read_labelled_rows(const std::filesystem::path& path, const LabelledOptions& options = {});
 
 }  // namespace wattle

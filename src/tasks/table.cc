@@ -31,26 +31,39 @@ GzipFile open_gzip(const std::filesystem::path& path) {
 
 class DelimitedParser {
  public:
-  DelimitedParser(std::string_view text, char delimiter, bool strict_quotes, const std::string& origin)
-      : text_(text), delimiter_(delimiter), strict_quotes_(strict_quotes), origin_(origin) {}
+  DelimitedParser(std::string_view text, const Delimited& how, const std::string& origin)
+      : text_(text), how_(how), delimiter_(how.delimiter), origin_(origin), line_(how.first_line) {}
 
   std::vector<Record> parse() {
     std::vector<Record> records;
-    while (position_ < text_.size()) {
+    while (position_ < text_.size() && records.size() < how_.most) {
+      const size_t begin = position_;
       Record record{{}, line_};
-      bool more = true;
-      while (more) {
-        record.fields.push_back(field());
-        more = position_ < text_.size() && text_[position_] == delimiter_;
-        if (more) ++position_;
+      try {
+        read(record);
+      } catch (const Error& error) {
+        if (!how_.refuse) throw;
+        how_.refuse(error.what());
+        position_ = std::min(text_.find('\n', begin), text_.size());
+        line_ = record.line;
+        record.fields.clear();
       }
       skip_line_end();
-      if (record.fields.size() > 1 || !record.fields.front().empty()) records.push_back(std::move(record));
+      const bool blank = record.fields.empty() || (record.fields.size() == 1 && record.fields[0].empty());
+      if (!blank) records.push_back(std::move(record));
     }
     return records;
   }
 
  private:
+  void read(Record& record) {
+    for (bool more = true; more;) {
+      record.fields.push_back(field());
+      more = position_ < text_.size() && text_[position_] == delimiter_;
+      if (more) ++position_;
+    }
+  }
+
   bool at_field_end(size_t i) const {
     return i >= text_.size() || text_[i] == delimiter_ || text_[i] == '\n' ||
            (text_[i] == '\r' && (i + 1 == text_.size() || text_[i + 1] == '\n'));
@@ -81,7 +94,7 @@ class DelimitedParser {
       }
     }
     const bool closed = i < text_.size() && at_field_end(i + 1);
-    if (!closed && strict_quotes_) {
+    if (!closed && how_.strict_quotes) {
       fail("{}: line {}: the quote that opens a field is not closed; double a quote that belongs to the text",
            origin_, line_);
     }
@@ -98,11 +111,11 @@ class DelimitedParser {
   }
 
   std::string_view text_;
+  const Delimited& how_;
   char delimiter_;
-  bool strict_quotes_;
   const std::string& origin_;
   size_t position_ = 0;
-  int64_t line_ = 1;
+  int64_t line_;
 };
 
 }  // namespace
@@ -125,9 +138,31 @@ std::string read_all(const std::filesystem::path& path) {
   }
 }
 
-std::vector<Record> parse_delimited(std::string_view text, char delimiter, bool strict_quotes,
-                                    const std::string& origin) {
-  return DelimitedParser(text, delimiter, strict_quotes, origin).parse();
+std::vector<Record> parse_delimited(std::string_view text, const Delimited& how, const std::string& origin) {
+  return DelimitedParser(text, how, origin).parse();
+}
+
+char delimiter_of(std::string_view text, char usual) {
+  constexpr size_t kSample = 50;
+  /// Share of the first records that are as wide as their header; 0 for a single column.
+  const auto fit = [&](char delimiter) {
+    const Delimited how{.delimiter = delimiter, .strict_quotes = false, .most = kSample};
+    const std::vector<Record> records = parse_delimited(text, how, "sample");
+    if (records.empty() || records[0].fields.size() < 2) return 0.0;
+    const auto fits = std::ranges::count_if(
+        records, [&](const Record& record) { return record.fields.size() == records[0].fields.size(); });
+    return static_cast<double>(fits) / static_cast<double>(records.size());
+  };
+  char best = usual;
+  double best_fit = fit(usual);
+  for (const char other : {',', ';', '\t', '|'}) {
+    if (best_fit == 1) break;
+    if (const double other_fit = fit(other); other_fit > best_fit) {
+      best = other;
+      best_fit = other_fit;
+    }
+  }
+  return best;
 }
 
 }  // namespace wattle

@@ -7,6 +7,7 @@
 #include <wattle/error.h>
 
 #include "base/utf8.h"
+#include "tasks/file_text.h"
 #include "tasks/json.h"
 #include "tasks/raw_rows.h"
 
@@ -179,11 +180,25 @@ std::vector<Question> TaggedRows::questions() const {
 }
 
 TaggedRows read_tagged_rows(const std::filesystem::path& path, const TaggedOptions& options) {
-  RawRows raw = read_raw_rows(path, RowFormat::kByName, "text");
+  RawRows raw = read_raw_rows(path, RowFormat::kByName, "text", options.bad_rows);
   const std::vector<std::string> names = names_of_meta(path);
   std::vector<Draft> drafts;
-  for (RawRow& row : raw.rows) drafts.push_back(read_draft(row, options, names));
-  TaggedRows data{{}, TagWriter(options.labels.empty() ? tags_of(drafts) : options.labels), raw.repaired};
+  for (RawRow& row : raw.rows) {
+    try {
+      drafts.push_back(read_draft(row, options, names));
+    } catch (const Error& error) {
+      if (options.bad_rows == BadRows::kFail) throw;
+      raw.left_out.add(error.what());
+    }
+  }
+  const auto read = static_cast<int64_t>(drafts.size());
+  raw.left_out.check(origin_of(path), read);
+  TaggedRows data{{},
+                  TagWriter(options.labels.empty() ? tags_of(drafts) : options.labels),
+                  raw.repaired,
+                  std::move(raw.notes),
+                  std::move(raw.sha256)};
+  if (raw.left_out.count > 0) data.remarks.push_back(raw.left_out.remark(read));
   for (size_t i = 0; i < drafts.size(); ++i) {
     Draft& draft = drafts[i];
     read_tags(draft, data.labels);

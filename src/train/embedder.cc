@@ -27,7 +27,7 @@ void normalise(std::span<float> vector) {
 
 }  // namespace
 
-Embedder::Embedder(Model& model) : model_(model) {
+Embedder::Embedder(Model& model) : model_(model), averages_(model.can<AveragesTokens>()) {
   const std::string path = model.file().path().string();
   if (model.encoder() == nullptr) {
     fail("{}: a {} model continues text and gives no embeddings; use an encoder such as all-minilm-l6-v2",
@@ -100,8 +100,12 @@ std::vector<EmbeddingRecord> Embedder::embed(size_t count, const Tokens& tokens_
 }
 
 std::vector<TokenId> Embedder::tokens_of(std::string_view text, Truncation& truncation) const {
-  std::vector<TokenId> ids = prompt_.empty() ? model_.tokenizer().encode(text)
-                                             : model_.tokenizer().encode(prompt_ + std::string(text));
+  const EncodeOptions options{.add_special = averages_ == nullptr};
+  std::vector<TokenId> ids = prompt_.empty()
+                                 ? model_.tokenizer().encode(text, options)
+                                 : model_.tokenizer().encode(prompt_ + std::string(text), options);
+  if (averages_ != nullptr && model_.tokenizer().special().unk)
+    std::erase(ids, *model_.tokenizer().special().unk);
   const auto limit = static_cast<size_t>(max_tokens_);
   if (ids.size() > limit) {
     truncation = {static_cast<int64_t>(ids.size()), max_tokens_};
@@ -117,12 +121,18 @@ std::vector<TokenId> Embedder::tokens_of(std::string_view text, Truncation& trun
 void Embedder::run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings,
                         std::span<EmbeddingRecord> records, StretchLog& log) {
   Work work;
-  hidden_.resize(static_cast<int64_t>(tokens.items.size()), width_);
-  if (!tokens.items.empty()) model_.encoder()->hidden_states(tokens, hidden_.view(), work);
+  if (averages_ != nullptr) {
+    averages_->means(tokens, embeddings, work);
+  } else {
+    hidden_.resize(static_cast<int64_t>(tokens.items.size()), width_);
+    if (!tokens.items.empty()) model_.encoder()->hidden_states(tokens, hidden_.view(), work);
+  }
   const double forward = log.end(Phase::kPrefill, work);
   for (int64_t i = 0; i < tokens.sequences(); ++i) {
-    pool(hidden_.view().rows_from(tokens.offsets[static_cast<size_t>(i)], tokens.length(i)),
-         embeddings.row(i));
+    if (averages_ == nullptr)
+      pool(hidden_.view().rows_from(tokens.offsets[static_cast<size_t>(i)], tokens.length(i)),
+           embeddings.row(i));
+    if (normalised_) normalise(embeddings.row(i));
   }
   const double pooling = log.end(Phase::kPost);
   const double total = std::max<double>(1, static_cast<double>(tokens.items.size()));
@@ -148,7 +158,6 @@ void Embedder::pool(ConstMatrixView hidden, std::span<float> embedding) const {
     const auto row = hidden.row(model_.pooling() == Pooling::kCls ? 0 : hidden.rows - 1);
     std::copy(row.begin(), row.end(), embedding.begin());
   }
-  if (normalised_) normalise(embedding);
 }
 
 std::string fingerprint(const ModelFile& file) {
@@ -159,6 +168,7 @@ std::string fingerprint(const ModelFile& file) {
   std::sort(norms.begin(), norms.end(), [](const Tensor* a, const Tensor* b) { return a->name < b->name; });
   Sha256 hash;
   hash.add(file.architecture());
+  if (const auto stated = file.metadata().text("wattle.fingerprint")) hash.add(*stated);
   for (const Tensor* tensor : norms) {
     hash.add(tensor->name);
     hash.add(std::as_bytes(std::span<const float>(file.decoded(*tensor))));

@@ -46,6 +46,9 @@ class Embedder {
   void set_prompt(std::string prompt);
   void set_prompt_by_name(const std::string& name);
 
+  /// Whether embeddings are brought to length 1; at first what the model says.
+  void set_normalised(bool normalised) { normalised_ = normalised; }
+
   /// The ids of a text and the prompt before it, special ones included, cut at max_tokens().
   std::vector<TokenId> tokens_of(std::string_view text, Truncation& truncation) const;
 
@@ -55,14 +58,16 @@ class Embedder {
   void pool(ConstMatrixView hidden, std::span<float> embedding) const;
 
   Model& model_;
+  AveragesTokens* averages_;  ///< null for a model that reads
   int64_t width_, max_tokens_;
   bool normalised_;
   std::string prompt_;
   Matrix hidden_;
 };
 
-/// Identifies a model by what quantisation leaves alone: its architecture and the weights of its norms. The
-/// same for every precision of one model, another for any other model. 64 hexadecimal digits.
+/// Identifies a model by what quantisation leaves alone: its architecture and the weights of its norms; one
+/// without norms by `wattle.fingerprint` of its metadata. The same for every precision of one model, another
+/// for any other model. 64 hexadecimal digits.
 std::string fingerprint(const ModelFile& file);
 
 }  // namespace wattle

@@ -25,10 +25,16 @@ HeadKind head_kind_from_name(std::string_view name) {
   return static_cast<HeadKind>(found - kKinds.begin());
 }
 
-std::string_view Head::features() const {
+std::string Head::features() const {
   if (parts_.base) return parts_.unit == HeadUnit::kToken ? "tokens" : "embeddings";
-  if (!parts_.ngrams) return "none";
-  return parts_.ngrams->max_words() == 1 ? "words" : "ngrams";
+  std::string features;
+  for (const Ngrams& part : parts_.text.ngrams) {
+    if (!features.empty()) features += '+';
+    features += part.rule().unit == NgramUnit::kCharacters ? "characters"
+                : part.rule().max == 1                     ? "words"
+                                                           : "ngrams";
+  }
+  return features.empty() ? "none" : features;
 }
 
 int64_t Head::parameters() const {
@@ -39,8 +45,7 @@ int64_t Head::parameters() const {
 }
 
 Prediction Head::predict(std::string_view text, Work& work) {
-  row_.clear();
-  if (parts_.ngrams) work.tokens_in += parts_.ngrams->features(text, words_, row_);
+  work.tokens_in += parts_.text.features(text, pieces_, row_);
   return classify(work);
 }
 

@@ -13,7 +13,7 @@
 #include "file/model_file.h"
 #include "train/forest.h"
 #include "train/linear.h"
-#include "train/ngrams.h"
+#include "train/text_features.h"
 
 namespace wattle {
 
@@ -50,6 +50,7 @@ struct TrainingRecord {
   double seconds = 0;
   double joules = 0, joules_low = 0, joules_high = 0;
   std::string grade;  ///< of the joules: measured, attributed, modelled; empty when not metered
+  std::vector<std::string> notes = {};  ///< what was decided for the user, one sentence each
 };
 
 struct Prediction {
@@ -67,7 +68,7 @@ class Head {
     HeadKind kind = HeadKind::kMajority;
     HeadUnit unit = HeadUnit::kText;
     std::vector<std::string> labels;
-    std::optional<Ngrams> ngrams;  ///< none for majority and for heads on embeddings
+    TextFeatures text;  ///< none for majority and for heads on embeddings
     std::optional<BaseModel> base;
     std::variant<LinearModel, Forest> classifier;
     TrainingRecord training;
@@ -86,8 +87,9 @@ class Head {
   const TrainingRecord& training() const { return parts_.training; }
   TrainingRecord& training() { return parts_.training; }
   const Parts& parts() const { return parts_; }
-  /// "none", "words", "ngrams", "embeddings" or "tokens".
-  std::string_view features() const;
+  /// "none", "words", "ngrams" (of words), "characters", either of these with "+characters", "embeddings" or
+  /// "tokens".
+  std::string features() const;
   int64_t parameters() const;  ///< weights and biases, or nodes of the forest
 
   /// Only for heads without a base model. Adds what it did to `work`; tokens_in counts the words.
@@ -100,9 +102,10 @@ class Head {
 
   Parts parts_;
   // Kept from call to call: a prediction of some microseconds should not spend them on allocation.
-  Words words_;
+  Pieces pieces_;
   SparseVector row_;
-  std::vector<float> decisions_, forest_scratch_;
+  std::vector<float> decisions_;
+  Forest::Scratch forest_scratch_;
 };
 
 }  // namespace wattle

@@ -1,5 +1,6 @@
 // How a head is stored: keys `wattle.head.*` and `wattle.training.*`, tensors named after the classifier's
 // parts.
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -37,6 +38,16 @@ std::vector<T> values_of(const ModelFile& file, std::string_view name, std::span
   return values;
 }
 
+/// Where the n-grams of a unit are in the file.
+struct NgramKeys {
+  const char *max, *terms, *idf;
+};
+
+NgramKeys keys_of(NgramUnit unit) {
+  if (unit == NgramUnit::kWords) return {"wattle.head.max_words", "wattle.head.terms", "idf"};
+  return {"wattle.head.max_characters", "wattle.head.characters", "characters.idf"};
+}
+
 Metadata metadata_of(const Head& head, const std::filesystem::path& path) {
   const Head::Parts& parts = head.parts();
   Metadata metadata(path.string());
@@ -45,9 +56,13 @@ Metadata metadata_of(const Head& head, const std::filesystem::path& path) {
   metadata.set("wattle.head.kind", Value::of(std::string(name(parts.kind))));
   if (parts.unit == HeadUnit::kToken) metadata.set("wattle.head.unit", Value::of(std::string("token")));
   metadata.set("wattle.head.labels", Value::of(parts.labels));
-  if (parts.ngrams) {
-    metadata.set("wattle.head.max_words", Value::of(int64_t{parts.ngrams->max_words()}));
-    metadata.set("wattle.head.terms", Value::of(parts.ngrams->terms()));
+  for (const Ngrams& part : parts.text.ngrams) {
+    const NgramKeys keys = keys_of(part.rule().unit);
+    const auto terms = part.terms();
+    if (part.rule().unit == NgramUnit::kCharacters)
+      metadata.set("wattle.head.min_characters", Value::of(int64_t{part.rule().min}));
+    metadata.set(keys.max, Value::of(int64_t{part.rule().max}));
+    metadata.set(keys.terms, Value::of(std::vector<std::string>(terms.begin(), terms.end())));
   }
   if (parts.base) {
     metadata.set("wattle.head.base.path", Value::of(parts.base->path));
@@ -67,6 +82,7 @@ Metadata metadata_of(const Head& head, const std::filesystem::path& path) {
     metadata.set("wattle.training.cross_validation.costs", Value::of(std::move(costs)));
     metadata.set("wattle.training.cross_validation.accuracies", Value::of(std::move(accuracies)));
   }
+  if (!training.notes.empty()) metadata.set("wattle.training.notes", Value::of(training.notes));
   if (!training.grade.empty()) {
     metadata.set("wattle.training.seconds", Value::of(training.seconds));
     metadata.set("wattle.training.joules", Value::of(training.joules));
@@ -92,6 +108,8 @@ TrainingRecord training_of(const Metadata& metadata) {
   training.joules_low = metadata.number("wattle.training.joules_low").value_or(0);
   training.joules_high = metadata.number("wattle.training.joules_high").value_or(0);
   training.grade = metadata.text("wattle.training.grade").value_or("");
+  const auto notes = metadata.strings("wattle.training.notes");
+  training.notes.assign(notes.begin(), notes.end());
   return training;
 }
 
@@ -110,12 +128,9 @@ LinearModel linear_of(const ModelFile& file, int64_t features) {
 
 Forest forest_of(const ModelFile& file, int64_t features) {
   const int64_t count = length_of(file, "forest.split");
-  const auto splits = values_of<int32_t>(file, "forest.split", std::array{count});
-  const auto values = values_of<float>(file, "forest.value", std::array{count});
-  const auto far = values_of<int32_t>(file, "forest.far", std::array{count});
-  std::vector<Forest::Node> nodes;
-  nodes.reserve(splits.size());
-  for (size_t i = 0; i < splits.size(); ++i) nodes.push_back({splits[i], values[i], far[i]});
+  Forest::Nodes nodes{values_of<int32_t>(file, "forest.split", std::array{count}),
+                      values_of<float>(file, "forest.value", std::array{count}),
+                      values_of<int32_t>(file, "forest.far", std::array{count})};
   const std::vector<int64_t> shape = file.need("forest.roots").shape;
   if (shape.size() != 2)
     fail("{}: tensor forest.roots is not [outputs, trees]; train the head again", file.path().string());
@@ -131,27 +146,40 @@ HeadUnit unit_of(const Metadata& metadata) {
   return HeadUnit::kToken;
 }
 
-std::optional<Ngrams> ngrams_of(const ModelFile& file, HeadKind kind) {
-  const auto terms = file.metadata().strings("wattle.head.terms");
-  if (terms.empty()) return std::nullopt;
-  const auto weights = kind == HeadKind::kKeywords ? NgramWeights::kPresence : NgramWeights::kTfIdf;
+std::optional<Ngrams> ngrams_of(const ModelFile& file, HeadKind kind, NgramUnit unit) {
+  const NgramKeys keys = keys_of(unit);
+  const auto stored = file.metadata().strings(keys.terms);
+  if (stored.empty()) return std::nullopt;
+  const std::vector<std::string_view> terms(stored.begin(), stored.end());
+  NgramRule rule{.unit = unit};
+  if (kind == HeadKind::kKeywords) rule.weights = NgramWeights::kPresence;
   std::vector<float> idf;
-  if (weights == NgramWeights::kTfIdf) {
-    idf = values_of<float>(file, "idf", std::array{static_cast<int64_t>(terms.size())});
+  if (rule.weights == NgramWeights::kTfIdf) {
+    idf = values_of<float>(file, keys.idf, std::array{static_cast<int64_t>(terms.size())});
   }
-  const int64_t max_words = file.metadata().need_integer("wattle.head.max_words");
-  if (max_words < 1 || max_words > 8)
-    fail("{}: wattle.head.max_words is {}; train the head again", file.path().string(), max_words);
-  return Ngrams({terms.begin(), terms.end()}, std::move(idf), weights, static_cast<int>(max_words),
-                file.path().string());
+  // Ngrams refuses what is no length.
+  const auto length = [&](const char* key) {
+    return static_cast<int>(std::clamp<int64_t>(file.metadata().need_integer(key), 0, 1000));
+  };
+  if (unit == NgramUnit::kCharacters) rule.min = length("wattle.head.min_characters");
+  rule.max = length(keys.max);
+  return Ngrams(terms, std::move(idf), rule, file.path().string());
+}
+
+TextFeatures text_features_of(const ModelFile& file, HeadKind kind) {
+  TextFeatures text;
+  for (const NgramUnit unit : {NgramUnit::kWords, NgramUnit::kCharacters}) {
+    if (auto part = ngrams_of(file, kind, unit)) text.ngrams.push_back(std::move(*part));
+  }
+  return text;
 }
 
 }  // namespace
 
 void Head::save(const std::filesystem::path& path) const {
   std::vector<TensorToWrite> tensors;
-  if (parts_.ngrams && !parts_.ngrams->idf().empty()) {
-    tensors.push_back(vector_of("idf", parts_.ngrams->idf()));
+  for (const Ngrams& part : parts_.text.ngrams) {
+    if (!part.idf().empty()) tensors.push_back(vector_of(keys_of(part.rule().unit).idf, part.idf()));
   }
   if (const auto* linear = std::get_if<LinearModel>(&parts_.classifier)) {
     if (linear->features > 0)
@@ -160,16 +188,9 @@ void Head::save(const std::filesystem::path& path) const {
   } else {
     const auto& forest = std::get<Forest>(parts_.classifier);
     const int64_t trees = static_cast<int64_t>(forest.roots().size()) / forest.outputs();
-    std::vector<int32_t> splits, far;
-    std::vector<float> values;
-    for (const Forest::Node& node : forest.nodes()) {
-      splits.push_back(node.split);
-      values.push_back(node.value);
-      far.push_back(node.far);
-    }
-    tensors.push_back(vector_of("forest.split", splits));
-    tensors.push_back(vector_of("forest.value", values));
-    tensors.push_back(vector_of("forest.far", far));
+    tensors.push_back(vector_of("forest.split", forest.nodes().split));
+    tensors.push_back(vector_of("forest.value", forest.nodes().value));
+    tensors.push_back(vector_of("forest.far", forest.nodes().far));
     tensors.push_back(tensor_of("forest.roots", {forest.outputs(), trees}, forest.roots()));
   }
   write_gguf(path, metadata_of(*this, path), tensors);
@@ -182,19 +203,17 @@ Head Head::load(const ModelFile& file) {
     fail("{}: is not a trained head; make one with `wattle train`", origin);
   const HeadKind kind = head_kind_from_name(metadata.need_text("wattle.head.kind"));
   const auto labels = metadata.strings("wattle.head.labels");
-  Parts parts{kind,         unit_of(metadata), {labels.begin(), labels.end()}, ngrams_of(file, kind),
+  Parts parts{kind,         unit_of(metadata), {labels.begin(), labels.end()}, text_features_of(file, kind),
               std::nullopt, LinearModel{},     training_of(metadata)};
   if (const auto base = metadata.text("wattle.head.base.path")) {
     parts.base = {*base, metadata.need_text("wattle.head.base.fingerprint"),
                   metadata.need_integer("wattle.head.base.width")};
-    if (parts.base->width < 1 || parts.ngrams)
+    if (parts.base->width < 1 || !parts.text.ngrams.empty())
       fail("{}: the head's features are contradictory; train it again", origin);
   } else if (parts.unit == HeadUnit::kToken) {
     fail("{}: labels tokens and names no model that has them; train it again", origin);
   }
-  const int64_t features = parts.base     ? parts.base->width
-                           : parts.ngrams ? static_cast<int64_t>(parts.ngrams->terms().size())
-                                          : 0;
+  const int64_t features = parts.base ? parts.base->width : parts.text.columns();
   if (kind == HeadKind::kForest) {
     parts.classifier = forest_of(file, features);
   } else {

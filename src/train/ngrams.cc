@@ -1,8 +1,9 @@
 #include "train/ngrams.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <map>
+#include <unordered_map>
 #include <utility>
 
 #include <utf8proc.h>
@@ -29,138 +30,239 @@ bool is_word_character(utf8proc_int32_t code) {
   }
 }
 
-void append_lower(utf8proc_int32_t code, std::string& text) {
-  utf8proc_uint8_t bytes[4];
-  const auto length = utf8proc_encode_char(utf8proc_tolower(code), bytes);
-  text.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+/// What Python's str.split parts words at.
+bool is_space(utf8proc_int32_t code) {
+  if (code < 0x80) return code == ' ' || (code >= '\t' && code <= '\r') || (code >= 0x1c && code <= 0x1f);
+  switch (utf8proc_category(code)) {
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return true;
+    default:
+      return code == 0x85;
+  }
 }
 
-/// Calls each(term) for every n-gram of the words, repeats included.
+/// The lower case of ASCII characters that belong to a unit's pieces, 0 for those that part them.
+using AsciiTable = std::array<char, 128>;
+
+AsciiTable make_ascii(NgramUnit unit) {
+  AsciiTable table{};
+  for (int code = 0; code < 128; ++code) {
+    const bool inside = unit == NgramUnit::kWords ? is_word_character(code) : code != 0 && !is_space(code);
+    if (inside) table[static_cast<size_t>(code)] = static_cast<char>(utf8proc_tolower(code));
+  }
+  return table;
+}
+
+const AsciiTable& ascii_of(NgramUnit unit) {
+  static const std::array<AsciiTable, 2> tables = {make_ascii(NgramUnit::kWords),
+                                                   make_ascii(NgramUnit::kCharacters)};
+  return tables[static_cast<size_t>(unit)];
+}
+
+/// Builds pieces from characters.
+class PieceWriter {
+ public:
+  PieceWriter(Pieces& pieces, int shortest, size_t bytes) : pieces_(pieces), shortest_(shortest) {
+    pieces_.begins.clear();
+    pieces_.ends.clear();
+    // The lower case of a character of two bytes may have three, and each piece has a space after it.
+    pieces_.text.resize(2 * bytes + 2);
+    pieces_.text[0] = ' ';
+  }
+
+  void add(char lower) {
+    pieces_.text[end_++] = lower;
+    ++characters_;
+  }
+  void add(utf8proc_int32_t code) {
+    auto* place = reinterpret_cast<utf8proc_uint8_t*>(pieces_.text.data() + end_);
+    end_ += static_cast<size_t>(utf8proc_encode_char(utf8proc_tolower(code), place));
+    ++characters_;
+  }
+  void end_piece() {
+    if (characters_ == 0) return;
+    if (characters_ >= shortest_) {
+      pieces_.begins.push_back(static_cast<int32_t>(begin_));
+      pieces_.ends.push_back(static_cast<int32_t>(end_));
+      pieces_.text[end_++] = ' ';
+      begin_ = end_;
+    }
+    end_ = begin_;
+    characters_ = 0;
+  }
+  void finish() {
+    end_piece();
+    pieces_.text.resize(begin_);
+    pieces_.hashes.read(pieces_.text);
+  }
+
+ private:
+  Pieces& pieces_;
+  int shortest_, characters_ = 0;
+  size_t begin_ = 1, end_ = 1;
+};
+
+/// Calls each(begin, end) for every n-gram, a part of the pieces' text, repeats included.
 template <typename Each>
-void for_each_ngram(const Words& words, int max_words, Each each) {
+void for_each_of_words(const Pieces& words, int min, int max, Each each) {
   for (size_t first = 0; first < words.size(); ++first) {
-    const size_t end = std::min(words.size(), first + static_cast<size_t>(max_words));
-    for (size_t last = first; last < end; ++last) each(words.range(first, last));
+    const size_t end = std::min(words.size(), first + static_cast<size_t>(max));
+    for (size_t last = first + static_cast<size_t>(min) - 1; last < end; ++last)
+      each(static_cast<size_t>(words.begins[first]), static_cast<size_t>(words.ends[last]));
+  }
+}
+
+bool begins_character(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
+}
+
+/// As scikit-learn's char_wb: a piece that is shorter than an n-gram, spaces included, counts as one, once.
+template <typename Each>
+void for_each_of_characters(const Pieces& pieces, int min, int max, Each each) {
+  const auto after = [&](size_t place) {
+    do {
+      ++place;
+    } while (place < pieces.text.size() && !begins_character(pieces.text[place]));
+    return place;
+  };
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const auto end = static_cast<size_t>(pieces.ends[i]) + 1;
+    for (size_t begin = static_cast<size_t>(pieces.begins[i]) - 1; begin < end; begin = after(begin)) {
+      const bool whole = begin + 1 == static_cast<size_t>(pieces.begins[i]);
+      size_t part_end = begin;
+      int length = 0;
+      while (length < max && part_end < end) {
+        part_end = after(part_end);
+        if (++length >= min) each(begin, part_end);
+      }
+      if (whole && length < min) each(begin, part_end);
+    }
+  }
+}
+
+template <typename Each>
+void for_each_ngram(const Pieces& pieces, const NgramRule& rule, Each each) {
+  if (rule.unit == NgramUnit::kWords) {
+    for_each_of_words(pieces, rule.min, rule.max, each);
+  } else {
+    for_each_of_characters(pieces, rule.min, rule.max, each);
   }
 }
 
 }  // namespace
 
-void split_words(std::string_view text, Words& words) {
-  words.text.clear();
-  words.ends.clear();
+void split(std::string_view text, NgramUnit unit, Pieces& pieces) {
+  const bool words = unit == NgramUnit::kWords;
+  const AsciiTable& ascii = ascii_of(unit);
+  PieceWriter writer(pieces, words ? 2 : 1, text.size());
   const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  size_t word_begin = 0;
-  int characters = 0;
-  const auto end_word = [&] {
-    if (characters >= 2) {
-      words.ends.push_back(static_cast<int32_t>(words.text.size()));
-      words.text += ' ';
-      word_begin = words.text.size();
-    } else {
-      words.text.resize(word_begin);
-    }
-    characters = 0;
-  };
   for (size_t i = 0; i < text.size();) {
+    if (bytes[i] < 128) {
+      const char lower = ascii[bytes[i++]];
+      if (lower != 0) {
+        writer.add(lower);
+      } else {
+        writer.end_piece();
+      }
+      continue;
+    }
     utf8proc_int32_t code = -1;
     const auto length = utf8proc_iterate(bytes + i, static_cast<utf8proc_ssize_t>(text.size() - i), &code);
     i += length > 0 ? static_cast<size_t>(length) : 1;
-    if (length > 0 && is_word_character(code)) {
-      append_lower(code, words.text);
-      ++characters;
-    } else if (characters > 0) {
-      end_word();
+    if (length > 0 && (words ? is_word_character(code) : !is_space(code))) {
+      writer.add(code);
+    } else {
+      writer.end_piece();
     }
   }
-  if (characters > 0) end_word();
+  writer.finish();
 }
 
-Ngrams Ngrams::fit(std::span<const std::string> texts, NgramWeights weights, int max_words,
-                   int min_documents) {
-  std::map<std::string, int64_t, std::less<>> documents;
-  Words words;
-  std::vector<std::string_view> found;
-  for (const std::string& text : texts) {
-    split_words(text, words);
-    found.clear();
-    for_each_ngram(words, max_words, [&](std::string_view term) { found.push_back(term); });
-    std::sort(found.begin(), found.end());
-    found.erase(std::unique(found.begin(), found.end()), found.end());
-    for (const std::string_view term : found) {
-      auto place = documents.find(term);
-      if (place == documents.end()) place = documents.emplace(term, 0).first;
-      ++place->second;
-    }
+Ngrams Ngrams::fit(std::span<const std::string> texts, const NgramRule& rule, int min_documents) {
+  struct Count {
+    int64_t documents = 0;
+    size_t last_text = 0;  ///< from 1
+  };
+  std::unordered_map<std::string, Count> counts;
+  Pieces pieces;
+  std::string term;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    split(texts[i], rule.unit, pieces);
+    for_each_ngram(pieces, rule, [&](size_t begin, size_t end) {
+      term.assign(pieces.text, begin, end - begin);
+      Count& count = counts[term];
+      count.documents += count.last_text == i + 1 ? 0 : 1;
+      count.last_text = i + 1;
+    });
   }
-  std::vector<std::string> terms;
+  std::vector<std::pair<std::string_view, int64_t>> kept;
+  for (const auto& [name, count] : counts) {
+    if (count.documents >= min_documents) kept.emplace_back(name, count.documents);
+  }
+  std::sort(kept.begin(), kept.end());
+  std::vector<std::string_view> terms;
   std::vector<float> idf;
-  for (const auto& [term, count] : documents) {
-    if (count < min_documents) continue;
-    terms.push_back(term);
-    if (weights != NgramWeights::kTfIdf) continue;
-    const double n = static_cast<double>(texts.size());
-    idf.push_back(static_cast<float>(std::log((1 + n) / (1 + static_cast<double>(count))) + 1));
+  const auto n = static_cast<double>(texts.size());
+  for (const auto& [name, documents] : kept) {
+    terms.push_back(name);
+    if (rule.weights != NgramWeights::kTfIdf) continue;
+    idf.push_back(static_cast<float>(std::log((1 + n) / (1 + static_cast<double>(documents))) + 1));
   }
-  return Ngrams(std::move(terms), std::move(idf), weights, max_words, "the training texts");
+  return Ngrams(terms, std::move(idf), rule, "the training texts");
 }
 
-Ngrams::Ngrams(std::vector<std::string> terms, std::vector<float> idf, NgramWeights weights, int max_words,
+Ngrams::Ngrams(std::span<const std::string_view> terms, std::vector<float> idf, const NgramRule& rule,
                const std::string& origin)
-    : terms_(std::move(terms)), idf_(std::move(idf)), weights_(weights), max_words_(max_words) {
-  if (idf_.size() != (weights_ == NgramWeights::kTfIdf ? terms_.size() : 0)) {
+    : terms_(terms, origin), idf_(std::move(idf)), rule_(rule) {
+  if (rule.min < 1 || rule.max < rule.min || rule.max > 8)
+    fail("{}: has n-grams of {} to {}, not of 1 to 8; train the head again", origin, rule.min, rule.max);
+  if (idf_.size() != (rule_.weights == NgramWeights::kTfIdf ? terms_.size() : 0)) {
     fail("{}: {} terms but {} document frequencies; train the head again", origin, terms_.size(),
          idf_.size());
   }
-  index_.reserve(terms_.size());
-  for (size_t i = 0; i < terms_.size(); ++i) {
-    if (!index_.emplace(terms_[i], static_cast<int32_t>(i)).second) {
-      fail("{}: the term '{}' occurs twice; train the head again", origin, terms_[i]);
-    }
-  }
 }
 
-int64_t Ngrams::features(std::string_view text, Words& scratch, SparseVector& out) const {
-  split_words(text, scratch);
-  out.clear();
-  for_each_ngram(scratch, max_words_, [&](std::string_view term) {
-    const auto place = index_.find(term);
-    if (place != index_.end()) out.columns.push_back(place->second);
+std::vector<std::string_view> Ngrams::terms() const {
+  std::vector<std::string_view> terms;
+  terms.reserve(size());
+  for (size_t i = 0; i < size(); ++i) terms.push_back(term(i));
+  return terms;
+}
+
+int64_t Ngrams::add_features(std::string_view text, Pieces& scratch, SparseVector& out, int32_t first) const {
+  split(text, rule_.unit, scratch);
+  const size_t before = out.columns.size();
+  const std::string_view pieces = scratch.text;
+  for_each_ngram(scratch, rule_, [&](size_t begin, size_t end) {
+    const int32_t place = terms_.find(pieces.substr(begin, end - begin), scratch.hashes.of(begin, end));
+    if (place >= 0) out.columns.push_back(place);
   });
-  std::sort(out.columns.begin(), out.columns.end());
+  const auto added = std::span(out.columns).subspan(before);
+  std::ranges::sort(added);
+  const bool tf_idf = rule_.weights == NgramWeights::kTfIdf;
   double squares = 0;
-  size_t kept = 0;
-  for (size_t i = 0; i < out.columns.size();) {
-    const int32_t column = out.columns[i];
+  size_t kept = before;
+  for (size_t i = 0; i < added.size();) {
+    const int32_t column = added[i];
     size_t count = 0;
-    for (; i < out.columns.size() && out.columns[i] == column; ++i) ++count;
+    for (; i < added.size() && added[i] == column; ++i) ++count;
     float value = 1;
-    if (weights_ == NgramWeights::kTfIdf) {
-      value =
-          static_cast<float>(1 + std::log(static_cast<double>(count))) * idf_[static_cast<size_t>(column)];
+    if (tf_idf) {
+      const double frequency = count == 1 ? 1 : 1 + std::log(static_cast<double>(count));
+      value = static_cast<float>(frequency) * idf_[static_cast<size_t>(column)];
     }
-    out.columns[kept++] = column;
+    out.columns[kept++] = first + column;
     out.values.push_back(value);
     squares += static_cast<double>(value) * value;
   }
   out.columns.resize(kept);
-  if (weights_ == NgramWeights::kTfIdf && squares > 0) {
+  if (tf_idf && squares > 0) {
     const auto scale = static_cast<float>(1 / std::sqrt(squares));
-    for (float& value : out.values) value *= scale;
+    for (float& value : std::span(out.values).subspan(before)) value *= scale;
   }
   return static_cast<int64_t>(scratch.size());
-}
-
-SparseMatrix Ngrams::features(std::span<const std::string> texts) const {
-  SparseMatrix matrix;
-  matrix.columns = static_cast<int64_t>(terms_.size());
-  Words scratch;
-  SparseVector row;
-  for (const std::string& text : texts) {
-    features(text, scratch, row);
-    matrix.append(row);
-  }
-  return matrix;
 }
 
 }  // namespace wattle

@@ -12,8 +12,12 @@
 namespace wattle {
 namespace {
 
-/// Terms of the forest occur in at least so many texts: rarer ones doubled its training time and won nothing.
-constexpr int kForestMinDocuments = 3;
+/// Terms of the forest and of the keyword rule occur in at least so many texts: rarer ones doubled the
+/// forest's training time and won nothing.
+constexpr int kMinDocuments = 3;
+/// N-grams of characters of the linear head: most of them occur in one text and say what its words say.
+constexpr int kLinearMinCharacters = 2;
+constexpr int kShortest = 2, kLongest = 5;  ///< characters
 
 /// Folds of the search for a cost. Its time grows with labels times (folds - 1); with many labels the costs
 /// lie further apart than what more folds would tell (banking77: 3 of them choose as 5 do, in half the time).
@@ -63,9 +67,9 @@ double chi_square(double both, double word, double label, double rows) {
 constexpr double kSignificant = 10.83;
 
 /// The words of the rule and which label each one speaks for.
-std::map<std::string, int> choose_keywords(const Ngrams& words, const SparseMatrix& x,
-                                           std::span<const int> labels, size_t n_labels, int keywords) {
-  const size_t terms = words.terms().size();
+std::map<std::string_view, int> choose_keywords(const Ngrams& words, const SparseMatrix& x,
+                                                std::span<const int> labels, size_t n_labels, int keywords) {
+  const size_t terms = words.size();
   std::vector<double> in_label(terms * n_labels, 0), in_all(terms, 0);
   for (size_t i = 0; i < labels.size(); ++i) {
     for (int64_t e = x.offsets[i]; e < x.offsets[i + 1]; ++e) {
@@ -76,8 +80,8 @@ std::map<std::string, int> choose_keywords(const Ngrams& words, const SparseMatr
   }
   const std::vector<int64_t> counts = count_labels(labels, n_labels);
   const auto rows = static_cast<double>(labels.size());
-  std::map<std::string, int> chosen;
-  std::map<std::string, double> strength;
+  std::map<std::string_view, int> chosen;
+  std::map<std::string_view, double> strength;
   for (size_t label = 0; label < n_labels; ++label) {
     std::vector<std::pair<double, size_t>> ranked;  // negative strength first: ties go to the earlier word
     for (size_t term = 0; term < terms; ++term) {
@@ -89,7 +93,7 @@ std::map<std::string, int> choose_keywords(const Ngrams& words, const SparseMatr
     std::sort(ranked.begin(), ranked.end());
     ranked.resize(std::min(ranked.size(), static_cast<size_t>(keywords)));
     for (const auto& [negative, term] : ranked) {
-      const std::string& word = words.terms()[term];
+      const std::string_view word = words.term(term);
       if (chosen.contains(word) && strength[word] >= -negative) continue;
       chosen[word] = static_cast<int>(label);
       strength[word] = -negative;
@@ -98,28 +102,65 @@ std::map<std::string, int> choose_keywords(const Ngrams& words, const SparseMatr
   return chosen;
 }
 
-/// Each keyword counts 1 for its label; the labels' shares, all below 1, decide between equals.
-std::pair<Ngrams, LinearModel> keyword_rule(std::span<const std::string> texts, std::span<const int> labels,
-                                            size_t n_labels, const TrainOptions& options) {
-  constexpr int kMinDocuments = 3;
-  const Ngrams words = Ngrams::fit(texts, NgramWeights::kPresence, 1, kMinDocuments);
-  const std::map<std::string, int> chosen =
-      choose_keywords(words, words.features(texts), labels, n_labels, options.keywords);
-  if (chosen.empty())
-    fail("{}: no word speaks for any label; use --kind majority or give more rows", options.origin);
-  LinearModel model;
-  model.features = static_cast<int64_t>(chosen.size());
-  std::vector<std::string> terms;
-  for (const auto& [word, label] : chosen) {
-    terms.push_back(word);
-    for (size_t k = 0; k < n_labels; ++k)
-      model.weights.push_back(k == static_cast<size_t>(label) ? 1.0f : 0.0f);
+/// The units that a head reads: as asked for, or words, and characters too where words do not serve.
+std::vector<NgramUnit> choose_units(std::span<const std::string> texts, TextUnits wanted,
+                                    std::vector<std::string>& notes) {
+  if (wanted == TextUnits::kAuto) {
+    const double served = share_served_by_words(texts);
+    if (served >= kLeastServed) return {NgramUnit::kWords};
+    notes.push_back(
+        fmt::format("words serve {:.0f} % of the texts; n-grams of {} to {} characters are read beside them",
+                    100 * served, kShortest, kLongest));
   }
+  if (wanted == TextUnits::kWords) return {NgramUnit::kWords};
+  if (wanted == TextUnits::kCharacters) return {NgramUnit::kCharacters};
+  return {NgramUnit::kWords, NgramUnit::kCharacters};
+}
+
+/// What the texts hold of each unit; a unit of which they hold nothing is left out.
+TextFeatures fit_features(std::span<const std::string> texts, const std::vector<NgramUnit>& units,
+                          HeadKind kind) {
+  const NgramWeights weights = kind == HeadKind::kKeywords ? NgramWeights::kPresence : NgramWeights::kTfIdf;
+  TextFeatures features;
+  for (const NgramUnit unit : units) {
+    const bool words = unit == NgramUnit::kWords;
+    const NgramRule rule = words ? NgramRule{unit, weights, 1, kind == HeadKind::kKeywords ? 1 : 2}
+                                 : NgramRule{unit, weights, kShortest, kLongest};
+    const int min_documents = kind != HeadKind::kLinear ? kMinDocuments : words ? 1 : kLinearMinCharacters;
+    Ngrams fitted = Ngrams::fit(texts, rule, min_documents);
+    if (fitted.size() > 0) features.ngrams.push_back(std::move(fitted));
+  }
+  return features;
+}
+
+/// Each keyword counts 1 for its label; the labels' shares, all below 1, decide between equals.
+void fit_keywords(std::span<const std::string> texts, std::span<const int> labels,
+                  const TrainOptions& options, Head::Parts& parts) {
+  const size_t n_labels = parts.labels.size();
+  TextFeatures chosen;
+  LinearModel model;
+  for (const Ngrams& part : parts.text.ngrams) {
+    const TextFeatures all{{part}};
+    const auto keywords = choose_keywords(part, all.features(texts), labels, n_labels, options.keywords);
+    if (keywords.empty()) continue;
+    std::vector<std::string_view> terms;
+    for (const auto& [word, label] : keywords) {
+      terms.push_back(word);
+      for (size_t k = 0; k < n_labels; ++k)
+        model.weights.push_back(k == static_cast<size_t>(label) ? 1.0f : 0.0f);
+    }
+    chosen.ngrams.emplace_back(terms, std::vector<float>{}, part.rule(), "the keyword rule");
+  }
+  if (chosen.ngrams.empty())
+    fail("{}: no term speaks for any label; use a head of the kind majority or give more rows",
+         options.origin);
+  model.features = chosen.columns();
   for (const int64_t count : count_labels(labels, n_labels)) {
     model.bias.push_back(
         static_cast<float>(static_cast<double>(count) / (static_cast<double>(labels.size()) + 1)));
   }
-  return {Ngrams(std::move(terms), {}, NgramWeights::kPresence, 1, "the keyword rule"), std::move(model)};
+  parts.text = std::move(chosen);
+  parts.classifier = std::move(model);
 }
 
 /// Trains the classifier of a linear head or a forest on features.
@@ -212,18 +253,20 @@ Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> la
   Head::Parts parts = begin_parts(texts.size(), std::move(label_names), options);
   if (options.kind == HeadKind::kMajority) {
     parts.classifier = majority(labels, parts.labels.size());
-  } else if (options.kind == HeadKind::kKeywords) {
-    auto [words, model] = keyword_rule(texts, labels, parts.labels.size(), options);
-    parts.ngrams = std::move(words);
-    parts.classifier = std::move(model);
+    return Head(std::move(parts));
+  }
+  const std::vector<NgramUnit> units = choose_units(texts, options.units, parts.training.notes);
+  parts.text = fit_features(texts, units, options.kind);
+  if (parts.text.ngrams.empty()) {
+    fail("{}: no {} occurs in {} of the texts; give more rows{}", options.origin,
+         units.back() == NgramUnit::kWords ? "word of at least two letters" : "run of two characters",
+         options.kind == HeadKind::kLinear ? "any" : std::to_string(kMinDocuments),
+         units.back() == NgramUnit::kWords ? " or train on characters" : "");
+  }
+  if (options.kind == HeadKind::kKeywords) {
+    fit_keywords(texts, labels, options, parts);
   } else {
-    const int min_documents = options.kind == HeadKind::kForest ? kForestMinDocuments : 1;
-    parts.ngrams = Ngrams::fit(texts, NgramWeights::kTfIdf, 2, min_documents);
-    if (parts.ngrams->terms().empty()) {
-      fail("{}: no word of at least two letters occurs in {} of the texts; give more rows", options.origin,
-           min_documents == 1 ? "any" : std::to_string(min_documents));
-    }
-    fit_classifier(parts.ngrams->features(texts), labels, options, parts);
+    fit_classifier(parts.text.features(texts), labels, options, parts);
   }
   return Head(std::move(parts));
 }

@@ -17,6 +17,7 @@ struct TrainOptions {
       1, 4, 16, 64, 256};  ///< of the linear head; chosen by cross-validation: 5 folds, 3 above 10 labels
   int trees = 200;         ///< of the forest
   int keywords = 20;       ///< of the keyword rule: at most so many for each label
+  TextUnits units = TextUnits::kAuto;  ///< of heads on texts
   uint64_t seed = 0;
   /// Of the linear head's search for a cost: see LinearOptions. One a row, of cost_folds() folds.
   std::vector<int> fold_of = {};
@@ -24,9 +25,11 @@ struct TrainOptions {
   std::function<void(double)> progress = {};
 };
 
-/// Trains a head on texts (word 1-2-grams; single words for the keyword rule). `labels` are indices into
-/// `label_names`. The same texts, options and seed give the same bytes for any number of threads. Error when
-/// there are fewer than two labels, no words at all, or labels and texts do not match.
+/// Trains a head on texts: on n-grams of 1 and 2 words (single words for the keyword rule), of 2 to 5
+/// characters, or both; see TextUnits. What kAuto chose beside words is a note of the training record.
+/// `labels` are indices into `label_names`. The same texts, options and seed give the same bytes for any
+/// number of threads. Error when there are fewer than two labels, no n-grams at all, or labels and texts do
+/// not match.
 Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> labels,
                      std::vector<std::string> label_names, const TrainOptions& options);
 

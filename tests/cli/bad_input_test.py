@@ -47,7 +47,7 @@ CASES = [
                    "run MODEL --task embed --output out --input", "train --output out --input", "compare --out out --data")],
     ("train --output out --input null.jsonl", "null.jsonl: row 0"),
     ("train --output out --input one.jsonl", "one.jsonl: all rows have one label"),
-    ("train --output out --input blank.jsonl", "blank.jsonl: no word"),
+    ("train --output out --input blank.jsonl", "blank.jsonl: no row has both a text and a label"),
     ("train --output out --input ok.jsonl --eval new.jsonl", "'never'"),
     ("train --output folder --input ok.jsonl", "folder: is a directory"),
     ("train --output none/out --input ok.jsonl", "none/out: cannot be written"),

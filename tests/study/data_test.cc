@@ -3,6 +3,7 @@
 #include <fstream>
 #include <set>
 
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <wattle/error.h>
@@ -85,7 +86,10 @@ TEST_F(DataTest, TheSplitIsByLabelAndSaltedByTheSeed) {
   for (size_t label = 0; label < 3; ++label) EXPECT_NEAR(eval[label], 0.2 * (train[label] + eval[label]), 1);
   EXPECT_EQ((std::pair(train[3], eval[3])), (std::pair(1, 0)));  // rare: learnt, and said
   EXPECT_EQ((std::pair(train[4], eval[4])), (std::pair(1, 1)));
-  EXPECT_EQ(data.remarks.size(), 1u);
+  EXPECT_EQ(data.remarks, (std::vector<std::string>{
+                              "fewer than 5 training rows have the labels \"rare\" (1), \"scarce\" (1)",
+                              "a single row has the label \"rare\"",
+                              "no evaluation row has the label \"rare\"; its quality is not known"}));
   EXPECT_NE(read("seed: 2").sha256, read("seed: 3").sha256);
 }
 
@@ -101,6 +105,31 @@ TEST_F(DataTest, RowsThatWereDrawnByTheHashOfTheirTextAreSplitAllTheSame) {
   const StudyData data = read("eval_share: 0.2");
   EXPECT_EQ(data.eval.rows.size(), 60u);
   EXPECT_EQ(data.train.rows.size(), 240u);
+}
+
+TEST_F(DataTest, WhatIsOddAboutTheRowsIsSaid) {
+  write(60, 2);
+  std::ofstream(path_, std::ios::app) << "Text NUMBER 3 ,KIND1\ntext number 4,kind1\n,kind1\nempty,\na,b,c\n";
+  const StudyData data = read();
+  const std::string said = fmt::format("{}", fmt::join(data.remarks, "; "));
+  for (const char* part :
+       {"1 row has a blank text", "1 row has a blank label", "1 of 63 rows was left out", "row 64 (line 66)",
+        "\"KIND1\" (1) are one label, \"kind1\"", "2 rows repeat the text of another, 1 of them but for case",
+        "1 text has more than one label (\"text number 4\")"}) {
+    EXPECT_NE(said.find(part), std::string::npos) << part << " in " << said;
+  }
+  EXPECT_EQ(data.labels().size(), 2u);
+  EXPECT_EQ(data.train.rows.size() + data.eval.rows.size(), 62u);
+}
+
+TEST_F(DataTest, TextsOnBothSidesOfGivenFilesAreSaid) {
+  write(60, 2);
+  Plan plan =
+      parse_plan("data: {train: a, eval: b}\ntext: message\nlabel: kind\nrungs: [{kind: linear}]\n", "p");
+  const StudyData data = read_data(plan, [this](const std::string&) { return path_; });
+  EXPECT_EQ(data.train.rows.size(), 60u);
+  const std::string said = fmt::format("{}", fmt::join(data.remarks, "; "));
+  EXPECT_NE(said.find("60 evaluation rows have texts that are also for training"), std::string::npos) << said;
 }
 
 TEST_F(DataTest, NoSideOfTwoTextsIsEmpty) {

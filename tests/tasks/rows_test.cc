@@ -1,5 +1,6 @@
 #include "tasks/rows.h"
 
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <wattle/error.h>
@@ -122,7 +123,16 @@ TEST_F(RowsTest, BadInputIsOneSentenceWithFilePlaceAndCure) {
       {"a.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n", "message 0 has not both"},
       {"a.jsonl", "{\"text\": \"a\", \"text_pair\": 1}\n", "field 'text_pair' is not a text"},
       {"a.dat", "id,message\n", "the name does not say what the file is"},
-      {"a.csv", std::string("\xFF\xFEi\0d\0", 6), "is UTF-16"},
+      {"a.csv", std::string("i\0d\0,\0t\0e\0x\0t\0", 14), "is UTF-16 or UTF-32 without a byte order mark"},
+      {"a.csv", "id,text,text \n1,a,b\n", "line 1: the header names the column 'text' twice"},
+      {"a.jsonl", "{\"text\": \"a\", \"text\": \"b\"}\n", "row 0 (line 1): has the field 'text' twice"},
+      {"a.jsonl", "{'text': 'a'}\n", "row 0 (line 1) is a Python dictionary"},
+      {"a.json", "[{\"text\": \"a\"},\n {\"text\"", "line 1: the value that begins here is not closed"},
+      {"a.json", "[{\"text\": \"a\"} {\"text\": \"b\"}]", "no comma follows the element"},
+      {"a.json", "{\"text\": {\"0\":\"a\"}, \"label\": {\"0\":\"b\"}}", "is one object of columns"},
+      {"a.json", "{\"data\": [{\"text\": \"a\"}], \"rows\": [{\"text\": \"a\"}]}", "several lists of rows"},
+      {"a.json", "[[1, 2]]", "row 0 (line 1) is not a JSON object"},
+      {"a.conll", "EU B-ORG\nrejects\n", "line 2: has 1 columns where the first line has 2"},
   };
   for (const Case& c : cases) {
     EXPECT_NE(sentence(c.name, c.bytes, c.options).find(c.expected), std::string::npos)
@@ -130,6 +140,111 @@ TEST_F(RowsTest, BadInputIsOneSentenceWithFilePlaceAndCure) {
   }
   EXPECT_THROW(read_rows(folder_ / "missing.jsonl"), Error);
   EXPECT_THROW(read_rows(folder_), Error);
+}
+
+// --- untidy files ---
+
+class UntidyTest : public RowsTest {
+ protected:
+  /// The texts of a file, and the notes about it as one.
+  std::string read(const std::string& name, const std::string& bytes) {
+    const Rows rows = read_rows(write(name, bytes));
+    std::string all;
+    for (const Question& row : rows.rows) all += (all.empty() ? "" : "|") + row.text();
+    notes_ = fmt::format("{}", fmt::join(rows.notes, "; "));
+    return all;
+  }
+  std::string notes_;
+};
+
+TEST_F(UntidyTest, OtherDelimitersAreSaid) {
+  EXPECT_EQ(read("a.csv", "id;text\n1;a, b\n2;\"c; d\"\n"), "a, b|c; d");
+  EXPECT_NE(notes_.find("delimited by semicolons"), std::string::npos) << notes_;
+  EXPECT_EQ(read("a.csv", "id\ttext\n1\ta, \"b\"\n"), "a, \"b\"");
+  EXPECT_NE(notes_.find("by tabs"), std::string::npos) << notes_;
+  EXPECT_EQ(read("a.csv", "id|text\n1|a\n"), "a");
+  EXPECT_NE(notes_.find("by bars"), std::string::npos) << notes_;
+  EXPECT_EQ(read("a.tsv", "id,text\n1,a\n"), "a");
+  EXPECT_NE(notes_.find("by commas"), std::string::npos) << notes_;
+  EXPECT_EQ(read("a.csv", "sep=;\r\nid;text\r\n1;a\r\n"), "a");
+  EXPECT_NE(notes_.find("semicolons"), std::string::npos) << notes_;
+  EXPECT_NE(sentence("a.csv", "sep=;\nid;text\n1;a;b\n").find("row 0 (line 3)"), std::string::npos);
+  // Semicolons in texts delimit nothing.
+  EXPECT_EQ(read("a.csv", "id,text\n1,a; b; c\n2,d; e\n"), "a; b; c|d; e");
+  EXPECT_EQ(notes_, "");
+  EXPECT_EQ(read("a.csv", "text\na; b\n"), "a; b");
+  EXPECT_EQ(notes_, "");
+}
+
+TEST_F(UntidyTest, LinesThatEndInCarriageReturns) {
+  EXPECT_EQ(read("a.csv", "id,text\r1,a\r2,b\r"), "a|b");
+  EXPECT_NE(notes_.find("carriage returns"), std::string::npos) << notes_;
+  EXPECT_EQ(read("a.jsonl", "{\"text\": \"a\"}\r{\"text\": \"b\"}"), "a|b");
+  EXPECT_EQ(read("a.csv", "id,text\n1,\"a\rb\"\n"), "a\rb");
+  EXPECT_EQ(notes_, "");
+}
+
+TEST_F(UntidyTest, WideTextWithAByteOrderMark) {
+  const std::u16string text = u"id,text\n1,caf\u00E9 \U0001F600\n2,\xD83D!\n";
+  for (const bool big : {false, true}) {
+    std::string bytes = big ? "\xFE\xFF" : "\xFF\xFE";
+    for (const char16_t unit : text) {
+      const char high = static_cast<char>(unit >> 8), low = static_cast<char>(unit & 0xFF);
+      bytes += big ? std::string{high, low} : std::string{low, high};
+    }
+    EXPECT_EQ(read("a.csv", bytes), "caf\xC3\xA9 \xF0\x9F\x98\x80|\xEF\xBF\xBD!");
+    EXPECT_NE(notes_.find("is UTF-16"), std::string::npos) << notes_;
+  }
+  std::string bytes("\xFF\xFE\0\0", 4);
+  for (const char c : std::string("text\nab\n")) bytes += std::string{c, '\0', '\0', '\0'};
+  EXPECT_EQ(read("a.csv", bytes), "ab");
+  EXPECT_NE(notes_.find("is UTF-32"), std::string::npos) << notes_;
+}
+
+TEST_F(UntidyTest, WhatIsNoTextIsNamedWithItsCure) {
+  struct Case {
+    std::string bytes, what, cure;
+  };
+  const std::string zip("PK\x03\x04\x14\0\0\0", 8);
+  const std::vector<Case> cases = {
+      {"PAR1\x15\x04PAR1", "is Parquet", "pandas.read_parquet"},
+      {std::string("ARROW1\0\0", 8) + "ARROW1", "is Arrow", "pandas.read_feather"},
+      {"%PDF-1.7", "is PDF", "pdftotext"},
+      {"\xD0\xCF\x11\xE0\xA1\xB1", "xls", "CSV"},
+      {zip + "[Content_Types].xml...xl/workbook.xml", "a spreadsheet (xlsx)", "CSV"},
+      {zip + "mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "a spreadsheet (ods)", "CSV"},
+      {zip + "rows.csv", "a ZIP archive", "unzip"},
+      {"\x28\xB5\x2F\xFD..", "packed by zstd", "unzstd"},
+      {std::string("SQLite format 3\0", 16), "an SQLite database", "sqlite3"},
+      {"\x89PNG\r\n", "a picture (PNG)", "rows"}};
+  for (const Case& c : cases) {
+    const std::string said = sentence("a.csv", c.bytes);
+    EXPECT_NE(said.find(c.what), std::string::npos) << said;
+    EXPECT_NE(said.find(c.cure), std::string::npos) << said;
+  }
+  EXPECT_EQ(read("a.csv", "PAR1,text\nx,a\n"), "a") << "a header may begin as Parquet does";
+}
+
+TEST_F(UntidyTest, JsonAsPythonWritesItIsMended) {
+  EXPECT_EQ(read("a.jsonl",
+                 "{\"text\": \"a \\ud83d b\", \"n\": NaN}\n"
+                 "{\"text\": \"\\ud83d\\ude00 \\\\ud83d NaN\", \"n\": -Infinity}\n"
+                 "{\"text\": \"c\td\"}\n{\"text\": \"e\"}\n"),
+            "a \xEF\xBF\xBD b|\xF0\x9F\x98\x80 \\ud83d NaN|c\td|e");
+  EXPECT_NE(notes_.find("3 rows held half a surrogate pair"), std::string::npos) << notes_;
+  EXPECT_NE(notes_.find("row 0 (line 1)"), std::string::npos) << notes_;
+}
+
+TEST_F(UntidyTest, OneJsonValueForAllRows) {
+  EXPECT_EQ(read("a.json", "[\n {\"text\": \"a]\"},\n {\"text\": \"b\"}\n]\n"), "a]|b");
+  EXPECT_NE(notes_.find("is one JSON array"), std::string::npos) << notes_;
+  EXPECT_EQ(read("a.jsonl", "{\"version\": 1, \"data\": [{\"text\": \"a\"}, {\"text\": \"b\"}]}"), "a|b");
+  EXPECT_NE(notes_.find("the list \"data\""), std::string::npos) << notes_;
+  EXPECT_EQ(read("a.json", "{\n \"rows\": [\n  {\"text\": \"a\"}\n ]\n}"), "a");
+  EXPECT_EQ(read("a.json", "{\n \"text\": \"a\"\n}\n{\n \"text\": \"b\"\n}\n"), "a|b");
+  EXPECT_NE(notes_.find("go over several lines"), std::string::npos) << notes_;
+  const std::string said = sentence("a.json", "[\n {\"text\": \"a\"},\n {\"body\": \"b\"}]");
+  EXPECT_NE(said.find("row 1 (line 3) has no field 'text'"), std::string::npos) << said;
 }
 
 TEST_F(RowsTest, RowsHoldTextsPairsConversationsOrIds) {
@@ -151,35 +266,12 @@ TEST_F(RowsTest, RowsHoldTextsPairsConversationsOrIds) {
   EXPECT_EQ(rows.rows[3].ids()->decoder_ids, (std::vector<TokenId>{2}));
   for (size_t i = 1; i < 4; ++i) EXPECT_THROW(rows.rows[i].text(), Error);
   EXPECT_EQ(joined(rows.rows).size(), 4u);
-  EXPECT_THROW(read_labelled_rows(write("b.jsonl", "{\"ids\": [1], \"label\": \"x\"}\n")), Error);
-}
-
-TEST_F(RowsTest, LabelsByNameIndexAndMeta) {
-  const auto csv = write("a.csv", "text,kind\na,spam\nb,ham\nc,spam\n");
-  LabelledRows data = read_labelled_rows(csv, {.label_field = "kind"});
-  EXPECT_EQ(data.label_names, (Texts{"ham", "spam"}));
-  EXPECT_EQ(data.labels, (std::vector<int>{1, 0, 1}));
-  EXPECT_EQ(data.texts(), (Texts{"a", "b", "c"}));
-  EXPECT_THROW(read_labelled_rows(csv, {.label_field = "kind", .label_names = {"ham"}}), Error);
-  EXPECT_THROW(read_labelled_rows(csv), Error) << "no field 'label'";
-
-  const auto jsonl = write("b.jsonl", "{\"text\": \"a\", \"label\": 10}\n{\"text\": \"b\", \"label\": 9}\n");
-  EXPECT_EQ(read_labelled_rows(jsonl).label_names, (Texts{"9", "10"}));
-  write("meta.json", "{\"labels\": [\"no\", \"yes\"]}");
-  const auto named =
-      write("c.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"b\", \"label\": \"no\"}\n");
-  data = read_labelled_rows(named);
-  EXPECT_EQ(data.label_names, (Texts{"no", "yes"}));
-  EXPECT_EQ(data.labels, (std::vector<int>{1, 0}));
-  EXPECT_THROW(read_labelled_rows(jsonl), Error) << "index 10 is beyond the labels of meta.json";
 }
 
 TEST_F(RowsTest, ReadsTheEvaluationData) {
   const std::filesystem::path data = WATTLE_SOURCE_DIR "/../shared/data";
   if (!std::filesystem::exists(data)) GTEST_SKIP() << "the evaluation data is not beside the checkout";
-  const LabelledRows spam = read_labelled_rows(data / "sms_spam/train.jsonl");
-  EXPECT_EQ(spam.rows.size(), 4165u);
-  EXPECT_EQ(spam.label_names, (Texts{"ham", "spam"}));
+  EXPECT_EQ(read_rows(data / "sms_spam/train.jsonl").rows.size(), 4165u);
   EXPECT_EQ(joined(read_rows(data / "wikitext2/eval.jsonl.gz").rows).at(0).text().size(), 1290590u);
 }
 

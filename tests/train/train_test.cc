@@ -70,14 +70,17 @@ TEST(Ngrams, ValuesOfScikitLearn) {
   std::ifstream file(WATTLE_SOURCE_DIR "/tests/golden/ngrams.json");
   const auto golden = nlohmann::json::parse(file);
   const auto texts = golden["texts"].get<std::vector<std::string>>();
-  const Ngrams ngrams = Ngrams::fit(texts, NgramWeights::kTfIdf, 2);
-  ASSERT_EQ(ngrams.terms(), golden["terms"].get<std::vector<std::string>>());
+  const TextFeatures features{{Ngrams::fit(texts, {})}};
+  const Ngrams& ngrams = features.ngrams.front();
+  const auto terms = ngrams.terms();
+  ASSERT_EQ(std::vector<std::string>(terms.begin(), terms.end()),
+            golden["terms"].get<std::vector<std::string>>());
   for (size_t i = 0; i < ngrams.idf().size(); ++i)
     EXPECT_NEAR(ngrams.idf()[i], golden["idf"][i].get<double>(), 1e-6);
 
   auto all = texts;
   for (const auto& text : golden["unseen"]) all.push_back(text);
-  const SparseMatrix rows = ngrams.features(all);
+  const SparseMatrix rows = features.features(all);
   ASSERT_EQ(rows.rows(), static_cast<int64_t>(golden["rows"].size()));
   for (size_t i = 0; i < all.size(); ++i) {
     const auto& expected = golden["rows"][i];
@@ -91,8 +94,9 @@ TEST(Ngrams, ValuesOfScikitLearn) {
 }
 
 TEST(Ngrams, TermsThatOccurTwiceAreRefused) {
-  EXPECT_THROW(Ngrams({"a", "a"}, {1, 1}, NgramWeights::kTfIdf, 2, "x"), Error);
-  EXPECT_THROW(Ngrams({"a", "b"}, {1}, NgramWeights::kTfIdf, 2, "x"), Error);
+  using Terms = std::vector<std::string_view>;
+  EXPECT_THROW(Ngrams(Terms{"a", "a"}, {1, 1}, {}, "x"), Error);
+  EXPECT_THROW(Ngrams(Terms{"a", "b"}, {1}, {}, "x"), Error);
 }
 
 TEST(Folds, SpreadEveryLabelEvenly) {
@@ -214,15 +218,30 @@ TEST_F(TrainTest, BadTrainingData) {
 }
 
 TEST_F(TrainTest, DamagedHeadsAreRefused) {
-  using Nodes = std::vector<Forest::Node>;
-  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}, {-1, 0, -1}}, {0}, "x"), Error)
+  struct Node {
+    int32_t split;
+    float value;
+    int32_t far;
+  };
+  const auto Nodes = [](std::initializer_list<Node> list) {
+    Forest::Nodes nodes;
+    for (const Node& node : list) {
+      nodes.split.push_back(node.split);
+      nodes.value.push_back(node.value);
+      nodes.far.push_back(node.far);
+    }
+    return nodes;
+  };
+  EXPECT_THROW(Forest(3, 1, Nodes({{0, 0.5f, 0}, {-1, 0, -1}}), {0}, "x"), Error)
       << "a child before its parent";
-  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 9}, {-1, 0, -1}}, {0}, "x"), Error) << "a child beyond the nodes";
-  EXPECT_THROW(Forest(3, 1, Nodes{{6, 0.5f, 2}, {-1, 0, -1}, {-1, 1, -1}}, {0}, "x"), Error)
+  EXPECT_THROW(Forest(3, 1, Nodes({{0, 0.5f, 9}, {-1, 0, -1}}), {0}, "x"), Error)
+      << "a child beyond the nodes";
+  EXPECT_THROW(Forest(3, 1, Nodes({{6, 0.5f, 2}, {-1, 0, -1}, {-1, 1, -1}}), {0}, "x"), Error)
       << "a feature too many";
-  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}}, {0}, "x"), Error) << "a last node that is no leaf";
-  EXPECT_THROW(Forest(3, 1, Nodes{{-1, 0, -1}}, {1}, "x"), Error) << "a root beyond the nodes";
-  EXPECT_THROW(Forest(3, 2, Nodes{{-1, 0, -1}}, {0}, "x"), Error) << "trees that do not divide into outputs";
+  EXPECT_THROW(Forest(3, 1, Nodes({{0, 0.5f, 0}}), {0}, "x"), Error) << "a last node that is no leaf";
+  EXPECT_THROW(Forest(3, 1, Nodes({{-1, 0, -1}}), {1}, "x"), Error) << "a root beyond the nodes";
+  EXPECT_THROW(Forest(3, 2, Nodes({{-1, 0, -1}}), {0}, "x"), Error)
+      << "trees that do not divide into outputs";
 
   Metadata metadata;
   metadata.set("general.architecture", Value::of(std::string("wattle-head")));
