@@ -42,6 +42,9 @@ enum class Metric { kAccuracy, kMacroF1 };
 std::string_view name(Metric metric);  ///< "accuracy", "macro_f1"
 Metric metric_from_name(std::string_view name);
 
+/// What a plan's `paper` may be: the tasks of "Power Hungry Processing" about text, in the paper's order.
+const std::vector<std::string>& paper_tasks();
+
 /// A study as its YAML file states it (docs: examples/plans/demo.yaml). One cell is one rung at one
 /// precision.
 struct Plan {
@@ -69,7 +72,8 @@ struct Plan {
   int attempts = 3;  ///< at most, before a disturbed window is kept and marked
   double time_limit_seconds = 900;  ///< for one window of one cell; then its process is ended
   std::string meter;                ///< source by name; empty: the best there is
-  std::string zone;                 ///< of the electricity, for grams of CO2e; empty: none is told
+  std::string paper;  ///< task of "Power Hungry Processing" whose figures stand beside ours in the report
+  std::string zone;   ///< of the electricity, for grams of CO2e; empty: none is told
   uint64_t seed = 1;
 };
 

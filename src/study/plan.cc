@@ -4,6 +4,7 @@
 #include <set>
 #include <sstream>
 
+#include <fmt/ranges.h>
 #include <wattle/error.h>
 #include <wattle/study.h>
 
@@ -167,6 +168,9 @@ Plan read_keys(const YAML::Node& root, const std::string& file) {
   plan.time_limit_seconds = map.number("time_limit_seconds", plan.time_limit_seconds, 1, 1e6);
   plan.meter = map.text("meter", "");
   plan.zone = map.text("zone", "");
+  plan.paper = map.text("paper", "");
+  if (!plan.paper.empty() && std::ranges::find(paper_tasks(), plan.paper) == paper_tasks().end())
+    map.fail_at(map.node("paper"), fmt::format("`paper` must be one of {}", fmt::join(paper_tasks(), ", ")));
   try {
     if (!plan.zone.empty()) carbon_zone(plan.zone);
   } catch (const Error& error) {
@@ -207,6 +211,13 @@ Metric metric_from_name(std::string_view wanted) {
   if (wanted == "accuracy") return Metric::kAccuracy;
   if (wanted == "macro_f1") return Metric::kMacroF1;
   fail("the metric \"{}\" is not known; use accuracy or macro_f1", wanted);
+}
+
+const std::vector<std::string>& paper_tasks() {
+  static const std::vector<std::string> kTasks{"text-classification",  "question-answering",
+                                               "token-classification", "masked-words",
+                                               "text-generation",      "summarisation"};
+  return kTasks;
 }
 
 Plan parse_plan(std::string_view yaml, const std::string& file_name) {
@@ -260,6 +271,7 @@ std::string to_yaml(const Plan& plan) {
   put("time_limit_seconds", plan.time_limit_seconds);
   if (!plan.meter.empty()) put("meter", plan.meter);
   if (!plan.zone.empty()) put("zone", plan.zone);
+  if (!plan.paper.empty()) put("paper", plan.paper);
   put("seed", plan.seed);
   out << YAML::Key << "rungs" << YAML::Value << YAML::BeginSeq;
   for (const Rung& rung : plan.rungs) write_rung(out, rung);
