@@ -11,7 +11,7 @@ const colour = {scale: "colour", field: "rung"};
 function pareto(width) {
   const values = data.cells.filter((cell) => cell.quality && cell.wh).map((cell) => ({...cell,
     x: cell.wh.value, x0: cell.wh.low ?? cell.wh.value, x1: cell.wh.high ?? cell.wh.value, y: cell.quality.value, y0: cell.quality.low, y1: cell.quality.high,
-    tip: `${cell.name}: ${(100 * cell.quality.value).toFixed(1)} %, ${significant(cell.wh.value)} Wh per 1,000`}));
+    tip: `${cell.name}: ${data.share ? `${(100 * cell.quality.value).toFixed(1)} %` : significant(cell.quality.value)}, ${significant(cell.wh.value)} Wh per 1,000`}));
   if (values.length === 0) return null;
   const low = Math.min(...values.map((v) => Math.max(v.x0, v.x / 10))), high = Math.max(...values.map((v) => v.x1));
   const front = values.filter((v) => v.front).sort((a, b) => a.x - b.x);
@@ -29,16 +29,16 @@ function pareto(width) {
       transform: [{type: "label", size: {signal: "[width, height]"}, offset: [5], sort: {field: "datum.datum.front", order: "descending"},
         anchor: ["right", "top", "bottom", "left", "top-right", "bottom-right", "top-left", "bottom-left"], avoidBaseMark: true, avoidMarks: ["front_line"]}]},
   ];
-  if (data.bar > 0) {
+  if (data.bar !== null) {
     marks.unshift({type: "rule", encode: {enter: {x: {value: 0}, x2: {signal: "width"}, y: {scale: "y", value: data.bar},
       stroke: {value: "var(--warn)"}, strokeDash: {value: [5, 4]}}}});
   }
   return {height: width < 500 ? 340 : 430,
     data: [{name: "cells", values}, {name: "front", values: front}],
     scales: [...scales, logScale("x", "width", low, high),
-      {name: "y", type: "linear", domain: [Math.min(...values.map((v) => v.y0)), Math.max(...values.map((v) => v.y1))], nice: true, zero: false, range: "height"}],
+      {name: "y", type: "linear", domain: [Math.min(...values.map((v) => v.y0)), Math.max(...values.map((v) => v.y1))], nice: true, zero: false, range: "height", reverse: !data.greater_is_better}],
     axes: [logAxis("x", "Wh per 1,000 queries (log scale)", low, high, {orient: "bottom"}),
-      {orient: "left", scale: "y", title: data.metric, grid: true, format: ".0%", tickCount: 7}],
+      {orient: "left", scale: "y", title: data.metric, grid: true, ...(data.share ? {format: ".0%"} : {}), tickCount: 7}],
     marks};
 }
 

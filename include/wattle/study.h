@@ -22,25 +22,50 @@ enum class RungKind {
   kForest,    ///< random forest on word n-grams
   kHead,      ///< frozen encoder with a trained linear head
   kZeroShot,  ///< language model, by the likelihood of each label's words
+  kModel,     ///< any model at the plan's task: its own head, or by prompting
+  kCommand,   ///< a foreign program that reads questions and writes answers as JSON lines
+  kServer,    ///< an HTTP endpoint
+  kCascade,   ///< other rungs in a row: the next is asked where the one before is unsure
 };
 std::string_view name(RungKind kind);
 
+/// What a rung that names a shape is with published weights (take_published_weights()).
+struct PublishedWeights {
+  std::string model;       ///< OWNER/NAME of the hub, or a name of the catalogue; empty: none are named
+  int64_t max_tokens = 0;  ///< in place of the rung's, because a shape never ends by itself; 0: the same
+  std::map<std::string, std::string> words;  ///< what the model calls the data's labels; none: as the data
+};
+
+/// What make_quick() leaves of a plan. Empty: what the plan has.
+struct QuickPlan {
+  std::vector<std::string> rungs, precisions;
+  int64_t rows = 0;
+};
+
+/// One entry of the ladder. What a kind does not take stays as it is here; the plan's reader refuses it.
 struct Rung {
   std::string name;
   RungKind kind = RungKind::kMajority;
-  std::string model;  ///< catalogue name or path; empty where the kind needs none
+  std::string model;  ///< catalogue name or path, of a server the name that it knows; empty: none
   /// As precisions are written: Q8_0, as-published, or Q4_K,output=Q6_K,cache=Q8_0; empty where the kind has
   /// none.
   std::vector<std::string> precisions;
-  std::string prompt;  ///< zero-shot: "{text}" stands for the row's text
+  PublishedWeights published;
+  std::string prompt;  ///< "{text}" stands for the row's text
   std::map<std::string, std::string>
-      words;         ///< zero-shot: what the model is to say for a label; default: the label
-  int examples = 0;  ///< zero-shot: training rows shown before the question, one label in turn
+      words;                         ///< classify: what the model is to say for a label; default: the label
+  int examples = 0;                  ///< classify: training rows shown before the question, one label in turn
+  int64_t max_tokens = 0;            ///< of a generated text; 0: as the task has it
+  int64_t top = 0;                   ///< fill and answer: how many are answered; 0: as the task has it
+  std::string from, to;              ///< translate: languages
+  std::string task;                  ///< rank, choose: the model's own task by which it is done
+  std::vector<std::string> command;  ///< program and arguments
+  std::string url, api;              ///< server: where it answers, and "openai", "tei" or "huggingface"
+  int64_t pid = 0;                   ///< server: its process on this machine
+  std::string meter;                 ///< server on another machine: the source that measures it
+  std::vector<std::string> stages;   ///< cascade: names of rungs, the cheapest first
+  double target = 0.99;              ///< cascade: share of the last stage's accuracy to keep on training rows
 };
-
-enum class Metric { kAccuracy, kMacroF1 };
-std::string_view name(Metric metric);  ///< "accuracy", "macro_f1"
-Metric metric_from_name(std::string_view name);
 
 /// What a plan's `paper` may be: the tasks of "Power Hungry Processing" about text, in the paper's order.
 const std::vector<std::string>& paper_tasks();
@@ -52,15 +77,22 @@ struct Plan {
   std::string data;        ///< catalogue name, folder with train.jsonl and eval.jsonl, or one file of rows
   std::string train_data;  ///< with `data` empty: training and evaluation rows in files of their own
   std::string eval_data;
+  /// What is asked: "classify", "tag", "answer", "fill", "generate", "summarise", "translate", "perplexity",
+  /// "similarity", "rank", "choose".
+  std::string task = "classify";
   std::string text = "text";  ///< field of a row
   std::string label = "label";
+  std::vector<std::string>
+      labels;  ///< classify: the data's labels in the order of their indices; none: its own
+  std::map<std::string, std::string> fields;  ///< other parts of a row by the task's names for them
   std::string split = "auto";  ///< "auto": the data's own; "hash": by label and SHA-256 of seed and text
   double eval_share = 0.2;     ///< of a hash split
   int64_t max_train = 0;       ///< rows at most; 0: all
   int64_t max_eval = 0;
-  Metric metric = Metric::kAccuracy;
-  double quality = 0;  ///< bar for the advice in the report; 0: none
+  std::vector<std::string> metrics{"accuracy"};  ///< the first decides; all are reported
+  std::optional<double> quality;  ///< bar for the advice in the report, in the first metric's own numbers
   std::vector<Rung> rungs;
+  QuickPlan quick;
   int threads = 0;  ///< 0: one a physical core
   int rounds = 5;
   int max_rounds = 0;          ///< 0: as `rounds`; more: go on until every interval is below `interval`
@@ -83,6 +115,12 @@ Plan read_plan(const std::filesystem::path& path);
 /// The plan as YAML that parse_plan reads back to the same plan.
 std::string to_yaml(const Plan& plan);
 
+/// A look at everything, or at what the plan's `quick` names, in a small part of the time: 2 rounds, short
+/// windows, 200 rows at most. Figures are rough.
+void make_quick(Plan& plan);
+/// Every rung that names `published` weights has them in place of its model. Error when none does.
+void take_published_weights(Plan& plan);
+
 /// One measured window of a cell, as the store keeps it.
 struct Window {
   std::string kind;  ///< "queries", "load", "train", "convert"
@@ -100,8 +138,9 @@ struct Window {
 
 /// One answer to an evaluation row.
 struct Output {
-  int64_t row = 0;  ///< index into Results::truth
-  int truth = 0, answer = 0;
+  int64_t row = 0;     ///< index into Results::truths
+  std::string answer;  ///< JSON, without its longer parts where it would be too long to keep
+  std::vector<std::vector<double>> scores;  ///< what the row contributes to each of the plan's metrics
 };
 
 /// What was published of a cell, and the raw samples that it was computed from.
@@ -109,9 +148,10 @@ struct CellResult {
   std::string key, rung, kind, model;
   std::string precision;  ///< empty for rungs without a neural model, as are their bits
   std::optional<double> bits_per_weight;
-  std::string note;  ///< of the precision: mixtures, "from Q4_1", fallbacks
-  int64_t n = 0;     ///< rows with an answer
-  std::optional<Interval> quality;
+  std::string note;                         ///< of the precision: mixtures, "from Q4_1", fallbacks
+  int64_t n = 0;                            ///< rows with an answer
+  std::optional<Interval> quality;          ///< by the plan's first metric
+  std::map<std::string, Interval> metrics;  ///< by all of the plan's metrics that are defined for the answers
   std::optional<Interval> wh_per_1000;      ///< without bounds where fewer than three windows were kept
   std::optional<Interval> net_wh_per_1000;  ///< above idle; nothing where idle is not known
   std::optional<Interval> grams_per_1000;  ///< CO2e, where the plan names a zone: of that factor as it stands
@@ -137,9 +177,12 @@ struct Results {
   std::string machine;  ///< JSON: processor, threads, instruction set, system, governor
   std::string began;    ///< UTC, ISO 8601
   std::vector<std::string> labels;
-  std::vector<int> truth;  ///< of every evaluation row
+  std::vector<std::string> truths;  ///< of every evaluation row, as JSON (study/scoring.h)
   int64_t train_rows = 0;
   std::vector<CellResult> cells;  ///< in the plan's order
+  /// A contender that answers at once with nothing, measured in the same rounds: what asking costs by itself.
+  /// The energies of queries are net of it, in every cell.
+  std::optional<CellResult> empty;
   bool complete = false;
 };
 
@@ -173,6 +216,10 @@ Results load_results(const std::filesystem::path& path);
 
 /// Computes every figure of `results` again from its raw samples.
 void summarise(Results& results);
+
+/// Makes `metric` the first of the results' metrics, scores the answers by it where the plan did not ask for
+/// it, and summarises. Error where an answer was too long to be kept whole.
+void use_metric(Results& results, const std::string& metric);
 
 /// The serving side of a cell: one JSON request on `input`, JSON lines on `output`. The hidden verb `worker`
 /// calls it.

@@ -18,16 +18,20 @@ void add_advise(CLI::App& app, const GlobalOptions& options) {
   CLI::App* verb = app.add_subcommand("advise", "The cheapest configuration that is good enough");
   const auto flags = std::make_shared<Flags>();
   verb->add_option("study", flags->path, "directory of a study, or its study.db")->capture_default_str();
-  auto* quality = verb->add_option("--quality", flags->quality, "at least so much, for example 0.90")
-                      ->check(CLI::Range(0.0, 1.0));
-  auto* drop = verb->add_option("--drop", flags->drop, "at most so much below the best, for example 0.01")
-                   ->check(CLI::Range(0.0, 1.0));
+  auto* quality = verb->add_option("--quality", flags->quality,
+                                   "at least so much (of a metric of which less is better: at most), "
+                                   "for example 0.90");
+  auto* drop =
+      verb->add_option("--drop", flags->drop, "at most so much worse than the best, for example 0.01")
+          ->check(CLI::NonNegativeNumber);
   auto* margin = verb->add_option("--margin", flags->margin,
                                   "not inferior to the best by more than so much, with 97.5 % confidence")
-                     ->check(CLI::Range(0.0, 1.0));
+                     ->check(CLI::NonNegativeNumber);
   quality->excludes(drop)->excludes(margin);
   drop->excludes(margin);
-  verb->add_option("--metric", flags->metric, "accuracy or macro_f1 (default: the study's)");
+  verb->add_option("--metric", flags->metric,
+                   "the metric that decides, one of the study's or another that scores its answers "
+                   "(default: the study's first)");
   verb->add_option("--p95", flags->p95, "latency that 95 of 100 queries must keep, for example 200ms");
   verb->add_option("--memory", flags->memory, "memory at most, for example 2GB");
   verb->add_option("--within", flags->within,
@@ -40,16 +44,15 @@ void add_advise(CLI::App& app, const GlobalOptions& options) {
       "  wattle advise demo.study --drop 0.01 --p95 50ms --memory 500MB");
   verb->callback([=, &options] {
     Results results = results_of(flags->path, options);
-    if (!flags->metric.empty() && metric_from_name(flags->metric) != results.plan.metric) {
-      results.plan.metric = metric_from_name(flags->metric);
-      summarise(results);
+    if (!flags->metric.empty() && flags->metric != results.plan.metrics.front()) {
+      results.plan.quality.reset();  // it speaks of the plan's own metric
+      use_metric(results, flags->metric);
     }
     Requirements wanted;
     if (quality->count() > 0) wanted.quality = flags->quality;
     if (drop->count() > 0) wanted.drop = flags->drop;
     if (margin->count() > 0) wanted.margin = flags->margin;
-    if (!wanted.quality && !wanted.drop && !wanted.margin && results.plan.quality > 0)
-      wanted.quality = results.plan.quality;
+    if (!wanted.quality && !wanted.drop && !wanted.margin) wanted.quality = results.plan.quality;
     if (!flags->p95.empty()) wanted.p95_ms = parse_milliseconds(flags->p95, "--p95");
     wanted.within = parse_percent(flags->within, "--within");
     if (!flags->memory.empty()) wanted.memory_bytes = parse_bytes(flags->memory, "--memory");

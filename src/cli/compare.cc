@@ -1,10 +1,12 @@
 #include <memory>
+#include <optional>
 
 #include "base/output_file.h"
 #include "cli/paths.h"
 #include "cli/study_session.h"
 #include "data/files.h"
 #include "data/labelled_rows.h"
+#include "metrics/metric.h"
 #include "pull/catalogue.h"
 
 namespace wattle {
@@ -13,8 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Flags {
-  std::string data, train, text = "text", label = "label", out, metric = "accuracy";
-  double quality = 0;
+  std::string data, train, text = "text", label = "label", out;
+  std::vector<std::string> metrics{"accuracy", "macro_f1"};
+  std::optional<double> quality;
   bool plan_only = false, restart = false;
 };
 
@@ -78,7 +81,8 @@ Plan plan_for(const Flags& flags) {
   }
   plan.text = flags.text;
   plan.label = flags.label;
-  plan.metric = metric_from_name(flags.metric);
+  for (const std::string& metric : flags.metrics) make_metric(metric);
+  plan.metrics = flags.metrics;
   plan.quality = flags.quality;
   const LabelledRows rows = read_labelled_rows(find_data_files(path).eval, options);
   // Beyond these counts more rows cost minutes and move the intervals little.
@@ -101,7 +105,7 @@ void add_compare(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--train", flags->train, "training rows; without, --data is split by hash of the text");
   verb->add_option("--text", flags->text, "field of the text")->capture_default_str();
   verb->add_option("--label", flags->label, "field of the label")->capture_default_str();
-  verb->add_option("--metric", flags->metric, "accuracy or macro_f1")->capture_default_str();
+  verb->add_option("--metric", flags->metrics, "metrics, the one that decides first")->capture_default_str();
   verb->add_option("--quality", flags->quality, "bar for the advice, for example 0.90")
       ->check(CLI::Range(0.0, 1.0));
   verb->add_option("--out", flags->out, "directory of plan and results (default: NAME.study)");

@@ -110,7 +110,7 @@ void run_and_report(const Plan& plan, const fs::path& directory, bool restart, c
   study.isa = options.isa;
   study.restart = restart;
   study.resolve_model = [](const std::string& name) { return model_path(name); };
-  study.resolve_data = [](const std::string& name) { return resolve_data(name, cache_directory()); };
+  study.resolve_data = [](const std::string& name) { return data_path(name); };
   if (!options.quiet)
     study.notice = [](const std::string& line) { fmt::print(stderr, "\r\033[K{}\n", line); };
   if (isatty(STDERR_FILENO) == 0 && !options.quiet) {
@@ -127,7 +127,7 @@ void run_and_report(const Plan& plan, const fs::path& directory, bool restart, c
   write_file(directory / "report.json", json(results));
   fmt::print("{}\nReport: {}\n", table(results, isatty(STDOUT_FILENO) != 0),
              (directory / "report.html").string());
-  if (plan.quality > 0) {
+  if (plan.quality) {
     Requirements wanted;
     wanted.quality = plan.quality;
     fmt::print("\n");

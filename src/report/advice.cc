@@ -12,7 +12,7 @@
 #include "statistics/distributions.h"
 #include "statistics/intervals.h"
 #include "statistics/random.h"
-#include "study/metrics.h"
+#include "study/scoring.h"
 
 namespace wattle {
 namespace {
@@ -25,49 +25,55 @@ bool is_comparable(const CellResult& cell) {
   return cell.error.empty() && cell.quality && cell.wh_per_1000 && cell.wh_per_1000->value > 0;
 }
 
-/// Right answers of a cell, and how many rows have any.
-struct Right {
-  int64_t right = 0, n = 0;
+/// What the rows of a cell contribute to the metric that decides.
+struct Scored {
+  std::vector<RowScore> scores;
+  std::vector<int64_t> place_of_row;  ///< in scores; negative: the row has no answer
+
+  Scored(const CellResult& cell, size_t n_rows) : scores(row_scores(cell, 0)), place_of_row(n_rows, -1) {
+    for (size_t place = 0; place < scores.size(); ++place)
+      place_of_row.at(static_cast<size_t>(cell.outputs[place].row)) = static_cast<int64_t>(place);
+  }
+  /// Of a proportion.
+  int64_t right() const {
+    return std::count_if(scores.begin(), scores.end(), [](const RowScore& score) { return score[0] != 0; });
+  }
 };
 
-Right right_of(const CellResult& cell) {
-  const auto right = std::count_if(cell.outputs.begin(), cell.outputs.end(),
-                                   [](const Output& output) { return output.truth == output.answer; });
-  return {right, static_cast<int64_t>(cell.outputs.size())};
-}
-
-/// Qualities of the comparable cells when rows are drawn with replacement, the same for all.
+/// Values of the comparable cells when rows are drawn with replacement, the same for all; times `sign`.
 class QualityDraws {
  public:
-  QualityDraws(const Results& results, const std::vector<size_t>& places) : n_cells_(places.size()) {
-    const auto n_rows = static_cast<int64_t>(results.truth.size());
-    std::vector<std::vector<Output>> by_row;
-    for (const size_t place : places) {
-      by_row.emplace_back(results.truth.size(), Output{-1, 0, 0});
-      for (const Output& output : results.cells[place].outputs) by_row.back()[output.row] = output;
-    }
-    Random random(results.plan.seed);
-    std::vector<int64_t> rows(results.truth.size());
-    std::vector<Output> outputs;
+  QualityDraws(const Metric& metric, double sign, const std::vector<Scored>& cells, uint64_t seed)
+      : n_cells_(cells.size()) {
+    const auto n_rows = static_cast<int64_t>(cells.front().place_of_row.size());
+    Random random(seed);
+    std::vector<int64_t> rows(static_cast<size_t>(n_rows)), places;
     for (int i = 0; i < kDraws; ++i) {
       for (int64_t& row : rows) row = random.below(n_rows);
-      for (const auto& answers : by_row) {
-        outputs.clear();
+      for (const Scored& cell : cells) {
+        places.clear();
         for (const int64_t row : rows) {
-          if (answers[row].row >= 0) outputs.push_back(answers[row]);
+          const int64_t place = cell.place_of_row[static_cast<size_t>(row)];
+          if (place >= 0) places.push_back(place);
         }
-        values_.push_back(results.plan.metric == Metric::kAccuracy
-                              ? accuracy(outputs)
-                              : macro_f1(outputs, static_cast<int>(results.labels.size())));
+        values_.push_back(sign * (places.empty() ? NAN : metric.value(cell.scores, places)));
       }
     }
   }
 
   double at(int draw, size_t cell) const { return values_[static_cast<size_t>(draw) * n_cells_ + cell]; }
   double best(int draw) const {
-    double most = 0;
-    for (size_t cell = 0; cell < n_cells_; ++cell) most = std::max(most, at(draw, cell));
+    double most = -INFINITY;
+    for (size_t cell = 0; cell < n_cells_; ++cell) most = std::fmax(most, at(draw, cell));
     return most;
+  }
+  /// Of the cell's value over the draws where it is defined.
+  double deviation(size_t cell) const {
+    std::vector<double> values;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      if (!std::isnan(at(draw, cell))) values.push_back(at(draw, cell));
+    }
+    return values.empty() ? 0 : std::sqrt(variance(values));
   }
 
  private:
@@ -75,27 +81,31 @@ class QualityDraws {
   std::vector<double> values_;
 };
 
-/// The first question: what is reached on rows that were not asked.
+/// The first question: what is reached on rows that were not asked. Inside, values are turned so that greater
+/// is better: a perplexity of 12 is -12.
 class Bar {
  public:
   Bar(const Results& results, const Requirements& wanted, const std::vector<size_t>& places)
-      : results_(results), wanted_(wanted), places_(places) {
+      : results_(results),
+        wanted_(wanted),
+        places_(places),
+        metric_(metric_of(results)),
+        sign_(metric_->greater_is_better() ? 1 : -1) {
     for (size_t i = 0; i < places.size(); ++i) {
-      if (i == 0 || quality(i) > quality(best_)) best_ = i;
+      scored_.emplace_back(results.cells[places[i]], results.truths.size());
+      if (i == 0 || turned(i) > turned(best_)) best_ = i;
     }
-    if (!wanted.quality || results.plan.metric != Metric::kAccuracy) draws_.emplace(results, places);
+    if (!wanted.quality || !metric_->is_proportion())
+      draws_.emplace(*metric_, sign_, scored_, results.plan.seed);
   }
 
   size_t best() const { return best_; }
-  double quality(size_t i) const { return results_.cells[places_[i]].quality->value; }
-  double value() const {
-    return wanted_.quality ? *wanted_.quality
-                           : quality(best_) - wanted_.drop.value_or(wanted_.margin.value_or(0));
-  }
+  const Metric& metric() const { return *metric_; }
+  double value() const { return sign_ * turned_bar(); }
 
   /// Whether the estimates reach it; for a margin, whether the paired interval does.
   bool reached(size_t i) const {
-    if (quality(i) < value() - kRounding) return false;
+    if (turned(i) < turned_bar() - kRounding) return false;
     if (!wanted_.margin) return true;
     std::vector<double> differences;
     for (int draw = 0; draw < kDraws; ++draw)
@@ -103,26 +113,46 @@ class Bar {
     return quantile(differences, 0.025) >= -*wanted_.margin;
   }
 
-  /// The probability that cell `i` truly reaches a bar that is lower by `less` than the one asked for.
+  /// The probability that cell `i` truly reaches a bar that is easier by `less` than the one asked for.
   double probability(size_t i, double less = 0) const {
     if (!draws_) {
-      const Right rows = right_of(results_.cells[places_[i]]);
-      return probability_at_least(value() - less, rows.right, rows.n);
+      const auto n = static_cast<int64_t>(scored_[i].scores.size());
+      return probability_at_least(turned_bar() - less, scored_[i].right(), n);
     }
     int reached = 0;
     for (int draw = 0; draw < kDraws; ++draw) {
       const double bar = wanted_.quality
-                             ? *wanted_.quality
+                             ? turned_bar()
                              : draws_->best(draw) - wanted_.drop.value_or(wanted_.margin.value_or(0));
       reached += draws_->at(draw, i) >= bar - less - kRounding;
     }
     return static_cast<double>(reached) / kDraws;
   }
 
+  /// Rows beyond those asked after which a value as seen would lie surely on its side of the bar.
+  std::optional<int64_t> more_rows(size_t i) const {
+    if (!wanted_.quality) return std::nullopt;
+    const auto n = static_cast<double>(scored_[i].scores.size());
+    const double q = turned(i), z = normal_quantile(kSure);
+    const double of_one_row = draws_ ? draws_->deviation(i) * draws_->deviation(i) * n : q * (1 - q);
+    const double needed = z * z * of_one_row / ((q - turned_bar()) * (q - turned_bar()));
+    if (!(needed < kMostRows)) return std::nullopt;
+    return std::max<int64_t>(0, static_cast<int64_t>(std::ceil(needed) - n));
+  }
+
  private:
+  double turned(size_t i) const { return sign_ * results_.cells[places_[i]].quality->value; }
+  double turned_bar() const {
+    return wanted_.quality ? sign_ * *wanted_.quality
+                           : turned(best_) - wanted_.drop.value_or(wanted_.margin.value_or(0));
+  }
+
   const Results& results_;
   const Requirements& wanted_;
   const std::vector<size_t>& places_;
+  std::unique_ptr<const Metric> metric_;
+  double sign_;
+  std::vector<Scored> scored_;
   std::optional<QualityDraws> draws_;
   size_t best_ = 0;
 };
@@ -157,18 +187,25 @@ bool meets_limits(const CellResult& cell, const Requirements& wanted) {
          (!wanted.memory_bytes || cell.peak_memory_bytes <= *wanted.memory_bytes);
 }
 
-/// Rows beyond those asked after which an accuracy as seen would lie surely on its side of the bar.
-std::optional<int64_t> more_rows(const CellResult& cell, double bar) {
-  const Right rows = right_of(cell);
-  const double p = cell.quality->value, z = normal_quantile(kSure);
-  const double needed = z * z * p * (1 - p) / ((p - bar) * (p - bar));
-  if (!(needed < kMostRows)) return std::nullopt;
-  return std::max<int64_t>(0, static_cast<int64_t>(std::ceil(needed)) - rows.n);
+/// Bars that one says aloud: 0.89 below 0.895, 21 above 20.3.
+double step_of(const Metric& metric, double bar) {
+  if (is_share(metric) || bar == 0) return 0.01;
+  return std::pow(10, std::floor(std::log10(std::abs(bar))) - 1);
+}
+
+/// The `n`-th spoken bar that is easier than the one asked for, and by how much.
+double spoken(const Bar& bar, int n, double* less) {
+  const double step = step_of(bar.metric(), bar.value());
+  const double places = bar.value() / step;
+  const double turned = bar.metric().greater_is_better() ? std::ceil(places - kRounding) - n
+                                                         : std::floor(places + kRounding) + n;
+  *less = std::abs(turned * step - bar.value());
+  return turned * step;
 }
 
 /// Fills in what is sure, and what would be.
-void answer_bar(const Results& results, const Bar& bar, const std::vector<size_t>& places,
-                const std::vector<double>& limits, Advice& advice) {
+void answer_bar(const Bar& bar, const std::vector<size_t>& places, const std::vector<double>& limits,
+                Advice& advice) {
   const auto n_sure = [&](double less) {
     int n = 0;
     for (size_t i = 0; i < places.size(); ++i) n += bar.probability(i, less) * limits[i] >= kSure;
@@ -177,13 +214,13 @@ void answer_bar(const Results& results, const Bar& bar, const std::vector<size_t
   for (size_t i = 0; i < places.size(); ++i)
     advice.most_sure = std::max(advice.most_sure, bar.probability(i) * limits[i]);
   advice.n_sure = n_sure(0);
-  constexpr double kStep = 0.01;
-  for (int step = 1; advice.n_sure == 0 && step <= 20 && advice.bar > step * kStep; ++step) {
-    // Bars that one says aloud: 0.89 below 0.895.
-    const double lower = std::ceil(advice.bar / kStep - kRounding) * kStep - step * kStep;
-    advice.n_sure_below = n_sure(advice.bar - lower);
+  for (int step = 1; advice.n_sure == 0 && step <= 20; ++step) {
+    double less = 0;
+    const double easier = spoken(bar, step, &less);
+    if (is_share(bar.metric()) && (easier <= 0 || easier >= 1)) break;
+    advice.n_sure_below = n_sure(less);
     if (advice.n_sure_below == 0) continue;
-    advice.sure_bar = lower;
+    advice.sure_bar = easier;
     break;
   }
   const auto sure = std::find_if(advice.candidates.begin(), advice.candidates.end(),
@@ -193,8 +230,8 @@ void answer_bar(const Results& results, const Bar& bar, const std::vector<size_t
                                    [&](const Candidate& one) { return one.place == *advice.choice; });
   if (chosen->sure >= kSure) return;
   if (sure != advice.candidates.end()) advice.sure_choice = sure->place;
-  if (results.plan.metric == Metric::kAccuracy)
-    advice.rows_to_decide = more_rows(results.cells[*advice.choice], advice.bar);
+  const auto place = std::find(places.begin(), places.end(), *advice.choice) - places.begin();
+  advice.rows_to_decide = bar.more_rows(static_cast<size_t>(place));
 }
 
 /// The smallest of the candidates that were measured near the cheapest. They come cheapest first.
@@ -256,7 +293,8 @@ std::vector<size_t> pareto_front(const Results& results) {
     if (is_comparable(results.cells[place])) order.push_back(place);
   }
   const auto wh = [&](size_t place) { return results.cells[place].wh_per_1000->value; };
-  const auto score = [&](size_t place) { return results.cells[place].quality->value; };
+  const double sign = metric_of(results)->greater_is_better() ? 1 : -1;
+  const auto score = [&](size_t place) { return sign * results.cells[place].quality->value; };
   std::sort(order.begin(), order.end(),
             [&](size_t a, size_t b) { return wh(a) != wh(b) ? wh(a) < wh(b) : score(a) > score(b); });
   std::vector<size_t> front;
@@ -295,7 +333,7 @@ Advice advise(const Results& results, const Requirements& wanted) {
         return results.cells[a.place].wh_per_1000->value < results.cells[b.place].wh_per_1000->value;
       });
   if (!advice.candidates.empty()) choose(results, wanted, advice);
-  answer_bar(results, bar, places, limits, advice);
+  answer_bar(bar, places, limits, advice);
   if (advice.choice) answer_costs(results, advice);
   return advice;
 }

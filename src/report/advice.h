@@ -12,8 +12,9 @@ namespace wattle {
 /// The probability from which on something is called sure.
 inline constexpr double kSure = 0.95;
 
-/// What a configuration must reach, by the metric of the results' plan. Exactly one of `quality`, `drop` and
-/// `margin` is set.
+/// What a configuration must reach, by the first metric of the results' plan, in its own numbers. Exactly one
+/// of `quality`, `drop` and `margin` is set. Where a smaller value is better, "at least" means at most, and
+/// "below" above.
 struct Requirements {
   std::optional<double> quality;  ///< at least so much
   std::optional<double> drop;     ///< at most so much below the best
@@ -45,10 +46,11 @@ struct Advice {
   std::vector<Candidate> candidates;  ///< cheapest first
 
   // Is the bar reached on new rows?
-  double most_sure = 0;            ///< greatest probability of any cell, whether or not it can be chosen
-  int n_sure = 0;                  ///< cells whose probability is 95 % or more
-  std::optional<double> sure_bar;  ///< where none is sure: the highest bar, in hundredths, at which one is
-  int n_sure_below = 0;            ///< how many are at that bar
+  double most_sure = 0;  ///< greatest probability of any cell, whether or not it can be chosen
+  int n_sure = 0;        ///< cells whose probability is 95 % or more
+  /// Where none is sure: the hardest bar at which one is, in hundredths of a share, else in two digits.
+  std::optional<double> sure_bar;
+  int n_sure_below = 0;                   ///< how many are at that bar
   std::optional<int64_t> rows_to_decide;  ///< more rows that would make the choice sure, or sure to fail
   std::optional<size_t> sure_choice;      ///< the cheapest sure candidate, where the choice is not
 
@@ -65,8 +67,8 @@ struct Advice {
 /// Chooses among the cells that have quality and energy; a cell without either is never chosen. The three
 /// answers are apart, and only cells that can be chosen are looked at for the last two.
 ///
-/// Bar: the probability of an accuracy is Jeffreys' for a proportion; of other metrics and of bars relative
-/// to the best it is the share of 2,000 draws of rows, the same for all cells. Limits: of Student's
+/// Bar: the probability of a proportion (accuracy, exact match) is Jeffreys'; of other metrics and of bars
+/// relative to the best it is the share of 2,000 draws of rows, the same for all cells. Limits: of Student's
 /// predictive distribution of the next round, on logarithms.
 ///
 /// Energy: 2,000 draws (seeded) of the mean logarithm over rounds, with Student's tails, all cells of a round

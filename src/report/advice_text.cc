@@ -5,6 +5,7 @@
 
 #include "report/advice.h"
 #include "report/format.h"
+#include "study/scoring.h"
 
 namespace wattle {
 namespace {
@@ -19,15 +20,26 @@ std::string limits_in_words(const Requirements& wanted) {
 }
 
 std::string bar_in_words(const Results& results, const Requirements& wanted, const Advice& advice) {
-  std::string words = fmt::format("{} of at least {}", title(results.plan.metric), percent(advice.bar));
-  if (wanted.drop) words += fmt::format(" (at most {} below the best)", percent(*wanted.drop));
-  if (wanted.margin)
-    words += fmt::format(" (not inferior to the best by more than {})", percent(*wanted.margin));
+  const auto metric = metric_of(results);
+  const bool greater = metric->greater_is_better();
+  std::string words = fmt::format("{} of at {} {}", title(metric->name()), greater ? "least" : "most",
+                                  quality_text(*metric, advice.bar));
+  if (wanted.drop) {
+    words += fmt::format(" (at most {} {} the best)", quality_text(*metric, *wanted.drop),
+                         greater ? "below" : "above");
+  }
+  if (wanted.margin) {
+    words +=
+        fmt::format(" (not inferior to the best by more than {})", quality_text(*metric, *wanted.margin));
+  }
   return words + limits_in_words(wanted);
 }
 
-std::string figures(const CellResult& cell) {
-  return fmt::format("{} at {} Wh per 1,000 queries", percent(cell.quality->value),
+std::string figures(const Results& results, const CellResult& cell) {
+  const auto metric = metric_of(results);
+  const std::string value = quality_text(*metric, cell.quality->value);
+  return fmt::format("{} at {} Wh per 1,000 queries",
+                     is_share(*metric) ? value : title(metric->name()) + " " + value,
                      energy(cell.wh_per_1000->value, 3));
 }
 
@@ -56,7 +68,7 @@ std::string equals_in_words(const Results& results, const Requirements& wanted, 
     return fmt::format(
         "The next takes {} times its energy: {}, {}.",
         significant(next.wh_per_1000->value / results.cells[*advice.choice].wh_per_1000->value, 3),
-        cell_name(next), figures(next));
+        cell_name(next), figures(results, next));
   }
   std::vector<std::string> names;
   for (const size_t place : advice.equals) {
@@ -84,7 +96,8 @@ std::string regret_in_words(const Results& results, const Advice& advice) {
 
 /// Is the bar reached on new rows?
 std::string sureness_in_words(const Results& results, const Requirements& wanted, const Advice& advice) {
-  const std::string bar = percent(advice.bar) + limits_in_words(wanted);
+  const auto metric = metric_of(results);
+  const std::string bar = quality_text(*metric, advice.bar) + limits_in_words(wanted);
   if (advice.choice && chosen(advice).sure >= kSure)
     return fmt::format("It reaches {} on new rows with a probability of {}.", bar,
                        whole_percent(chosen(advice).sure));
@@ -96,8 +109,10 @@ std::string sureness_in_words(const Results& results, const Requirements& wanted
   if (advice.choice && advice.n_sure > 0)
     text += fmt::format(", but this one with a probability of {}", whole_percent(chosen(advice).sure));
   if (advice.sure_bar) {
-    text += fmt::format("; at {:.0f} % {} {}", 100 * *advice.sure_bar, advice.n_sure_below,
-                        advice.n_sure_below == 1 ? "is" : "are");
+    text +=
+        fmt::format("; at {} {} {}",
+                    is_share(*metric) ? whole_percent(*advice.sure_bar) : significant(*advice.sure_bar, 2),
+                    advice.n_sure_below, advice.n_sure_below == 1 ? "is" : "are");
   }
   return text + ".";
 }
@@ -107,7 +122,7 @@ std::string cure_in_words(const Results& results, const Advice& advice) {
   if (advice.sure_choice) {
     const CellResult& sure = results.cells[*advice.sure_choice];
     text = fmt::format(
-        "To be sure, take {}, {} ({} times the energy).", cell_name(sure), figures(sure),
+        "To be sure, take {}, {} ({} times the energy).", cell_name(sure), figures(results, sure),
         significant(sure.wh_per_1000->value / results.cells[*advice.choice].wh_per_1000->value, 3));
   }
   if (advice.rows_to_decide) {
@@ -123,7 +138,7 @@ Json number(double value) {
 
 Json places(const Results& results, const std::vector<size_t>& places) {
   Json cells = Json::array();
-  for (const size_t place : places) cells.push_back(cell_json(results.cells[place], results.plan.metric));
+  for (const size_t place : places) cells.push_back(cell_json(results.cells[place], results));
   return cells;
 }
 
@@ -134,12 +149,12 @@ std::vector<std::string> summary(const Results& results, const Requirements& wan
   if (!advice.choice) {
     return {fmt::format("No cell reaches {}.", bar_in_words(results, wanted, advice)),
             fmt::format("The best there is: {}, {}.", cell_name(results.cells[*advice.best]),
-                        figures(results.cells[*advice.best])),
+                        figures(results, results.cells[*advice.best])),
             sureness_in_words(results, wanted, advice)};
   }
   const CellResult& choice = results.cells[*advice.choice];
   std::vector<std::string> lines{fmt::format("For {}, take {}: {}.", bar_in_words(results, wanted, advice),
-                                             cell_name(choice), figures(choice)),
+                                             cell_name(choice), figures(results, choice)),
                                  equals_in_words(results, wanted, advice), regret_in_words(results, advice),
                                  sureness_in_words(results, wanted, advice)};
   if (const std::string cure = cure_in_words(results, advice); !cure.empty()) lines.push_back(cure);
@@ -169,9 +184,10 @@ std::vector<std::string> details(const Results& results, const Advice& advice) {
 
 nlohmann::ordered_json to_json(const Results& results, const Requirements& wanted, const Advice& advice) {
   const auto cell = [&](std::optional<size_t> place) -> Json {
-    return place ? cell_json(results.cells[*place], results.plan.metric) : Json(nullptr);
+    return place ? cell_json(results.cells[*place], results) : Json(nullptr);
   };
-  Json json{{"metric", name(results.plan.metric)}, {"bar", advice.best ? Json(advice.bar) : Json(nullptr)}};
+  Json json{{"metric", results.plan.metrics.front()},
+            {"bar", advice.best ? Json(advice.bar) : Json(nullptr)}};
   json["choice"] = cell(advice.choice);
   json["best"] = cell(advice.best);
   json["reached"] = {{"probability", advice.choice ? Json(chosen(advice).sure) : Json(nullptr)},

@@ -13,6 +13,9 @@
 namespace wattle {
 namespace {
 
+// The least that is left of a round, as a share of the cell's greatest.
+constexpr double kLeastRound = 0.05;
+
 /// One cell's rounds as logarithms.
 struct Rounds {
   double mean = 0;
@@ -21,13 +24,17 @@ struct Rounds {
   Energy once;                       ///< preparation and one load
 };
 
-Rounds rounds_of(const CellResult& cell) {
+Rounds rounds_of(const Results& results, const CellResult& cell) {
   Rounds rounds;
   std::vector<Energy> energies;
   std::vector<double> logs;
-  for (const auto& [round, energy] : energy_by_round(cell)) {
+  const std::map<int, Energy> by_round = energy_by_round(results, cell);
+  double most = 1e-300;
+  for (const auto& [round, energy] : by_round) most = std::max(most, energy.joules);
+  for (const auto& [round, energy] : by_round) {
     energies.push_back(energy);
-    logs.push_back(std::log(std::max(energy.joules, 1e-300)));
+    // What asking costs is taken off, and may leave less than nothing of the cheapest; logarithms need more.
+    logs.push_back(std::log(std::max(energy.joules, kLeastRound * most)));
     rounds.deviations[round] = logs.back();
   }
   rounds.typical = mean_energy(energies);
@@ -58,7 +65,7 @@ EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& pla
   int n_rounds = 0;
   size_t fewest = SIZE_MAX;
   for (const size_t place : places) {
-    cells.push_back(rounds_of(results.cells[place]));
+    cells.push_back(rounds_of(results, results.cells[place]));
     fewest = std::min(fewest, cells.back().deviations.size());
     n_rounds = std::max(n_rounds, cells.back().deviations.rbegin()->first + 1);
   }

@@ -37,14 +37,17 @@ std::string line_of(const std::vector<std::string>& fields) {
 }  // namespace
 
 std::string csv(const Results& results) {
-  std::string text =
-      "rung,kind,model,precision,bits_per_weight,n,metric,quality,quality_low,quality_high,wh_per_1000,wh_"
-      "per_1000_low,"
-      "wh_per_1000_high,net_wh_per_1000,net_wh_per_1000_low,net_wh_per_1000_high,grams_co2e_per_1000,"
+  std::string text = "rung,kind,model,precision,bits_per_weight,n,metric,quality,quality_low,quality_high,";
+  const std::vector<std::string> further(results.plan.metrics.begin() + 1, results.plan.metrics.end());
+  for (const std::string& metric : further) text += fmt::format("{0},{0}_low,{0}_high,", metric);
+  text +=
+      "wh_per_1000,wh_per_1000_low,wh_per_1000_high,net_wh_per_1000,net_wh_per_1000_low,net_wh_per_1000_high,"
+      "grams_co2e_per_1000,"
       "grams_co2e_per_1000_low,grams_co2e_per_1000_high,grade,source,scope,idle_share,watts,p50_ms,p95_ms,"
       "peak_memory_bytes,load_wh,load_wh_"
       "low,load_wh_high,"
-      "preparation_wh,preparation_wh_low,preparation_wh_high,windows,rejected,disturbed,outliers,note,"
+      "preparation_wh,preparation_wh_low,preparation_wh_high,asking_wh_per_1000,asking_wh_per_1000_low,"
+      "asking_wh_per_1000_high,windows,rejected,disturbed,outliers,note,"
       "error\r\n";
   for (const CellResult& cell : results.cells) {
     const bool measured = cell.wh_per_1000.has_value();
@@ -55,8 +58,12 @@ std::string csv(const Results& results) {
                                     cell.precision,
                                     cell.bits_per_weight ? csv_number(*cell.bits_per_weight) : "",
                                     std::to_string(cell.n),
-                                    std::string(name(results.plan.metric))};
+                                    results.plan.metrics.front()};
     add_interval(fields, cell.quality);
+    for (const std::string& metric : further) {
+      const auto found = cell.metrics.find(metric);
+      add_interval(fields, found == cell.metrics.end() ? std::nullopt : std::optional(found->second));
+    }
     add_interval(fields, cell.wh_per_1000);
     add_interval(fields, cell.net_wh_per_1000);
     add_interval(fields, cell.grams_per_1000);
@@ -68,6 +75,7 @@ std::string csv(const Results& results) {
     }
     add_interval(fields, cell.load_wh);
     add_interval(fields, cell.preparation_wh);
+    add_interval(fields, results.empty ? results.empty->wh_per_1000 : std::nullopt);
     for (const std::string& field :
          {std::to_string(cell.windows), std::to_string(cell.rejected), std::to_string(cell.disturbed),
           std::to_string(cell.outliers), cell.note, cell.error}) {
@@ -80,7 +88,7 @@ std::string csv(const Results& results) {
 
 std::string json(const Results& results) {
   nlohmann::ordered_json cells = nlohmann::ordered_json::array();
-  for (const CellResult& cell : results.cells) cells.push_back(cell_json(cell, results.plan.metric));
+  for (const CellResult& cell : results.cells) cells.push_back(cell_json(cell, results));
   return cells.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -8,6 +8,8 @@
 #include "meter/error_draw.h"
 #include "report/format.h"
 #include "statistics/comparisons.h"
+#include "statistics/distributions.h"
+#include "study/scoring.h"
 #include "study/summary.h"
 
 namespace wattle {
@@ -31,8 +33,9 @@ std::vector<Pair> pairs_of(const Results& results) {
 }
 
 /// Of the rounds that both have.
-Ratio energy_of(const Pair& pair) {
-  const std::map<int, Energy> base = energy_by_round(*pair.base), cell = energy_by_round(*pair.cell);
+Ratio energy_of(const Results& results, const Pair& pair) {
+  const std::map<int, Energy> base = energy_by_round(results, *pair.base),
+                              cell = energy_by_round(results, *pair.cell);
   std::vector<Energy> ours, theirs;
   for (const auto& [round, energy] : cell) {
     const auto found = base.find(round);
@@ -44,23 +47,57 @@ Ratio energy_of(const Pair& pair) {
   return ours.empty() ? unknown : energy_ratio(ours, theirs, true);
 }
 
-/// Rows that one of two cells answers rightly and the other does not.
-struct Disagreement {
-  int64_t only_base = 0, only_cell = 0;
+/// How the answers of a pair differ, on the rows that both answered.
+struct Quality {
+  double p = 1;
+  bool is_worse = false;
+  std::string how;  ///< "5 rows lost, 1 won (McNemar, Holm, 5 %)"
 };
 
-Disagreement disagreement_of(const Pair& pair) {
-  std::map<int64_t, bool> right;
-  for (const Output& output : pair.base->outputs) right[output.row] = output.truth == output.answer;
-  Disagreement result;
-  for (const Output& output : pair.cell->outputs) {
-    const auto found = right.find(output.row);
-    if (found == right.end()) continue;
-    const bool cell_is_right = output.truth == output.answer;
-    result.only_base += found->second && !cell_is_right;
-    result.only_cell += !found->second && cell_is_right;
+/// The scores of both on the same rows.
+std::pair<std::vector<RowScore>, std::vector<RowScore>> scores_of(const Pair& pair) {
+  const std::vector<RowScore> of_base = row_scores(*pair.base, 0), of_cell = row_scores(*pair.cell, 0);
+  std::map<int64_t, size_t> places;
+  for (size_t i = 0; i < of_base.size(); ++i) places[pair.base->outputs[i].row] = i;
+  std::pair<std::vector<RowScore>, std::vector<RowScore>> both;
+  for (size_t i = 0; i < of_cell.size(); ++i) {
+    const auto found = places.find(pair.cell->outputs[i].row);
+    if (found == places.end()) continue;
+    both.first.push_back(of_base[found->second]);
+    both.second.push_back(of_cell[i]);
   }
-  return result;
+  return both;
+}
+
+Quality by_mcnemar(const std::vector<RowScore>& base, const std::vector<RowScore>& cell) {
+  int64_t lost = 0, won = 0;
+  for (size_t i = 0; i < base.size(); ++i) {
+    lost += base[i][0] != 0 && cell[i][0] == 0;
+    won += base[i][0] == 0 && cell[i][0] != 0;
+  }
+  return {mcnemar_test(lost, won), lost > won,
+          fmt::format("{} rows lost, {} won (McNemar, Holm, 5 %)", lost, won)};
+}
+
+/// The spread of the bootstrap over rows, as of a normal distribution, gives p.
+Quality by_bootstrap(const Metric& metric, const std::vector<RowScore>& base,
+                     const std::vector<RowScore>& cell, uint64_t seed) {
+  const Interval difference = paired_difference(metric, cell, base, seed);
+  const double deviation = difference.half() / normal_quantile(0.975);
+  if (!(deviation > 0)) return {};
+  const bool lower = difference.value < 0;
+  return {2 * normal_cdf(-std::abs(difference.value) / deviation), lower == metric.greater_is_better(),
+          fmt::format("{} {} by {} (95 % interval {} to {}; bootstrap over rows, Holm, 5 %)",
+                      title(metric.name()), lower ? "lower" : "higher",
+                      quality_text(metric, std::abs(difference.value)),
+                      quality_text(metric, lower ? -difference.high : difference.low),
+                      quality_text(metric, lower ? -difference.low : difference.high))};
+}
+
+Quality quality_of(const Pair& pair, const Metric& metric, uint64_t seed) {
+  const auto [base, cell] = scores_of(pair);
+  if (base.empty()) return {};
+  return metric.is_proportion() ? by_mcnemar(base, cell) : by_bootstrap(metric, base, cell, seed);
 }
 
 }  // namespace
@@ -68,15 +105,16 @@ Disagreement disagreement_of(const Pair& pair) {
 std::vector<std::string> findings(const Results& results) {
   const std::vector<Pair> pairs = pairs_of(results);
   std::vector<Ratio> energies;
-  std::vector<Disagreement> rows;
-  std::vector<double> p_energy, p_rows;
+  std::vector<Quality> qualities;
+  std::vector<double> p_energy, p_quality;
+  const auto metric = metric_of(results);
   for (const Pair& pair : pairs) {
-    energies.push_back(energy_of(pair));
+    energies.push_back(energy_of(results, pair));
     p_energy.push_back(energies.back().p);
-    rows.push_back(disagreement_of(pair));
-    p_rows.push_back(mcnemar_test(rows.back().only_base, rows.back().only_cell));
+    qualities.push_back(quality_of(pair, *metric, results.plan.seed));
+    p_quality.push_back(qualities.back().p);
   }
-  p_energy = holm(p_energy), p_rows = holm(p_rows);
+  p_energy = holm(p_energy), p_quality = holm(p_quality);
   std::vector<std::string> sentences;
   for (size_t i = 0; i < pairs.size(); ++i) {
     const Ratio& ratio = energies[i];
@@ -87,10 +125,9 @@ std::vector<std::string> findings(const Results& results) {
                                     significant(ratio.high, 3)));
   }
   for (size_t i = 0; i < pairs.size(); ++i) {
-    if (p_rows[i] >= 0.05 || rows[i].only_base <= rows[i].only_cell) continue;
-    sentences.push_back(fmt::format("{} is worse than {}: {} rows lost, {} won (McNemar, Holm, 5 %).",
-                                    cell_name(*pairs[i].cell), pairs[i].base->precision, rows[i].only_base,
-                                    rows[i].only_cell));
+    if (!(p_quality[i] < 0.05) || !qualities[i].is_worse) continue;
+    sentences.push_back(fmt::format("{} is worse than {}: {}.", cell_name(*pairs[i].cell),
+                                    pairs[i].base->precision, qualities[i].how));
   }
   return sentences;
 }

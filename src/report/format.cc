@@ -1,8 +1,11 @@
 #include "report/format.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
+
+#include "study/scoring.h"
 
 namespace wattle {
 
@@ -38,12 +41,25 @@ std::string whole(double value) {
 }
 
 std::string cell_name(const CellResult& cell) {
-  const bool has_precisions = cell.kind == name(RungKind::kHead) || cell.kind == name(RungKind::kZeroShot);
-  return has_precisions ? cell.rung + " " + cell.precision : cell.rung;
+  return cell.precision.empty() ? cell.rung : cell.rung + " " + cell.precision;
 }
 
-std::string_view title(Metric metric) {
-  return metric == Metric::kAccuracy ? "accuracy" : "macro F1";
+std::string asking_in_words(const Results& results) {
+  if (!results.empty || !results.empty->wh_per_1000) return "";
+  // Watt-hours for 1,000 queries, as joules for one.
+  return fmt::format("The measuring itself: {} J a query, subtracted.",
+                     energy(results.empty->wh_per_1000->value * 3.6, 2));
+}
+
+std::string title(std::string_view metric) {
+  if (metric == "macro_f1") return "macro F1";
+  std::string words(metric);
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return words;
+}
+
+std::string quality_text(const Metric& metric, double value) {
+  return is_share(metric) ? percent(value) : significant(value, 3);
 }
 
 namespace {
@@ -58,7 +74,7 @@ nlohmann::ordered_json interval_json(const std::optional<Interval>& interval) {
 
 }  // namespace
 
-nlohmann::ordered_json cell_json(const CellResult& cell, Metric metric) {
+nlohmann::ordered_json cell_json(const CellResult& cell, const Results& results) {
   using Json = nlohmann::ordered_json;
   Json json{{"rung", cell.rung}, {"model", cell.model}, {"precision", nullptr}};
   if (!cell.precision.empty()) json["precision"] = cell.precision;
@@ -66,10 +82,19 @@ nlohmann::ordered_json cell_json(const CellResult& cell, Metric metric) {
   json["n"] = cell.n;
   json["quality"] = nullptr;
   if (cell.quality) {
-    json["quality"] = {{"metric", name(metric)},
+    const auto metric = metric_of(results);
+    json["quality"] = {{"metric", metric->name()},
                        {"value", cell.quality->value},
                        {"low", cell.quality->low},
-                       {"high", cell.quality->high}};
+                       {"high", cell.quality->high},
+                       {"greater_is_better", metric->greater_is_better()},
+                       {"range", range_of(*metric)}};
+  }
+  json["metrics"] = Json::object();
+  for (const std::string& metric : results.plan.metrics) {
+    const auto found = cell.metrics.find(metric);
+    json["metrics"][metric] =
+        interval_json(found == cell.metrics.end() ? std::nullopt : std::optional(found->second));
   }
   json["wh_per_1000"] = json["latency_ms"] = json["peak_memory_bytes"] = nullptr;
   if (cell.wh_per_1000) {
@@ -82,6 +107,7 @@ nlohmann::ordered_json cell_json(const CellResult& cell, Metric metric) {
   json["grams_co2e_per_1000"] = interval_json(cell.grams_per_1000);
   json["load_wh"] = cell.load_wh ? Json(cell.load_wh->value) : Json(nullptr);
   json["preparation_wh"] = interval_json(cell.preparation_wh);
+  json["asking_wh_per_1000"] = interval_json(results.empty ? results.empty->wh_per_1000 : std::nullopt);
   return json;
 }
 

@@ -11,6 +11,7 @@
 #include "report/page.h"
 #include "report/paper.h"
 #include "report/report.h"
+#include "study/scoring.h"
 
 namespace wattle {
 
@@ -36,7 +37,7 @@ std::string energy_html(double watt_hours) {
                      std::abs(std::stoi(text.substr(exponent + 1))));
 }
 
-std::string table_row(const CellResult& cell, bool on_front) {
+std::string table_row(const CellResult& cell, const Metric& metric, bool on_front) {
   constexpr int kFigures = 9;  // columns after rung and precision
   std::string row = fmt::format(
       "<tr{}><th scope=\"row\" title=\"{}\">{}</th><td>{}{}</td>", on_front ? " class=\"front\"" : "",
@@ -49,8 +50,10 @@ std::string table_row(const CellResult& cell, bool on_front) {
   if (!cell.wh_per_1000)
     return row + fmt::format("<td colspan=\"{}\">not measured yet</td></tr>\n", kFigures);
   const auto three = [](double value) { return significant(value, 3); };
-  const auto share = [](double value) { return fmt::format("{:.1f}", 100 * value); };
-  row += fmt::format("<td>{}</td><td>{}</td>", cell.quality ? interval_text(*cell.quality, share) : "–",
+  const auto score = [&](double value) {
+    return is_share(metric) ? fmt::format("{:.1f}", 100 * value) : significant(value, 3);
+  };
+  row += fmt::format("<td>{}</td><td>{}</td>", cell.quality ? interval_text(*cell.quality, score) : "–",
                      interval_text(*cell.wh_per_1000, energy_html));
   row += fmt::format("<td>{}</td><td>{}</td><td>{}</td>", three(cell.p50_ms), three(cell.p95_ms),
                      bytes(cell.peak_memory_bytes));
@@ -61,10 +64,47 @@ std::string table_row(const CellResult& cell, bool on_front) {
   return row + fmt::format("<td>{}<small>{}</small></td></tr>\n", name(cell.grade), escaped(cell.source));
 }
 
+std::string metric_heading(const Metric& metric) {
+  return escaped(title(metric.name())) + (is_share(metric) ? ", %" : "") +
+         (metric.greater_is_better() ? "" : "<br>(smaller is better)");
+}
+
+/// Every metric of the plan, where there is more than the one that decides.
+std::string metrics_of(const Results& results) {
+  const auto& names = results.plan.metrics;
+  std::string text;
+  if (names.size() < 2) return text;
+  text =
+      "<details><summary>All metrics</summary>\n<div class=\"scroll\">\n<table><thead><tr>"
+      "<th scope=\"col\">rung</th><th scope=\"col\">precision</th>";
+  std::vector<std::unique_ptr<const Metric>> metrics;
+  for (size_t i = 0; i < names.size(); ++i) {
+    metrics.push_back(metric_of(results, i));
+    text += fmt::format("<th scope=\"col\" title=\"{}\">{}</th>", escaped(metrics.back()->description()),
+                        metric_heading(*metrics.back()));
+  }
+  text += "</tr></thead>\n<tbody>\n";
+  for (const CellResult& cell : results.cells) {
+    if (!cell.quality) continue;
+    text += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td>", escaped(cell.rung),
+                        cell.precision.empty() ? "–" : escaped(cell.precision));
+    for (const auto& metric : metrics) {
+      const auto found = cell.metrics.find(std::string(metric->name()));
+      const auto figure = [&](double value) {
+        return is_share(*metric) ? fmt::format("{:.1f}", 100 * value) : significant(value, 3);
+      };
+      text += "<td>" + (found == cell.metrics.end() ? "–" : interval_text(found->second, figure)) + "</td>";
+    }
+    text += "</tr>\n";
+  }
+  return text + "</tbody></table>\n</div></details>\n";
+}
+
 std::string table_of(const Results& results, const std::vector<size_t>& front) {
+  const auto metric = metric_of(results);
   std::string text = "<table><thead><tr>";
   for (const std::string& heading :
-       {std::string("rung"), std::string("precision"), std::string(title(results.plan.metric)) + ", %",
+       {std::string("rung"), std::string("precision"), metric_heading(*metric),
         std::string("Wh per<br>1,000"), std::string("p50,<br>ms"), std::string("p95,<br>ms"),
         std::string("memory"), std::string("load,<br>mWh"), std::string("prepare,<br>mWh"),
         std::string("bits per<br>weight"), std::string("grade")}) {
@@ -72,7 +112,7 @@ std::string table_of(const Results& results, const std::vector<size_t>& front) {
   }
   text += "</tr></thead>\n<tbody>\n";
   for (size_t place = 0; place < results.cells.size(); ++place) {
-    text += table_row(results.cells[place], std::count(front.begin(), front.end(), place) > 0);
+    text += table_row(results.cells[place], *metric, std::count(front.begin(), front.end(), place) > 0);
   }
   return text + "</tbody></table>";
 }
@@ -84,7 +124,7 @@ std::string list_of(const std::vector<std::string>& sentences) {
 }
 
 std::string advice_card(const Results& results) {
-  if (results.plan.quality <= 0) return "";
+  if (!results.plan.quality) return "";
   Requirements wanted;
   wanted.quality = results.plan.quality;
   const Advice advice = advise(results, wanted);
@@ -117,9 +157,9 @@ std::string method(const Results& results) {
   }
   lines.insert(
       lines.begin(),
-      {fmt::format("{} evaluation rows, {} training rows, labels {}; queries one at a time.",
-                   count(static_cast<int64_t>(results.truth.size())), count(results.train_rows),
-                   fmt::join(results.labels, ", ")),
+      {fmt::format("{} evaluation rows, {} training rows{}; queries one at a time.",
+                   count(static_cast<int64_t>(results.truths.size())), count(results.train_rows),
+                   results.labels.empty() ? "" : fmt::format(", labels {}", fmt::join(results.labels, ", "))),
        fmt::format(
            "{} rounds of all cells, in an order drawn anew each round (seed {}), each cell in a process of "
            "its "
@@ -133,6 +173,11 @@ std::string method(const Results& results) {
            "removed) and "
            "{} were kept although others took more than {} of the processors; {} were rejected and repeated.",
            windows, flagged, disturbed, percent(plan.disturbance), rejected)});
+  if (const std::string asking = asking_in_words(results); !asking.empty()) {
+    lines.push_back(asking +
+                    " A contender that answers at once with nothing was measured in the same rounds; the "
+                    "energies of all cells are net of it, with the doubt of both.");
+  }
   const Json machine = Json::parse(results.machine, nullptr, false);
   if (machine.is_object()) {
     std::string text = "Machine:";
@@ -148,10 +193,15 @@ std::string method(const Results& results) {
 }
 
 Json chart_data(const Results& results, const std::vector<size_t>& front) {
-  Json data{{"metric", title(results.plan.metric)}, {"bar", results.plan.quality}, {"cells", Json::array()}};
+  const auto metric = metric_of(results);
+  Json data{{"metric", title(metric->name())},
+            {"share", is_share(*metric)},
+            {"greater_is_better", metric->greater_is_better()},
+            {"bar", results.plan.quality ? Json(*results.plan.quality) : Json(nullptr)},
+            {"cells", Json::array()}};
   for (size_t place = 0; place < results.cells.size(); ++place) {
     const CellResult& cell = results.cells[place];
-    Json json = cell_json(cell, results.plan.metric);
+    Json json = cell_json(cell, results);
     json["name"] = cell_name(cell);
     json["short"] = cell_name(cell) == cell.rung ? cell.rung : cell.precision;
     json["front"] = std::count(front.begin(), front.end(), place) > 0;
@@ -172,11 +222,12 @@ std::string html(const Results& results) {
                  {{"TITLE", escaped(results.plan.name)},
                   {"SUBTITLE", escaped(fmt::format(
                                    "{} evaluation rows · {} configurations · {} rounds · {} · {}{}",
-                                   count(static_cast<int64_t>(results.truth.size())), results.cells.size(),
+                                   count(static_cast<int64_t>(results.truths.size())), results.cells.size(),
                                    results.plan.rounds, processor, results.began.substr(0, 10),
                                    results.complete ? "" : " · unfinished"))},
                   {"ADVICE", advice_card(results)},
                   {"TABLE", table_of(results, front)},
+                  {"METRICS", metrics_of(results)},
                   {"FINDINGS", findings_section(results) + paper_section(results)},
                   {"METHOD", method(results)},
                   {"PLAN", escaped(to_yaml(results.plan))},

@@ -5,6 +5,7 @@
 #include "report/advice.h"
 #include "report/format.h"
 #include "report/report.h"
+#include "study/scoring.h"
 
 namespace wattle {
 namespace {
@@ -28,9 +29,16 @@ std::string printable(std::string text) {
   return text;
 }
 
-std::string interval_of(const Interval& interval) {
-  const double half = (interval.high - interval.low) / 2;
-  return fmt::format("{:.1f} ±{:.1f}", 100 * interval.value, 100 * half);
+std::string interval_of(const Metric& metric, const Interval& interval) {
+  if (is_share(metric)) return fmt::format("{:.1f} ±{:.1f}", 100 * interval.value, 100 * interval.half());
+  return fmt::format("{} ±{}", significant(interval.value, 3), significant(interval.half(), 1));
+}
+
+/// At most nine columns.
+std::string heading_of(const Metric& metric) {
+  if (metric.name() == "accuracy") return "acc. %";
+  if (metric.name() == "macro_f1") return "mF1 %";
+  return cut(title(metric.name()), is_share(metric) ? 7 : 9) + (is_share(metric) ? " %" : "");
 }
 
 std::string energy_of(const CellResult& cell) {
@@ -40,10 +48,10 @@ std::string energy_of(const CellResult& cell) {
   return fmt::format("{} ±{:.0f}%", energy(wh.value, 3), half);
 }
 
-std::string row(const CellResult& cell, bool on_front, bool colour) {
+std::string row(const CellResult& cell, const Metric& metric, bool on_front, bool colour) {
   const std::string rung = cut(printable(cell.rung), kRungWidth),
                     precision = cell.precision.empty() ? "-" : cut(printable(cell.precision), 9);
-  const std::string quality = cell.quality ? interval_of(*cell.quality) : "-";
+  const std::string quality = cell.quality ? interval_of(metric, *cell.quality) : "-";
   const std::string energy = cell.wh_per_1000 ? energy_of(cell) : "-";
   const std::string p95 = cell.wh_per_1000 ? significant(cell.p95_ms, 3) : "-";
   const std::string memory = cell.wh_per_1000 ? bytes(cell.peak_memory_bytes) : "-";
@@ -60,20 +68,25 @@ std::string source_line(const Results& results) {
   return "Energy: not measured.";
 }
 
+std::string asking_line(const Results& results) {
+  const std::string sentence = asking_in_words(results);
+  return sentence.empty() ? "" : sentence + "\n";
+}
+
 }  // namespace
 
 std::string table(const Results& results, bool colour) {
   const std::vector<size_t> front = pareto_front(results);
+  const auto metric = metric_of(results);
   std::string text = fmt::format("{}: {} evaluation rows, {} rounds\n\n", printable(results.plan.name),
-                                 count(static_cast<int64_t>(results.truth.size())), results.plan.rounds);
+                                 count(static_cast<int64_t>(results.truths.size())), results.plan.rounds);
   text += fmt::format("  {:<{}} {:<9} {:>9} {:>14} {:>8} {:>8}\n", "rung", kRungWidth, "precision",
-                      results.plan.metric == Metric::kAccuracy ? "acc. %" : "mF1 %", "Wh/1,000", "p95 ms",
-                      "memory");
+                      heading_of(*metric), "Wh/1,000", "p95 ms", "memory");
   std::string failures;
   for (size_t place = 0; place < results.cells.size(); ++place) {
     const CellResult& cell = results.cells[place];
     const bool on_front = std::find(front.begin(), front.end(), place) != front.end();
-    text += row(cell, on_front, colour) + "\n";
+    text += row(cell, *metric, on_front, colour) + "\n";
     if (!cell.error.empty())
       failures += fmt::format("{} failed: {}\n", printable(cell_name(cell)), printable(cell.error));
     if (!cell.answers_repeat)
@@ -86,7 +99,8 @@ std::string table(const Results& results, bool colour) {
   text +=
       "\n* no other is both better and cheaper; ± is half of the 95 % interval\n"
       "? fewer than three windows tell no interval\n" +
-      source_line(results) + "\n";
+      (metric->greater_is_better() ? "" : fmt::format("{}: smaller is better\n", title(metric->name()))) +
+      source_line(results) + "\n" + asking_line(results);
   return failures.empty() ? text : text + "\n" + failures;
 }
 

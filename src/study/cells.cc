@@ -9,7 +9,10 @@
 #include "families/open_file.h"
 #include "file/model_file.h"
 #include "models/convert.h"
+#include "models/shapes.h"
 #include "statistics/random.h"
+#include "study/plan_task.h"
+#include "study/rung_yaml.h"
 
 namespace wattle {
 namespace {
@@ -17,8 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-/// Of a folder: of its files' names and contents.
+/// Of a folder: of its files' names and contents. A shape is told by its name.
 std::string content_hash(const fs::path& path) {
+  if (is_shape(path.string())) return sha256_hex(path.string());
   if (!fs::is_directory(path)) return sha256_hex_of_file(path);
   std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(path)) {
@@ -32,16 +36,25 @@ std::string content_hash(const fs::path& path) {
   return hash.hex();
 }
 
-std::string_view model_of_ngrams(RungKind kind) {
-  switch (kind) {
+/// For people: what answers in a rung.
+std::string model_of(const Rung& rung) {
+  switch (rung.kind) {
     case RungKind::kMajority:
       return "commonest label";
     case RungKind::kKeywords:
       return "keyword rule";
     case RungKind::kLinear:
       return "n-grams + logistic regression";
-    default:
+    case RungKind::kForest:
       return "n-grams + random forest";
+    case RungKind::kCommand:
+      return fmt::format("{}", fmt::join(rung.command, " "));
+    case RungKind::kServer:
+      return rung.model.empty() ? rung.url : rung.model + " at " + rung.url;
+    case RungKind::kCascade:
+      return fmt::format("{}", fmt::join(rung.stages, ", then "));
+    default:
+      return rung.model;
   }
 }
 
@@ -52,6 +65,10 @@ class Planner {
 
   CellPlan run() {
     for (const Rung& rung : plan_.rungs) add_rung(rung);
+    // Their stages may stand after them.
+    for (Cell& cell : cells_.cells) {
+      if (cell.rung->kind == RungKind::kCascade) join_stages(cell);
+    }
     return std::move(cells_);
   }
 
@@ -59,7 +76,7 @@ class Planner {
   void add_rung(const Rung& rung) {
     fs::path model;
     std::string hash, error;
-    if (!rung.model.empty()) {
+    if (has_precisions(rung.kind)) {
       try {
         model = options_.resolve_model(rung.model);
         hash = content_hash(model);
@@ -68,7 +85,7 @@ class Planner {
       }
     }
     std::vector<size_t> needs;
-    if (error.empty() && rung.kind != RungKind::kZeroShot) needs.push_back(add_training(rung, model, hash));
+    if (error.empty() && learns(rung.kind)) needs.push_back(add_training(rung, model, hash));
     const std::vector<std::string> none{""};
     for (const std::string& precision : rung.precisions.empty() ? none : rung.precisions) {
       Cell cell = new_cell(rung, precision, hash);
@@ -85,12 +102,16 @@ class Planner {
     CellResult& result = cell.result;
     result.rung = rung.name;
     result.kind = name(rung.kind);
-    result.model = rung.model.empty() ? std::string(model_of_ngrams(rung.kind)) : rung.model;
+    result.model = model_of(rung);
     result.precision = precision;
     if (!precision.empty()) cell.precision = Precision::parse(precision);
-    const Json identity{{"kind", result.kind},   {"model", hash},       {"precision", precision},
-                        {"prompt", rung.prompt}, {"words", rung.words}, {"examples", rung.examples},
-                        {"data", data_.sha256},  {"rung", rung.name},   {"seed", plan_.seed}};
+    YAML::Emitter text;
+    Rung told = rung;
+    told.model = hash.empty() ? rung.model : hash;  // where the model lies is no part of what it answers
+    told.precisions = {precision};
+    write_rung(text, told);
+    const Json identity{
+        {"rung", text.c_str()}, {"task", plan_.task}, {"data", data_.sha256}, {"seed", plan_.seed}};
     result.key = sha256_hex(identity.dump(-1, ' ', false, Json::error_handler_t::replace)).substr(0, 16);
     return cell;
   }
@@ -113,7 +134,7 @@ class Planner {
   }
 
   size_t add(Preparation preparation) {
-    preparation.request["path"] = preparation.path.string();
+    if (preparation.kind != "threshold") preparation.request["path"] = preparation.path.string();
     auto& all = cells_.preparations;
     const auto same =
         std::find_if(all.begin(), all.end(), [&](const auto& p) { return p.path == preparation.path; });
@@ -125,9 +146,12 @@ class Planner {
   void fill_in(Cell& cell, const fs::path& model, const std::string& hash) {
     const Rung& rung = *cell.rung;
     cell.weights = model;
-    cell.open = {{"verb", "open"}};
-    if (!rung.model.empty()) cell.open["precision"] = cell.precision.name();
-    if (!rung.model.empty() && cell.precision.changes_weights()) {
+    cell.open = {{"verb", "open"}, {"task", plan_task(plan_.task).answers}};
+    if (!has_precisions(rung.kind)) cell.weights.clear();
+    if (has_precisions(rung.kind)) cell.open["precision"] = cell.precision.name();
+    if (is_shape(model.string())) {
+      cell.weights = shape_at(model.string(), cell.precision);
+    } else if (has_precisions(rung.kind) && cell.precision.changes_weights()) {
       const std::string precision = cell.precision.of_weights().name();
       Preparation conversion;
       conversion.kind = "convert";
@@ -137,19 +161,73 @@ class Planner {
       conversion.path = cell.weights = prepared_ / (conversion.key + ".gguf");
       cell.needs.push_back(add(std::move(conversion)));
     }
-    if (rung.kind == RungKind::kZeroShot) {
-      cell.open["model"] = cell.weights.string();
-      ask_in_words(cell);
+    if (!learns(rung.kind)) {
+      open_contender(cell);
       return;
     }
     const fs::path head = cells_.preparations[cell.needs.front()].path;
-    if (rung.model.empty()) cell.weights = head;
     cell.open["model"] = head.string();
-    cell.open["base"] = rung.model.empty() ? "" : cell.weights.string();
+    if (rung.model.empty()) {
+      cell.weights = head;
+    } else {
+      cell.open["base"] = cell.weights.string();
+    }
     cell.open["answers"] = data_.labels();
   }
 
-  /// The prompt, the words for each label, and examples drawn from the training rows, one label in turn.
+  /// Of a model that is asked as it is, a command or a server.
+  void open_contender(Cell& cell) const {
+    const Rung& rung = *cell.rung;
+    Json& open = cell.open;
+    if (rung.kind == RungKind::kZeroShot || rung.kind == RungKind::kModel)
+      open["model"] = cell.weights.string();
+    if (rung.kind == RungKind::kCommand) open["kind"] = "command", open["command"] = rung.command;
+    if (rung.kind == RungKind::kServer) {
+      open["kind"] = "server", open["url"] = rung.url, open["api"] = rung.api;
+      if (!rung.model.empty()) open["model"] = rung.model;
+      if (rung.pid > 0) open["pid"] = rung.pid;
+      if (!rung.meter.empty()) open["meter"] = rung.meter;
+    }
+    if (!rung.task.empty()) open["task"] = rung.task;
+    if (!rung.prompt.empty()) open["prompt"] = rung.prompt;
+    if (rung.max_tokens > 0) open["max_tokens"] = rung.max_tokens;
+    if (rung.top > 0) open["top"] = rung.top;
+    if (!rung.from.empty()) open["from"] = rung.from;
+    if (!rung.to.empty()) open["to"] = rung.to;
+    if (plan_task(plan_.task).labelled) ask_in_words(cell);
+  }
+
+  /// The cells of a cascade's stages, and the preparation that chooses its threshold.
+  void join_stages(Cell& cascade) {
+    cascade.open = {{"verb", "open"}, {"kind", "cascade"}, {"stages", Json::array()}};
+    Json keys = Json::array();
+    for (const std::string& stage : cascade.rung->stages) {
+      const auto named = std::ranges::find_if(cells_.cells, [&](const Cell& cell) {
+        return stage == cell.result.rung || stage == cell.result.rung + " " + cell.result.precision;
+      });
+      if (!named->result.error.empty()) {
+        cascade.result.error = fmt::format("its stage {} cannot answer: {}", stage, named->result.error);
+        return;
+      }
+      Json open = named->open;
+      open.erase("verb");
+      cascade.open["stages"].push_back(std::move(open));
+      cascade.needs.insert(cascade.needs.end(), named->needs.begin(), named->needs.end());
+      keys.push_back(named->result.key);
+    }
+    Preparation choice;
+    choice.kind = "threshold";
+    choice.what = fmt::format("choosing the threshold of {}", cascade.rung->name);
+    choice.request = {{"verb", "choose_threshold"},
+                      {"target", cascade.rung->target},
+                      {"window_seconds", plan_.window_seconds}};
+    choice.open = cascade.open;
+    choice.key = sha256_hex(Json{keys, cascade.rung->target, data_.sha256}.dump()).substr(0, 16);
+    choice.path = prepared_ / (choice.key + ".threshold");
+    cascade.needs.push_back(add(std::move(choice)));
+  }
+
+  /// The words for each label, and examples drawn from the training rows, one label in turn.
   void ask_in_words(Cell& cell) const {
     const Rung& rung = *cell.rung;
     std::vector<std::string> words;
@@ -176,8 +254,8 @@ class Planner {
       }
     }
     cell.open["answers"] = words;
-    cell.open["prompt"] = rung.prompt;
-    cell.open["examples"] = examples;
+    cell.open["labels"] = data_.labels();
+    if (!examples.empty()) cell.open["examples"] = examples;
   }
 
   const Plan& plan_;
@@ -189,6 +267,15 @@ class Planner {
 
 }  // namespace
 
+Cell empty_cell() {
+  Cell cell;
+  cell.result.key = cell.result.kind = "empty";
+  cell.result.rung = "(asking alone)";
+  cell.result.model = "answers nothing, at once";
+  cell.open = {{"verb", "open"}, {"kind", "empty"}};
+  return cell;
+}
+
 CellPlan plan_cells(const Plan& plan, const StudyData& data, const StudyOptions& options) {
   return Planner(plan, data, options).run();
 }
@@ -198,7 +285,9 @@ std::vector<int64_t> order_of_round(int64_t cells, uint64_t seed, int round) {
 }
 
 void describe_weights(Cell& cell) {
-  const ModelFile file = open_model_file(cell.weights);
+  if (cell.weights.empty()) return;
+  const bool shape = is_shape(cell.weights.string());
+  const ModelFile file = shape ? shape_file(cell.weights.string()) : open_model_file(cell.weights);
   std::map<Format, double> weights;
   double matrices = 0;
   for (const Tensor& tensor : file.tensors()) {
@@ -207,16 +296,17 @@ void describe_weights(Cell& cell) {
     matrices += static_cast<double>(tensor.elements());
   }
   cell.result.note.clear();
-  if (cell.rung->model.empty()) return;
+  if (!has_precisions(cell.rung->kind)) return;
   cell.result.bits_per_weight = bits_per_weight(file);
   const Precision& precision = cell.precision;
   if (!precision.changes_weights()) {
     cell.result.precision = precision.name(precision_name(file));
-    cell.result.note = "as published";
+    cell.result.note = shape ? "" : "as published";
   }
   const auto add_note = [&](const std::string& text) {
     cell.result.note += (cell.result.note.empty() ? "" : "; ") + text;
   };
+  if (shape) add_note("shape: pseudo-random weights, so its answers are not scored");
   if (precision.activations() == Activations::kW8A8) {
     add_note("weights and activations in 8 bits with one scale a row");
   }

@@ -15,10 +15,11 @@ namespace wattle {
 /// A file made once before the rounds: a trained head, a model at another precision.
 struct Preparation {
   std::string what;  ///< for the progress line
-  std::string kind;  ///< "train" or "convert"
+  std::string kind;  ///< "train", "convert" or "threshold"
   std::string key;   ///< hash of everything the file depends on
   std::filesystem::path path;
   nlohmann::ordered_json request;  ///< to a worker, which writes `path`
+  nlohmann::ordered_json open;     ///< of a threshold: the cascade that is opened first
 };
 
 /// One cell as the runner works on it.
@@ -27,7 +28,8 @@ struct Cell {
   const Rung* rung = nullptr;
   Precision precision;            ///< as the plan has it
   std::vector<size_t> needs;      ///< places in Study::preparations, in order
-  std::filesystem::path weights;  ///< the file that holds the cell's weights: model, base, or trained head
+  std::filesystem::path weights;  ///< the file that holds the cell's weights: model, base, or trained head;
+                                  ///< empty where they are not ours
   nlohmann::ordered_json open;    ///< request to a worker
 };
 
@@ -35,6 +37,9 @@ struct CellPlan {
   std::vector<Preparation> preparations;
   std::vector<Cell> cells;
 };
+
+/// The empty contender: Results::empty.
+Cell empty_cell();
 
 /// Every cell of a plan in its order, with what must be prepared for it below `directory`. A model that
 /// cannot be found becomes the error of its cells, not of the study.

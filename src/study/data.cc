@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "data/files.h"
 #include "data/split.h"
+#include "study/rung_yaml.h"
 
 namespace wattle {
 namespace {
@@ -71,6 +72,10 @@ void read_both(const DataFiles& files, const LabelledOptions& options, StudyData
   for (const LabelledRows* rows : {&data.train, &data.eval}) append(data.remarks, rows->remarks);
 }
 
+bool needs_training_rows(const Rung& rung) {
+  return learns(rung.kind) || rung.kind == RungKind::kCascade || rung.examples > 0;
+}
+
 void check(const Plan& plan, const DataFiles& files, StudyData& data) {
   const std::string file = files.eval.string();
   const size_t n_labels = data.labels().size(), n_rows = data.eval.rows.size() + data.train.rows.size();
@@ -82,9 +87,7 @@ void check(const Plan& plan, const DataFiles& files, StudyData& data) {
     fail("{}: `{}` has {} different values in {} rows, which is no label; name another field", file,
          plan.label, n_labels, n_rows);
   }
-  const bool trains = std::any_of(plan.rungs.begin(), plan.rungs.end(), [](const Rung& rung) {
-    return rung.kind != RungKind::kZeroShot || rung.examples > 0;
-  });
+  const bool trains = std::ranges::any_of(plan.rungs, needs_training_rows);
   if (trains && data.train.rows.empty()) {
     fail(
         "{}: there are no training rows, and the plan has rungs that learn; set `split: hash` or add a "
@@ -103,11 +106,14 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   options.text_field = plan.text;
   options.text_flag = "`text` in the plan", options.label_flag = "`label` in the plan";
   options.label_field = plan.label;
+  options.label_names = plan.labels;
   StudyData data;
   read_both(files, options, data);
   const LabelledRows all = all_rows(data);
   append(data.remarks, repeat_remarks(all.texts(), all.labels));
-  if (plan.split == "hash" || files.train.empty()) {
+  // Where nothing learns, rows for training would be rows that nobody asks.
+  const bool trains = std::ranges::any_of(plan.rungs, needs_training_rows);
+  if (plan.split == "hash" || (files.train.empty() && trains)) {
     split_by_hash(data, plan.eval_share, plan.seed);
   } else {
     append(data.remarks, overlap_remarks(data.train.texts(), data.eval.texts()));
@@ -124,6 +130,9 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   }
   for (const std::string& label : data.labels()) hash.add(label + "\n");
   data.sha256 = hash.hex();
+  data.questions = data.eval.rows;
+  for (const int label : data.eval.labels)
+    data.truths.emplace_back(LabelTruth{data.labels()[static_cast<size_t>(label)]});
   return data;
 }
 
@@ -131,7 +140,7 @@ std::vector<std::vector<int64_t>> deal_rows(const std::vector<Question>& rows, i
   std::vector<int64_t> order(rows.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return rows[a].text().size() < rows[b].text().size(); });
+                   [&](int64_t a, int64_t b) { return size_of(rows[a]) < size_of(rows[b]); });
   std::vector<std::vector<int64_t>> parts(std::min<size_t>(static_cast<size_t>(rounds), rows.size()));
   // To and fro, so that no part always gets the longer of two neighbours.
   for (size_t i = 0; i < order.size(); ++i) {

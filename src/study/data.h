@@ -6,13 +6,16 @@
 #include <wattle/study.h>
 
 #include "data/labelled_rows.h"
+#include "metrics/truth.h"
 
 namespace wattle {
 
 /// The labelled rows of a study. Both parts share one list of label names.
 struct StudyData {
   LabelledRows train, eval;
-  std::string sha256;  ///< of all texts and labels
+  std::vector<Question> questions;  ///< the evaluation rows, as they are asked
+  std::vector<Truth> truths;        ///< one a question
+  std::string sha256;               ///< of all texts and labels
   std::vector<std::string>
       remarks;  ///< what a reader of the report should know: repaired rows, labels without training rows
 

@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "statistics/intervals.h"
-
 namespace wattle {
 namespace {
 
@@ -80,43 +78,6 @@ double overlap_f(const Words& answer, const Words& reference, size_t n) {
 }
 
 }  // namespace
-
-double accuracy(std::span<const Output> outputs) {
-  const auto right =
-      std::count_if(outputs.begin(), outputs.end(), [](const Output& o) { return o.truth == o.answer; });
-  return outputs.empty() ? 0 : static_cast<double>(right) / static_cast<double>(outputs.size());
-}
-
-double macro_f1(std::span<const Output> outputs, int n_labels) {
-  std::vector<int> right(n_labels), answered(n_labels), wanted(n_labels);
-  for (const Output& output : outputs) {
-    ++wanted[output.truth];
-    ++answered[output.answer];
-    right[output.truth] += output.truth == output.answer;
-  }
-  double sum = 0;
-  int present = 0;
-  for (int label = 0; label < n_labels; ++label) {
-    if (wanted[label] + answered[label] == 0) continue;
-    ++present;
-    sum += f_measure(right[label], answered[label], wanted[label]);
-  }
-  return present == 0 ? 0 : sum / present;
-}
-
-Interval quality(Metric metric, std::span<const Output> outputs, int n_labels, uint64_t seed) {
-  const auto n = static_cast<int64_t>(outputs.size());
-  if (metric == Metric::kAccuracy) {
-    return wilson(
-        std::count_if(outputs.begin(), outputs.end(), [](const Output& o) { return o.truth == o.answer; }),
-        n);
-  }
-  std::vector<Output> drawn(outputs.size());
-  return bootstrap(n, seed, [&](std::span<const int64_t> rows) {
-    for (size_t i = 0; i < rows.size(); ++i) drawn[i] = outputs[rows[i]];
-    return macro_f1(drawn, n_labels);
-  });
-}
 
 double exact_match(std::string_view answer, std::string_view reference) {
   return words_of_answer(answer) == words_of_answer(reference) ? 1 : 0;

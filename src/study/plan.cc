@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -9,82 +8,15 @@
 #include <wattle/study.h>
 
 #include "meter/carbon.h"
-#include "quant/precision.h"
+#include "metrics/metric.h"
+#include "study/plan_task.h"
+#include "study/plan_variants.h"
+#include "study/rung_yaml.h"
+#include "study/scoring.h"
 #include "study/yaml_reader.h"
 
 namespace wattle {
 namespace {
-
-constexpr std::array<std::pair<RungKind, std::string_view>, 6> kKinds{{{RungKind::kMajority, "majority"},
-                                                                       {RungKind::kKeywords, "keywords"},
-                                                                       {RungKind::kLinear, "linear"},
-                                                                       {RungKind::kForest, "forest"},
-                                                                       {RungKind::kHead, "head"},
-                                                                       {RungKind::kZeroShot, "zero-shot"}}};
-
-bool needs_model(RungKind kind) {
-  return kind == RungKind::kHead || kind == RungKind::kZeroShot;
-}
-
-RungKind read_kind(YamlMap& map) {
-  const std::string wanted = map.text("kind", "");
-  for (const auto& [kind, known] : kKinds) {
-    if (wanted == known) return kind;
-  }
-  map.fail_at(map.has("kind") ? map.node("kind") : map.whole(),
-              fmt::format("a rung's `kind` must be majority, keywords, linear, forest, head or zero-shot{}",
-                          wanted.empty() ? "" : ", not \"" + wanted + "\""));
-}
-
-std::vector<std::string> read_precisions(YamlMap& map) {
-  std::vector<std::string> precisions = map.texts("precisions");
-  if (precisions.empty()) return {std::string(kAsPublished)};
-  std::set<std::string> seen;
-  for (std::string& precision : precisions) {
-    try {
-      precision = Precision::parse(precision).name();
-    } catch (const Error& error) {
-      map.fail_at(map.node("precisions"),
-                  fmt::format("`precisions`: {}; one with commas stands in quotes", error.what()));
-    }
-    if (!seen.insert(precision).second) {
-      map.fail_at(map.node("precisions"),
-                  fmt::format("`precisions` names {} twice; remove one of them", precision));
-    }
-  }
-  return precisions;
-}
-
-Rung read_rung(const YAML::Node& node, const std::string& file) {
-  YamlMap map(node, file, "a rung");
-  Rung rung;
-  rung.kind = read_kind(map);
-  const std::string kind(name(rung.kind));
-  if (needs_model(rung.kind)) {
-    rung.model = map.text("model", "");
-    if (rung.model.empty())
-      map.fail_at(node, fmt::format("a {} rung needs `model`, a catalogue name or a path", kind));
-    rung.precisions = read_precisions(map);
-  }
-  if (rung.kind == RungKind::kZeroShot) {
-    rung.prompt = map.text("prompt", "");
-    if (rung.prompt.find("{text}") == std::string::npos) {
-      map.fail_at(map.has("prompt") ? map.node("prompt") : node,
-                  "a zero-shot rung needs a `prompt` that holds {text}, where the row's text goes");
-    }
-    rung.examples = static_cast<int>(map.integer("examples", 0, 0, 64));
-    if (map.has("words")) {
-      YamlMap words(map.node("words"), file, "`words`");
-      for (const auto& entry : words.whole()) {
-        rung.words[entry.first.Scalar()] = words.text(entry.first.Scalar(), "");
-      }
-    }
-    map.node("words");
-  }
-  rung.name = map.text("name", needs_model(rung.kind) ? rung.model : kind);
-  map.reject_unknown();
-  return rung;
-}
 
 void read_data(YamlMap& map, Plan& plan, const std::string& file) {
   const YAML::Node data = map.node("data");
@@ -128,12 +60,76 @@ void read_rungs(YamlMap& map, Plan& plan, const std::string& file) {
     map.fail_at(rungs.IsDefined() ? rungs : map.whole(),
                 "a plan needs `rungs`, a list with at least one, as \"- kind: majority\"");
   }
+  const PlanTask& task = plan_task(plan.task);
   std::set<std::string> names;
   for (const auto& node : rungs) {
-    plan.rungs.push_back(read_rung(node, file));
+    plan.rungs.push_back(read_rung(node, file, task));
     if (!names.insert(plan.rungs.back().name).second) {
       map.fail_at(node, fmt::format("two rungs are called \"{}\"; give one of them another `name`",
                                     plan.rungs.back().name));
+    }
+  }
+}
+
+void read_task(YamlMap& map, Plan& plan, const std::string& file) {
+  plan.task = map.text("task", plan.task);
+  bool labelled = false;
+  try {
+    labelled = plan_task(plan.task).labelled;
+  } catch (const Error& error) {
+    map.fail_at(map.node("task"), error.what());
+  }
+  if (labelled) {
+    plan.text = map.text("text", plan.text);
+    plan.label = map.text("label", plan.label);
+    plan.labels = map.texts("labels");
+    if (plan.labels.size() == 1) map.fail_at(map.node("labels"), "`labels` must be a list of two or more");
+    return;
+  }
+  if (map.has("fields")) {
+    YamlMap fields(map.node("fields"), file, "`fields`");
+    for (const auto& entry : fields.whole())
+      plan.fields[entry.first.Scalar()] = fields.text(entry.first.Scalar(), "");
+  }
+  map.node("fields");
+}
+
+/// The metrics and the bar, which is in the first one's numbers.
+void read_metrics(YamlMap& map, Plan& plan) {
+  if (map.has("metric")) {
+    plan.metrics = map.texts("metric");
+  } else {
+    const PlanTask& task = plan_task(plan.task);
+    plan.metrics.assign(task.metrics.begin(), task.metrics.end());
+  }
+  std::set<std::string> seen;
+  bool share = false;
+  for (const std::string& metric : plan.metrics) {
+    try {
+      share = seen.empty() ? is_share(*make_metric(metric)) : share;
+    } catch (const Error& error) {
+      map.fail_at(map.has("metric") ? map.node("metric") : map.whole(), error.what());
+    }
+    if (!seen.insert(metric).second)
+      map.fail_at(map.node("metric"), fmt::format("`metric` names {} twice; remove one of them", metric));
+  }
+  constexpr double kAny = 1e9;
+  if (map.has("quality")) plan.quality = map.number("quality", 0, share ? 0 : -kAny, share ? 1 : kAny);
+  map.node("quality");
+}
+
+void check_stages(YamlMap& map, const Plan& plan) {
+  for (const Rung& rung : plan.rungs) {
+    for (const std::string& stage : rung.stages) {
+      const bool found = std::ranges::any_of(plan.rungs, [&](const Rung& other) {
+        return other.kind != RungKind::kCascade && names_cell_of(stage, other);
+      });
+      if (!found) {
+        map.fail_at(map.node("rungs"),
+                    fmt::format("the cascade \"{}\" has a stage \"{}\", which is no other rung; name a "
+                                "rung, or a rung and its precision, as \"all-minilm-l6-v2 Q8_0\"",
+                                rung.name, stage));
+      }
     }
   }
 }
@@ -143,16 +139,12 @@ Plan read_keys(const YAML::Node& root, const std::string& file) {
   Plan plan;
   plan.name = map.text("name", std::filesystem::path(file).stem().string());
   read_data(map, plan, file);
-  plan.text = map.text("text", plan.text);
-  plan.label = map.text("label", plan.label);
+  read_task(map, plan, file);
   read_split(map, plan, file);
-  try {
-    plan.metric = metric_from_name(map.text("metric", "accuracy"));
-  } catch (const Error& error) {
-    map.fail_at(map.node("metric"), error.what());
-  }
-  plan.quality = map.number("quality", 0, 0, 1);
+  read_metrics(map, plan);
   read_rungs(map, plan, file);
+  check_stages(map, plan);
+  read_quick(map, plan, file);
   plan.threads = static_cast<int>(map.integer("threads", 0, 1, 1024));
   plan.rounds = static_cast<int>(map.integer("rounds", plan.rounds, 1, 1000));
   plan.max_rounds = static_cast<int>(map.integer("max_rounds", 0, 1, 1000));
@@ -181,37 +173,7 @@ Plan read_keys(const YAML::Node& root, const std::string& file) {
   return plan;
 }
 
-void write_rung(YAML::Emitter& out, const Rung& rung) {
-  out << YAML::BeginMap << YAML::Key << "name" << YAML::Value << rung.name;
-  out << YAML::Key << "kind" << YAML::Value << std::string(name(rung.kind));
-  if (needs_model(rung.kind)) {
-    out << YAML::Key << "model" << YAML::Value << rung.model;
-    out << YAML::Key << "precisions" << YAML::Value << YAML::Flow << rung.precisions;
-  }
-  if (rung.kind == RungKind::kZeroShot) {
-    out << YAML::Key << "prompt" << YAML::Value << rung.prompt;
-    if (rung.examples > 0) out << YAML::Key << "examples" << YAML::Value << rung.examples;
-    if (!rung.words.empty()) out << YAML::Key << "words" << YAML::Value << rung.words;
-  }
-  out << YAML::EndMap;
-}
-
 }  // namespace
-
-std::string_view name(RungKind kind) {
-  return std::find_if(kKinds.begin(), kKinds.end(), [&](const auto& entry) { return entry.first == kind; })
-      ->second;
-}
-
-std::string_view name(Metric metric) {
-  return metric == Metric::kAccuracy ? "accuracy" : "macro_f1";
-}
-
-Metric metric_from_name(std::string_view wanted) {
-  if (wanted == "accuracy") return Metric::kAccuracy;
-  if (wanted == "macro_f1") return Metric::kMacroF1;
-  fail("the metric \"{}\" is not known; use accuracy or macro_f1", wanted);
-}
 
 const std::vector<std::string>& paper_tasks() {
   static const std::vector<std::string> kTasks{"text-classification",  "question-answering",
@@ -254,14 +216,19 @@ std::string to_yaml(const Plan& plan) {
   } else {
     put("data", plan.data);
   }
-  put("text", plan.text), put("label", plan.label), put("split", plan.split),
-      put("eval_share", plan.eval_share);
+  put("task", plan.task);
+  if (plan_task(plan.task).labelled) {
+    put("text", plan.text), put("label", plan.label);
+    if (!plan.labels.empty()) put("labels", plan.labels);
+  }
+  if (!plan.fields.empty()) put("fields", plan.fields);
+  put("split", plan.split), put("eval_share", plan.eval_share);
   std::map<std::string, int64_t> rows;
   if (plan.max_train > 0) rows["train"] = plan.max_train;
   if (plan.max_eval > 0) rows["eval"] = plan.max_eval;
   if (!rows.empty()) put("rows", rows);
-  put("metric", std::string(name(plan.metric)));
-  put("quality", plan.quality);
+  out << YAML::Key << "metric" << YAML::Value << YAML::Flow << plan.metrics;
+  if (plan.quality) put("quality", *plan.quality);
   if (plan.threads > 0) put("threads", plan.threads);
   put("rounds", plan.rounds);
   if (plan.max_rounds > 0) put("max_rounds", plan.max_rounds);
@@ -273,6 +240,7 @@ std::string to_yaml(const Plan& plan) {
   if (!plan.zone.empty()) put("zone", plan.zone);
   if (!plan.paper.empty()) put("paper", plan.paper);
   put("seed", plan.seed);
+  write_quick(out, plan);
   out << YAML::Key << "rungs" << YAML::Value << YAML::BeginSeq;
   for (const Rung& rung : plan.rungs) write_rung(out, rung);
   out << YAML::EndSeq << YAML::EndMap;

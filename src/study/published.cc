@@ -21,6 +21,12 @@ Json to_json(const std::optional<Interval>& interval) {
   return {{"value", interval->value}, {"low", to_json(interval->low)}, {"high", to_json(interval->high)}};
 }
 
+Json to_json(const std::map<std::string, Interval>& metrics) {
+  Json json = Json::object();
+  for (const auto& [metric, interval] : metrics) json[metric] = to_json(std::optional(interval));
+  return json;
+}
+
 std::optional<Interval> to_interval(const Json& json) {
   if (json.is_null()) return std::nullopt;
   return Interval{json.at("value"), to_number(json.at("low")), to_number(json.at("high"))};
@@ -31,6 +37,7 @@ std::optional<Interval> to_interval(const Json& json) {
 Json published_figures(const CellResult& cell) {
   return {{"n", cell.n},
           {"quality", to_json(cell.quality)},
+          {"metrics", to_json(cell.metrics)},
           {"wh_per_1000", to_json(cell.wh_per_1000)},
           {"net_wh_per_1000", to_json(cell.net_wh_per_1000)},
           {"grams_per_1000", to_json(cell.grams_per_1000)},
@@ -55,6 +62,9 @@ Json published_figures(const CellResult& cell) {
 void take_published_figures(const Json& figures, CellResult& cell) {
   cell.n = figures.at("n");
   cell.quality = to_interval(figures.at("quality"));
+  cell.metrics.clear();
+  for (const auto& [metric, interval] : figures.at("metrics").items())
+    cell.metrics[metric] = *to_interval(interval);
   cell.wh_per_1000 = to_interval(figures.at("wh_per_1000"));
   cell.net_wh_per_1000 = to_interval(figures.at("net_wh_per_1000"));
   cell.grams_per_1000 = to_interval(figures.at("grams_per_1000"));

@@ -11,10 +11,13 @@
 
 #include "base/interrupt.h"
 #include "base/output_file.h"
+#include "models/shapes.h"
 #include "study/cells.h"
+#include "study/scoring.h"
 #include "study/store.h"
 #include "study/window_json.h"
 #include "study/worker_process.h"
+#include "tasks/json.h"
 
 namespace wattle {
 namespace {
@@ -48,6 +51,23 @@ class DirectoryLock {
   int file_ = -1;
 };
 
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// As the worker reads its rows.
+Json questions_json(const std::vector<Question>& questions) {
+  Json rows = Json::array();
+  for (const Question& question : questions) rows.push_back(question_to_json(question));
+  return rows;
+}
+
+std::vector<double> percents_of(const Json& shares) {
+  std::vector<double> percents;
+  for (const Json& share : shares) percents.push_back(100 * share.get<double>());
+  return percents;
+}
+
 std::string now_utc() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -72,6 +92,7 @@ class Runner {
         options_(options),
         lock_(made(options.directory)),
         data_(read_data(plan, options.resolve_data)),
+        scorer_(plan.task, plan.metrics, data_.labels(), data_.truths),
         store_(fresh(options.directory / "study.db", options.restart), Store::Mode::kReadWrite) {}
 
   Results run();
@@ -83,12 +104,15 @@ class Runner {
   }
 
   void begin();
+  void set_cells();
   void prepare(Preparation& preparation);
   void prepare_all();
   void run_round(int round);
   void run_window(Cell& cell, int round);
-  std::vector<Window> measure_until_quiet(WorkerProcess& worker, const Cell& cell, int round,
-                                          std::vector<int>& answers);
+  std::vector<Window> measure_until_quiet(WorkerProcess& worker, const Cell& cell, int round, Json& answers);
+  std::vector<Output> score(const Cell& cell, const std::vector<int64_t>& rows, const Json& answers);
+  void add_rows(const Preparation& preparation, Json& request) const;
+  void take_threshold(const Preparation& preparation, const Json& choice);
   bool needs_more_rounds();
   void give_up(Cell& cell, const std::string& sentence);
   Json configure(WorkerProcess& worker);
@@ -109,8 +133,10 @@ class Runner {
   const StudyOptions& options_;
   DirectoryLock lock_;
   StudyData data_;
+  Scorer scorer_;
   Store store_;
   CellPlan work_;
+  Cell empty_ = empty_cell();
   std::vector<std::vector<int64_t>> parts_;
   std::map<std::string, std::vector<double>> seconds_of_;  ///< by cell: each round so far
   std::map<std::string, bool> wanted_;                     ///< cells that the current extra round measures
@@ -127,17 +153,23 @@ void Runner::begin() {
   if (before.empty()) {
     store_.set_text("data", data_.sha256);
     store_.set_text("began", now_utc());
-    store_.set_text("labels", Json(data_.labels()).dump(-1, ' ', false, Json::error_handler_t::replace));
+    store_.set_text("labels", text_of(data_.labels()));
     store_.set_text("train_rows", std::to_string(data_.train.rows.size()));
-    store_.set_truth(data_.eval.labels);
+    std::vector<std::string> truths;
+    for (const Truth& truth : data_.truths) truths.push_back(text_of(truth_json(truth)));
+    store_.set_truths(truths);
     store_.set_text("plan", yaml);
   }
   for (const std::string& remark : data_.remarks) notice(remark);
   work_ = plan_cells(plan_, data_, options_);
-  parts_ = deal_rows(data_.eval.rows, plan_.rounds);
+  parts_ = deal_rows(data_.questions, plan_.rounds);
+  set_cells();
+}
+
+void Runner::set_cells() {
   std::vector<CellResult> results;
   for (const Cell& cell : work_.cells) results.push_back(cell.result);
-  store_.set_cells(results);
+  store_.set_cells(results, &empty_.result);
 }
 
 Json Runner::configure(WorkerProcess& worker) {
@@ -150,17 +182,44 @@ Json Runner::configure(WorkerProcess& worker) {
   return answer;
 }
 
+/// What a worker needs of the training rows beside the preparation's own request.
+void Runner::add_rows(const Preparation& preparation, Json& request) const {
+  if (preparation.kind == "train") request["texts"] = data_.train.texts();
+  if (preparation.kind != "threshold") return;
+  request["rows"] = questions_json(data_.train.rows);
+  std::vector<std::string> truths;
+  for (const int label : data_.train.labels) truths.push_back(data_.labels()[static_cast<size_t>(label)]);
+  request["truths"] = std::move(truths);
+  request["warm_up_seconds"] = plan_.warm_up_seconds;
+}
+
+void Runner::take_threshold(const Preparation& preparation, const Json& choice) {
+  for (Cell& cell : work_.cells) {
+    const bool needs = std::any_of(cell.needs.begin(), cell.needs.end(),
+                                   [&](size_t place) { return &work_.preparations[place] == &preparation; });
+    if (!needs) continue;
+    cell.open["threshold"] = choice.at("threshold");
+    cell.result.note = fmt::format("hands on where the margin is below {:.3g}, of training rows {:.0f} %",
+                                   fmt::join(choice.at("threshold").get<std::vector<double>>(), ", "),
+                                   fmt::join(percents_of(choice.at("passed_on")), " %, "));
+  }
+}
+
 void Runner::prepare(Preparation& preparation) {
+  const bool has_file = preparation.kind != "threshold";
   const fs::path record = preparation.path.string() + ".json";
-  if (!fs::exists(preparation.path) || !fs::exists(record)) {
+  if ((has_file && !fs::exists(preparation.path)) || !fs::exists(record)) {
     Json request = preparation.request;
-    if (preparation.kind == "train") request["texts"] = data_.train.texts();
-    const auto answer = new_worker()->ask(request, plan_.time_limit_seconds);
+    add_rows(preparation, request);
+    const auto worker = new_worker();
+    if (!preparation.open.is_null()) worker->ask(preparation.open, plan_.time_limit_seconds);
+    const auto answer = worker->ask(request, plan_.time_limit_seconds);
     OutputFile file(record);
-    file.write(answer.at("window").dump());
+    file.write(has_file ? answer.at("window").dump() : answer.dump());
     file.commit();
   }
   std::ifstream file(record);
+  if (!has_file) return take_threshold(preparation, Json::parse(file));
   const Window window = window_from_json(nlohmann::json::parse(file));
   for (const Cell& cell : work_.cells) {
     const bool needs = std::any_of(cell.needs.begin(), cell.needs.end(),
@@ -202,9 +261,7 @@ void Runner::prepare_all() {
       give_up(cell, error.what());
     }
   }
-  std::vector<CellResult> results;
-  for (const Cell& cell : work_.cells) results.push_back(cell.result);
-  store_.set_cells(results);
+  set_cells();
 }
 
 void Runner::give_up(Cell& cell, const std::string& sentence) {
@@ -214,19 +271,20 @@ void Runner::give_up(Cell& cell, const std::string& sentence) {
 }
 
 std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cell& cell, int round,
-                                                std::vector<int>& answers) {
+                                                Json& answers) {
   const std::vector<int64_t>& part = parts_[static_cast<size_t>(round) % parts_.size()];
-  std::vector<std::string> texts;
-  for (const int64_t row : part) texts.push_back(data_.eval.rows[row].text());
+  std::vector<Question> questions;
+  for (const int64_t row : part) questions.push_back(data_.questions[static_cast<size_t>(row)]);
+  const Json rows = questions_json(questions);
   std::vector<Window> windows;
   for (int attempt = 0; attempt < plan_.attempts; ++attempt) {
     const auto answer = worker.ask({{"verb", "measure"},
-                                    {"rows", texts},
+                                    {"rows", rows},
                                     {"window_seconds", plan_.window_seconds},
                                     {"warm_up_seconds", attempt == 0 ? plan_.warm_up_seconds : 0}},
                                    plan_.time_limit_seconds);
     Window window = window_from_json(answer.at("window"));
-    answers = answer.at("answers").get<std::vector<int>>();
+    answers = answer.at("answers");
     window.round = round;
     window.attempt = attempt;
     const std::string& invalid = window.energy.invalid;
@@ -254,28 +312,36 @@ std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cel
   return windows;
 }
 
+std::vector<Output> Runner::score(const Cell& cell, const std::vector<int64_t>& rows, const Json& answers) {
+  std::vector<Output> outputs;
+  // What pseudo-random weights answer says nothing.
+  if (&cell == &empty_ || is_shape(cell.weights.string())) return outputs;
+  if (answers.size() != rows.size())
+    fail("the worker answered {} of {} rows; please report this", answers.size(), rows.size());
+  for (size_t i = 0; i < rows.size(); ++i)
+    outputs.push_back(scorer_.score(rows[i], answers[i], &data_.questions[static_cast<size_t>(rows[i])]));
+  return outputs;
+}
+
 void Runner::run_window(Cell& cell, int round) {
   report(fmt::format("round {}, {}", round + 1, label_of(cell.result)));
   const auto begin = Clock::now();
   const auto worker = new_worker();
   Window load = window_from_json(worker->ask(cell.open, plan_.time_limit_seconds).at("window"));
   load.round = round;
-  std::vector<int> answers;
+  Json answers;
   const std::vector<Window> windows = measure_until_quiet(*worker, cell, round, answers);
-  const std::vector<int64_t>& part = parts_[static_cast<size_t>(round) % parts_.size()];
-  if (answers.size() != part.size())
-    fail("the worker answered {} of {} rows; please report this", answers.size(), part.size());
-  std::vector<Output> outputs;
-  for (size_t i = 0; i < part.size(); ++i)
-    outputs.push_back({part[i], data_.eval.labels[part[i]], answers[i]});
-  store_.add_window(cell.result.key, load, {});
-  for (const Window& window : windows) store_.add_window(cell.result.key, window, outputs);
+  const std::vector<Output> outputs =
+      score(cell, parts_[static_cast<size_t>(round) % parts_.size()], answers);
+  store_.add_window(cell.result.key, load);
+  for (const Window& window : windows) store_.add_window(cell.result.key, window, outputs, plan_.metrics);
   seconds_of_[cell.result.key].push_back(std::chrono::duration<double>(Clock::now() - begin).count());
 }
 
 void Runner::run_round(int round) {
-  for (const int64_t place : order_of_round(static_cast<int64_t>(work_.cells.size()), plan_.seed, round)) {
-    Cell& cell = work_.cells[place];
+  const auto n_cells = static_cast<int64_t>(work_.cells.size());
+  for (const int64_t place : order_of_round(n_cells + 1, plan_.seed, round)) {
+    Cell& cell = place == n_cells ? empty_ : work_.cells[static_cast<size_t>(place)];
     if (!cell.result.error.empty()) continue;
     if (round >= plan_.rounds && !wanted_[cell.result.key]) continue;
     const std::vector<int> finished = store_.finished_rounds(cell.result.key);
@@ -322,8 +388,8 @@ void Runner::report(const std::string& what) {
 
 Results Runner::run() {
   begin();
-  total_ =
-      static_cast<int>(work_.preparations.size() + work_.cells.size() * static_cast<size_t>(plan_.rounds));
+  total_ = static_cast<int>(work_.preparations.size() +
+                            (work_.cells.size() + 1) * static_cast<size_t>(plan_.rounds));
   prepare_all();
   for (int round = 0; round < plan_.rounds; ++round) run_round(round);
   for (int round = plan_.rounds; round < plan_.max_rounds && needs_more_rounds(); ++round) run_round(round);

@@ -1,5 +1,6 @@
 #include "study/store.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include <sqlite3.h>
@@ -12,12 +13,14 @@
 namespace wattle {
 namespace {
 
-constexpr int kApplicationId = 0x57545432;  // "WTT2": tells a store from any other SQLite file
-constexpr int kEarlierId = 0x57545431;
+constexpr int kApplicationId = 0x57545433;  // "WTT3": tells a store from any other SQLite file
+constexpr int kEarlierIds[] = {0x57545431, 0x57545432};
+// Where the empty contender stands, before the first of the plan's cells.
+constexpr int kPlaceOfEmpty = -1;
 
 constexpr const char* kSchema = R"sql(
 CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS truth (row INTEGER PRIMARY KEY, label INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS truth (row INTEGER PRIMARY KEY, truth TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cells (
   key TEXT PRIMARY KEY, position INTEGER, rung TEXT, kind TEXT, model TEXT, precision TEXT,
   bits_per_weight REAL, note TEXT DEFAULT '', error TEXT DEFAULT '', published TEXT);
@@ -26,7 +29,13 @@ CREATE TABLE IF NOT EXISTS windows (
   energy TEXT NOT NULL, latencies_ms BLOB, peak_memory_bytes INTEGER, outputs_sha256 TEXT, conditions TEXT,
   disturbance REAL, accepted INTEGER, remark TEXT);
 CREATE INDEX IF NOT EXISTS windows_of_cell ON windows (cell, kind, round);
-CREATE TABLE IF NOT EXISTS outputs (cell TEXT, row INTEGER, answer INTEGER, PRIMARY KEY (cell, row)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outputs (cell TEXT, row INTEGER, answer TEXT NOT NULL, scores TEXT NOT NULL,
+  PRIMARY KEY (cell, row)) WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS energies AS SELECT windows.id, cells.rung, cells.precision, windows.kind, round, attempt, accepted, queries,
+  json_extract(energy, '$.joules') AS joules, json_extract(energy, '$.low') AS low, json_extract(energy, '$.high') AS high,
+  json_extract(energy, '$.idle_joules') AS idle_joules, json_extract(energy, '$.seconds') AS seconds, json_extract(energy, '$.grade') AS grade,
+  json_extract(energy, '$.source') AS source, json_extract(energy, '$.scope') AS scope, json_extract(energy, '$.systematic') AS systematic
+  FROM windows JOIN cells ON cells.key = windows.cell;
 )sql";
 
 }  // namespace
@@ -113,7 +122,7 @@ Store::Store(const std::filesystem::path& path, Mode mode) : path_(path) {
     Statement id(*this, "PRAGMA application_id");
     Statement tables(*this, "SELECT count(*) FROM sqlite_master");
     id.step(), tables.step();
-    if (id.integer(0) == kEarlierId) {
+    if (std::ranges::find(kEarlierIds, id.integer(0)) != std::end(kEarlierIds)) {
       fail(
           "{}: an earlier version wrote this study, with less of each window than is needed now; run it "
           "again "
@@ -160,32 +169,29 @@ void Store::set_text(const std::string& name, const std::string& value) {
   Statement(*this, "INSERT OR REPLACE INTO study VALUES (?, ?)").bind(name).bind(value).run();
 }
 
-void Store::set_truth(const std::vector<int>& labels) {
+void Store::set_truths(const std::vector<std::string>& truths) {
   transaction([&] {
     execute("DELETE FROM truth");
     Statement insert(*this, "INSERT INTO truth VALUES (?, ?)");
-    for (size_t row = 0; row < labels.size(); ++row)
-      insert.bind(static_cast<int64_t>(row)).bind(labels[row]).run();
+    for (size_t row = 0; row < truths.size(); ++row)
+      insert.bind(static_cast<int64_t>(row)).bind(truths[row]).run();
   });
 }
 
-void Store::set_cells(const std::vector<CellResult>& cells) {
+void Store::set_cells(const std::vector<CellResult>& cells, const CellResult* empty) {
   transaction([&] {
     execute("UPDATE cells SET position = NULL");
     Statement upsert(
         *this,
         "INSERT INTO cells (key, position, rung, kind, model, precision) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
         "ON CONFLICT (key) DO UPDATE SET position = ?2, rung = ?3, kind = ?4, model = ?5, precision = ?6");
+    const auto put = [&](const CellResult& cell, int position) {
+      upsert.bind(cell.key).bind(position);
+      upsert.bind(cell.rung).bind(cell.kind).bind(cell.model).bind(cell.precision).run();
+    };
     int position = 0;
-    for (const CellResult& cell : cells) {
-      upsert.bind(cell.key)
-          .bind(position++)
-          .bind(cell.rung)
-          .bind(cell.kind)
-          .bind(cell.model)
-          .bind(cell.precision)
-          .run();
-    }
+    for (const CellResult& cell : cells) put(cell, position++);
+    if (empty != nullptr) put(*empty, kPlaceOfEmpty);
   });
 }
 
@@ -195,7 +201,8 @@ void Store::set_description(const CellResult& cell) {
   update.bind(cell.note).bind(cell.error).bind(cell.key).run();
 }
 
-void Store::add_window(const std::string& cell, const Window& window, const std::vector<Output>& outputs) {
+void Store::add_window(const std::string& cell, const Window& window, const std::vector<Output>& outputs,
+                       const std::vector<std::string>& metrics) {
   transaction([&] {
     Statement insert(*this,
                      "INSERT INTO windows (cell, kind, round, attempt, queries, energy, latencies_ms, "
@@ -208,8 +215,12 @@ void Store::add_window(const std::string& cell, const Window& window, const std:
         .bind(window.outputs_sha256)
         .bind(window.conditions);
     insert.bind(window.disturbance).bind(static_cast<int>(window.accepted)).bind(window.remark).run();
-    Statement answer(*this, "INSERT OR IGNORE INTO outputs VALUES (?, ?, ?)");
-    for (const Output& output : outputs) answer.bind(cell).bind(output.row).bind(output.answer).run();
+    Statement insert_output(*this, "INSERT OR IGNORE INTO outputs VALUES (?, ?, ?, ?)");
+    for (const Output& output : outputs) {
+      nlohmann::ordered_json scores = nlohmann::ordered_json::object();
+      for (size_t i = 0; i < output.scores.size(); ++i) scores[metrics.at(i)] = output.scores[i];
+      insert_output.bind(cell).bind(output.row).bind(output.answer).bind(scores.dump()).run();
+    }
   });
 }
 
@@ -218,6 +229,7 @@ void Store::publish(const Results& results) {
     Statement update(*this, "UPDATE cells SET published = ? WHERE key = ?");
     for (const CellResult& cell : results.cells)
       update.bind(published_figures(cell).dump()).bind(cell.key).run();
+    if (results.empty) update.bind(published_figures(*results.empty).dump()).bind(results.empty->key).run();
   });
 }
 
@@ -245,16 +257,21 @@ void Store::read_windows(CellResult& cell) const {
   }
 }
 
-void Store::read_outputs(CellResult& cell, const std::vector<int>& truth) const {
-  Statement select(*this, "SELECT row, answer FROM outputs WHERE cell = ? ORDER BY row");
+void Store::read_outputs(CellResult& cell, const Results& results) const {
+  Statement select(*this, "SELECT row, answer, scores FROM outputs WHERE cell = ? ORDER BY row");
   select.bind(cell.key);
   while (select.step()) {
     const int64_t row = select.integer(0);
-    if (row < 0 || row >= static_cast<int64_t>(truth.size())) {
+    if (row < 0 || row >= static_cast<int64_t>(results.truths.size())) {
       fail("{}: an answer to row {} has no such row; run the study again in a new directory", path_.string(),
            row);
     }
-    cell.outputs.push_back({row, truth[row], static_cast<int>(select.integer(1))});
+    Output& output = cell.outputs.emplace_back();
+    output.row = row;
+    output.answer = select.text(1);
+    const auto scores = nlohmann::json::parse(select.text(2));
+    for (const std::string& metric : results.plan.metrics)
+      output.scores.push_back(scores.value(metric, std::vector<double>()));
   }
 }
 
@@ -268,14 +285,15 @@ Results Store::read() const {
   try {
     const std::string labels = text("labels");
     if (!labels.empty()) results.labels = nlohmann::json::parse(labels).get<std::vector<std::string>>();
-    Statement truth(*this, "SELECT label FROM truth ORDER BY row");
-    while (truth.step()) results.truth.push_back(static_cast<int>(truth.integer(0)));
-    Statement cells(
-        *this,
-        "SELECT key, rung, kind, model, precision, bits_per_weight, note, error, published FROM cells "
-        "WHERE position IS NOT NULL ORDER BY position");
+    Statement truth(*this, "SELECT truth FROM truth ORDER BY row");
+    while (truth.step()) results.truths.push_back(truth.text(0));
+    Statement cells(*this,
+                    "SELECT key, rung, kind, model, precision, bits_per_weight, note, error, published, "
+                    "position FROM cells "
+                    "WHERE position IS NOT NULL ORDER BY position");
     while (cells.step()) {
-      CellResult& cell = results.cells.emplace_back();
+      CellResult& cell =
+          cells.integer(9) == kPlaceOfEmpty ? results.empty.emplace() : results.cells.emplace_back();
       cell.key = cells.text(0), cell.rung = cells.text(1), cell.kind = cells.text(2),
       cell.model = cells.text(3);
       cell.precision = cells.text(4);
@@ -283,7 +301,7 @@ Results Store::read() const {
       cell.note = cells.text(6), cell.error = cells.text(7);
       if (!cells.is_null(8)) take_published_figures(nlohmann::ordered_json::parse(cells.text(8)), cell);
       read_windows(cell);
-      read_outputs(cell, results.truth);
+      read_outputs(cell, results);
     }
   } catch (const nlohmann::json::exception& error) {
     fail("{}: the store is damaged ({}); run the study again in a new directory", path_.string(),

@@ -27,13 +27,16 @@ class Store {
   std::string text(const std::string& name) const;
   void set_text(const std::string& name, const std::string& value);
 
-  void set_truth(const std::vector<int>& labels);
-  /// Sets which cells the study has now, in order; what is known of others stays in the file unseen.
-  void set_cells(const std::vector<CellResult>& cells);
+  /// Of every evaluation row, as JSON.
+  void set_truths(const std::vector<std::string>& truths);
+  /// Sets which cells the study has now, in order, and its empty contender, where it has one; what is known
+  /// of others stays in the file unseen.
+  void set_cells(const std::vector<CellResult>& cells, const CellResult* empty = nullptr);
   /// Bits per weight, note, error of one cell.
   void set_description(const CellResult& cell);
-  /// A window and the first answers to rows, together.
-  void add_window(const std::string& cell, const Window& window, const std::vector<Output>& outputs);
+  /// A window and the first answers to rows, together; `metrics` are those of the outputs' scores.
+  void add_window(const std::string& cell, const Window& window, const std::vector<Output>& outputs = {},
+                  const std::vector<std::string>& metrics = {});
   /// Figures as published, for `report --verify`.
   void publish(const Results& results);
 
@@ -49,7 +52,7 @@ class Store {
   void transaction(const std::function<void()>& body) const;
   [[noreturn]] void fail_here() const;
   void read_windows(CellResult& cell) const;
-  void read_outputs(CellResult& cell, const std::vector<int>& truth) const;
+  void read_outputs(CellResult& cell, const Results& results) const;
 
   std::filesystem::path path_;
   sqlite3* database_ = nullptr;

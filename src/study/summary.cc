@@ -4,10 +4,12 @@
 #include <cmath>
 #include <span>
 
+#include <wattle/error.h>
+
 #include "meter/carbon.h"
 #include "statistics/descriptive.h"
 #include "statistics/intervals.h"
-#include "study/metrics.h"
+#include "study/scoring.h"
 
 namespace wattle {
 namespace {
@@ -16,6 +18,15 @@ constexpr double kJoulesPerWattHour = 3600;
 
 bool counts(const Window& window) {
   return window.kind == "queries" && window.accepted && window.queries > 0;
+}
+
+std::map<int, Energy> gross_by_round(const CellResult& cell) {
+  std::map<int, Energy> energies;
+  for (const Window& window : cell.samples) {
+    if (counts(window))
+      energies[window.round] = scaled(window.energy, 1000 / static_cast<double>(window.queries));
+  }
+  return energies;
 }
 
 std::vector<Energy> values_of(const std::map<int, Energy>& by_round) {
@@ -41,11 +52,14 @@ Interval combine(std::span<const Energy> samples, double* statistical) {
   const Interval spread = over_windows(joules_of(samples));
   if (statistical != nullptr) *statistical = spread.half() / std::max(spread.value, 1e-300);
   Interval wh{spread.value / kJoulesPerWattHour, spread.low, spread.high};
+  wh.value = std::max(wh.value, 0.0);
   if (!spread.bounded()) return wh;
   const Energy mean = mean_energy(samples);
   const Energy typical = mean.joules > 0 ? scaled(mean, spread.value / mean.joules) : mean;
   const Energy whole = with_spread(typical, spread.value - spread.low, spread.high - spread.value);
-  wh.low = whole.low / kJoulesPerWattHour, wh.high = whole.high / kJoulesPerWattHour;
+  // What is left after a subtraction is known not to be less than nothing.
+  wh.low = std::max(0.0, whole.low / kJoulesPerWattHour);
+  wh.high = std::max(0.0, whole.high / kJoulesPerWattHour);
   return wh;
 }
 
@@ -99,15 +113,33 @@ void summarise_windows(CellResult& cell) {
   cell.p95_ms = latencies.empty() ? 0 : quantile(latencies, 0.95);
 }
 
-void summarise_energy(CellResult& cell, const Plan& plan) {
+void summarise_energy(CellResult& cell, std::span<const Energy> samples, const Plan& plan) {
   cell.wh_per_1000.reset(), cell.net_wh_per_1000.reset(), cell.grams_per_1000.reset();
-  const std::vector<Energy> samples = values_of(energy_by_round(cell));
   if (samples.empty()) return;
   cell.wh_per_1000 = combine(samples, &cell.wh_statistical);
   cell.net_wh_per_1000 = net_of(samples);
   cell.grams_per_1000 = grams_of(plan.zone, *cell.wh_per_1000);
   const std::vector<bool> flags = outliers(joules_of(samples));
   cell.outliers = static_cast<int>(std::count(flags.begin(), flags.end(), true));
+}
+
+/// By every metric of the plan that is defined for the rows.
+void summarise_quality(CellResult& cell, const Results& results) {
+  cell.n = static_cast<int64_t>(cell.outputs.size());
+  cell.quality.reset();
+  cell.metrics.clear();
+  for (size_t place = 0; place < results.plan.metrics.size(); ++place) {
+    const std::vector<RowScore> scores = row_scores(cell, place);
+    if (scores.empty()) continue;
+    try {
+      cell.metrics[results.plan.metrics[place]] =
+          metric_of(results, place)->interval(scores, results.plan.seed);
+    } catch (const Error&) {
+      // Not defined for these rows: a correlation of equal numbers.
+    }
+  }
+  if (const auto first = cell.metrics.find(results.plan.metrics.front()); first != cell.metrics.end())
+    cell.quality = first->second;
 }
 
 /// Windows over the same rows must have given the same bytes; anything else is a fault worth seeing.
@@ -123,12 +155,17 @@ bool answers_repeat(const CellResult& cell, int parts) {
 
 }  // namespace
 
-std::map<int, Energy> energy_by_round(const CellResult& cell) {
-  std::map<int, Energy> energies;
-  for (const Window& window : cell.samples) {
-    if (counts(window))
-      energies[window.round] = scaled(window.energy, 1000 / static_cast<double>(window.queries));
-  }
+Energy asking_energy(const Results& results) {
+  if (!results.empty) return {};
+  const std::map<int, Energy> rounds = gross_by_round(*results.empty);
+  return rounds.empty() ? Energy() : mean_energy(values_of(rounds));
+}
+
+std::map<int, Energy> energy_by_round(const Results& results, const CellResult& cell) {
+  std::map<int, Energy> energies = gross_by_round(cell);
+  const Energy asking = asking_energy(results);
+  if (asking.source.empty()) return energies;
+  for (auto& [round, energy] : energies) energy = difference(energy, asking);
   return energies;
 }
 
@@ -149,17 +186,17 @@ std::vector<Energy> load_energies(const CellResult& cell) {
 }
 
 void summarise(Results& results) {
-  const uint64_t seed = results.plan.seed;
-  const auto n_labels = static_cast<int>(results.labels.size());
   // As deal_rows() does: there cannot be more parts than rows.
-  const int parts = std::max(1, std::min(results.plan.rounds, static_cast<int>(results.truth.size())));
+  const int parts = std::max(1, std::min(results.plan.rounds, static_cast<int>(results.truths.size())));
+  if (results.empty) {
+    summarise_windows(*results.empty);
+    summarise_energy(*results.empty, values_of(gross_by_round(*results.empty)), results.plan);
+  }
   for (CellResult& cell : results.cells) {
     summarise_preparation(cell);
     summarise_windows(cell);
-    summarise_energy(cell, results.plan);
-    cell.n = static_cast<int64_t>(cell.outputs.size());
-    cell.quality.reset();
-    if (!cell.outputs.empty()) cell.quality = quality(results.plan.metric, cell.outputs, n_labels, seed);
+    summarise_energy(cell, values_of(energy_by_round(results, cell)), results.plan);
+    summarise_quality(cell, results);
     cell.answers_repeat = answers_repeat(cell, parts);
   }
 }

@@ -67,14 +67,16 @@ class Worker {
   Json convert_model(const Json& request);
 
   void warm_up(const std::vector<Question>& questions, double limit_seconds);
-  int label_of(const Answer& answer) const;
+  /// The data's name in place of the word that a model is to say for it.
+  void rename_label(Answer& answer) const;
   double answer_question(const Question& question, Work& work, Answer& answer);
 
   std::unique_ptr<Meter> meter_;
   std::shared_ptr<const Meter::Moment> begin_;  ///< of the window that runs
   std::optional<Energy> idle_;
   std::unique_ptr<Task> task_;
-  std::vector<std::string> answers_;  ///< what the task says for label 0, 1, ...
+  bool empty_ = false;
+  std::vector<std::string> answers_, labels_;  ///< what the task says for label 0, 1, ..., and their names
 };
 
 Window Worker::measured(const std::string& kind, const std::function<const Work*()>& body) {
@@ -118,15 +120,20 @@ Json Worker::configure(const Json& request) {
 
 Json Worker::open(const Json& request) {
   TaskOptions options;
-  options.task = "classify";
-  answers_ = request.at("answers").get<std::vector<std::string>>();
+  options.task = request.value("task", "classify");
+  empty_ = request.value("kind", "model") == "empty";
+  if (empty_)
+    return {{"window", to_json(measured("load", [] { return nullptr; }))},
+            {"description", {{"kind", "empty"}}}};
+  answers_ = request.value("answers", std::vector<std::string>());
+  labels_ = request.value("labels", answers_);
   options.base = request.value("base", "");
   // A plan gives the same prompts on every day: chat templates that write the date write this one.
   options.now = std::chrono::local_days(std::chrono::year(2025) / 1 / 1);
   if (request.contains("prompt")) {
     options.labels = answers_;
     options.prompt_template = request.at("prompt");
-    for (const auto& example : request.at("examples"))
+    for (const auto& example : request.value("examples", Json::array()))
       options.examples.emplace_back(example.at(0), example.at(1));
   }
   LoadOptions load;
@@ -138,17 +145,17 @@ Json Worker::open(const Json& request) {
   return {{"window", to_json(window)}, {"description", task_->description()}};
 }
 
-int Worker::label_of(const Answer& answer) const {
-  const auto* labelled = std::get_if<LabelAnswer>(&answer.value);
-  if (labelled == nullptr) fail("the model gives a score and no label; use one with a label for each answer");
-  const std::string& label = labelled->name();
-  const auto found = std::find(answers_.begin(), answers_.end(), label);
-  if (found == answers_.end())
-    fail("the model answered \"{}\", which is no label of the data; train it on these labels", label);
-  return static_cast<int>(found - answers_.begin());
+void Worker::rename_label(Answer& answer) const {
+  auto* labelled = std::get_if<LabelAnswer>(&answer.value);
+  if (labelled == nullptr || labels_ == answers_ || *labelled->names != answers_) return;
+  labelled->names = std::make_shared<const std::vector<std::string>>(labels_);
 }
 
 double Worker::answer_question(const Question& question, Work& work, Answer& answer) {
+  if (empty_) {
+    answer.value = std::monostate();
+    return 1e-9;
+  }
   const auto begin = Clock::now();
   answer = std::move(task_->answer({&question, 1}).at(0));
   const double seconds = seconds_since(begin);
@@ -172,7 +179,7 @@ void Worker::warm_up(const std::vector<Question>& questions, double limit_second
     for (; seconds_since(stretch) < kStretchSeconds; next = (next + 1) % questions.size()) {
       answer_question(questions[next], work, answer);
       // Rows differ in length; the time per byte is what settles.
-      texts += 20 + static_cast<double>(questions[next].text().size());
+      texts += 20 + static_cast<double>(size_of(questions[next]));
     }
     rates.push_back(seconds_since(stretch) / texts);
     if (rates.size() < 3) continue;
@@ -185,11 +192,12 @@ void Worker::warm_up(const std::vector<Question>& questions, double limit_second
 }
 
 Json Worker::measure(const Json& request) {
-  if (task_ == nullptr) fail("a worker was asked to measure before it opened a model; send `open` first");
+  if (task_ == nullptr && !empty_)
+    fail("a worker was asked to measure before it opened a model; send `open` first");
   std::vector<Question> questions;
-  for (const auto& text : request.at("rows")) {
-    questions.push_back({std::to_string(questions.size()), text.get<std::string>()});
-  }
+  for (Json row : request.at("rows"))
+    questions.push_back(
+        question_from_json(row, {}, questions.size(), fmt::format("row {}", questions.size())));
   if (questions.empty()) fail("a window of no rows was asked for; give the study evaluation rows");
   double window_seconds = request.at("window_seconds");
   measure_idle();
@@ -217,14 +225,15 @@ Json Worker::measure(const Json& request) {
   });
   window.queries = queries;
   window.latencies_ms = std::move(latencies);
-  std::vector<int> labels;
+  Json answers = Json::array();
   Sha256 outputs;
-  for (const Answer& first : first_pass) {
-    outputs.add(to_json(first).dump());
-    labels.push_back(label_of(first));
+  for (Answer& first : first_pass) {
+    rename_label(first);
+    answers.push_back(to_json(first));
+    outputs.add(answers.back().dump(-1, ' ', false, Json::error_handler_t::replace));
   }
   window.outputs_sha256 = outputs.hex();
-  Json answer = {{"window", to_json(window)}, {"answers", labels}};
+  Json answer = {{"window", to_json(window)}, {"answers", std::move(answers)}};
   if (idle_) answer["idle"] = energy_json(*idle_);
   return answer;
 }

@@ -7,6 +7,7 @@
 
 #include "meter/error_draw.h"
 #include "report/advice.h"
+#include "report/made_up.h"
 #include "statistics/descriptive.h"
 #include "statistics/random.h"
 
@@ -30,7 +31,7 @@ class Simulation {
     study_.plan.seed = seed;
     study_.plan.name = "simulated";
     study_.labels = {"no", "yes"};
-    study_.truth.assign(kRows, 1);
+    study_.truths.assign(kRows, R"({"label":"yes"})");
     modelled_ = seed % 2 == 0;
     noise_ = 0.01 * std::pow(5, random_.uniform());
     for (double& z : wrong_) z = random_.normal() / 1.959964;
@@ -48,7 +49,8 @@ class Simulation {
     CellResult cell;
     cell.rung = "rung" + std::to_string(place);
     const double accuracy = 0.86 + 0.10 * random_.uniform();
-    for (int row = 0; row < kRows; ++row) cell.outputs.push_back({row, 1, random_.uniform() < accuracy});
+    for (int row = 0; row < kRows; ++row)
+      cell.outputs.push_back(made_up_output(study_, row, random_.uniform() < accuracy));
     const double joules = std::exp(0.055 * random_.normal());
     const double idle_share = 0.2 + 0.1 * random_.uniform();
     double true_joules = joules;

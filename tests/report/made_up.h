@@ -8,6 +8,12 @@
 
 namespace wattle {
 
+/// The answer to a row, scored by accuracy alone.
+inline Output made_up_output(const Results& study, int64_t row, bool is_right) {
+  const bool is_yes = study.truths[static_cast<size_t>(row)].find("yes") != std::string::npos;
+  return {row, is_yes == is_right ? R"({"label":"yes"})" : R"({"label":"no"})", {{is_right ? 1.0 : 0.0}}};
+}
+
 /// One cell of a made-up study: `right` of the rows answered rightly (the first ones, so that cells nest),
 /// `joules` a query with `noise` relative deviation between five rounds.
 inline CellResult made_up_cell(const Results& study, const std::string& rung, const std::string& precision,
@@ -19,10 +25,8 @@ inline CellResult made_up_cell(const Results& study, const std::string& rung, co
   cell.model = rung;
   cell.precision = precision;
   cell.bits_per_weight = 8.5;
-  for (int row = 0; row < static_cast<int>(study.truth.size()); ++row) {
-    const int truth = study.truth[row];
-    cell.outputs.push_back({row, truth, row < right ? truth : 1 - truth});
-  }
+  for (int row = 0; row < static_cast<int>(study.truths.size()); ++row)
+    cell.outputs.push_back(made_up_output(study, row, row < right));
   Random random(std::hash<std::string>()(rung) % 1000 + 1);
   Window load;
   load.kind = "load";
@@ -47,11 +51,13 @@ inline CellResult made_up_cell(const Results& study, const std::string& rung, co
 
 inline Results made_up_study(int rows = 1000) {
   Results study;
-  study.plan = parse_plan("name: made up\ndata: d\nquality: 0.9\nrungs: [{kind: majority}]\n", "p");
+  study.plan =
+      parse_plan("name: made up\ndata: d\nmetric: accuracy\nquality: 0.9\nrungs: [{kind: majority}]\n", "p");
   study.machine = R"({"processor":"test <cpu>"})";
   study.began = "2026-01-01T00:00:00Z";
   study.labels = {"no", "yes"};
-  for (int row = 0; row < rows; ++row) study.truth.push_back(row % 3 == 0);
+  for (int row = 0; row < rows; ++row)
+    study.truths.push_back(row % 3 == 0 ? R"({"label":"yes"})" : R"({"label":"no"})");
   study.complete = true;
   return study;
 }

@@ -41,7 +41,9 @@ TEST(Json, OneObjectACellWithExactlyThePromisedKeys) {
                                         "net_wh_per_1000",
                                         "grams_co2e_per_1000",
                                         "load_wh",
-                                        "preparation_wh"};
+                                        "preparation_wh",
+                                        "metrics",
+                                        "asking_wh_per_1000"};
   for (const auto& cell : cells) {
     std::set<std::string> keys;
     for (const auto& [key, value] : cell.items()) keys.insert(key);
@@ -52,7 +54,8 @@ TEST(Json, OneObjectACellWithExactlyThePromisedKeys) {
     for (const auto& [key, value] : object.items()) keys.push_back(key);
     return keys;
   };
-  EXPECT_EQ(keys_of(cells[1]["quality"]), (std::vector<std::string>{"metric", "value", "low", "high"}));
+  EXPECT_EQ(keys_of(cells[1]["quality"]),
+            (std::vector<std::string>{"metric", "value", "low", "high", "greater_is_better", "range"}));
   EXPECT_EQ(keys_of(cells[1]["wh_per_1000"]),
             (std::vector<std::string>{"value", "low", "high", "grade", "source", "scope"}));
   EXPECT_EQ(keys_of(cells[1]["latency_ms"]), (std::vector<std::string>{"p50", "p95"}));
@@ -174,7 +177,7 @@ TEST(Verify, FindsAFigureThatDoesNotFollow) {
   ASSERT_EQ(differences.size(), 1u);
   EXPECT_NE(differences[0].find("wh_per_1000"), std::string::npos);
   study = hostile_study();
-  study.cells[1].outputs[0].answer ^= 1;
+  study.cells[1].outputs[0].scores[0][0] = 0;
   EXPECT_FALSE(verify(study).empty());
 }
 

@@ -51,7 +51,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadPlan{"fraction", kData + kRungs + "rounds: 2.5", "3", "not \"2.5\""},
         BadPlan{"out of range", kData + kRungs + "quality: 1.5", "3", "number from 0 to 1"},
         BadPlan{"not a number", kData + kRungs + "quality: nan", "3", "number from 0 to 1"},
-        BadPlan{"metric", kData + kRungs + "metric: bleu", "3", "accuracy or macro_f1"},
+        BadPlan{"metric", kData + kRungs + "metric: blue", "3",
+                "there is no metric \"blue\"; take one of accuracy"},
         BadPlan{"split", kData + kRungs + "split: random", "3", "hash"},
         BadPlan{"rounds", kData + kRungs + "max_rounds: 2", "3", "at least `rounds`"},
         BadPlan{"half of the files", "data: {train: a}\n" + kRungs, "1", "{train: FILE, eval: FILE}"},
@@ -111,7 +112,7 @@ rungs:
 )",
                                "plan.yaml");
   EXPECT_EQ(plan.text, "message");
-  EXPECT_EQ(plan.metric, Metric::kMacroF1);
+  EXPECT_EQ(plan.metrics, std::vector<std::string>{"macro_f1"});
   EXPECT_EQ(plan.max_eval, 50);
   ASSERT_EQ(plan.rungs.size(), 3u);
   EXPECT_EQ(plan.rungs[0].name, "keywords");

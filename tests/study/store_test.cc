@@ -53,10 +53,15 @@ Window window_of(int round, double joules) {
 void fill(Store& store) {
   store.set_text("plan", to_yaml(parse_plan("data: d\nrounds: 2\nrungs: [{kind: linear}]", "p")));
   store.set_text("labels", R"(["no","yes"])");
-  store.set_truth({0, 1, 1, 0});
+  store.set_truths({R"({"label":"no"})", R"({"label":"yes"})", R"({"label":"yes"})", R"({"label":"no"})"});
   store.set_cells({cell_named("a"), cell_named("b")});
-  store.add_window("a", window_of(0, 36), {{0, 0, 0}, {1, 1, 0}});
-  store.add_window("a", window_of(1, 40), {{2, 1, 1}, {3, 0, 0}});
+  const std::vector<std::string> metrics{"accuracy", "macro_f1"};
+  store.add_window("a", window_of(0, 36),
+                   {{0, R"({"label":"no"})", {{1}, {0, 0}}}, {1, R"({"label":"no"})", {{0}, {1, 0}}}},
+                   metrics);
+  store.add_window("a", window_of(1, 40),
+                   {{2, R"({"label":"yes"})", {{1}, {1, 1}}}, {3, R"({"label":"no"})", {{1}, {0, 0}}}},
+                   metrics);
 }
 
 TEST_F(StoreTest, GivesBackWhatItWasGiven) {
@@ -78,6 +83,9 @@ TEST_F(StoreTest, GivesBackWhatItWasGiven) {
   EXPECT_EQ(a.samples[1].energy.joules, 40);
   EXPECT_EQ(a.n, 4);
   EXPECT_DOUBLE_EQ(a.quality->value, 0.75);
+  EXPECT_NEAR(a.metrics.at("macro_f1").value, (0.8 + 2.0 / 3) / 2, 1e-12);
+  EXPECT_EQ(a.outputs[1].answer, R"({"label":"no"})");
+  EXPECT_EQ(a.outputs[1].scores, (std::vector<std::vector<double>>{{0}, {1, 0}}));
   // 3.6 and 4 J a query are 1 and 1.11 Wh per 1,000.
   EXPECT_NEAR(a.wh_per_1000->value, std::sqrt(36.0 * 40) / 10 / 3.6, 1e-12);
   EXPECT_FALSE(a.wh_per_1000->bounded());  // two windows

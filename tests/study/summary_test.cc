@@ -4,6 +4,7 @@
 #include <wattle/study.h>
 
 #include "study/published.h"
+#include "study/summary.h"
 #include "study/window_json.h"
 
 namespace wattle {
