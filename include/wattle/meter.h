@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -119,6 +120,11 @@ class Meter {
   /// The same after waiting for the readings that still speak of the window: none of fast counters, two
   /// refreshes of means, one of other slow sources.
   virtual Energy end_settled(const std::shared_ptr<const Moment>& begin, const Work* work = nullptr) = 0;
+
+  /// end() or, with `settled`, end_settled() of work by other processes than this one's: `busy_seconds` is
+  /// asked for at the end, and stands for this process's processor time.
+  virtual Energy end_processes(const std::shared_ptr<const Moment>& begin,
+                               const std::function<double()>& busy_seconds, bool settled) = 0;
 
   /// The same by source: processor, graphics processors. end() is their sum.
   virtual std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin,

@@ -127,7 +127,8 @@ struct Window {
   int round = 0, attempt = 0;
   int64_t queries = 0;  ///< answered in the window, repeats counted
   Energy energy;
-  std::vector<double> latencies_ms;  ///< one a query
+  std::vector<double> latencies_ms;  ///< one a query, or the mean of `queries_a_latency` in a row
+  int64_t queries_a_latency = 1;     ///< more where one takes less than 20 microseconds
   int64_t peak_memory_bytes = 0;
   std::string outputs_sha256;  ///< of the answers to the round's rows, in order
   std::string conditions;      ///< JSON: governor, turbo, SMT, temperature, throttling, steal, other load

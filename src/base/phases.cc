@@ -19,13 +19,20 @@ double busy_seconds() {
 
 }  // namespace
 
+void StretchLog::set_active(bool active) {
+  active_ = active;
+  stretches_.clear();
+}
+
 void StretchLog::restart() {
+  if (!active_) return;
   stretches_.clear();
   begin_ = steady_seconds();
   busy_ = busy_seconds();
 }
 
 double StretchLog::end(Phase phase, const Work& work) {
+  if (!active_) return 0;
   const double now = steady_seconds(), busy = busy_seconds();
   const double seconds = now - begin_;
   if (stretches_.empty() || stretches_.back().phase != phase) stretches_.push_back({phase, begin_, 0, 0, {}});

@@ -35,6 +35,9 @@ struct Stretch {
 /// The stretches of a batch, one after another.
 class StretchLog {
  public:
+  /// Reading two clocks a stretch costs more than some answers do; while not active, nothing is kept and all
+  /// seconds are 0.
+  void set_active(bool active);
   /// Forgets what was and begins.
   void restart();
   /// The time since the last call is a stretch of `phase`; one that goes on in the phase of the stretch
@@ -43,6 +46,7 @@ class StretchLog {
   std::span<const Stretch> stretches() const { return stretches_; }
 
  private:
+  bool active_ = true;
   double begin_ = 0, busy_ = 0;
   std::vector<Stretch> stretches_;
 };

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -35,6 +37,15 @@ Consequences consequences_of(const MeterReport& report, const Energy& energy) {
   return consequences(report.footprint, energy.joules, energy.seconds, this_hour());
 }
 
+/// Grams at both ends of the energy's interval, by the stated factor; nothing where none is stated.
+std::pair<std::optional<double>, std::optional<double>> grams_interval(const MeterReport& report,
+                                                                       const Energy& energy) {
+  const auto grams = [&](double joules) {
+    return consequences(report.footprint, joules, energy.seconds, this_hour()).grams_co2e;
+  };
+  return {grams(energy.low), grams(energy.high)};
+}
+
 /// 1,234 J, 0.0123 J: three or four figures that carry information.
 std::string joules_text(double joules) {
   return fmt::format("{:.4g} J", joules);
@@ -51,8 +62,9 @@ void print_measurement(const MeterReport& report, const Measurement& measurement
              energy.low, energy.high, measurement.runs.size(), measurement.runs.size() == 1 ? "" : "s",
              repetitions > 1 ? fmt::format(" of {} executions each", repetitions) : "");
   if (energy.idle_known) {
-    fmt::print("  of it    {} idle, {} net of idle\n", joules_text(energy.idle_joules),
-               joules_text(energy.joules - energy.idle_joules));
+    const Energy net = net_of_idle(energy);
+    fmt::print("  of it    {} idle, {} net of idle ({:.4g} to {:.4g})\n", joules_text(energy.idle_joules),
+               joules_text(net.joules), net.low, net.high);
   } else {
     fmt::print("  of it    idle was not measured\n");
   }
@@ -68,8 +80,10 @@ void print_measurement(const MeterReport& report, const Measurement& measurement
   fmt::print("  grade    {} by {}; scope {}\n", name(energy.grade), energy.source, energy.scope);
   const Consequences result = consequences_of(report, energy);
   if (result.grams_co2e) {
+    const auto [low, high] = grams_interval(report, energy);
     fmt::print(
-        "  carbon   {:.4g} g CO2e = {:.4g} Wh{} x {}\n", *result.grams_co2e, 1000 * result.kwh,
+        "  carbon   {:.4g} g CO2e ({:.4g} to {:.4g}) = {:.4g} Wh{} x {}\n", *result.grams_co2e,
+        low.value_or(NAN), high.value_or(NAN), 1000 * result.kwh,
         report.footprint.pue != 1 ? fmt::format(" (PUE {})", report.footprint.pue) : "",
         report.footprint.hourly
             ? "the hour's factor"
@@ -149,6 +163,14 @@ nlohmann::ordered_json report_json(const MeterReport& report) {
                                       ? nlohmann::ordered_json(nullptr)
                                       : nlohmann::ordered_json(measurement.spread_half);
     entry["consequences"] = to_json(consequences_of(report, measurement.energy));
+    if (const auto [low, high] = grams_interval(report, measurement.energy); low && high) {
+      entry["consequences"]["grams_co2e_low"] = *low;
+      entry["consequences"]["grams_co2e_high"] = *high;
+    }
+    if (measurement.energy.idle_known) {
+      const Energy net = net_of_idle(measurement.energy);
+      entry["net"] = {{"joules", net.joules}, {"low", net.low}, {"high", net.high}};
+    }
     entry["runs"] = nlohmann::ordered_json::array();
     for (const CommandRun& run : measurement.runs) {
       nlohmann::ordered_json one = energy_json(run.energy);

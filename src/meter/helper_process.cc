@@ -7,9 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -56,12 +58,14 @@ pid_t start_helper(const std::string& shell_line, int output) {
 
 enum class Ending { kWhole, kLate, kLong };
 
-/// Reads until the end of the stream.
+/// Reads until the end of the stream, which does not block. A signal (the end of another child) may come to
+/// this thread at any moment: it ends poll() with nothing to be read, and gives no more time.
 Ending read_all(int stream, Clock::time_point until, std::string& text) {
   while (text.size() <= kLongestAnswer) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+    if (left <= 0) return Ending::kLate;
     pollfd waiting{stream, POLLIN, 0};
-    if (left <= 0 || ::poll(&waiting, 1, static_cast<int>(left)) == 0) return Ending::kLate;
+    if (::poll(&waiting, 1, static_cast<int>(std::min<int64_t>(left, INT_MAX))) <= 0) continue;
     char block[512];
     const ssize_t size = ::read(stream, block, sizeof block);
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
@@ -108,6 +112,7 @@ HelperOutput run_helper(const std::string& shell_line, double limit_seconds) {
   const pid_t child = start_helper(shell_line, ends[1]);
   const int start_error = errno;
   ::close(ends[1]);
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   if (child < 0) {
     ::close(ends[0]);
     return {{}, fmt::format("cannot be run ({})", std::strerror(start_error))};

@@ -1,21 +1,25 @@
 #pragma once
 
-#include <memory>
 #include <span>
-#include <string>
 
-#include "metrics/metric.h"
+#include "metrics/additive.h"
 
 namespace wattle {
 
-// The metrics, one file a kind of answer; make_metric chooses. Each says the paper or the library whose
-// numbers it gives.
+// The metrics, one file a kind of answer; metric.cc joins them. Each says the paper or the library whose
+// numbers it gives; docs/metrics.md has them all with their ranges and references.
 
-/// Share of right labels. A row: 1 or 0.
-std::unique_ptr<const Metric> make_accuracy(std::span<const std::string> labels);
-/// Unweighted mean of the F1 of each label that occurs as a truth or an answer (scikit-learn's f1_score,
-/// average="macro"); a label never answered rightly counts 0. A row: places of the truth and of the answer
-/// among the labels.
-std::unique_ptr<const Metric> make_macro_f1(std::span<const std::string> labels);
+std::span<const MetricKind> label_metrics();        ///< labels.cc: accuracy, macro F1, top k
+std::span<const MetricKind> calibration_metrics();  ///< calibration.cc: of a classifier's probabilities
+std::span<const MetricKind> span_metrics();         ///< spans.cc: named entities
+std::span<const MetricKind> extraction_metrics();   ///< extraction.cc: SQuAD's
+std::span<const MetricKind> perplexity_metrics();   ///< perplexity.cc
+std::span<const MetricKind> generation_metrics();   ///< generation.cc: exact text, patterns, numbers
+std::span<const MetricKind> rouge_metrics();        ///< rouge.cc
+std::span<const MetricKind> bleu_metrics();         ///< bleu.cc: sacrebleu's and COCO's
+std::span<const MetricKind> chrf_metrics();         ///< chrf.cc
+std::span<const MetricKind> cider_metrics();        ///< cider.cc
+std::span<const MetricKind> score_metrics();        ///< scores.cc: correlations and errors of numbers
+std::span<const MetricKind> ranking_metrics();      ///< ranking.cc
 
 }  // namespace wattle

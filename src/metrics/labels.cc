@@ -3,54 +3,34 @@
 
 #include <wattle/error.h>
 
+#include "metrics/access.h"
 #include "metrics/kinds.h"
+#include "metrics/words.h"
 
 namespace wattle {
 namespace {
 
-const std::string& answered_label(const Answer& answer) {
-  const auto* label = std::get_if<LabelAnswer>(&answer.value);
-  if (label == nullptr)
-    fail("the answer is no label; choose a metric of another kind, or a model that classifies");
-  return label->name();
+double is_right(const Answer& answer, const Truth& truth) {
+  return answered_label(answer) == right_label(truth) ? 1 : 0;
 }
 
-const std::string& right_label(const Truth& truth) {
-  const auto* label = std::get_if<LabelTruth>(&truth);
-  if (label == nullptr) fail("the row's truth is no label; choose a metric of another kind");
-  return label->label;
-}
-
-class Accuracy final : public Metric {
+/// A row: places of the truth and of the answer among the data's labels.
+class MacroF1 final : public MetricWithCard {
  public:
   using Metric::value;
-  std::string_view name() const override { return "accuracy"; }
-  std::string_view description() const override { return "share of right labels, 0 to 1"; }
-  bool is_proportion() const override { return true; }
-  RowScore row(const Answer& answer, const Truth& truth) const override {
-    return {answered_label(answer) == right_label(truth) ? 1.0 : 0.0};
-  }
-  double value(std::span<const RowScore> rows, std::span<const int64_t> places) const override {
-    double right = 0;
-    for (const int64_t place : places) right += rows[place][0];
-    return places.empty() ? 0 : right / static_cast<double>(places.size());
-  }
-};
+  MacroF1(const MetricCard& card, std::span<const std::string> labels)
+      : MetricWithCard(card), labels_(labels.begin(), labels.end()) {}
 
-class MacroF1 final : public Metric {
- public:
-  using Metric::value;
-  explicit MacroF1(std::span<const std::string> labels) : labels_(labels.begin(), labels.end()) {}
-  std::string_view name() const override { return "macro_f1"; }
-  std::string_view description() const override { return "mean of the labels' F1, 0 to 1"; }
   RowScore row(const Answer& answer, const Truth& truth) const override {
-    return {place_of_label(right_label(truth)), place_of_label(answered_label(answer))};
+    return {place(right_label(truth)), place(answered_label(answer))};
   }
   double value(std::span<const RowScore> rows, std::span<const int64_t> places) const override {
+    require_rows(places.size());
     std::vector<double> right(labels_.size()), seen(labels_.size());
     for (const int64_t place : places) {
-      const auto truth = static_cast<size_t>(rows[place][0]), answer = static_cast<size_t>(rows[place][1]);
-      ++seen[truth], ++seen[answer];
+      const auto truth = static_cast<size_t>(rows[place].at(0)),
+                 answer = static_cast<size_t>(rows[place].at(1));
+      ++seen.at(truth), ++seen.at(answer);
       if (truth == answer) ++right[truth];
     }
     double sum = 0, present = 0;
@@ -59,11 +39,11 @@ class MacroF1 final : public Metric {
       ++present;
       sum += 2 * right[label] / seen[label];
     }
-    return present == 0 ? 0 : sum / present;
+    return sum / present;
   }
 
  private:
-  double place_of_label(const std::string& label) const {
+  double place(const std::string& label) const {
     const auto found = std::ranges::find(labels_, label);
     if (found == labels_.end())
       fail("\"{}\" is none of the labels of the data; train on these labels", label);
@@ -73,14 +53,60 @@ class MacroF1 final : public Metric {
   std::vector<std::string> labels_;
 };
 
-}  // namespace
-
-std::unique_ptr<const Metric> make_accuracy(std::span<const std::string> labels) {
-  return std::make_unique<Accuracy>();
+/// Equal probabilities go to the label that the model names first.
+bool is_among_best_labels(const LabelAnswer& answer, const std::string& label, int64_t k) {
+  const int64_t place = place_of_label(answer, label);
+  if (place < 0) return false;
+  const auto scores = probabilities(answer);
+  const float own = scores[static_cast<size_t>(place)];
+  int64_t before = 0;
+  for (int64_t i = 0; i < std::ssize(scores); ++i) {
+    const float other = scores[static_cast<size_t>(i)];
+    before += other > own || (other == own && i < place);
+  }
+  return before < k;
 }
 
-std::unique_ptr<const Metric> make_macro_f1(std::span<const std::string> labels) {
-  return std::make_unique<MacroF1>(labels);
+/// Without regard to case, which models of lower-case texts do not know.
+bool is_among_best_fills(const FillsAnswer& answer, std::span<const std::string> texts, int64_t k) {
+  if (answer.masks.size() != 1) fail("the text has {} masks; ask for one word a row", answer.masks.size());
+  const auto& fills = answer.masks[0];
+  if (std::ssize(fills) < k) {
+    fail("the answer has the {} likeliest words, and the metric looks at {}; ask for more", fills.size(), k);
+  }
+  return std::any_of(fills.begin(), fills.begin() + k, [&](const Fill& fill) {
+    return std::ranges::any_of(texts, [&](const std::string& text) {
+      return lowered(trimmed(fill.token)) == lowered(trimmed(text));
+    });
+  });
+}
+
+template <int64_t k>
+double is_among_best(const Answer& answer, const Truth& truth) {
+  if (const auto* fills = std::get_if<FillsAnswer>(&answer.value)) {
+    return is_among_best_fills(*fills, references(truth), k) ? 1 : 0;
+  }
+  return is_among_best_labels(label_answer(answer), right_label(truth), k) ? 1 : 0;
+}
+
+std::unique_ptr<const Metric> make_macro_f1(const MetricCard& card, const MetricData& data) {
+  return std::make_unique<MacroF1>(card, data.labels);
+}
+
+constexpr MetricKind kMetrics[] = {
+    {{"accuracy", "share of right labels, 0 to 1", true, true}, mean_of<is_right>},
+    // scikit-learn's f1_score, average="macro": over the labels that occur as a truth or an answer.
+    {{"macro_f1", "mean of the labels' F1, 0 to 1"}, make_macro_f1},
+    {{"top_1", "share of rows whose likeliest label or word is right, 0 to 1", true, true},
+     mean_of<is_among_best<1>>},
+    {{"top_5", "share of rows with the right label or word among the five likeliest, 0 to 1", true, true},
+     mean_of<is_among_best<5>>},
+};
+
+}  // namespace
+
+std::span<const MetricKind> label_metrics() {
+  return kMetrics;
 }
 
 }  // namespace wattle

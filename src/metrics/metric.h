@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,9 @@ namespace wattle {
 /// these, so that every figure can be computed again without the answers.
 using RowScore = std::vector<double>;
 
+/// A metric's value over the rows at places, repeats counted.
+using ValueOfPlaces = std::function<double(std::span<const int64_t> places)>;
+
 /// Scores one answer against its truth, and sums rows up to a value with an interval. Knows no model.
 class Metric {
  public:
@@ -34,17 +38,29 @@ class Metric {
 
   /// Error for an answer or a truth of another kind than the metric scores.
   virtual RowScore row(const Answer& answer, const Truth& truth) const = 0;
-  /// The value over the rows at `places`, repeats counted.
+  /// The value over the rows at `places` (at least one), repeats counted; not a number where it is not
+  /// defined for them.
   virtual double value(std::span<const RowScore> rows, std::span<const int64_t> places) const = 0;
+  /// The same for many draws from rows: what all draws share (ranks) is computed once. Lives no longer than
+  /// the rows and the metric; one thread at a time.
+  virtual ValueOfPlaces over(std::span<const RowScore> rows) const;
 
+  /// Over all rows. Error where there are none, or where the value is not defined.
   double value(std::span<const RowScore> rows) const;
-  /// With its 95 % interval: Wilson's of a proportion, else the bootstrap over rows.
+  /// With its 95 % interval: Wilson's of a proportion, else the bootstrap over rows. Error as above.
   Interval interval(std::span<const RowScore> rows, uint64_t seed) const;
+
+ protected:
+  void require_rows(size_t rows) const;
+
+ private:
+  void require_defined(double value) const;
 };
 
-/// The metric of that name. `labels` are the data's, for metrics of classes. Error naming the metrics there
-/// are.
-std::unique_ptr<const Metric> make_metric(std::string_view name, std::span<const std::string> labels = {});
+/// The metric of that name. `labels` are the data's, for metrics of classes; `truths` those of all rows that
+/// will be scored, for metrics that weigh words by them (cider_d). Error naming the metrics there are.
+std::unique_ptr<const Metric> make_metric(std::string_view name, std::span<const std::string> labels = {},
+                                          std::span<const Truth> truths = {});
 
 /// All names, as plans write them.
 std::vector<std::string> metric_names();
@@ -53,5 +69,9 @@ std::vector<std::string> metric_names();
 /// they differ in number.
 Interval paired_difference(const Metric& metric, std::span<const RowScore> a, std::span<const RowScore> b,
                            uint64_t seed);
+
+/// The two-sided p of two being equally good at a proportion on the same rows, by McNemar's exact test. Error
+/// for a metric that is none, and when the rows differ in number.
+double paired_test(const Metric& metric, std::span<const RowScore> a, std::span<const RowScore> b);
 
 }  // namespace wattle

@@ -48,15 +48,17 @@ class QualityDraws {
     const auto n_rows = static_cast<int64_t>(cells.front().place_of_row.size());
     Random random(seed);
     std::vector<int64_t> rows(static_cast<size_t>(n_rows)), places;
+    std::vector<ValueOfPlaces> values_of;
+    for (const Scored& cell : cells) values_of.push_back(metric.over(cell.scores));
     for (int i = 0; i < kDraws; ++i) {
       for (int64_t& row : rows) row = random.below(n_rows);
-      for (const Scored& cell : cells) {
+      for (size_t c = 0; c < cells.size(); ++c) {
         places.clear();
         for (const int64_t row : rows) {
-          const int64_t place = cell.place_of_row[static_cast<size_t>(row)];
+          const int64_t place = cells[c].place_of_row[static_cast<size_t>(row)];
           if (place >= 0) places.push_back(place);
         }
-        values_.push_back(sign * (places.empty() ? NAN : metric.value(cell.scores, places)));
+        values_.push_back(sign * (places.empty() ? NAN : values_of[c](places)));
       }
     }
   }

@@ -61,6 +61,11 @@ Interval bootstrap(int64_t n, uint64_t seed, const std::function<double(std::spa
     for (int64_t& index : indices) index = random.below(n);
     value = statistic(indices);
   }
+  std::erase_if(values, [](double value) { return std::isnan(value); });
+  if (values.empty()) {
+    constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+    return {interval.value, kUnknown, kUnknown};
+  }
   interval.low = quantile(values, 0.025);
   interval.high = quantile(values, 0.975);
   return interval;

@@ -27,7 +27,8 @@ Interval wilson(int64_t successes, int64_t n);
 double probability_at_least(double bar, int64_t successes, int64_t n);
 
 /// 95 % percentile interval (Efron 1979) of `statistic` over `resamples` draws of n indices with replacement;
-/// `value` is that of the indices 0 .. n-1.
+/// `value` is that of the indices 0 .. n-1. Draws for which the statistic is not a number are left out; where
+/// all are, there are no bounds.
 Interval bootstrap(int64_t n, uint64_t seed, const std::function<double(std::span<const int64_t>)>& statistic,
                    int resamples = 2000);
 

@@ -186,7 +186,6 @@ class Planner {
       open["kind"] = "server", open["url"] = rung.url, open["api"] = rung.api;
       if (!rung.model.empty()) open["model"] = rung.model;
       if (rung.pid > 0) open["pid"] = rung.pid;
-      if (!rung.meter.empty()) open["meter"] = rung.meter;
     }
     if (!rung.task.empty()) open["task"] = rung.task;
     if (!rung.prompt.empty()) open["prompt"] = rung.prompt;

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/utsname.h>
@@ -61,7 +62,7 @@ std::optional<std::string> turbo() {
 
 }  // namespace
 
-Conditions::Times Conditions::read_times() {
+Conditions::Times Conditions::read_times() const {
   Times times;
   std::istringstream fields(first_line("/proc/stat").value_or(""));
   std::string name;
@@ -74,13 +75,18 @@ Conditions::Times Conditions::read_times() {
     if (i == 3 || i == 4) times.idle += value * tick;
     if (i == 7) times.steal = value * tick;
   }
+  if (own_seconds_) {
+    times.own = own_seconds_();
+    return times;
+  }
   timespec own{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
   times.own = static_cast<double>(own.tv_sec) + 1e-9 * static_cast<double>(own.tv_nsec);
   return times;
 }
 
-Conditions::Conditions() : begin_(read_times()), throttles_(count_throttles()) {}
+Conditions::Conditions(std::function<double()> own_seconds)
+    : own_seconds_(std::move(own_seconds)), begin_(read_times()), throttles_(count_throttles()) {}
 
 Conditions::Report Conditions::since_begin() const {
   const Times now = read_times();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -11,7 +12,8 @@ namespace wattle {
 /// at its end. Things that the machine does not tell are absent from the JSON rather than zero.
 class Conditions {
  public:
-  Conditions();
+  /// `own_seconds` is the processor time of what is measured; empty: of this process.
+  explicit Conditions(std::function<double()> own_seconds = {});
 
   struct Report {
     nlohmann::ordered_json json;  ///< governor, turbo, smt, celsius, throttled, steal, others, load_average
@@ -21,10 +23,11 @@ class Conditions {
 
  private:
   struct Times {
-    double total = 0, idle = 0, steal = 0, own = 0;  ///< seconds over all processors; own: this process
+    double total = 0, idle = 0, steal = 0, own = 0;  ///< seconds over all processors
   };
-  static Times read_times();
+  Times read_times() const;
 
+  std::function<double()> own_seconds_;
   Times begin_;
   int64_t throttles_ = 0;
 };

@@ -115,14 +115,15 @@ class Runner {
   void take_threshold(const Preparation& preparation, const Json& choice);
   bool needs_more_rounds();
   void give_up(Cell& cell, const std::string& sentence);
-  Json configure(WorkerProcess& worker);
+  Json configure(WorkerProcess& worker, const std::string& meter);
   void report(const std::string& what);
   double seconds_left() const;
 
-  std::unique_ptr<WorkerProcess> new_worker() {
+  /// `meter`: of a contender that has its own; empty: the plan's.
+  std::unique_ptr<WorkerProcess> new_worker(const std::string& meter = "") {
     auto worker = std::make_unique<WorkerProcess>(
         std::vector<std::string>{options_.program.string(), "worker"}, options_.directory / "worker.log");
-    configure(*worker);
+    configure(*worker, meter.empty() ? plan_.meter : meter);
     return worker;
   }
   void notice(const std::string& line) const {
@@ -172,9 +173,9 @@ void Runner::set_cells() {
   store_.set_cells(results, &empty_.result);
 }
 
-Json Runner::configure(WorkerProcess& worker) {
+Json Runner::configure(WorkerProcess& worker, const std::string& meter) {
   const Json answer = worker.ask(
-      {{"verb", "configure"}, {"threads", plan_.threads}, {"isa", options_.isa}, {"meter", plan_.meter}}, 60);
+      {{"verb", "configure"}, {"threads", plan_.threads}, {"isa", options_.isa}, {"meter", meter}}, 60);
   if (store_.text("machine").empty()) store_.set_text("machine", answer.at("machine").dump());
   const std::string line = answer.at("notice");
   if (!line.empty() && !said_meter_notice_) notice(line);
@@ -326,7 +327,7 @@ std::vector<Output> Runner::score(const Cell& cell, const std::vector<int64_t>& 
 void Runner::run_window(Cell& cell, int round) {
   report(fmt::format("round {}, {}", round + 1, label_of(cell.result)));
   const auto begin = Clock::now();
-  const auto worker = new_worker();
+  const auto worker = new_worker(cell.rung == nullptr ? "" : cell.rung->meter);
   Window load = window_from_json(worker->ask(cell.open, plan_.time_limit_seconds).at("window"));
   load.round = round;
   Json answers;

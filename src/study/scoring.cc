@@ -99,7 +99,7 @@ bool is_share(const Metric& metric) {
 Scorer::Scorer(std::string_view task, const std::vector<std::string>& metrics,
                const std::vector<std::string>& labels, std::vector<Truth> truths)
     : task_(plan_task(task).answers), truths_(std::move(truths)) {
-  for (const std::string& metric : metrics) metrics_.push_back(make_metric(metric, labels));
+  for (const std::string& metric : metrics) metrics_.push_back(make_metric(metric, labels, truths_));
 }
 
 Output Scorer::score(int64_t row, const Json& json, const Question* question) const {

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS cells (
   bits_per_weight REAL, note TEXT DEFAULT '', error TEXT DEFAULT '', published TEXT);
 CREATE TABLE IF NOT EXISTS windows (
   id INTEGER PRIMARY KEY, cell TEXT NOT NULL, kind TEXT NOT NULL, round INTEGER, attempt INTEGER, queries INTEGER,
-  energy TEXT NOT NULL, latencies_ms BLOB, peak_memory_bytes INTEGER, outputs_sha256 TEXT, conditions TEXT,
+  energy TEXT NOT NULL, latencies_ms BLOB, queries_a_latency INTEGER, peak_memory_bytes INTEGER, outputs_sha256 TEXT, conditions TEXT,
   disturbance REAL, accepted INTEGER, remark TEXT);
 CREATE INDEX IF NOT EXISTS windows_of_cell ON windows (cell, kind, round);
 CREATE TABLE IF NOT EXISTS outputs (cell TEXT, row INTEGER, answer TEXT NOT NULL, scores TEXT NOT NULL,
@@ -205,12 +205,13 @@ void Store::add_window(const std::string& cell, const Window& window, const std:
                        const std::vector<std::string>& metrics) {
   transaction([&] {
     Statement insert(*this,
-                     "INSERT INTO windows (cell, kind, round, attempt, queries, energy, latencies_ms, "
+                     "INSERT INTO windows (cell, kind, round, attempt, queries, energy, latencies_ms, queries_a_latency, "
                      "peak_memory_bytes, outputs_sha256, conditions, disturbance, accepted, remark) "
-                     "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                     "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     insert.bind(cell).bind(window.kind).bind(window.round).bind(window.attempt).bind(window.queries);
     insert.bind(energy_json(window.energy).dump());
     insert.bind(window.latencies_ms)
+        .bind(window.queries_a_latency)
         .bind(window.peak_memory_bytes)
         .bind(window.outputs_sha256)
         .bind(window.conditions);
@@ -237,7 +238,7 @@ void Store::read_windows(CellResult& cell) const {
   Statement select(
       *this,
       "SELECT kind, round, attempt, queries, energy, latencies_ms, peak_memory_bytes, outputs_sha256, "
-      "conditions, disturbance, accepted, remark FROM windows WHERE cell = ? ORDER BY id");
+      "conditions, disturbance, accepted, remark, queries_a_latency FROM windows WHERE cell = ? ORDER BY id");
   select.bind(cell.key);
   while (select.step()) {
     Window window;
@@ -253,6 +254,7 @@ void Store::read_windows(CellResult& cell) const {
     window.disturbance = select.real(9);
     window.accepted = select.integer(10) != 0;
     window.remark = select.text(11);
+    window.queries_a_latency = select.integer(12);
     cell.samples.push_back(std::move(window));
   }
 }

@@ -9,6 +9,7 @@ nlohmann::ordered_json to_json(const Window& window) {
   json.update({{"kind", window.kind},
                {"queries", window.queries},
                {"latencies_ms", window.latencies_ms},
+               {"queries_a_latency", window.queries_a_latency},
                {"peak_memory_bytes", window.peak_memory_bytes},
                {"outputs_sha256", window.outputs_sha256},
                {"conditions", window.conditions},
@@ -22,6 +23,7 @@ Window window_from_json(const nlohmann::json& json) {
   window.kind = json.at("kind");
   window.queries = json.at("queries");
   window.latencies_ms = json.at("latencies_ms").get<std::vector<double>>();
+  window.queries_a_latency = json.value("queries_a_latency", int64_t{1});
   window.peak_memory_bytes = json.at("peak_memory_bytes");
   window.outputs_sha256 = json.at("outputs_sha256");
   window.conditions = json.at("conditions");

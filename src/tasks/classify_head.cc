@@ -36,19 +36,31 @@ class ClassifyByHead : public Task {
         answer.truncation = records[i].truncation;
       }
       Work work;
-      Prediction prediction =
-          embedder_ ? head_.predict(std::as_const(embeddings_).row(static_cast<int64_t>(i)), work)
-                    : head_.predict(questions[i].text(), work);
+      answer.value =
+          label_of(embedder_ ? head_.predict(std::as_const(embeddings_).row(static_cast<int64_t>(i)), work)
+                             : head_.predict(questions[i].text(), work));
       answer.work += work;
-      answer.value = LabelAnswer{prediction.label, std::move(prediction.scores), labels_, {}};
       answer.phases.post += log_.end(Phase::kPost, work);
     }
     return answers;
   }
 
+  Answer answer_one(const Question& question) override {
+    if (embedder_) return Task::answer_one(question);
+    Answer answer;
+    log_.restart();
+    answer.value = label_of(head_.predict(question.text(), answer.work));
+    answer.phases.post = log_.end(Phase::kPost, answer.work);
+    return answer;
+  }
+
   nlohmann::ordered_json description() const override { return describe(head_, path_, base_.get()); }
 
  private:
+  LabelAnswer label_of(Prediction prediction) const {
+    return {prediction.label, std::move(prediction.scores), labels_, {}};
+  }
+
   Head head_;
   std::shared_ptr<const std::vector<std::string>> labels_;
   std::string path_;

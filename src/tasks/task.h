@@ -35,6 +35,7 @@ struct HeadOptions {
 struct TaskOptions {
   std::string task;                      ///< one of task_names(); empty: what the model is for
   std::vector<std::string> labels = {};  ///< classify by likelihood: the labels' words
+  bool choices = false;  ///< classify by likelihood: each question brings its own labels (MultipleChoice)
   std::string prompt_template = {};  ///< "{text}" stands for the row's text, "{labels}" for the labels' list
   std::vector<std::pair<std::string, std::string>> examples = {};  ///< few-shot: text, label
   bool normalise_length =
@@ -80,6 +81,10 @@ class Task {
   /// Answers in the order of the questions. An answer does not depend on what its question was batched with.
   /// Throws Error for a question of another kind than the task answers.
   virtual std::vector<Answer> answer(std::span<const Question> questions) = 0;
+  /// The same of one question. Tasks that take microseconds answer it without a batch's overhead.
+  virtual Answer answer_one(const Question& question) { return std::move(answer({&question, 1}).front()); }
+  /// Whether stretches() and the phases of answers are kept; at first they are.
+  void keep_phases(bool keep) { log_.set_active(keep); }
   /// When each phase of the last batch ran and what it did, in the order of time.
   std::span<const Stretch> stretches() const { return log_.stretches(); }
   /// After the last question: the task's summary (perplexity), or null.

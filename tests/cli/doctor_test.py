@@ -28,6 +28,23 @@ class DoctorTest(unittest.TestCase):
         zones = {zone["name"]: zone for source in report["sources"] for zone in source["zones"]}
         return report, zones
 
+    def test_the_quota_of_a_container(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tree = pathlib.Path(folder)
+            (tree / "proc/self").mkdir(parents=True)
+            (tree / "sys/fs/cgroup").mkdir(parents=True)
+            (tree / "proc/cpuinfo").write_text("".join(f"processor\t: {i}\nvendor_id\t: GenuineIntel\nmodel name\t: X\n\n" for i in range(128)))
+            (tree / "proc/self/cgroup").write_text("0::/\n")
+            (tree / "proc/self/mountinfo").write_text("30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+            (tree / "sys/fs/cgroup/cpu.max").write_text("200000 100000\n")
+            doctor = [WATTLE, "doctor", "--seconds", "0.1", "--root", str(tree)]
+            text = subprocess.run(doctor, capture_output=True, text=True, timeout=120, check=True).stdout
+            self.assertRegex(text, r"quota +2 processors' worth of time \(/sys/fs/cgroup/cpu.max\)")
+            report = json.loads(subprocess.run([*doctor, "--json"], capture_output=True, text=True, timeout=120, check=True).stdout)
+            found = json.dumps(report)
+            self.assertIn('"threads_usable": 2', found)
+            self.assertIn('"quota": 2', found)
+
     def test_nested_meters_of_grace(self):
         report, zones = self.zones("grace")
         self.assertEqual((report["used"], report["scope"]), ("acpi-power-meter", "module"))

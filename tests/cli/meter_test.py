@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -118,6 +119,22 @@ class MeterTest(unittest.TestCase):
         self.assert_refused(self.wattle("--emissions", str(other), "--", "true"), 2, "other.csv", "other columns")
         self.assertEqual(other.read_text(), "a,b\n1,2\n")
 
+    def test_net_energy_and_carbon_have_intervals(self):
+        flags = ["--source", "model", "--zone", "FRA", "--pue", "1.5"]
+        done = self.wattle(*flags, "--json", "-", "--", "sleep", "0.2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (entry,) = json.loads(done.stdout)["commands"]
+        energy, net, consequences = entry["energy"], entry["net"], entry["consequences"]
+        self.assertAlmostEqual(net["joules"], energy["joules"] - energy["idle_joules"])
+        self.assertLess(net["low"], net["joules"])
+        self.assertGreater(net["high"], net["joules"])
+        for end in ("low", "high"):
+            ratio = consequences[f"grams_co2e_{end}"] / consequences["grams_co2e"]
+            self.assertAlmostEqual(ratio, energy[end] / energy["joules"], 9)
+        text = self.wattle(*flags, "--", "sleep", "0.2").stdout
+        self.assertRegex(text, r"net of idle \(-?[0-9.e+-]+ to [0-9.e+-]+\)")
+        self.assertRegex(text, r"g CO2e \([0-9.e+-]+ to [0-9.e+-]+\) = ")
+
     def test_what_runs_already(self):
         script = "import time\nend = time.time() + 30\nwhile time.time() < end: pass"
         with subprocess.Popen([sys.executable, "-c", script]) as busy:
@@ -131,6 +148,37 @@ class MeterTest(unittest.TestCase):
         gone = self.wattle("--source", "model", "--pid", str(2**30 - 1), "--for", "1")
         self.assert_refused(gone, 2, "there is no such process")
         self.assert_refused(self.wattle("--source", "model", "--cgroup", "no/such", "--for", "1"), 2, "no such control group")
+
+    def test_a_control_group_that_runs_already(self):
+        """On a machine of one processor that is busy three quarters of the time, a third of it for the group."""
+        tree = self.dir / "plain"
+        group = tree / "sys/fs/cgroup/box"
+        group.mkdir(parents=True)
+        (tree / "proc").mkdir()
+        over = threading.Event()
+
+        def renew():
+            begin = time.monotonic()
+            while not over.wait(0.02):
+                seconds = time.monotonic() - begin
+                for path, text in ((tree / "proc/stat", f"cpu  {int(75 * seconds)} 0 0 {int(25 * seconds)} 0 0 0 0 0 0\n"),
+                                   (group / "cpu.stat", f"usage_usec {int(250000 * seconds)}\n")):
+                    path.with_suffix(".ours").write_text(text)
+                    path.with_suffix(".ours").rename(path)
+
+        writer = threading.Thread(target=renew)
+        writer.start()
+        try:
+            done = self.on_tree("plain", "--json", "-", "--cgroup", "box", "--for", "3")
+        finally:
+            over.set()
+            writer.join()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        self.assertIn("control group /sys/fs/cgroup/box", found["subject"])
+        self.assertAlmostEqual(found["busy_seconds"], 0.75, delta=0.15)
+        self.assertAlmostEqual(found["share"], 1 / 3, delta=0.05)
+        self.assertAlmostEqual(found["energy"]["joules"], found["share"] * found["machine"]["joules"], 6)
 
     def test_a_machine_at_rest_whose_load_is_the_command(self):
         for kind in ("acpi-rest", "battery-rest"):
@@ -150,7 +198,7 @@ class MeterTest(unittest.TestCase):
                              ("echo what", "no number")):
             meter.write_text("echo 25 W\n")
             command = ["--json", "-", "--source", f"exec:sh {meter}", "--", "sh", "-c",
-                       f"sleep 0.8; echo '{breaks}' > {meter}; sleep 0.8; sleep 2"]
+                       f"sleep 0.8; echo '{breaks}' > {meter}.new; mv {meter}.new {meter}; sleep 0.8; sleep 2"]
             done = self.wattle(*command)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("invalid window: exec:", done.stderr)

@@ -6,7 +6,9 @@
 
 #include "base/work.h"
 #include "meter/energy_json.h"
+#include "meter/machine_meter.h"
 #include "meter/model.h"
+#include "simulated_machine.h"
 
 namespace wattle {
 namespace {
@@ -245,6 +247,30 @@ TEST(Model, EnergyIsTheSumOfItsTerms) {
   EXPECT_GT(e.high, e.joules);
   EXPECT_EQ(e.grade, Grade::kModelled);
   EXPECT_NEAR(e.idle_joules, 20 * profile.idle_watts_per_thread.value, 1e-9);
+}
+
+TEST(Meter, AContainerOfTwoProcessorsIsChargedTwoOfTheServersThreads) {
+  auto machine = std::make_unique<SimulatedMachine>();
+  SimulatedMachine* m = machine.get();
+  std::string processors;
+  for (int i = 0; i < 128; ++i)
+    processors += fmt::format(
+        "processor\t: {}\nvendor_id\t: AuthenticAMD\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: Test\n"
+        "physical id\t: 0\nflags\t\t: fpu\n\n",
+        i);
+  m->put("/proc/cpuinfo", processors);
+  m->put("/proc/self/cgroup", "0::/\n");
+  m->put("/proc/self/mountinfo", "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+  m->put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
+  MeterOptions options;
+  options.source = "model";
+  MachineMeter meter(std::move(machine), options, false);
+  EXPECT_EQ(meter.sources().threads, 2);
+  const auto begin = meter.begin();
+  m->sleep(10);
+  const Energy asleep = meter.end_foreign(begin, 0.0);
+  EXPECT_NEAR(asleep.joules, 2 * 10 * meter.sources().profile->idle_watts_per_thread.value,
+              1e-3 * asleep.joules);
 }
 
 TEST(Meter, TheModelledSourceOpensOnAnyMachineAndCountsWork) {

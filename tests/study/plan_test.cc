@@ -71,6 +71,26 @@ INSTANTIATE_TEST_SUITE_P(
         BadPlan{"no prompt", kData + "rungs:\n  - {kind: zero-shot, model: m}", "3", "{text}"},
         BadPlan{"names", kData + "rungs:\n  - kind: linear\n  - kind: linear", "4",
                 "two rungs are called \"linear\""},
+        BadPlan{"task", kData + "task: paint\n" + kRungs, "2", "there is no task \"paint\" of a study"},
+        BadPlan{"a learner of labels for another task", kData + "task: summarise\n" + kRungs, "3",
+                "a majority rung gives labels, and the plan's task is summarise"},
+        BadPlan{"label of another task", kData + "task: summarise\nlabel: x\nrungs: [{kind: model, model: m}]",
+                "3", "`label` is not a key of a plan"},
+        BadPlan{"fields of classify", kData + "fields: {text: t}\n" + kRungs, "2", "`fields` is not a key"},
+        BadPlan{"metric twice", kData + "metric: [accuracy, accuracy]\n" + kRungs, "2", "names accuracy twice"},
+        BadPlan{"command", kData + "rungs:\n  - {kind: command}", "3", "needs `command`"},
+        BadPlan{"model of a command", kData + "rungs:\n  - {kind: command, command: [x], model: m}", "3",
+                "`model` is not a key of a rung"},
+        BadPlan{"server", kData + "rungs:\n  - {kind: server, url: localhost}", "3", "needs `url`"},
+        BadPlan{"api", kData + "rungs:\n  - {kind: server, url: \"http://h\", api: soap}", "3", "`api` must be"},
+        BadPlan{"stages", kData + "rungs:\n  - {kind: linear}\n  - {kind: cascade, stages: [linear]}", "4",
+                "at least two"},
+        BadPlan{"a stage", kData + "rungs:\n  - {kind: linear}\n  - {kind: cascade, stages: [linear, big]}", "3",
+                "has a stage \"big\", which is no other rung"},
+        BadPlan{"translate", kData + "rungs:\n  - {kind: model, model: m, to: German}", "3",
+                "`to` is not a key of a rung"},
+        BadPlan{"examples", kData + "rungs:\n  - {kind: model, model: m, examples: 2}", "3",
+                "stand before a `prompt`"},
         BadPlan{"empty text", kData + "rungs:\n  - {kind: linear, name: ''}", "3", "is empty"}),
     [](const auto& info) {
       std::string name = info.param.about;
@@ -121,6 +141,33 @@ rungs:
   EXPECT_EQ(plan.rungs[2].precisions, (std::vector<std::string>{"as-published"}));
   EXPECT_EQ(plan.rungs[2].words.at("a"), "yes: \"quoted\"");
   EXPECT_EQ(plan.rungs[2].examples, 3);
+  const std::string yaml = to_yaml(plan);
+  EXPECT_EQ(to_yaml(parse_plan(yaml, "again.yaml")), yaml);
+}
+
+TEST(Plan, EveryKindOfRungComesBackFromItsOwnYaml) {
+  const Plan plan = parse_plan(R"(
+data: d
+labels: [no, "yes"]
+metric: [accuracy, macro_f1]
+rungs:
+  - kind: linear
+  - {kind: model, name: tagger, model: m.gguf, precisions: [Q8_0, Q4_0], words: {no: nein}}
+  - {kind: command, name: sklearn, command: [python3, "a b.py", --fast]}
+  - {kind: server, name: tgi, url: "http://127.0.0.1:8080", api: huggingface, model: big, pid: 7}
+  - {kind: server, name: far, url: "https://example.org", meter: "exec:ssh far meter", prompt: "Kind? {text}", examples: 2}
+  - {kind: cascade, stages: [linear, tagger Q8_0], target: 0.98}
+)",
+                               "plan.yaml");
+  EXPECT_EQ(plan.task, "classify");
+  EXPECT_EQ(plan.labels, (std::vector<std::string>{"no", "yes"}));
+  EXPECT_EQ(plan.metrics, (std::vector<std::string>{"accuracy", "macro_f1"}));
+  EXPECT_FALSE(plan.quality);
+  EXPECT_EQ(plan.rungs[2].command, (std::vector<std::string>{"python3", "a b.py", "--fast"}));
+  EXPECT_EQ(plan.rungs[3].pid, 7);
+  EXPECT_EQ(plan.rungs[4].api, "openai");
+  EXPECT_EQ(plan.rungs[5].stages[1], "tagger Q8_0");
+  EXPECT_EQ(plan.rungs[5].target, 0.98);
   const std::string yaml = to_yaml(plan);
   EXPECT_EQ(to_yaml(parse_plan(yaml, "again.yaml")), yaml);
 }

@@ -89,6 +89,27 @@ TEST(Summary, NetPreparationAndCarbonHaveIntervals) {
   EXPECT_FALSE(cell.net_wh_per_1000);
 }
 
+TEST(Summary, WhatAskingCostsIsTakenOffWithItsDoubt) {
+  Results results = study_of(5, Grade::kMeasured);
+  results.empty = results.cells[0];
+  for (Window& window : results.empty->samples) window.energy = scaled(window.energy, 0.2);
+  summarise(results);
+  const Interval wh = *results.cells[0].wh_per_1000;
+  EXPECT_NEAR(wh.value, 80 / 3.6, 1e-9);
+  EXPECT_NEAR(wh.low / wh.value, 0.95, 1e-9);  // one counter: its gain is wrong by as much of the difference
+  EXPECT_NEAR(results.empty->wh_per_1000->value, 20 / 3.6, 1e-9);
+  // Steps of the counter, in windows of either: they add in quadrature and shrink with the windows.
+  for (CellResult* cell : {&results.cells[0], &*results.empty}) {
+    for (Window& window : cell->samples) {
+      Energy& energy = window.energy;
+      const double half = std::hypot(energy.systematic, 6);
+      energy.low = energy.joules - half, energy.high = energy.joules + half, energy.resolution = 6;
+    }
+  }
+  summarise(results);
+  EXPECT_GT(results.cells[0].wh_per_1000->half() * 3.6, std::hypot(4, 6 / std::sqrt(5)));
+}
+
 TEST(Summary, AWindowKeepsItsWholeEnergyOnTheWayFromTheWorker) {
   Window window = study_of(1, Grade::kMeasured).cells[0].samples[0];
   window.energy.idle_known = true, window.energy.idle_joules = 20, window.energy.idle_half = 1;
