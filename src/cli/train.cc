@@ -180,6 +180,10 @@ TaggedRows read_rows(const Arguments& arguments, const std::string& path, const 
   return read_tagged_rows(path, options);
 }
 
+void print_remarks(const std::vector<std::string>& remarks) {
+  for (const std::string& remark : remarks) fmt::print(stderr, "{}\n", remark);
+}
+
 template <class LabelledData>
 void run(const Arguments& arguments, const GlobalOptions& options) {
   const auto data = read_rows(arguments, arguments.input, static_cast<const LabelledData*>(nullptr));
@@ -190,11 +194,8 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
   // Read before the training: a mistake in these rows should not cost it.
   std::optional<LabelledData> eval;
   if (!arguments.eval.empty()) eval = read_rows(arguments, arguments.eval, &data);
-  for (const LabelledData* rows :
-       std::initializer_list<const LabelledData*>{&data, eval ? &*eval : nullptr}) {
-    if (rows == nullptr) continue;
-    for (const std::string& remark : rows->remarks) fmt::print(stderr, "{}\n", remark);
-  }
+  print_remarks(data.remarks);
+  if (eval) print_remarks(eval->remarks);
   OutputFile::check(arguments.output);
   const auto meter = Meter::open(arguments.meter);
   if (!options.quiet && !meter->notice().empty()) fmt::print(stderr, "{}\n", meter->notice());

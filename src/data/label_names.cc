@@ -54,7 +54,12 @@ LabelNames::LabelNames(const std::vector<std::string>& labels, std::vector<std::
     : names_(std::move(given)) {
   const Classes classes = classes_of(labels);
   if (names_.empty()) {
-    for (const auto& [key, spellings] : classes) names_.emplace_back(trimmed(spellings.front().text));
+    for (const auto& [key, spellings] : classes) {
+      const std::string_view name = trimmed(spellings.front().text);
+      // "1.0" is called 1.
+      const bool whole = name.size() > key.size() && name.starts_with(key) && name[key.size()] == '.';
+      names_.emplace_back(whole ? std::string_view(key) : name);
+    }
     names_ = distinct_sorted(names_);
   }
   const auto n = static_cast<int>(names_.size());

@@ -12,6 +12,7 @@ namespace wattle {
 namespace {
 
 constexpr int64_t kFillsByDefault = 5;
+constexpr std::string_view kMarks[] = {"[MASK]", "<mask>"};
 
 class FillMasks : public Task {
  public:
@@ -52,15 +53,25 @@ class FillMasks : public Task {
   nlohmann::ordered_json description() const override { return describe(model_->file()); }
 
  private:
+  /// What marks the places in a text: the model's own mask token, else another family's, so that one set of
+  /// questions serves all models.
+  std::string_view mark_in(std::string_view text) const {
+    for (const std::string_view mark : {std::string_view(mask_text_), kMarks[0], kMarks[1]}) {
+      if (text.find(mark) != std::string_view::npos) return mark;
+    }
+    return mask_text_;
+  }
+
   /// The mask is the only special token that a text may hold.
   HeadInput input_of(const Question& question) const {
     const std::string_view text = question.text();
+    const std::string_view mark = mark_in(text);
     std::vector<TextPart> parts;
     size_t begin = 0;
-    for (size_t found; (found = text.find(mask_text_, begin)) != std::string_view::npos;) {
+    for (size_t found; (found = text.find(mark, begin)) != std::string_view::npos;) {
       parts.push_back({text.substr(begin, found - begin), false});
       parts.push_back({mask_text_, true});
-      begin = found + mask_text_.size();
+      begin = found + mark.size();
     }
     parts.push_back({text.substr(begin), false});
     std::erase_if(parts, [](const TextPart& part) { return part.text.empty(); });

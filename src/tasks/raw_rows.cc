@@ -126,7 +126,8 @@ class RawReader {
       if (is_blank(line)) return finish();
       std::vector<std::string> fields = columns_of(valid(line));
       // A word may begin with "#" too: a comment stands before a sentence and has other columns.
-      const bool comment = line.starts_with('#') && sentence.fields.empty() && fields.size() != columns;
+      const bool other = columns == 0 ? line.find('\t') == std::string_view::npos : fields.size() != columns;
+      const bool comment = line.starts_with('#') && sentence.fields.empty() && other;
       if (comment || fields.front() == "-DOCSTART-") return;
       if (columns == 0) columns = fields.size();
       if (fields.size() != columns || columns < 2) {

@@ -69,6 +69,13 @@ TEST(Heads, FillAsThePipeline) {
     EXPECT_EQ(
         std::get<FillsAnswer>(ask(*task_of(folder, ""), question_of(about["rows"][0])).value).masks[0].size(),
         5u);
+    // Marked as another family marks: the same question.
+    std::string text = about["rows"][0]["text"];
+    const bool own = text.find("[MASK]") != std::string::npos;
+    const std::string mark = own ? "[MASK]" : "<mask>", other = own ? "<mask>" : "[MASK]";
+    const Answer as_marked = ask(*task, {"0", text});
+    for (size_t at; (at = text.find(mark)) != std::string::npos;) text.replace(at, mark.size(), other);
+    EXPECT_EQ(to_json(ask(*task, {"0", text})), to_json(as_marked));
     const std::string none = refusal([&] { ask(*task, {"3", std::string("no such place")}); });
     EXPECT_NE(none.find("row 3: has no "), std::string::npos) << none;
     std::string longest = about["rows"][0]["text"];
