@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "quant/precision.h"
+#include "study/plan_variants.h"
 
 namespace wattle {
 namespace {
@@ -192,6 +193,7 @@ Rung read_rung(const YAML::Node& node, const std::string& file, const PlanTask& 
     if (rung.model.empty())
       map.fail_at(node, fmt::format("a {} rung needs `model`, a catalogue name or a path", kind.name));
     rung.precisions = read_precisions(map);
+    read_published(map, rung, file);
   }
   if (kind.kind == RungKind::kServer) read_server(map, rung);
   if (kind.kind == RungKind::kZeroShot || kind.kind == RungKind::kModel || kind.kind == RungKind::kServer)
@@ -223,6 +225,7 @@ void write_rung(YAML::Emitter& out, const Rung& rung) {
   put_text("model", rung.model);
   if (!rung.precisions.empty())
     out << YAML::Key << "precisions" << YAML::Value << YAML::Flow << rung.precisions;
+  write_published(out, rung);
   put_text("url", rung.url), put_text("api", rung.api), put_count("pid", rung.pid),
       put_text("meter", rung.meter);
   if (!rung.command.empty()) put("command", rung.command);
