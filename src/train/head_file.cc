@@ -128,9 +128,12 @@ LinearModel linear_of(const ModelFile& file, int64_t features) {
 
 Forest forest_of(const ModelFile& file, int64_t features) {
   const int64_t count = length_of(file, "forest.split");
-  Forest::Nodes nodes{values_of<int32_t>(file, "forest.split", std::array{count}),
-                      values_of<float>(file, "forest.value", std::array{count}),
-                      values_of<int32_t>(file, "forest.far", std::array{count})};
+  const auto splits = values_of<int32_t>(file, "forest.split", std::array{count});
+  const auto values = values_of<float>(file, "forest.value", std::array{count});
+  const auto far = values_of<int32_t>(file, "forest.far", std::array{count});
+  std::vector<Forest::Node> nodes;
+  nodes.reserve(splits.size());
+  for (size_t i = 0; i < splits.size(); ++i) nodes.push_back({splits[i], values[i], far[i]});
   const std::vector<int64_t> shape = file.need("forest.roots").shape;
   if (shape.size() != 2)
     fail("{}: tensor forest.roots is not [outputs, trees]; train the head again", file.path().string());
@@ -188,9 +191,16 @@ void Head::save(const std::filesystem::path& path) const {
   } else {
     const auto& forest = std::get<Forest>(parts_.classifier);
     const int64_t trees = static_cast<int64_t>(forest.roots().size()) / forest.outputs();
-    tensors.push_back(vector_of("forest.split", forest.nodes().split));
-    tensors.push_back(vector_of("forest.value", forest.nodes().value));
-    tensors.push_back(vector_of("forest.far", forest.nodes().far));
+    std::vector<int32_t> splits, far;
+    std::vector<float> values;
+    for (const Forest::Node& node : forest.nodes()) {
+      splits.push_back(node.split);
+      values.push_back(node.value);
+      far.push_back(node.far);
+    }
+    tensors.push_back(vector_of("forest.split", splits));
+    tensors.push_back(vector_of("forest.value", values));
+    tensors.push_back(vector_of("forest.far", far));
     tensors.push_back(tensor_of("forest.roots", {forest.outputs(), trees}, forest.roots()));
   }
   write_gguf(path, metadata_of(*this, path), tensors);

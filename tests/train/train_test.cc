@@ -218,30 +218,15 @@ TEST_F(TrainTest, BadTrainingData) {
 }
 
 TEST_F(TrainTest, DamagedHeadsAreRefused) {
-  struct Node {
-    int32_t split;
-    float value;
-    int32_t far;
-  };
-  const auto Nodes = [](std::initializer_list<Node> list) {
-    Forest::Nodes nodes;
-    for (const Node& node : list) {
-      nodes.split.push_back(node.split);
-      nodes.value.push_back(node.value);
-      nodes.far.push_back(node.far);
-    }
-    return nodes;
-  };
-  EXPECT_THROW(Forest(3, 1, Nodes({{0, 0.5f, 0}, {-1, 0, -1}}), {0}, "x"), Error)
+  using Nodes = std::vector<Forest::Node>;
+  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}, {-1, 0, -1}}, {0}, "x"), Error)
       << "a child before its parent";
-  EXPECT_THROW(Forest(3, 1, Nodes({{0, 0.5f, 9}, {-1, 0, -1}}), {0}, "x"), Error)
-      << "a child beyond the nodes";
-  EXPECT_THROW(Forest(3, 1, Nodes({{6, 0.5f, 2}, {-1, 0, -1}, {-1, 1, -1}}), {0}, "x"), Error)
+  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 9}, {-1, 0, -1}}, {0}, "x"), Error) << "a child beyond the nodes";
+  EXPECT_THROW(Forest(3, 1, Nodes{{6, 0.5f, 2}, {-1, 0, -1}, {-1, 1, -1}}, {0}, "x"), Error)
       << "a feature too many";
-  EXPECT_THROW(Forest(3, 1, Nodes({{0, 0.5f, 0}}), {0}, "x"), Error) << "a last node that is no leaf";
-  EXPECT_THROW(Forest(3, 1, Nodes({{-1, 0, -1}}), {1}, "x"), Error) << "a root beyond the nodes";
-  EXPECT_THROW(Forest(3, 2, Nodes({{-1, 0, -1}}), {0}, "x"), Error)
-      << "trees that do not divide into outputs";
+  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}}, {0}, "x"), Error) << "a last node that is no leaf";
+  EXPECT_THROW(Forest(3, 1, Nodes{{-1, 0, -1}}, {1}, "x"), Error) << "a root beyond the nodes";
+  EXPECT_THROW(Forest(3, 2, Nodes{{-1, 0, -1}}, {0}, "x"), Error) << "trees that do not divide into outputs";
 
   Metadata metadata;
   metadata.set("general.architecture", Value::of(std::string("wattle-head")));
