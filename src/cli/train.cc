@@ -31,7 +31,7 @@ namespace {
 const std::vector<double> kTokenCosts = {0.0005, 0.002, 0.008, 0.03};
 
 struct Arguments {
-  std::string task = "classify", kind = "linear", on = "ngrams", input, output, eval, field, label;
+  std::string task = "classify", kind = "linear", on = "ngrams", features = "auto", input, output, eval, field, label;
   MeterOptions meter;
   TrainOptions train;
   int batch = 32;
@@ -135,6 +135,7 @@ nlohmann::ordered_json summary_of(const Arguments& arguments, const Head& head, 
                                     {"low", energy.low},
                                     {"high", energy.high},
                                     {"grade", name(energy.grade)}};
+  if (!head.training().notes.empty()) summary["notes"] = head.training().notes;
   if (head.training().cost > 0) summary["cost"] = head.training().cost;
   for (const CostScore& score : head.training().scores) {
     summary["cross_validation"].push_back({{"cost", score.cost}, {"accuracy", score.accuracy}});
@@ -203,6 +204,9 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
   record.joules = energy.joules, record.joules_low = energy.low, record.joules_high = energy.high;
   record.grade = name(energy.grade);
   head.save(arguments.output);
+  for (const std::string& note : record.notes) {
+    if (!options.quiet) fmt::print(stderr, "{}\n", note);
+  }
   auto summary = summary_of(arguments, head, energy);
   if (eval) summary.update(quality(arguments, *eval));
   if (arguments.json) {
@@ -214,6 +218,7 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
 
 void run_task(Arguments arguments, const GlobalOptions& options) {
   arguments.train.kind = head_kind_from_name(arguments.kind);
+  arguments.train.units = text_units_from_name(arguments.features);
   if (arguments.task == "classify") return run<LabelledRows>(arguments, options);
   if (arguments.on == "ngrams") fail("--task tag: labels tokens, which an encoder reads; name one with --on");
   if (!arguments.costs_given) arguments.train.costs = kTokenCosts;
@@ -230,7 +235,12 @@ void add_train(CLI::App& app, const GlobalOptions& options) {
       ->check(CLI::IsMember({"classify", "tag"}))
       ->capture_default_str();
   verb->add_option("--kind", a->kind, "majority, keywords, linear or forest")->capture_default_str();
-  verb->add_option("--on", a->on, "ngrams (word 1-2-grams), or an encoder whose frozen embeddings to read")
+  verb->add_option("--on", a->on, "ngrams, or an encoder whose frozen embeddings to read")
+      ->capture_default_str();
+  verb->add_option("--features", a->features,
+                   "n-grams of words (1 to 2), characters (2 to 5) or both; auto: words, and characters too "
+                   "where words serve less than nine in ten texts (Chinese, emoji, code)")
+      ->check(CLI::IsMember({"auto", "words", "characters", "both"}))
       ->capture_default_str();
   verb->add_option("--input,-i", a->input, "labelled rows: .jsonl, .csv or .tsv, also gzipped")->required();
   verb->add_option("--field", a->field,

@@ -81,7 +81,7 @@ class Forest {
 struct ForestOptions {
   int trees = 200;
   uint64_t seed = 0;
-  std::function<void(double)> progress;
+  std::function<void(double)> progress = {};
 };
 
 /// Breiman's random forest (2001), grown by XGBoost: every tree sees a random 63.2 % of the rows, every node

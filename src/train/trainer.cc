@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <random>
 #include <set>
 #include <utility>
 
@@ -66,10 +67,24 @@ double chi_square(double both, double word, double label, double rows) {
 /// Chi-square with one degree of freedom at p = 0.001: weaker words are noise.
 constexpr double kSignificant = 10.83;
 
-/// The words of the rule and which label each one speaks for.
+/// A number for the set of rows that each term occurs in, another one for another set.
+std::vector<uint64_t> row_sets(const SparseMatrix& x) {
+  std::vector<uint64_t> sets(static_cast<size_t>(x.columns), 0);
+  std::mt19937_64 random;
+  for (int64_t i = 0; i < x.rows(); ++i) {
+    const uint64_t row = random();
+    for (int64_t e = x.offsets[static_cast<size_t>(i)]; e < x.offsets[static_cast<size_t>(i) + 1]; ++e)
+      sets[static_cast<size_t>(x.indices[static_cast<size_t>(e)])] += row;
+  }
+  return sets;
+}
+
+/// The terms of the rule and which label each one speaks for. Of n-grams of characters that occur in the same
+/// texts, most of them parts of one word, one is enough.
 std::map<std::string_view, int> choose_keywords(const Ngrams& words, const SparseMatrix& x,
                                                 std::span<const int> labels, size_t n_labels, int keywords) {
   const size_t terms = words.size();
+  const std::vector<uint64_t> row_set = row_sets(x);
   std::vector<double> in_label(terms * n_labels, 0), in_all(terms, 0);
   for (size_t i = 0; i < labels.size(); ++i) {
     for (int64_t e = x.offsets[i]; e < x.offsets[i + 1]; ++e) {
@@ -91,6 +106,10 @@ std::map<std::string_view, int> choose_keywords(const Ngrams& words, const Spars
       if (value > kSignificant) ranked.emplace_back(-value, term);
     }
     std::sort(ranked.begin(), ranked.end());
+    if (words.rule().unit == NgramUnit::kCharacters) {
+      std::set<uint64_t> known;
+      std::erase_if(ranked, [&](const auto& entry) { return !known.insert(row_set[entry.second]).second; });
+    }
     ranked.resize(std::min(ranked.size(), static_cast<size_t>(keywords)));
     for (const auto& [negative, term] : ranked) {
       const std::string_view word = words.term(term);
