@@ -89,13 +89,14 @@ class TreeReader {
 
 /// A forest of `trees` trees for one target, with one thread: XGBoost's sums depend on how many threads share
 /// them.
-Trees grow(const SparseMatrix& x, const std::vector<float>& targets, int trees, uint64_t seed) {
+Trees grow(const SparseMatrix& x, const std::vector<float>& targets, int trees, double features_a_node,
+           uint64_t seed) {
   const MatrixHandle matrix = to_xgboost(x, targets);
   BoosterHandle handle = nullptr;
   DMatrixHandle matrices[] = {matrix.get()};
   check(xgboost().create_booster(matrices, 1, &handle));
   const Booster booster(handle);
-  const double features_a_node = std::sqrt(static_cast<double>(x.columns)) / static_cast<double>(x.columns);
+  if (features_a_node == 0) features_a_node = 1 / std::sqrt(static_cast<double>(x.columns));
   // "exact" visits the entries that there are: on sparse words it took a tenth of the time of "hist", which
   // walks every bin of every feature at every node. Squared error on 0/1 targets splits as Gini impurity
   // does.
@@ -285,9 +286,12 @@ void Forest::shares(const SparseVector& x, Scratch& scratch, std::span<float> sh
   work.weight_bytes += static_cast<double>(visited) * sizeof(Node);
 }
 
-Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_labels,
+namespace {
+
+/// A forest for each output of `targets` [outputs][rows].
+Forest grow_outputs(const SparseMatrix& x, int64_t outputs,
+                    const std::function<std::vector<float>(int64_t output)>& targets,
                     const ForestOptions& options) {
-  const int64_t outputs = n_labels == 2 ? 1 : n_labels;
   // XGBoost runs single-threaded; the work is shared out in parts of a fixed number of trees.
   constexpr int kPart = 25;
   const int64_t parts = (options.trees + kPart - 1) / kPart;
@@ -297,13 +301,10 @@ Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_la
 #pragma omp parallel for schedule(dynamic) num_threads(threads())
   for (int64_t job = 0; job < outputs * parts; ++job) {
     if (interrupted()) continue;
-    const int positive = outputs == 1 ? 1 : static_cast<int>(job / parts);
     const int trees = std::min<int>(kPart, options.trees - static_cast<int>(job % parts) * kPart);
-    std::vector<float> targets;
-    for (const int label : labels) targets.push_back(label == positive ? 1.0f : 0.0f);
     try {
-      grown[static_cast<size_t>(job)] =
-          grow(x, targets, trees, options.seed * 1000003 + static_cast<uint64_t>(job));
+      grown[static_cast<size_t>(job)] = grow(x, targets(job / parts), trees, options.features_a_node,
+                                             options.seed * 1000003 + static_cast<uint64_t>(job));
     } catch (const std::exception& exception) {
 #pragma omp critical
       error = exception.what();
@@ -326,6 +327,26 @@ Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_la
     part = {};
   }
   return Forest(x.columns, outputs, std::move(nodes), std::move(roots), "the forest");
+}
+
+}  // namespace
+
+Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_labels,
+                    const ForestOptions& options) {
+  const int64_t outputs = n_labels == 2 ? 1 : n_labels;
+  const auto targets = [&](int64_t output) {
+    const int positive = outputs == 1 ? 1 : static_cast<int>(output);
+    std::vector<float> targets;
+    for (const int label : labels) targets.push_back(label == positive ? 1.0f : 0.0f);
+    return targets;
+  };
+  return grow_outputs(x, outputs, targets, options);
+}
+
+Forest train_regression_forest(const SparseMatrix& x, std::span<const float> numbers,
+                               const ForestOptions& options) {
+  return grow_outputs(
+      x, 1, [&](int64_t) { return std::vector<float>(numbers.begin(), numbers.end()); }, options);
 }
 
 }  // namespace wattle

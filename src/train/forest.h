@@ -82,6 +82,8 @@ struct ForestOptions {
   int trees = 200;
   uint64_t seed = 0;
   std::function<void(double)> progress = {};
+  double features_a_node =
+      0;  ///< the part of the features that a node chooses from; 0: the root of their number
 };
 
 /// Breiman's random forest (2001), grown by XGBoost: every tree sees a random 63.2 % of the rows, every node
@@ -89,5 +91,9 @@ struct ForestOptions {
 /// of threads.
 Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_labels,
                     const ForestOptions& options);
+
+/// The same for numbers: a leaf answers the mean of its training rows'. One output.
+Forest train_regression_forest(const SparseMatrix& x, std::span<const float> numbers,
+                               const ForestOptions& options);
 
 }  // namespace wattle

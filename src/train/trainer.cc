@@ -10,6 +10,8 @@
 
 #include <wattle/error.h>
 
+#include "train/ridge.h"
+
 namespace wattle {
 namespace {
 
@@ -314,6 +316,69 @@ Head train_on_tokens(MatrixView hidden, BaseModel base, std::span<const int> lab
   const Standard standard = standardise(hidden);
   fit_classifier(SparseMatrix::of(hidden), labels, options, parts);
   undo(standard, std::get<LinearModel>(parts.classifier));
+  return Head(std::move(parts));
+}
+
+namespace {
+
+SparseMatrix table_features(const TableData& table, const TrainOptions& options, Head::Parts& parts) {
+  if (options.kind == HeadKind::kKeywords)
+    fail("{}: keywords are of texts, and these are the rows of a table; use another kind", options.origin);
+  parts.unit = HeadUnit::kRow;
+  // Thresholds of trees are the same on any scale.
+  const bool standardise = options.kind != HeadKind::kForest;
+  parts.table =
+      TableFeatures::fit(table.columns, table.rows, {standardise, table.as_categories, options.origin});
+  SparseMatrix x;
+  x.columns = parts.table->size();
+  SparseVector row;
+  for (size_t i = 0; i < table.rows.size(); ++i) {
+    parts.table->features(table.rows[i], fmt::format("{}: row {}", options.origin, i), row);
+    x.append(row);
+  }
+  return x;
+}
+
+/// A linear model that answers the constants alone.
+LinearModel constant(std::vector<float> bias, int64_t features) {
+  return {features, std::vector<float>(static_cast<size_t>(features) * bias.size(), 0), std::move(bias)};
+}
+
+}  // namespace
+
+Head train_on_table(const TableData& table, std::span<const int> labels, std::vector<std::string> label_names,
+                    const TrainOptions& options) {
+  check_labels(table.rows.size(), labels, label_names, options.origin);
+  Head::Parts parts = begin_parts(table.rows.size(), std::move(label_names), options);
+  const SparseMatrix x = table_features(table, options, parts);
+  if (options.kind == HeadKind::kMajority) {
+    parts.classifier = constant(majority(labels, parts.labels.size()).bias, x.columns);
+  } else {
+    fit_classifier(x, labels, options, parts);
+  }
+  return Head(std::move(parts));
+}
+
+Head train_numbers_on_table(const TableData& table, std::span<const float> numbers,
+                            const TrainOptions& options) {
+  if (numbers.size() != table.rows.size() || numbers.size() < 2)
+    fail("{}: {} rows but {} numbers; give one a row, and at least two rows", options.origin,
+         table.rows.size(), numbers.size());
+  Head::Parts parts = begin_parts(table.rows.size(), {}, options);
+  const SparseMatrix x = table_features(table, options, parts);
+  if (options.kind == HeadKind::kMajority) {
+    double sum = 0;
+    for (const float number : numbers) sum += static_cast<double>(number);
+    parts.classifier = constant({static_cast<float>(sum / static_cast<double>(numbers.size()))}, x.columns);
+  } else if (options.kind == HeadKind::kForest) {
+    parts.classifier =
+        train_regression_forest(x, numbers, {options.trees, options.seed, options.progress, 1.0 / 3});
+  } else {
+    LinearFit fit = train_ridge(x, numbers, {options.costs, kFolds, options.seed, {}, options.progress});
+    parts.classifier = std::move(fit.model);
+    parts.training.cost = fit.cost;
+    parts.training.scores = std::move(fit.scores);
+  }
   return Head(std::move(parts));
 }
 
