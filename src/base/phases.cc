@@ -37,4 +37,15 @@ double StretchLog::end(Phase phase, const Work& work) {
   return seconds;
 }
 
+void StretchLog::restart_single() {
+  stretches_.clear();
+  begin_ = steady_seconds();
+}
+
+double StretchLog::end_single(Phase phase, const Work& work) {
+  const double seconds = steady_seconds() - begin_;
+  stretches_.push_back({phase, begin_, seconds, seconds, work});
+  return seconds;
+}
+
 }  // namespace wattle

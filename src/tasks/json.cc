@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include <fmt/ranges.h>
@@ -145,6 +146,21 @@ std::string take_text(Json& row, const std::string& field, std::string_view flag
   return std::move(text.get_ref<std::string&>());
 }
 
+TableCell cell_of(const Json& value, const std::string& column, const std::string& place) {
+  static const std::set<std::string_view> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null"};
+  if (value.is_null()) return {};
+  if (value.is_number()) return value.get<double>();
+  if (value.is_boolean()) return std::string(value.get<bool>() ? "true" : "false");
+  if (!value.is_string())
+    fail("{}: column '{}' is a list or an object, not one value; leave the column out", place, column);
+  const auto& text = value.get_ref<const std::string&>();
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos) return {};
+  std::string trimmed = text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+  if (missing.contains(trimmed)) return {};
+  return trimmed;
+}
+
 }  // namespace
 
 Json to_json(const Answer& answer) {
@@ -166,6 +182,25 @@ Json& need_field(Json& row, const std::string& field, std::string_view flag, con
   std::vector<std::string> names;
   for (const auto& item : row.items()) names.push_back(item.key());
   fail("{} has no field '{}'; choose with {} one of: {}", place, field, flag, fmt::join(names, ", "));
+}
+
+Question table_question(const Json& row, std::span<const std::string> columns, size_t number,
+                        const std::string& place) {
+  Question question{std::to_string(number), TableRow{}};
+  if (const auto id = row.find("id"); id != row.end()) question.id = id->dump();
+  auto& cells = std::get<TableRow>(question.content).cells;
+  cells.reserve(columns.size());
+  for (const std::string& column : columns) {
+    const auto found = row.find(column);
+    if (found == row.end()) {
+      std::vector<std::string> names;
+      for (const auto& item : row.items()) names.push_back(item.key());
+      fail("{}: has no column '{}'; its columns are {}: the first line of a table must name the columns {}",
+           place, column, fmt::join(names, ", "), fmt::join(columns, ", "));
+    }
+    cells.push_back(cell_of(*found, column, place));
+  }
+  return question;
 }
 
 Question question_from_json(Json& row, const QuestionFields& fields, size_t number,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,13 @@ struct QuestionFields {
 /// lengths. Takes texts out of `row`.
 Question question_from_json(nlohmann::ordered_json& row, const QuestionFields& fields, size_t number,
                             const std::string& place);
+
+/// The row of a table: the fields `columns`, in their order. Null, an empty text, "?", "NA", "N/A", "NaN" and
+/// "null" are missing values; spaces around texts are left out. Its id is as above. Throws Error, beginning
+/// with `place`, for a field that is not there, one that is a list or an object, and more columns than there
+/// are.
+Question table_question(const nlohmann::ordered_json& row, std::span<const std::string> columns,
+                        size_t number, const std::string& place);
 
 /// A field of a row. Throws Error naming the fields there are.
 nlohmann::ordered_json& need_field(nlohmann::ordered_json& row, const std::string& field,

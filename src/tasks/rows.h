@@ -23,6 +23,7 @@ struct RowOptions {
   std::string field = "text";
   std::string pair_field = "text_pair";  ///< of a second text, where rows have one
   RowFormat format = RowFormat::kByName;
+  std::vector<std::string> columns = {};  ///< none: texts; else rows of a table, whose other fields are left
 };
 
 struct Rows {
@@ -64,5 +65,30 @@ struct LabelledRows {
 /// Reads a labelled data set: the label is a name (string) or an index into the label names (number). Throws
 /// Error as read_rows does, and for a label that is not among the names.
 LabelledRows read_labelled_rows(const std::filesystem::path& path, const LabelledOptions& options = {});
+
+struct TableOptions {
+  std::string label_field = "label";
+  std::vector<std::string> label_names = {};  ///< as in LabelledOptions
+  std::vector<std::string> columns = {};      ///< none: every field but the label, `id` and `leave_out`
+  std::vector<std::string> leave_out = {};
+  bool numbers = false;  ///< the labels are numbers to be foretold
+};
+
+struct LabelledTable {
+  std::vector<std::string> columns;
+  std::vector<Question> rows;  ///< rows of a table
+  std::vector<int> labels;     ///< index into label_names, one a row; none of numbers
+  std::vector<std::string> label_names;
+  std::vector<float> numbers;
+  int64_t repaired = 0;
+};
+
+/// Reads the labelled rows of a table: a field a column, or all cells in a list `x` with their names in
+/// `columns` of meta.json beside the file. Throws Error as read_labelled_rows does.
+LabelledTable read_labelled_table(const std::filesystem::path& path, const TableOptions& options = {});
+
+/// Whether a labelled file is a table: its first row has no field `text_field`, but the label and others.
+bool is_table(const std::filesystem::path& path, const std::string& text_field,
+              const std::string& label_field);
 
 }  // namespace wattle

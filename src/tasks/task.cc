@@ -142,7 +142,9 @@ std::string base_path(const Head& head, const std::string& head_path, const std:
 
 Made create_for_head(Head head, const std::string& path, const TaskOptions& options, const LoadOptions& load,
                      std::vector<std::string>& notes) {
-  const std::string_view task = head.unit() == HeadUnit::kToken ? "tag" : "classify";
+  const std::string_view task = head.unit() == HeadUnit::kToken ? "tag"
+                                : head.answers_numbers()        ? "regression"
+                                                                : "classify";
   if (!options.task.empty() && options.task != task) {
     fail("{}: is a trained head and can do --task {} only, not {}", path, task, options.task);
   }
@@ -171,6 +173,11 @@ std::string task_names() {
 std::string Task::base_of(const std::string& model_path, const std::string& wanted) {
   const auto head = head_in(model_path);
   return head && head->base() ? base_path(*head, model_path, wanted) : std::string();
+}
+
+std::vector<std::string> Task::columns_of(const std::string& model_path) {
+  const auto head = head_in(model_path);
+  return head && head->parts().table ? head->parts().table->names() : std::vector<std::string>();
 }
 
 std::unique_ptr<Task> Task::create(const std::string& model_path, const TaskOptions& options,
