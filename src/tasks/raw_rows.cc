@@ -155,7 +155,7 @@ std::vector<std::string> names_of_meta(const std::filesystem::path& path) {
   return labels.get<std::vector<std::string>>();
 }
 
-void name_cells(const std::filesystem::path& path, RawRows& raw) {
+void name_cells(const std::filesystem::path& path, std::span<const std::string> known, RawRows& raw) {
   const auto has_list = [](const RawRow& row) {
     return row.fields.contains("x") && row.fields["x"].is_array();
   };
@@ -168,6 +168,7 @@ void name_cells(const std::filesystem::path& path, RawRows& raw) {
         names.push_back(column["name"]);
     }
   }
+  if (names.empty()) names.assign(known.begin(), known.end());
   if (names.empty()) {
     fail(
         "{}: has rows with a list `x` and no meta.json beside it whose `columns` name the cells; write it, "
@@ -177,8 +178,7 @@ void name_cells(const std::filesystem::path& path, RawRows& raw) {
   }
   for (RawRow& row : raw.rows) {
     if (!has_list(row) || row.fields["x"].size() != names.size())
-      fail("{}: has not a list `x` of {} cells, one for each column of meta.json; mend the row", row.place,
-           names.size());
+      fail("{}: has not a list `x` of {} cells, one for each column; mend the row", row.place, names.size());
     nlohmann::ordered_json fields;
     for (auto& [key, value] : row.fields.items()) {
       if (key != "x") fields[key] = std::move(value);

@@ -90,7 +90,7 @@ Rows read_rows(const std::filesystem::path& path, const RowOptions& options) {
   Rows rows{{}, raw.repaired, raw.sha256};
   rows.rows.reserve(raw.rows.size());
   if (!options.columns.empty()) {
-    name_cells(path, raw);
+    name_cells(path, options.columns, raw);
     for (const RawRow& row : raw.rows)
       rows.rows.push_back(table_question(row.fields, options.columns, rows.rows.size(), row.place));
     return rows;
@@ -137,7 +137,7 @@ LabelledRows read_labelled_rows(const std::filesystem::path& path, const Labelle
 
 LabelledTable read_labelled_table(const std::filesystem::path& path, const TableOptions& options) {
   RawRows raw = read_raw_rows(path, RowFormat::kByName, "text");
-  name_cells(path, raw);
+  name_cells(path, options.columns, raw);
   LabelledTable data{
       .columns = options.columns, .label_names = options.label_names, .repaired = raw.repaired};
   if (data.columns.empty()) data.columns = columns_of(raw, options);

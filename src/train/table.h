@@ -23,8 +23,8 @@ struct TableRow {
 /// What training found of a column: numbers, or the categories that there are.
 struct TableColumn {
   std::string name;
-  std::vector<std::string> categories;  ///< sorted; none: a column of numbers
-  bool misses = false;                  ///< some rows lack a value: then that is a feature
+  std::vector<std::string> categories = {};  ///< sorted; none: a column of numbers
+  bool misses = false;                       ///< some rows lack a value: then that is a feature
   // Of numbers, in the training rows: the median stands for a missing one; mean and deviation (population's)
   // after that.
   float median = 0, mean = 0, deviation = 1;

@@ -339,6 +339,10 @@ SparseMatrix table_features(const TableData& table, const TrainOptions& options,
   return x;
 }
 
+/// Of the features, a node of a forest for numbers chooses from this part. Breiman's third was 4 to 9 % worse
+/// on alcohol of wine_quality than all of them, as scikit-learn has it.
+constexpr double kFeaturesOfNumbers = 1;
+
 /// A linear model that answers the constants alone.
 LinearModel constant(std::vector<float> bias, int64_t features) {
   return {features, std::vector<float>(static_cast<size_t>(features) * bias.size(), 0), std::move(bias)};
@@ -371,8 +375,8 @@ Head train_numbers_on_table(const TableData& table, std::span<const float> numbe
     for (const float number : numbers) sum += static_cast<double>(number);
     parts.classifier = constant({static_cast<float>(sum / static_cast<double>(numbers.size()))}, x.columns);
   } else if (options.kind == HeadKind::kForest) {
-    parts.classifier =
-        train_regression_forest(x, numbers, {options.trees, options.seed, options.progress, 1.0 / 3});
+    parts.classifier = train_regression_forest(
+        x, numbers, {options.trees, options.seed, options.progress, kFeaturesOfNumbers});
   } else {
     LinearFit fit = train_ridge(x, numbers, {options.costs, kFolds, options.seed, {}, options.progress});
     parts.classifier = std::move(fit.model);

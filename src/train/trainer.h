@@ -58,7 +58,7 @@ struct TableData {
 Head train_on_table(const TableData& table, std::span<const int> labels, std::vector<std::string> label_names,
                     const TrainOptions& options);
 
-/// The same for a number a row: ridge regression, a forest whose nodes choose from a third of the features,
+/// The same for a number a row: ridge regression, a forest whose nodes choose from all of the features,
 /// or the mean. The greatest cost is the least ridge.
 Head train_numbers_on_table(const TableData& table, std::span<const float> numbers,
                             const TrainOptions& options);
