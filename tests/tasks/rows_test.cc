@@ -174,6 +174,48 @@ TEST_F(RowsTest, LabelsByNameIndexAndMeta) {
   EXPECT_THROW(read_labelled_rows(jsonl), Error) << "index 10 is beyond the labels of meta.json";
 }
 
+TEST_F(RowsTest, TablesHaveNumbersCategoriesAndMissingValues) {
+  const auto path = write("t.csv", "id,age,city,churned\n7,31, Ulm ,yes\n8,?,,no\n9,NaN,N/A,yes\n");
+  EXPECT_TRUE(is_table(path, "text", "churned"));
+  EXPECT_FALSE(is_table(path, "city", "churned")) << "there is a text";
+  EXPECT_FALSE(is_table(path, "text", "label")) << "there is no label";
+  const LabelledTable table = read_labelled_table(path, {.label_field = "churned"});
+  EXPECT_EQ(table.columns, (Texts{"age", "city"}));
+  EXPECT_EQ(table.label_names, (Texts{"no", "yes"}));
+  EXPECT_EQ(table.labels, (std::vector<int>{1, 0, 1}));
+  const auto cell = [&](size_t row, size_t column) { return table.rows[row].table_row().cells[column]; };
+  EXPECT_EQ(cell(0, 0), TableCell(std::string("31")));
+  EXPECT_EQ(cell(0, 1), TableCell(std::string("Ulm")));
+  for (const size_t row : {1u, 2u}) {
+    for (const size_t column : {0u, 1u}) EXPECT_EQ(cell(row, column), TableCell());
+  }
+  EXPECT_EQ(table.rows[0].id, "\"7\"");
+  EXPECT_EQ(read_labelled_table(path, {.label_field = "churned", .leave_out = {"age"}}).columns,
+            Texts{"city"});
+
+  const LabelledTable numbers = read_labelled_table(
+      write("n.jsonl", "{\"a\": 1.5, \"b\": null, \"y\": -2}\n{\"a\": true, \"b\": \"x\", \"y\": \"3.5\"}"),
+      {.label_field = "y", .numbers = true});
+  EXPECT_EQ(numbers.numbers, (std::vector<float>{-2, 3.5}));
+  EXPECT_EQ(numbers.rows[0].table_row().cells, (std::vector<TableCell>{1.5, std::monostate()}));
+  EXPECT_EQ(numbers.rows[1].table_row().cells[0], TableCell(std::string("true")));
+}
+
+TEST_F(RowsTest, CellsInAListAreNamedByMeta) {
+  const std::string rows =
+      "{\"id\": \"a\", \"x\": [1, \"red\"], \"label\": 1}\n{\"x\": [null, \"blue\"], \"label\": 0}\n";
+  const RowOptions options{.columns = {"colour", "size"}};
+  EXPECT_NE(sentence("l.jsonl", rows).find("field"), std::string::npos) << "no table: texts";
+  const Rows known = read_rows(write("l.jsonl", rows), {.columns = {"size", "colour"}});
+  EXPECT_EQ(known.rows[0].table_row().cells, (std::vector<TableCell>{1.0, std::string("red")}));
+  write("meta.json", R"({"columns": [{"name": "size"}, {"name": "colour"}], "labels": ["no", "yes"]})");
+  const Rows named = read_rows(write("l.jsonl", rows), options);
+  EXPECT_EQ(named.rows[0].table_row().cells, (std::vector<TableCell>{std::string("red"), 1.0}));
+  EXPECT_EQ(read_labelled_table(write("l.jsonl", rows)).columns, (Texts{"size", "colour"}));
+  EXPECT_NE(sentence("s.jsonl", "{\"x\": [1]}", options).find("2 cells"), std::string::npos);
+  EXPECT_NE(sentence("h.csv", "size,1\n3,red\n", options).find("no column 'colour'"), std::string::npos);
+}
+
 TEST_F(RowsTest, ReadsTheEvaluationData) {
   const std::filesystem::path data = WATTLE_SOURCE_DIR "/../shared/data";
   if (!std::filesystem::exists(data)) GTEST_SKIP() << "the evaluation data is not beside the checkout";
