@@ -31,6 +31,7 @@ HeadKind head_kind_from_name(std::string_view name) {
 }
 
 std::string Head::features() const {
+  if (parts_.table) return "table";
   if (parts_.base) return parts_.unit == HeadUnit::kToken ? "tokens" : "embeddings";
   std::string features;
   for (const Ngrams& part : parts_.text.ngrams) {
@@ -56,6 +57,11 @@ Prediction Head::predict(std::string_view text, Work& work) {
   return classify(work);
 }
 
+Prediction Head::predict(const TableRow& row, std::string_view place, Work& work) {
+  parts_.table->features(row, place, row_);
+  return classify(work);
+}
+
 Prediction Head::predict(std::span<const float> embedding, Work& work) {
   if (auto* nearest = std::get_if<NearestModel>(&parts_.classifier)) {
     Prediction prediction;
@@ -76,11 +82,13 @@ Prediction Head::classify(Work& work) {
   if (const auto* linear = std::get_if<LinearModel>(&parts_.classifier)) {
     decisions_.resize(linear->bias.size());
     linear->decide(row_, decisions_, work);
+    if (answers_numbers()) return {0, {}, static_cast<double>(decisions_[0])};
     to_probabilities(decisions_, prediction.scores);
   } else {
     const auto& forest = std::get<Forest>(parts_.classifier);
     decisions_.resize(static_cast<size_t>(forest.outputs()));
     forest.shares(row_, forest_scratch_, decisions_, work);
+    if (answers_numbers()) return {0, {}, static_cast<double>(decisions_[0])};
     if (decisions_.size() == 1) {
       prediction.scores = {1 - decisions_[0], decisions_[0]};
     } else {

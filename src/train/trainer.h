@@ -45,6 +45,26 @@ Head train_on_embeddings(ConstMatrixView embeddings, BaseModel base, std::span<c
 Head train_on_tokens(MatrixView hidden, BaseModel base, std::span<const int> labels,
                      std::vector<std::string> label_names, const TrainOptions& options);
 
+/// Costs to choose from for linear heads on tables, whose features are standardised.
+inline const std::vector<double> kTableCosts = {0.01, 0.1, 1, 10, 100};
+
+/// The rows of a table that is to be learnt.
+struct TableData {
+  std::vector<std::string> columns;
+  std::vector<TableRow> rows;
+  std::vector<std::string> as_categories = {};  ///< columns of categories that look like numbers
+};
+
+/// Trains a linear head, a forest or the majority rule on the rows of a table; see TableFeatures, whose
+/// errors it throws too.
+Head train_on_table(const TableData& table, std::span<const int> labels, std::vector<std::string> label_names,
+                    const TrainOptions& options);
+
+/// The same for a number a row: ridge regression, a forest whose nodes choose from all of the features,
+/// or the mean. The greatest cost is the least ridge.
+Head train_numbers_on_table(const TableData& table, std::span<const float> numbers,
+                            const TrainOptions& options);
+
 /// How many folds the search for a cost has with so many labels.
 int cost_folds(size_t n_labels);
 
