@@ -22,22 +22,25 @@ LICENCES = {
     "C": "C: no licence stated by the original release; published for research",
 }
 
+# The zero-shot prompts as the paper's scripts put them together.
+ASKED = "what is the binary sentiment of the following sentence? "
 CLASSIFY = {
     "hash": ["text", "label"],
     "labels": ["negative", "positive"],
     "inputs": {
         "whole": {"text": "{text}", "label": "{label}"},
         "strict": {"text": "{text:50}", "label": "{label}"},
+        "prompt": {"text": ASKED + "{text}", "reference": "{label:name}"},
+        "strict-prompt": {"text": ASKED + "{text:50}", "reference": "{label:name}"},
     },
 }
-# The zero-shot prompt as the paper's scripts put it together.
 PROMPTED = '{question}? Find the answer to the question in the following text: "{context}". Answer:'
 ANSWER = {
     "hash": ["question", "context", "answers"],
     "inputs": {
         "whole": {"question": "{question}", "context": "{context}", "answers": "{answers}"},
         "strict": {"question": "{question}", "context": "{context}", "answers": "{answers}"},
-        "prompt": {"text": PROMPTED, "answers": "{answers}"},
+        "prompt": {"text": PROMPTED, "reference": "{answers}"},
     },
 }
 TAG = {
@@ -47,8 +50,8 @@ TAG = {
 SUMMARISE = {
     "hash": ["text", "summaries"],
     "inputs": {
-        "whole": {"text": "{text}", "summaries": "{summaries}"},
-        "strict": {"text": "{text:50}", "summaries": "{summaries}"},
+        "whole": {"text": "{text}", "reference": "{summaries}"},
+        "strict": {"text": "{text:50}", "reference": "{summaries}"},
     },
 }
 LINES = "{text:20}"

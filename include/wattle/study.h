@@ -21,6 +21,7 @@ enum class RungKind {
   kLinear,    ///< logistic regression on word n-grams
   kForest,    ///< random forest on word n-grams
   kHead,      ///< frozen encoder with a trained linear head
+  kNearest,   ///< frozen encoder, the labels of the nearest training rows
   kZeroShot,  ///< language model, by the likelihood of each label's words
   kModel,     ///< any model at the plan's task: its own head, or by prompting
   kCommand,   ///< a foreign program that reads questions and writes answers as JSON lines
@@ -28,6 +29,19 @@ enum class RungKind {
   kCascade,   ///< other rungs in a row: the next is asked where the one before is unsure
 };
 std::string_view name(RungKind kind);
+
+/// What a rung that names a shape is with published weights (take_published_weights()).
+struct PublishedWeights {
+  std::string model;       ///< OWNER/NAME of the hub, or a name of the catalogue; empty: none are named
+  int64_t max_tokens = 0;  ///< in place of the rung's, because a shape never ends by itself; 0: the same
+  std::map<std::string, std::string> words;  ///< what the model calls the data's labels; none: as the data
+};
+
+/// What make_quick() leaves of a plan. Empty: what the plan has.
+struct QuickPlan {
+  std::vector<std::string> rungs, precisions;
+  int64_t rows = 0;
+};
 
 /// One entry of the ladder. What a kind does not take stays as it is here; the plan's reader refuses it.
 struct Rung {
@@ -37,6 +51,7 @@ struct Rung {
   /// As precisions are written: Q8_0, as-published, or Q4_K,output=Q6_K,cache=Q8_0; empty where the kind has
   /// none.
   std::vector<std::string> precisions;
+  PublishedWeights published;
   std::string prompt;  ///< "{text}" stands for the row's text
   std::map<std::string, std::string>
       words;                         ///< classify: what the model is to say for a label; default: the label
@@ -52,6 +67,9 @@ struct Rung {
   std::vector<std::string> stages;   ///< cascade: names of rungs, the cheapest first
   double target = 0.99;              ///< cascade: share of the last stage's accuracy to keep on training rows
 };
+
+/// What a plan's `paper` may be: the tasks of "Power Hungry Processing" about text, in the paper's order.
+const std::vector<std::string>& paper_tasks();
 
 /// A study as its YAML file states it (docs: examples/plans/demo.yaml). One cell is one rung at one
 /// precision.
@@ -75,6 +93,7 @@ struct Plan {
   std::vector<std::string> metrics{"accuracy"};  ///< the first decides; all are reported
   std::optional<double> quality;  ///< bar for the advice in the report, in the first metric's own numbers
   std::vector<Rung> rungs;
+  QuickPlan quick;
   int threads = 0;  ///< 0: one a physical core
   int rounds = 5;
   int max_rounds = 0;          ///< 0: as `rounds`; more: go on until every interval is below `interval`
@@ -86,7 +105,8 @@ struct Plan {
   int attempts = 3;  ///< at most, before a disturbed window is kept and marked
   double time_limit_seconds = 900;  ///< for one window of one cell; then its process is ended
   std::string meter;                ///< source by name; empty: the best there is
-  std::string zone;                 ///< of the electricity, for grams of CO2e; empty: none is told
+  std::string paper;  ///< task of "Power Hungry Processing" whose figures stand beside ours in the report
+  std::string zone;   ///< of the electricity, for grams of CO2e; empty: none is told
   uint64_t seed = 1;
 };
 
@@ -95,6 +115,12 @@ Plan parse_plan(std::string_view yaml, const std::string& file_name);
 Plan read_plan(const std::filesystem::path& path);
 /// The plan as YAML that parse_plan reads back to the same plan.
 std::string to_yaml(const Plan& plan);
+
+/// A look at everything, or at what the plan's `quick` names, in a small part of the time: 2 rounds, short
+/// windows, 200 rows at most. Figures are rough.
+void make_quick(Plan& plan);
+/// Every rung that names `published` weights has them in place of its model. Error when none does.
+void take_published_weights(Plan& plan);
 
 /// One measured window of a cell, as the store keeps it.
 struct Window {

@@ -27,7 +27,9 @@ std::optional<int64_t> left_in_group(const ReadFile& read, const std::string& di
   int64_t files = 0;
   for (const char* kind : {"inactive_file ", "active_file "})
     files += std::max<int64_t>(0, number_after(counts, kind));
-  return std::strtoll(limit.c_str(), nullptr, 10) - std::strtoll(used->c_str(), nullptr, 10) + files;
+  const int64_t left =
+      std::strtoll(limit.c_str(), nullptr, 10) - std::strtoll(used->c_str(), nullptr, 10) + files;
+  return std::max<int64_t>(0, left);
 }
 
 }  // namespace
@@ -43,7 +45,7 @@ std::optional<int64_t> available_memory(const ReadFile& read) {
     for (std::string path = line.substr(3);; path.resize(path.rfind('/'))) {
       if (path == "/") path.clear();
       if (const auto left = left_in_group(read, "/sys/fs/cgroup" + path))
-        available = std::min(available.value_or(*left), std::max<int64_t>(0, *left));
+        available = std::min(available.value_or(*left), *left);
       if (path.empty()) break;
     }
   }

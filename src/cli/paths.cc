@@ -1,11 +1,13 @@
 #include "cli/paths.h"
 
 #include <cstdlib>
+#include <vector>
 
 #include <wattle/error.h>
 
 #include "cli/hub_settings.h"
 #include "pull/catalogue.h"
+#include "pull/row_recipe.h"
 
 namespace wattle {
 
@@ -17,6 +19,17 @@ std::filesystem::path cache_directory() {
     return std::filesystem::path(home) / ".cache" / "wattle";
   }
   fail("neither XDG_CACHE_HOME nor HOME is set; set one to say where models are kept");
+}
+
+std::filesystem::path data_path(const std::string& name_or_path, const std::string& root) {
+  if (!names_recipe(name_or_path)) return resolve_data(name_or_path, cache_directory());
+  std::vector<std::filesystem::path> roots;
+  if (!root.empty()) roots.emplace_back(root);
+  if (const char* named = std::getenv("WATTLE_DATA"); named != nullptr && *named != '\0')
+    roots.emplace_back(named);
+  roots.emplace_back("../shared/data");
+  roots.push_back(cache_directory() / "data");
+  return resolve_recipe(name_or_path, roots, cache_directory());
 }
 
 std::string model_path(const std::string& name_or_path) {

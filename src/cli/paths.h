@@ -13,4 +13,8 @@ std::filesystem::path cache_directory();
 /// that was pulled. Error as resolve_model of pull/catalogue.h.
 std::string model_path(const std::string& name_or_path);
 
+/// What a plan takes as `data`: a path, a name of the catalogue, or a recipe (pull/row_recipe.h) whose rows
+/// lie below `root` or $WATTLE_DATA, in ../shared/data, or in `data` of the cache.
+std::filesystem::path data_path(const std::string& name_or_path, const std::string& root = "");
+
 }  // namespace wattle

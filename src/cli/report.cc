@@ -4,6 +4,7 @@
 
 #include "base/output_file.h"
 #include "cli/study_session.h"
+#include "report/paper.h"
 #include "report/report.h"
 
 namespace wattle {
@@ -11,7 +12,7 @@ namespace {
 
 struct Flags {
   std::string path = ".", html;
-  bool json = false, csv = false, verify = false;
+  bool json = false, csv = false, verify = false, paper = false;
 };
 
 void check_figures(const Results& results) {
@@ -41,6 +42,9 @@ void add_report(CLI::App& app, const GlobalOptions& options) {
   auto* html_flag = verb->add_option("--html", flags->html, "write one self-contained page");
   auto* verify_flag =
       verb->add_flag("--verify", flags->verify, "compute every published figure again from the raw samples");
+  auto* paper_flag = verb->add_flag("--paper", flags->paper,
+                                    "the figures of \"Power Hungry Processing\" beside those of this study");
+  for (CLI::Option* other : {json_flag, csv_flag, html_flag, verify_flag}) paper_flag->excludes(other);
   json_flag->excludes(csv_flag)->excludes(html_flag)->excludes(verify_flag);
   csv_flag->excludes(html_flag)->excludes(verify_flag);
   html_flag->excludes(verify_flag);
@@ -52,6 +56,7 @@ void add_report(CLI::App& app, const GlobalOptions& options) {
   verb->callback([flags, &options] {
     const Results results = results_of(flags->path, options);
     if (flags->verify) return check_figures(results);
+    if (flags->paper) return fmt::print("{}", paper_table(results));
     if (!flags->html.empty()) {
       OutputFile file(flags->html);
       file.write(html(results));

@@ -110,7 +110,7 @@ void run_and_report(const Plan& plan, const fs::path& directory, bool restart, c
   study.isa = options.isa;
   study.restart = restart;
   study.resolve_model = [](const std::string& name) { return model_path(name); };
-  study.resolve_data = [](const std::string& name) { return resolve_data(name, cache_directory()); };
+  study.resolve_data = [](const std::string& name) { return data_path(name); };
   if (!options.quiet)
     study.notice = [](const std::string& line) { fmt::print(stderr, "\r\033[K{}\n", line); };
   if (isatty(STDERR_FILENO) == 0 && !options.quiet) {

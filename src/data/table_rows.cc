@@ -13,6 +13,7 @@
 #include "data/label_names.h"
 #include "data/labelled_rows.h"
 #include "data/row_parts.h"
+#include "metrics/words.h"
 #include "tasks/file_text.h"
 #include "tasks/raw_rows.h"
 

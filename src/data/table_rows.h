@@ -2,11 +2,11 @@
 
 #include <filesystem>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "data/task_rows.h"
 #include "metrics/truth.h"
+#include "tasks/question.h"
 
 namespace wattle {
 
@@ -18,7 +18,7 @@ struct DataColumn {
 };
 
 /// Missing, a number, or the name of a category.
-using TableValue = std::variant<std::monostate, double, std::string>;
+using TableValue = TableCell;
 
 /// Rows of columns, with what is to be told from them.
 struct TableRows {

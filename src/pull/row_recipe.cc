@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 #include <set>
 
@@ -99,10 +100,19 @@ const Json& field_of(const Json& row, const std::string& field, const RowRecipe&
 std::string part_of(const Json& row, const std::string& part, const RowRecipe& recipe) {
   const size_t mark = part.find_first_of(":#");
   const Json& value = field_of(row, part.substr(0, mark), recipe);
+  if (part.ends_with(":name")) {
+    if (!value.is_number_unsigned() || value.get<size_t>() >= recipe.labels.size())
+      fail("recipe {}: `{}` is asked for, and {} is no place in its labels", recipe.name, part, value.dump());
+    return recipe.labels[value.get<size_t>()];
+  }
   if (!value.is_string()) fail("recipe {}: `{}` is no text; an input takes it whole", recipe.name, part);
   const auto& text = value.get_ref<const std::string&>();
   if (mark == std::string::npos) return text;
-  const auto number = static_cast<size_t>(std::stoul(part.substr(mark + 1)));
+  size_t number = 0;
+  const auto [end, code] = std::from_chars(part.data() + mark + 1, part.data() + part.size(), number);
+  if (code != std::errc() || end != part.data() + part.size())
+    fail("recipe {}: what follows the field in `{}` is neither a number of words nor `name`", recipe.name,
+         part);
   std::vector<std::string> words = words_of(text);
   if (part[mark] == '#') {
     if (number < 1 || number > words.size()) fail("recipe {}: a row has no word {}", recipe.name, number);

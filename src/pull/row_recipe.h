@@ -19,8 +19,8 @@ struct RowRecipe {
   std::vector<std::string> hashes;  ///< 16 hexadecimal digits a row, in the order of the rows
   /// By the input's name, of each field of a row that is asked what it is made of: "{text}" is the row's
   /// field,
-  /// "{text:50}" its first 50 words with one space between, "{text#20}" its 20th word; the rest stands as it
-  /// is.
+  /// "{text:50}" its first 50 words with one space between, "{text#20}" its 20th word, "{label:name}" the
+  /// name of a label; the rest stands as it is.
   std::map<std::string, std::map<std::string, std::string>> inputs;
 };
 

@@ -9,6 +9,7 @@
 #include "report/findings.h"
 #include "report/format.h"
 #include "report/page.h"
+#include "report/paper.h"
 #include "report/report.h"
 #include "study/scoring.h"
 
@@ -227,7 +228,7 @@ std::string html(const Results& results) {
                   {"ADVICE", advice_card(results)},
                   {"TABLE", table_of(results, front)},
                   {"METRICS", metrics_of(results)},
-                  {"FINDINGS", findings_section(results)},
+                  {"FINDINGS", findings_section(results) + paper_section(results)},
                   {"METHOD", method(results)},
                   {"PLAN", escaped(to_yaml(results.plan))},
                   {"DATA", script_safe(chart_data(results, front))},

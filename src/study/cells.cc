@@ -9,6 +9,7 @@
 #include "families/open_file.h"
 #include "file/model_file.h"
 #include "models/convert.h"
+#include "models/shapes.h"
 #include "statistics/random.h"
 #include "study/plan_task.h"
 #include "study/rung_yaml.h"
@@ -19,8 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-/// Of a folder: of its files' names and contents.
+/// Of a folder: of its files' names and contents. A shape is told by its name.
 std::string content_hash(const fs::path& path) {
+  if (is_shape(path.string())) return sha256_hex(path.string());
   if (!fs::is_directory(path)) return sha256_hex_of_file(path);
   std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(path)) {
@@ -147,7 +149,9 @@ class Planner {
     cell.open = {{"verb", "open"}, {"task", plan_task(plan_.task).answers}};
     if (!has_precisions(rung.kind)) cell.weights.clear();
     if (has_precisions(rung.kind)) cell.open["precision"] = cell.precision.name();
-    if (has_precisions(rung.kind) && cell.precision.changes_weights()) {
+    if (is_shape(model.string())) {
+      cell.weights = shape_at(model.string(), cell.precision);
+    } else if (has_precisions(rung.kind) && cell.precision.changes_weights()) {
       const std::string precision = cell.precision.of_weights().name();
       Preparation conversion;
       conversion.kind = "convert";
@@ -281,7 +285,8 @@ std::vector<int64_t> order_of_round(int64_t cells, uint64_t seed, int round) {
 
 void describe_weights(Cell& cell) {
   if (cell.weights.empty()) return;
-  const ModelFile file = open_model_file(cell.weights);
+  const bool shape = is_shape(cell.weights.string());
+  const ModelFile file = shape ? shape_file(cell.weights.string()) : open_model_file(cell.weights);
   std::map<Format, double> weights;
   double matrices = 0;
   for (const Tensor& tensor : file.tensors()) {
@@ -295,11 +300,12 @@ void describe_weights(Cell& cell) {
   const Precision& precision = cell.precision;
   if (!precision.changes_weights()) {
     cell.result.precision = precision.name(precision_name(file));
-    cell.result.note = "as published";
+    cell.result.note = shape ? "" : "as published";
   }
   const auto add_note = [&](const std::string& text) {
     cell.result.note += (cell.result.note.empty() ? "" : "; ") + text;
   };
+  if (shape) add_note("shape: pseudo-random weights, so its answers are not scored");
   if (precision.activations() == Activations::kW8A8) {
     add_note("weights and activations in 8 bits with one scale a row");
   }

@@ -75,6 +75,10 @@ void read_both(const DataFiles& files, const LabelledOptions& options, StudyData
   for (const LabelledRows* rows : {&data.train, &data.eval}) append(data.remarks, rows->remarks);
 }
 
+bool needs_training_rows(const Rung& rung) {
+  return learns(rung.kind) || rung.kind == RungKind::kCascade || rung.examples > 0;
+}
+
 void check(const Plan& plan, const DataFiles& files, StudyData& data) {
   const std::string file = files.eval.string();
   const size_t n_labels = data.labels().size(), n_rows = data.eval.rows.size() + data.train.rows.size();
@@ -86,9 +90,7 @@ void check(const Plan& plan, const DataFiles& files, StudyData& data) {
     fail("{}: `{}` has {} different values in {} rows, which is no label; name another field", file,
          plan.label, n_labels, n_rows);
   }
-  const bool trains = std::any_of(plan.rungs.begin(), plan.rungs.end(), [](const Rung& rung) {
-    return learns(rung.kind) || rung.kind == RungKind::kCascade || rung.examples > 0;
-  });
+  const bool trains = std::ranges::any_of(plan.rungs, needs_training_rows);
   if (trains && data.train.rows.empty()) {
     fail(
         "{}: there are no training rows, and the plan has rungs that learn; set `split: hash` or add a "
@@ -136,7 +138,9 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   read_both(files, options, data);
   const LabelledRows all = all_rows(data);
   append(data.remarks, repeat_remarks(all.texts(), all.labels));
-  if (plan.split == "hash" || files.train.empty()) {
+  // Where nothing learns, rows for training would be rows that nobody asks.
+  const bool trains = std::ranges::any_of(plan.rungs, needs_training_rows);
+  if (plan.split == "hash" || (files.train.empty() && trains)) {
     split_by_hash(data, plan.eval_share, plan.seed);
   } else {
     append(data.remarks, overlap_remarks(data.train.texts(), data.eval.texts()));

@@ -3,6 +3,7 @@
 #include <set>
 #include <sstream>
 
+#include <fmt/ranges.h>
 #include <wattle/error.h>
 #include <wattle/study.h>
 
@@ -10,6 +11,7 @@
 #include "meter/carbon.h"
 #include "metrics/metric.h"
 #include "study/plan_task.h"
+#include "study/plan_variants.h"
 #include "study/rung_yaml.h"
 #include "study/scoring.h"
 #include "study/yaml_reader.h"
@@ -147,6 +149,7 @@ Plan read_keys(const YAML::Node& root, const std::string& file) {
   read_metrics(map, plan);
   read_rungs(map, plan, file);
   check_stages(map, plan);
+  read_quick(map, plan, file);
   plan.threads = static_cast<int>(map.integer("threads", 0, 1, 1024));
   plan.rounds = static_cast<int>(map.integer("rounds", plan.rounds, 1, 1000));
   plan.max_rounds = static_cast<int>(map.integer("max_rounds", 0, 1, 1000));
@@ -162,6 +165,9 @@ Plan read_keys(const YAML::Node& root, const std::string& file) {
   plan.time_limit_seconds = map.number("time_limit_seconds", plan.time_limit_seconds, 1, 1e6);
   plan.meter = map.text("meter", "");
   plan.zone = map.text("zone", "");
+  plan.paper = map.text("paper", "");
+  if (!plan.paper.empty() && std::ranges::find(paper_tasks(), plan.paper) == paper_tasks().end())
+    map.fail_at(map.node("paper"), fmt::format("`paper` must be one of {}", fmt::join(paper_tasks(), ", ")));
   try {
     if (!plan.zone.empty()) carbon_zone(plan.zone);
   } catch (const Error& error) {
@@ -173,6 +179,13 @@ Plan read_keys(const YAML::Node& root, const std::string& file) {
 }
 
 }  // namespace
+
+const std::vector<std::string>& paper_tasks() {
+  static const std::vector<std::string> kTasks{"text-classification",  "question-answering",
+                                               "token-classification", "masked-words",
+                                               "text-generation",      "summarisation"};
+  return kTasks;
+}
 
 Plan parse_plan(std::string_view yaml, const std::string& file_name) {
   try {
@@ -230,7 +243,9 @@ std::string to_yaml(const Plan& plan) {
   put("time_limit_seconds", plan.time_limit_seconds);
   if (!plan.meter.empty()) put("meter", plan.meter);
   if (!plan.zone.empty()) put("zone", plan.zone);
+  if (!plan.paper.empty()) put("paper", plan.paper);
   put("seed", plan.seed);
+  write_quick(out, plan);
   out << YAML::Key << "rungs" << YAML::Value << YAML::BeginSeq;
   for (const Rung& rung : plan.rungs) write_rung(out, rung);
   out << YAML::EndSeq << YAML::EndMap;

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "quant/precision.h"
+#include "study/plan_variants.h"
 
 namespace wattle {
 namespace {
@@ -20,11 +21,12 @@ struct Kind {
 };
 
 constexpr std::array kKinds{
-    Kind{RungKind::kMajority, "majority", true, false}, Kind{RungKind::kKeywords, "keywords", true, false},
-    Kind{RungKind::kLinear, "linear", true, false},     Kind{RungKind::kForest, "forest", true, false},
-    Kind{RungKind::kHead, "head", true, true},          Kind{RungKind::kZeroShot, "zero-shot", false, true},
-    Kind{RungKind::kModel, "model", false, true},       Kind{RungKind::kCommand, "command", false, false},
-    Kind{RungKind::kServer, "server", false, false},    Kind{RungKind::kCascade, "cascade", false, false}};
+    Kind{RungKind::kMajority, "majority", true, false},  Kind{RungKind::kKeywords, "keywords", true, false},
+    Kind{RungKind::kLinear, "linear", true, false},      Kind{RungKind::kForest, "forest", true, false},
+    Kind{RungKind::kHead, "head", true, true},           Kind{RungKind::kNearest, "nearest", true, true},
+    Kind{RungKind::kZeroShot, "zero-shot", false, true}, Kind{RungKind::kModel, "model", false, true},
+    Kind{RungKind::kCommand, "command", false, false},   Kind{RungKind::kServer, "server", false, false},
+    Kind{RungKind::kCascade, "cascade", false, false}};
 
 const Kind& kind_of(RungKind kind) {
   return *std::ranges::find(kKinds, kind, &Kind::kind);
@@ -191,6 +193,7 @@ Rung read_rung(const YAML::Node& node, const std::string& file, const PlanTask& 
     if (rung.model.empty())
       map.fail_at(node, fmt::format("a {} rung needs `model`, a catalogue name or a path", kind.name));
     rung.precisions = read_precisions(map);
+    read_published(map, rung, file);
   }
   if (kind.kind == RungKind::kServer) read_server(map, rung);
   if (kind.kind == RungKind::kZeroShot || kind.kind == RungKind::kModel || kind.kind == RungKind::kServer)
@@ -222,6 +225,7 @@ void write_rung(YAML::Emitter& out, const Rung& rung) {
   put_text("model", rung.model);
   if (!rung.precisions.empty())
     out << YAML::Key << "precisions" << YAML::Value << YAML::Flow << rung.precisions;
+  write_published(out, rung);
   put_text("url", rung.url), put_text("api", rung.api), put_count("pid", rung.pid),
       put_text("meter", rung.meter);
   if (!rung.command.empty()) put("command", rung.command);

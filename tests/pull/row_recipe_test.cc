@@ -68,7 +68,7 @@ class RowRecipes : public testing::Test {
     const std::string yaml =
         "about: films\nsource: someone/films\nsplit: test\nlicence: A\nfolder: films\nlabels: [bad, good]\n"
         "hash: [text, label]\ninputs:\n  whole: {text: '{text}', label: '{label}'}\n"
-        "  strict: {text: 'is it? {text:2}!', last: '{text#1}', label: '{label}'}\nrows: 2\nhashes: " +
+        "  strict: {text: 'is it? {text:2}!', last: '{text#1}', called: '{label:name}'}\nrows: 2\nhashes: " +
         to_base64(hashes) + "\n" + more;
     return parse_row_recipe(yaml, "films", "films.yaml");
   }
@@ -98,6 +98,7 @@ TEST_F(RowRecipes, MakesInputs) {
   const std::vector<Json> rows = rows_of(resolve_recipe(recipe(), "strict", {root()}, cache()));
   EXPECT_EQ(rows[0]["text"], "is it? b b!");
   EXPECT_EQ(rows[0]["last"], "b");
+  EXPECT_EQ(rows[0]["called"], "good");
   EXPECT_EQ(rows[1]["text"], "is it? a \"é\"!");
 }
 
