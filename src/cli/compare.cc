@@ -6,8 +6,8 @@
 #include "cli/study_session.h"
 #include "data/files.h"
 #include "data/labelled_rows.h"
-#include "metrics/metric.h"
 #include "pull/catalogue.h"
+#include "study/scoring.h"
 
 namespace wattle {
 namespace {
@@ -81,7 +81,7 @@ Plan plan_for(const Flags& flags) {
   }
   plan.text = flags.text;
   plan.label = flags.label;
-  for (const std::string& metric : flags.metrics) make_metric(metric);
+  for (const std::string& metric : flags.metrics) metric_for(plan.task, metric);
   plan.metrics = flags.metrics;
   plan.quality = flags.quality;
   const LabelledRows rows = read_labelled_rows(find_data_files(path).eval, options);

@@ -2,7 +2,6 @@
 
 #include "report/format.h"
 #include "report/report.h"
-#include "study/published.h"
 
 namespace wattle {
 namespace {
@@ -90,23 +89,6 @@ std::string json(const Results& results) {
   nlohmann::ordered_json cells = nlohmann::ordered_json::array();
   for (const CellResult& cell : results.cells) cells.push_back(cell_json(cell, results));
   return cells.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-}
-
-std::vector<std::string> verify(const Results& results) {
-  Results again = results;
-  summarise(again);
-  std::vector<std::string> differences;
-  for (size_t place = 0; place < results.cells.size(); ++place) {
-    const auto published = published_figures(results.cells[place]),
-               computed = published_figures(again.cells[place]);
-    for (const auto& [key, value] : published.items()) {
-      if (value == computed.at(key)) continue;
-      differences.push_back(fmt::format("{}: {} was published as {}, but its samples give {}",
-                                        cell_name(results.cells[place]), key, value.dump(),
-                                        computed.at(key).dump()));
-    }
-  }
-  return differences;
 }
 
 }  // namespace wattle

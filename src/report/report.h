@@ -21,7 +21,9 @@ std::string json(const Results& results);
 /// escaped.
 std::string html(const Results& results);
 
-/// Computes every published figure again from the raw samples and returns one sentence for each that differs.
+/// Computes every published figure again from the windows and answers of the store, by code that shares
+/// nothing with summarise() but the statistics module and the metrics, and returns one sentence for each that
+/// differs.
 std::vector<std::string> verify(const Results& results);
 
 }  // namespace wattle

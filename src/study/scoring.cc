@@ -96,6 +96,21 @@ bool is_share(const Metric& metric) {
   return range_of(metric) == "0 to 1";
 }
 
+std::unique_ptr<const Metric> metric_for(std::string_view task, const std::string& name) {
+  const std::vector<std::string> labels{"a", "b"};
+  std::unique_ptr<const Metric> metric = make_metric(name, labels);
+  if (!plan_task(task).labelled) return metric;
+  Answer answer;
+  answer.value = LabelAnswer{0, {0.5, 0.5}, std::make_shared<const std::vector<std::string>>(labels), {}};
+  try {
+    metric->row(answer, LabelTruth{"a"});
+  } catch (const Error&) {
+    fail("the metric {} does not score labels, which the task {} gives; take accuracy or macro_f1", name,
+         task);
+  }
+  return metric;
+}
+
 Scorer::Scorer(std::string_view task, const std::vector<std::string>& metrics,
                const std::vector<std::string>& labels, std::vector<Truth> truths)
     : task_(plan_task(task).answers), truths_(std::move(truths)) {

@@ -24,6 +24,10 @@ std::string_view range_of(const Metric& metric);
 /// Whether that is 0 to 1: then people read its figures in per cent.
 bool is_share(const Metric& metric);
 
+/// The metric of that name for answers of the plan's `task`. Error for one that is not known, and where the
+/// task's answers are labels for one that does not score labels.
+std::unique_ptr<const Metric> metric_for(std::string_view task, const std::string& name);
+
 /// Scores the answers of a study by all metrics of its plan.
 class Scorer {
  public:

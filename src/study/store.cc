@@ -204,10 +204,11 @@ void Store::set_description(const CellResult& cell) {
 void Store::add_window(const std::string& cell, const Window& window, const std::vector<Output>& outputs,
                        const std::vector<std::string>& metrics) {
   transaction([&] {
-    Statement insert(*this,
-                     "INSERT INTO windows (cell, kind, round, attempt, queries, energy, latencies_ms, queries_a_latency, "
-                     "peak_memory_bytes, outputs_sha256, conditions, disturbance, accepted, remark) "
-                     "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    Statement insert(
+        *this,
+        "INSERT INTO windows (cell, kind, round, attempt, queries, energy, latencies_ms, queries_a_latency, "
+        "peak_memory_bytes, outputs_sha256, conditions, disturbance, accepted, remark) "
+        "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     insert.bind(cell).bind(window.kind).bind(window.round).bind(window.attempt).bind(window.queries);
     insert.bind(energy_json(window.energy).dump());
     insert.bind(window.latencies_ms)
