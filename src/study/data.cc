@@ -9,7 +9,10 @@
 #include "base/sha256.h"
 #include "data/files.h"
 #include "data/split.h"
+#include "data/task_rows.h"
+#include "study/plan_task.h"
 #include "study/rung_yaml.h"
+#include "study/scoring.h"
 
 namespace wattle {
 namespace {
@@ -100,8 +103,32 @@ void check(const Plan& plan, const DataFiles& files, StudyData& data) {
 
 }  // namespace
 
+/// Rows of a task whose rungs learn nothing from a study's data: all of the file are evaluation rows, or
+/// those of the folder that are for it.
+StudyData read_asked(const Plan& plan, const DataFiles& files) {
+  TaskRows rows = read_task_rows(files.eval, plan.task, plan.fields);
+  StudyData data;
+  data.remarks = std::move(rows.remarks);
+  data.eval.label_names = std::move(rows.labels);
+  std::vector<std::string> texts;
+  for (const Question& question : rows.questions) texts.push_back(all_text(question));
+  append(data.remarks, repeat_remarks(texts, {}));
+  Sha256 hash;
+  for (const size_t place : draw_rows(texts, plan.max_eval, plan.seed)) {
+    hash.add(
+        fmt::format("{} {} {}\n", texts[place].size(), texts[place], truth_json(rows.truths[place]).dump()));
+    data.questions.push_back(std::move(rows.questions[place]));
+    data.truths.push_back(std::move(rows.truths[place]));
+  }
+  if (data.questions.empty())
+    fail("{}: there are no rows; give a file with at least one", files.eval.string());
+  data.sha256 = hash.hex();
+  return data;
+}
+
 StudyData read_data(const Plan& plan, const std::function<fs::path(const std::string&)>& resolve) {
   const DataFiles files = files_of(plan, resolve);
+  if (!plan_task(plan.task).labelled) return read_asked(plan, files);
   LabelledOptions options;
   options.text_field = plan.text;
   options.text_flag = "`text` in the plan", options.label_flag = "`label` in the plan";

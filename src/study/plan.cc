@@ -7,6 +7,7 @@
 #include <wattle/error.h>
 #include <wattle/study.h>
 
+#include "data/task_rows.h"
 #include "meter/carbon.h"
 #include "metrics/metric.h"
 #include "study/plan_task.h"
@@ -88,8 +89,11 @@ void read_task(YamlMap& map, Plan& plan, const std::string& file) {
   }
   if (map.has("fields")) {
     YamlMap fields(map.node("fields"), file, "`fields`");
-    for (const auto& entry : fields.whole())
-      plan.fields[entry.first.Scalar()] = fields.text(entry.first.Scalar(), "");
+    for (const TaskPart& part : data_task(plan.task).parts) {
+      const std::string field = fields.text(std::string(part.name), "");
+      if (!field.empty()) plan.fields[std::string(part.name)] = field;
+    }
+    fields.reject_unknown();
   }
   map.node("fields");
 }
