@@ -30,6 +30,9 @@ std::string_view name(ModelTerm::Parameter parameter);
 struct ModelRecord {
   std::vector<ModelTerm> terms;
   double idle_full_correlation = 0;  ///< of the logarithms of the idle and the full power of a server
+  /// Without terms: the figure is a point of a power curve over load, whose error is correlated between two
+  /// points as exp(-d / curve_scale), d the logarithm of the ratio of their powers. 0: it is no such point.
+  double curve_scale = 0;
 };
 
 /// Energy of a window: joules with source, grade, scope and a 95 % interval.

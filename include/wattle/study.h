@@ -21,6 +21,7 @@ enum class RungKind {
   kLinear,    ///< logistic regression on word n-grams
   kForest,    ///< random forest on word n-grams
   kHead,      ///< frozen encoder with a trained linear head
+  kNearest,   ///< frozen encoder, the labels of the nearest training rows
   kZeroShot,  ///< language model, by the likelihood of each label's words
   kModel,     ///< any model at the plan's task: its own head, or by prompting
   kCommand,   ///< a foreign program that reads questions and writes answers as JSON lines

@@ -44,4 +44,17 @@ double StretchLog::end(Phase phase, const Work& work) {
   return seconds;
 }
 
+void StretchLog::restart_single() {
+  if (!active_) return;
+  stretches_.clear();
+  begin_ = steady_seconds();
+}
+
+double StretchLog::end_single(Phase phase, const Work& work) {
+  if (!active_) return 0;
+  const double seconds = steady_seconds() - begin_;
+  stretches_.push_back({phase, begin_, seconds, seconds, work});
+  return seconds;
+}
+
 }  // namespace wattle

@@ -43,6 +43,10 @@ class StretchLog {
   /// The time since the last call is a stretch of `phase`; one that goes on in the phase of the stretch
   /// before it is added to that. Returns its seconds.
   double end(Phase phase, const Work& work = {});
+  /// The same for a batch of one stretch that one thread works at: its time is processor time, so that only
+  /// one clock is read, in some 20 ns instead of some 300.
+  void restart_single();
+  double end_single(Phase phase, const Work& work);
   std::span<const Stretch> stretches() const { return stretches_; }
 
  private:

@@ -82,7 +82,7 @@ void complete(Arguments& arguments, const GlobalOptions& options) {
 }
 
 Rows rows_of(const Arguments& arguments) {
-  RowOptions options{.field = arguments.field};
+  RowOptions options{.field = arguments.field, .columns = Task::columns_of(model_path(arguments.model))};
   const bool perplexity = arguments.task.task == "perplexity";
   const std::string& input = arguments.input;
   if (perplexity && (input.ends_with(".txt") || input.ends_with(".raw"))) options.format = RowFormat::kWhole;

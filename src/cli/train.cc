@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "cli/row_writer.h"
 #include "cli/verbs.h"
 #include "data/labelled_rows.h"
+#include "data/labelled_table.h"
 #include "tasks/tag_training.h"
 #include "tasks/tagged_rows.h"
 #include "tasks/task.h"
@@ -31,11 +33,13 @@ namespace {
 const std::vector<double> kTokenCosts = {0.0005, 0.002, 0.008, 0.03};
 
 struct Arguments {
-  std::string task = "classify", kind = "linear", on = "ngrams", input, output, eval, field, label;
+  std::string task = "classify", kind = "linear", on = "ngrams", features = "auto", input, output, eval,
+              field, label;
+  std::vector<std::string> leave_out, categories;
   MeterOptions meter;
   TrainOptions train;
   int batch = 32;
-  bool json = false, costs_given = false;
+  bool json = false, costs_given = false, table = false;
 };
 
 Head train_on_model(const Arguments& arguments, const LabelledRows& data, TrainOptions options,
@@ -95,6 +99,22 @@ Head train_head(const Arguments& arguments, const LabelledRows& data, const Glob
   return train_on_model(arguments, data, train, bar, work);
 }
 
+TableData table_of(const Arguments& arguments, const LabelledTable& data) {
+  TableData table{data.column_names(), {}, arguments.categories};
+  for (const Question& row : data.rows) table.rows.push_back(row.table_row());
+  return table;
+}
+
+Head train_head(const Arguments& arguments, const LabelledTable& data, const GlobalOptions& options, Work&) {
+  TrainOptions train = arguments.train;
+  train.origin = arguments.input;
+  ProgressBar bar(options.quiet);
+  train.progress = [&](double part) { bar("training", static_cast<size_t>(1000 * part), 1000); };
+  const TableData table = table_of(arguments, data);
+  if (arguments.task == "regression") return train_numbers_on_table(table, data.numbers, train);
+  return train_on_table(table, data.labels, data.label_names, train);
+}
+
 using Json = nlohmann::ordered_json;
 
 /// Share of the rows that the saved head answers rightly.
@@ -107,6 +127,28 @@ Json quality(const Arguments& arguments, const LabelledRows& rows) {
     correct += answer.name() == rows.label_names[static_cast<size_t>(rows.labels[i])] ? 1 : 0;
   }
   return {{"accuracy", static_cast<double>(correct) / static_cast<double>(answers.size())}};
+}
+
+/// The same of a table's rows; of numbers the root of the mean squared error, and R2.
+Json quality(const Arguments& arguments, const LabelledTable& table) {
+  if (table.numbers.empty()) {
+    LabelledRows rows{table.rows, table.labels, table.label_names, 0};
+    return quality(arguments, rows);
+  }
+  const auto task = Task::create(arguments.output, {.task = "regression"});
+  const std::vector<Answer> answers = task->answer(table.rows);
+  double mean = 0, errors = 0, variance = 0;
+  const auto count = static_cast<double>(answers.size());
+  for (const float number : table.numbers) mean += static_cast<double>(number) / count;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const auto truth = static_cast<double>(table.numbers[i]);
+    const double off = std::get<ScoreAnswer>(answers[i].value).score - truth;
+    errors += off * off;
+    variance += (truth - mean) * (truth - mean);
+  }
+  Json quality = {{"rmse", std::sqrt(errors / count)}};
+  if (variance > 0) quality["r2"] = 1 - errors / variance;
+  return quality;
 }
 
 /// Words that the saved head labels rightly, and spans that it finds, by what `run --task tag` answers.
@@ -135,9 +177,14 @@ nlohmann::ordered_json summary_of(const Arguments& arguments, const Head& head, 
                                     {"low", energy.low},
                                     {"high", energy.high},
                                     {"grade", name(energy.grade)}};
+  if (!head.training().notes.empty()) summary["notes"] = head.training().notes;
   if (head.training().cost > 0) summary["cost"] = head.training().cost;
+  const auto* nearest = std::get_if<NearestModel>(&head.parts().classifier);
+  if (nearest != nullptr) summary["neighbours"] = nearest->neighbours();
+  const char* const measure = head.answers_numbers() ? "r2" : "accuracy";
   for (const CostScore& score : head.training().scores) {
-    summary["cross_validation"].push_back({{"cost", score.cost}, {"accuracy", score.accuracy}});
+    summary["cross_validation"].push_back(
+        {{nearest != nullptr ? "neighbours" : "cost", score.cost}, {measure, score.accuracy}});
   }
   return summary;
 }
@@ -147,9 +194,13 @@ void print_summary(const nlohmann::ordered_json& summary) {
              summary["kind"].get<std::string>(), summary["features"].get<std::string>(),
              summary["rows"].get<int64_t>(), summary["labels"].size(), summary["parameters"].get<int64_t>());
   if (summary.contains("cross_validation")) {
+    const char* const what = summary.contains("neighbours") ? "neighbours" : "cost";
     for (const auto& score : summary["cross_validation"]) {
-      fmt::print("  cost {:<6g} cross-validated accuracy {:.2f} %{}\n", score["cost"].get<double>(),
-                 100 * score["accuracy"].get<double>(), score["cost"] == summary["cost"] ? "  (chosen)" : "");
+      const bool is_share = score.contains("accuracy");
+      fmt::print("  {} {:<6g} cross-validated {} {:.4g}{}\n", what, score[what].get<double>(),
+                 is_share ? "accuracy" : "R2",
+                 is_share ? 100 * score["accuracy"].get<double>() : score["r2"].get<double>(),
+                 fmt::format("{}{}", is_share ? " %" : "", score[what] == summary[what] ? "  (chosen)" : ""));
     }
   }
   fmt::print("  training took {:.3g} s and {:.3g} J ({}, {:.3g} to {:.3g})\n",
@@ -159,6 +210,10 @@ void print_summary(const nlohmann::ordered_json& summary) {
   const auto percent = [&](const char* key) { return 100 * summary[key].get<double>(); };
   if (summary.contains("accuracy"))
     fmt::print("  accuracy {:.2f} %{}\n", percent("accuracy"), summary.contains("spans") ? " of words" : "");
+  if (summary.contains("rmse")) {
+    fmt::print("  RMSE {:.6g}{}\n", summary["rmse"].get<double>(),
+               summary.contains("r2") ? fmt::format(", R2 {:.4f}", summary["r2"].get<double>()) : "");
+  }
   if (summary.contains("spans")) {
     fmt::print("  span F1 {:.2f} % (precision {:.2f} %, recall {:.2f} % of {} spans)\n", percent("span_f1"),
                percent("span_precision"), percent("span_recall"), summary["spans"].get<int64_t>());
@@ -171,6 +226,16 @@ LabelledRows read_rows(const Arguments& arguments, const std::string& path, cons
   if (!arguments.label.empty()) options.label_field = arguments.label;
   if (training != nullptr) options.label_names = training->label_names;
   return read_labelled_rows(path, options);
+}
+
+LabelledTable read_rows(const Arguments& arguments, const std::string& path, const LabelledTable* training) {
+  TableOptions options{.leave_out = arguments.leave_out, .numbers = arguments.task == "regression"};
+  if (!arguments.label.empty()) options.label_field = arguments.label;
+  if (training != nullptr) {
+    options.label_names = training->label_names;
+    options.columns = training->columns;
+  }
+  return read_labelled_table(path, options);
 }
 
 TaggedRows read_rows(const Arguments& arguments, const std::string& path, const TaggedRows* training) {
@@ -210,6 +275,9 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
   record.joules = energy.joules, record.joules_low = energy.low, record.joules_high = energy.high;
   record.grade = name(energy.grade);
   head.save(arguments.output);
+  for (const std::string& note : record.notes) {
+    if (!options.quiet) fmt::print(stderr, "{}\n", note);
+  }
   auto summary = summary_of(arguments, head, energy);
   if (eval) summary.update(quality(arguments, *eval));
   if (arguments.json) {
@@ -219,8 +287,26 @@ void run(const Arguments& arguments, const GlobalOptions& options) {
   }
 }
 
+/// Regression is of tables; classification where it is asked for, or the rows have no text but several
+/// fields.
+bool is_table_task(const Arguments& arguments) {
+  if (arguments.task != "classify") return arguments.task == "regression";
+  return arguments.table ||
+         (arguments.field.empty() &&
+          is_table(arguments.input, "text", arguments.label.empty() ? "label" : arguments.label));
+}
+
 void run_task(Arguments arguments, const GlobalOptions& options) {
   arguments.train.kind = head_kind_from_name(arguments.kind);
+  arguments.train.units = text_units_from_name(arguments.features);
+  if (is_table_task(arguments)) {
+    if (arguments.on != "ngrams")
+      fail("--on {}: a table's rows are no texts for an encoder; leave it out", arguments.on);
+    if (!arguments.costs_given) arguments.train.costs = kTableCosts;
+    return run<LabelledTable>(arguments, options);
+  }
+  if (!arguments.leave_out.empty() || !arguments.categories.empty())
+    fail("--leave-out and --categories name columns of a table; give --table");
   if (arguments.task == "classify") return run<LabelledRows>(arguments, options);
   if (arguments.on == "ngrams") fail("--task tag: labels tokens, which an encoder reads; name one with --on");
   if (!arguments.costs_given) arguments.train.costs = kTokenCosts;
@@ -230,14 +316,22 @@ void run_task(Arguments arguments, const GlobalOptions& options) {
 }  // namespace
 
 void add_train(CLI::App& app, const GlobalOptions& options) {
-  CLI::App* verb =
-      app.add_subcommand("train", "Train a keyword rule, linear head or forest, for texts or their tokens");
+  CLI::App* verb = app.add_subcommand(
+      "train", "Train a keyword rule, linear head or forest, for texts, their tokens or a table's rows");
   auto a = std::make_shared<Arguments>();
-  verb->add_option("--task", a->task, "classify: a label a text; tag: labels of tokens, joined to spans")
-      ->check(CLI::IsMember({"classify", "tag"}))
+  verb->add_option(
+          "--task", a->task,
+          "classify: a label a text or row; regression: a number a row of a table; tag: labels of tokens, "
+          "joined to spans")
+      ->check(CLI::IsMember({"classify", "regression", "tag"}))
       ->capture_default_str();
-  verb->add_option("--kind", a->kind, "majority, keywords, linear or forest")->capture_default_str();
-  verb->add_option("--on", a->on, "ngrams (word 1-2-grams), or an encoder whose frozen embeddings to read")
+  verb->add_option("--kind", a->kind, "majority, keywords, linear, forest or nearest")->capture_default_str();
+  verb->add_option("--on", a->on, "ngrams, or an encoder whose frozen embeddings to read")
+      ->capture_default_str();
+  verb->add_option("--features", a->features,
+                   "n-grams of words (1 to 2), characters (2 to 5) or both; auto: words, and characters too "
+                   "where words serve less than nine in ten texts (Chinese, emoji, code)")
+      ->check(CLI::IsMember({"auto", "words", "characters", "both"}))
       ->capture_default_str();
   verb->add_option("--input,-i", a->input, "labelled rows: .jsonl, .csv or .tsv, also gzipped")->required();
   verb->add_option("--field", a->field,
@@ -245,13 +339,27 @@ void add_train(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--label", a->label,
                    "the field of the label (label), or of the words' tags (tags, ner_tags) or a text's spans "
                    "(spans, entities)");
+  verb->add_flag(
+      "--table", a->table,
+      "the rows are of a table: every field but the label and `id` is a column of numbers or "
+      "categories, and may be missing (so it is where rows have a label, no text and several fields)");
+  verb->add_option("--leave-out", a->leave_out, "columns of the table to leave out, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  verb->add_option("--categories", a->categories,
+                   "columns of the table whose numbers are names of categories, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   verb->add_option("--output,-o", a->output, "the file to write; `wattle run` takes it like any model")
       ->required();
-  verb->add_option("--eval", a->eval, "labelled rows to state the accuracy on; tag: and span F1");
+  verb->add_option("--eval", a->eval,
+                   "labelled rows to state the accuracy on; tag: and span F1; regression: RMSE and R2");
   verb->add_option("--seed", a->train.seed, "of folds and trees")->capture_default_str();
   verb->add_option("--cost", a->train.costs,
-                   fmt::format("costs to choose from by cross-validation, separated by commas ({}; tag: {})",
-                               fmt::join(a->train.costs, ","), fmt::join(kTokenCosts, ",")))
+                   fmt::format("costs to choose from by cross-validation, separated by commas ({}; tag: {}; "
+                               "tables: {})",
+                               fmt::join(a->train.costs, ","), fmt::join(kTokenCosts, ","),
+                               fmt::join(kTableCosts, ",")))
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::PositiveNumber);
@@ -274,6 +382,8 @@ void add_train(CLI::App& app, const GlobalOptions& options) {
       "  wattle train --kind forest --input mine.csv --field message --label kind --output forest.gguf\n"
       "  wattle train --on all-minilm-l6-v2 --input train.jsonl --output head.gguf\n"
       "  wattle train --task tag --on all-minilm-l6-v2 --input wnut17/train.jsonl --output tags.gguf\n"
+      "  wattle train --input customers.csv --label churned --leave-out customer_id --output churn.gguf\n"
+      "  wattle train --task regression --kind forest --input houses.csv --label price --output price.gguf\n"
       "Rows to tag are JSON Lines of words and tags, {\"tokens\": [\"Ada\"], \"tags\": [\"B-PER\"]}, or of "
       "texts "
       "with spans,\n{\"text\": \"Ada\", \"spans\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}.\n"

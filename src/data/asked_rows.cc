@@ -8,6 +8,7 @@
 #include "data/folded.h"
 #include "data/labelled_rows.h"
 #include "data/row_parts.h"
+#include "metrics/words.h"
 #include "tasks/json.h"
 
 namespace wattle {

@@ -8,17 +8,10 @@
 
 #include "base/utf8.h"
 #include "text/unicode.h"
+#include "text/unicode_classes.h"
 
 namespace wattle {
 namespace {
-
-bool is_white(char32_t c) {
-  if (c < 0x80) return c == ' ' || (c >= '\t' && c <= '\r');
-  if (c == 0x85) return true;
-  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
-  return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
-         category == UTF8PROC_CATEGORY_ZP;
-}
 
 std::string case_folded(const std::string& text) {
   utf8proc_uint8_t* result = nullptr;
@@ -35,19 +28,6 @@ std::string case_folded(const std::string& text) {
 
 }  // namespace
 
-std::string_view trimmed(std::string_view text) {
-  size_t begin = text.size(), end = 0;
-  for (size_t at = 0; at < text.size();) {
-    const DecodedCharacter c = decode_utf8(text, at);
-    if (!is_white(c.value)) {
-      begin = std::min(begin, at);
-      end = at + c.bytes;
-    }
-    at += c.bytes;
-  }
-  return begin < end ? text.substr(begin, end - begin) : std::string_view();
-}
-
 std::string folded(std::string_view text) {
   // Composition may join what folding took apart, so compatibility comes first.
   const std::string same =
@@ -57,7 +37,7 @@ std::string folded(std::string_view text) {
   for (size_t at = 0; at < same.size();) {
     const DecodedCharacter c = decode_utf8(same, at);
     at += c.bytes;
-    if (is_white(c.value)) {
+    if (is_white_space(c.value)) {
       gap = !out.empty();
       continue;
     }

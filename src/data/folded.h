@@ -5,9 +5,6 @@
 
 namespace wattle {
 
-/// Without white space (Unicode's property White_Space) at both ends.
-std::string_view trimmed(std::string_view text);
-
 /// What texts share that differ in case, white space, full-width and other compatibility forms alone: NFKC
 /// with full case folding (Unicode 15, section 3.13), runs of white space as one space, none at the ends,
 /// characters that are not seen (zero-width spaces, soft hyphens) dropped.

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "data/folded.h"
+#include "metrics/words.h"
 #include "tasks/raw_rows.h"
 
 namespace wattle {

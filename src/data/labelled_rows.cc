@@ -7,6 +7,7 @@
 
 #include "data/folded.h"
 #include "data/label_names.h"
+#include "metrics/words.h"
 #include "tasks/file_text.h"
 #include "tasks/json.h"
 #include "tasks/raw_rows.h"

@@ -8,6 +8,7 @@
 #include <wattle/error.h>
 
 #include "data/folded.h"
+#include "metrics/words.h"
 
 namespace wattle {
 namespace {

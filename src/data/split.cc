@@ -102,6 +102,19 @@ std::string all_text(const Question& question) {
       std::string all;
       for (const ChatMessage& message : content.messages) all = join(std::move(all), {message.content});
       return all;
+    } else if constexpr (requires { content.cells; }) {
+      std::vector<std::string> cells;  // of a table's row
+      const auto cell_text = [](const auto& cell) -> std::string {
+        if constexpr (requires { cell.size(); }) {
+          return cell;
+        } else if constexpr (std::is_arithmetic_v<std::decay_t<decltype(cell)>>) {
+          return fmt::format("{}", cell);
+        } else {
+          return {};
+        }
+      };
+      for (const auto& cell : content.cells) cells.push_back(std::visit(cell_text, cell));
+      return join({}, cells);
     } else {
       return fmt::format("{}", fmt::join(content.ids, " "));
     }

@@ -13,6 +13,7 @@
 #include "data/label_names.h"
 #include "data/labelled_rows.h"
 #include "data/row_parts.h"
+#include "metrics/words.h"
 #include "tasks/file_text.h"
 #include "tasks/raw_rows.h"
 
@@ -67,7 +68,7 @@ std::optional<double> number_in(const Json& value, bool decimal_comma) {
 
 /// A column of the file, before it is known to be of the table.
 struct Source {
-  TableColumn column;
+  DataColumn column;
   std::string field;
   std::optional<size_t> place;  ///< in the field's list
   bool decimal_comma = false;
@@ -141,7 +142,7 @@ class TableReader {
     table_.sha256 = std::move(raw_.sha256);
   }
 
-  TableRows read(const std::vector<TableColumn>& columns, const std::vector<std::string>& labels) {
+  TableRows read(const std::vector<DataColumn>& columns, const std::vector<std::string>& labels) {
     std::vector<Source> sources = find_columns();
     if (!columns.empty()) sources = chosen(std::move(sources), columns);
     if (sources.empty()) fail("{}: has no column beside '{}'; give a table", origin_, wanted_.field);
@@ -192,9 +193,9 @@ class TableReader {
   }
 
   /// Those of another file, in its order and kinds.
-  std::vector<Source> chosen(std::vector<Source> sources, const std::vector<TableColumn>& columns) {
+  std::vector<Source> chosen(std::vector<Source> sources, const std::vector<DataColumn>& columns) {
     std::vector<Source> all;
-    for (const TableColumn& column : columns) {
+    for (const DataColumn& column : columns) {
       const auto found =
           std::ranges::find(sources, column.name,
                             [](const Source& source) -> const std::string& { return source.column.name; });
@@ -290,7 +291,7 @@ class TableReader {
 }  // namespace
 
 TableRows read_table_rows(const fs::path& path, const TaskFields& fields,
-                          const std::vector<TableColumn>& columns, const std::vector<std::string>& labels) {
+                          const std::vector<DataColumn>& columns, const std::vector<std::string>& labels) {
   const fs::path file = path == "-" ? path : find_data_files(path).eval;
   return TableReader(file, fields).read(columns, labels);
 }

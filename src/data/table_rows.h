@@ -2,27 +2,27 @@
 
 #include <filesystem>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "data/task_rows.h"
 #include "metrics/truth.h"
+#include "tasks/question.h"
 
 namespace wattle {
 
-struct TableColumn {
+struct DataColumn {
   std::string name;
   bool is_number = false;  ///< else its values are names of categories
 
-  bool operator==(const TableColumn&) const = default;
+  bool operator==(const DataColumn&) const = default;
 };
 
 /// Missing, a number, or the name of a category.
-using TableValue = std::variant<std::monostate, double, std::string>;
+using TableValue = TableCell;
 
 /// Rows of columns, with what is to be told from them.
 struct TableRows {
-  std::vector<TableColumn> columns;
+  std::vector<DataColumn> columns;
   std::vector<std::vector<TableValue>> rows;  ///< one value a column
   std::vector<std::string> ids;               ///< as Question::id
   std::vector<Truth> truths;                  ///< all LabelTruth, or all ScoreTruth
@@ -44,7 +44,7 @@ struct TableRows {
 /// `columns` are those of another file of the set, which must be there and of the same kind; none: all there
 /// are. Errors are those of read_task_rows(), and a column of another file that is not here.
 TableRows read_table_rows(const std::filesystem::path& path, const TaskFields& fields = {},
-                          const std::vector<TableColumn>& columns = {},
+                          const std::vector<DataColumn>& columns = {},
                           const std::vector<std::string>& labels = {});
 
 }  // namespace wattle

@@ -10,7 +10,7 @@ namespace {
 
 /// Tokens of a text that model2vec reads where a file states no number.
 constexpr int64_t kStatedByNobody = 512;
-/// There is nothing in a mean that a long text would not fit.
+/// A mean has no longest text.
 constexpr int64_t kNoLimit = int64_t{1} << 30;
 
 /// Vectors quantised to int8 by their largest magnitude, and weights in double precision -> F32.
@@ -34,8 +34,7 @@ Change to_floats_if_integers() {
 
 void read_config(ConfigReader& config) {
   config.integer("hidden_dim", "embedding_length");
-  const bool unlimited = config.json().has_null("max_length");
-  config.integer("max_length", "context_length", unlimited ? kNoLimit : kStatedByNobody);
+  if (!config.json().has_null("max_length")) config.integer("max_length", "context_length", kStatedByNobody);
   config.set("pooling_type", Value::of(int64_t{1}));
   config.set_global("wattle.normalize_embeddings", Value::of(config.flag_of("normalize", false)));
   config.ignore({"apply_pca", "apply_zipf", "sif_coefficient", "seq_length", "tokenizer_name", "pooling",
@@ -70,7 +69,7 @@ class StaticEmbedding final : public Network, public ReadsText, public AveragesT
  public:
   StaticEmbedding(Weights& weights, const Hyperparameters& hyper)
       : width_(hyper.width()),
-        max_tokens_(hyper.context_length()),
+        max_tokens_(hyper.count_or("context_length", kNoLimit, 1, kNoLimit)),
         words_(weights, "token_embd.weight", width_) {
     const ModelFile& file = weights.file();
     if (const Tensor* scale = file.find("token_scale.weight"))

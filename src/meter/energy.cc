@@ -34,6 +34,7 @@ bool share_source(const Energy& a, const Energy& b) {
 }
 
 void add_terms(ModelRecord& sum, const ModelRecord& more, double sign) {
+  sum.curve_scale = sign > 0 ? std::max(sum.curve_scale, more.curve_scale) : 0;
   if (sum.terms.empty()) sum.idle_full_correlation = more.idle_full_correlation;
   for (const ModelTerm& term : more.terms) {
     const auto same = std::find_if(sum.terms.begin(), sum.terms.end(), [&](const ModelTerm& other) {

@@ -21,7 +21,9 @@ nlohmann::ordered_json model_json(const ModelRecord& model) {
                      {"value", term.value},
                      {"high", term.high}});
   }
-  return {{"terms", terms}, {"idle_full_correlation", model.idle_full_correlation}};
+  nlohmann::ordered_json json = {{"terms", terms}, {"idle_full_correlation", model.idle_full_correlation}};
+  if (model.curve_scale > 0) json["curve_scale"] = model.curve_scale;
+  return json;
 }
 
 ModelRecord model_from_json(const nlohmann::json& record) {
@@ -39,6 +41,9 @@ ModelRecord model_from_json(const nlohmann::json& record) {
     model.terms.push_back(term);
     model.terms.back().parameter = *known;
   }
+  model.curve_scale = record.value("curve_scale", 0.0);
+  if (!(model.curve_scale >= 0))
+    fail("an energy figure has a curve of the scale {}; measure it again", model.curve_scale);
   if (!(std::abs(model.idle_full_correlation) <= 1))
     fail("an energy figure has a correlation of {}; measure it again", model.idle_full_correlation);
   return model;
@@ -59,7 +64,7 @@ nlohmann::ordered_json energy_json(const Energy& energy) {
   json["systematic"] = energy.systematic;
   json["resolution"] = energy.resolution;
   json["idle_half"] = energy.idle_half;
-  if (!energy.model.terms.empty()) json["model"] = model_json(energy.model);
+  if (!energy.model.terms.empty() || energy.model.curve_scale > 0) json["model"] = model_json(energy.model);
   if (!energy.invalid.empty()) json["invalid"] = energy.invalid;
   return json;
 }

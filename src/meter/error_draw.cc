@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <vector>
 
 #include "statistics/descriptive.h"
@@ -52,10 +53,32 @@ double ErrorDraw::gain(const std::string& source) {
   return entry->second;
 }
 
+/// A stationary Gaussian process over the logarithm of the power, correlated as exp(-distance), so that what
+/// was drawn next on either side says all that the draws before tell of a place.
+double ErrorDraw::on_curve(const Energy& energy) {
+  const double watts = energy.joules / std::max(energy.seconds, 1e-9);
+  const double place = std::log(watts) / energy.model.curve_scale;
+  std::map<double, double>& drawn = curves_[model_of(energy.source)];
+  const auto above = drawn.lower_bound(place);
+  if (above != drawn.end() && above->first == place) return above->second;
+  const double to_above = above == drawn.end() ? 0 : std::exp(place - above->first);
+  const double to_below = above == drawn.begin() ? 0 : std::exp(std::prev(above)->first - place);
+  const double a = to_below * to_below, b = to_above * to_above;
+  double mean = 0;
+  if (to_below > 0) mean += to_below * (1 - b) * std::prev(above)->second;
+  if (to_above > 0) mean += to_above * (1 - a) * above->second;
+  const double rest = std::max(1e-300, 1 - a * b);
+  const double z = mean / rest + std::sqrt(std::max(0.0, (1 - a) * (1 - b) / rest)) * random_.normal();
+  drawn.emplace_hint(above, place, z);
+  return z;
+}
+
 double ErrorDraw::factor(const Energy& energy) {
   if (!(energy.joules > 0)) return 1;
-  if (energy.grade == Grade::kModelled && energy.model.terms.empty())
-    return at(energy.low, energy.joules, energy.high, random_.normal()) / energy.joules;
+  if (energy.grade == Grade::kModelled && energy.model.terms.empty()) {
+    const double z = energy.model.curve_scale > 0 ? on_curve(energy) : random_.normal();
+    return at(energy.low, energy.joules, energy.high, z) / energy.joules;
+  }
   double published = 0, drawn = 0;
   if (!energy.model.terms.empty()) {
     const Parameters& z = parameters(energy);

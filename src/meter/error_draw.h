@@ -20,18 +20,20 @@ class ErrorDraw {
  public:
   explicit ErrorDraw(Random& random) : random_(random) {}
 
-  /// What the energy is under this draw, over what it is published as. A modelled figure without terms shares
-  /// nothing with any other.
+  /// What the energy is under this draw, over what it is published as. A modelled figure that is neither a
+  /// sum of terms nor a point of a curve shares nothing with any other.
   double factor(const Energy& energy);
 
  private:
   using Parameters = std::array<double, ModelTerm::kBytes + 1>;  // standard normal
   const Parameters& parameters(const Energy& energy);
   double gain(const std::string& source);
+  double on_curve(const Energy& energy);
 
   Random& random_;
   std::map<std::string, Parameters> parameters_;
   std::map<std::string, double> gains_;
+  std::map<std::string, std::map<double, double>> curves_;  ///< of a model: what was drawn, by place
 };
 
 /// How many times as much energy windows like `a` take as windows like `b`, with both doubts: how the windows

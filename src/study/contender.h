@@ -46,7 +46,7 @@ class Contender {
   virtual bool has_work() const = 0;
   /// Processes that work for the contender and are no descendants of this one: a local server.
   virtual std::vector<pid_t> processes() const { return {}; }
-  /// Where the work is done on another machine: its name, for sentences; else empty.
+  /// Where the work is done, for sentences, when that is not known to be on this machine; else empty.
   virtual std::string elsewhere() const { return {}; }
   /// Of the contender and everything that works for it.
   virtual int64_t peak_memory_bytes() const = 0;

@@ -21,7 +21,7 @@ constexpr size_t kLongestBody = size_t{64} << 20, kQuotedBody = 160;
 
 /// "http://host:port" and "/path" of a URL.
 struct ServerUrl {
-  std::string origin, host, path;
+  std::string origin, path;
 
   explicit ServerUrl(const std::string& url) {
     const size_t scheme = url.starts_with("http://") ? 7 : url.starts_with("https://") ? 8 : 0;
@@ -30,13 +30,8 @@ struct ServerUrl {
     origin = url.substr(0, slash);
     path = url.substr(slash);
     while (path.ends_with('/')) path.pop_back();
-    const bool bracketed = url[scheme] == '[';
-    host = url.substr(scheme, std::min(url.find(bracketed ? ']' : ':', scheme), slash) - scheme);
-    if (bracketed) host.erase(0, 1);
-    if (host.empty()) fail("the URL \"{}\" of a server names no host", url);
+    if (slash == scheme) fail("the URL \"{}\" of a server names no host", url);
   }
-
-  bool is_here() const { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 };
 
 std::string token_in(const std::string& path) {
@@ -97,12 +92,6 @@ class ServerContender final : public Contender {
     if (pid_ > 0 && kill(pid_, 0) != 0 && errno == ESRCH)
       fail("{}: its `pid` {} is no process that runs; start the server and give its process", url_text_,
            pid_);
-    if (pid_ == 0 && url_.is_here()) {
-      fail(
-          "{}: is on this machine; give the `pid` of the server, so that its processor time and memory are "
-          "counted",
-          url_text_);
-    }
     client_.set_keep_alive(true);
     client_.set_tcp_nodelay(true);
     client_.set_connection_timeout(std::chrono::milliseconds(static_cast<int64_t>(1000 * kSecondsToConnect)));

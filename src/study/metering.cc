@@ -70,11 +70,9 @@ void Metering::check_place(const Contender& who) const {
     if (source.starts_with(outside)) return;
   }
   fail(
-      "{} works on another machine, which the meter {} does not see; name the meter of that machine in the "
-      "plan "
-      "(`meter: exec:COMMAND`, `meter: file:PATH`, `meter: shelly:HOST`), or give the `pid` of a server on "
-      "this "
-      "machine",
+      "{} does its work where the meter {} does not see it; give the `pid` of a server on this machine, or "
+      "name "
+      "the meter of the other machine (`meter: exec:COMMAND`, `meter: file:PATH`, `meter: shelly:HOST`)",
       place, source);
 }
 

@@ -25,7 +25,8 @@ class Metering {
   explicit Metering(const MeterOptions& options);
 
   Meter& meter() { return *meter_; }
-  /// Error for a contender on another machine when the meter is one of this machine's.
+  /// Error for a contender that works in no known process of this machine when the meter is one of this
+  /// machine's.
   void check_place(const Contender& who) const;
 
   /// Energy, conditions and peak memory of what `body` does, whose work the engine's record does not cover:

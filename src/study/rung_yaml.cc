@@ -21,11 +21,12 @@ struct Kind {
 };
 
 constexpr std::array kKinds{
-    Kind{RungKind::kMajority, "majority", true, false}, Kind{RungKind::kKeywords, "keywords", true, false},
-    Kind{RungKind::kLinear, "linear", true, false},     Kind{RungKind::kForest, "forest", true, false},
-    Kind{RungKind::kHead, "head", true, true},          Kind{RungKind::kZeroShot, "zero-shot", false, true},
-    Kind{RungKind::kModel, "model", false, true},       Kind{RungKind::kCommand, "command", false, false},
-    Kind{RungKind::kServer, "server", false, false},    Kind{RungKind::kCascade, "cascade", false, false}};
+    Kind{RungKind::kMajority, "majority", true, false},  Kind{RungKind::kKeywords, "keywords", true, false},
+    Kind{RungKind::kLinear, "linear", true, false},      Kind{RungKind::kForest, "forest", true, false},
+    Kind{RungKind::kHead, "head", true, true},           Kind{RungKind::kNearest, "nearest", true, true},
+    Kind{RungKind::kZeroShot, "zero-shot", false, true}, Kind{RungKind::kModel, "model", false, true},
+    Kind{RungKind::kCommand, "command", false, false},   Kind{RungKind::kServer, "server", false, false},
+    Kind{RungKind::kCascade, "cascade", false, false}};
 
 const Kind& kind_of(RungKind kind) {
   return *std::ranges::find(kKinds, kind, &Kind::kind);

@@ -47,11 +47,9 @@ class Worker {
   void make_ready(Contender& who, const Json& request);
   /// One stage of a cascade on rows whose labels are known.
   StageTrial try_stage(Contender& stage, const Json& request, bool last);
-  int label_of(const Answer& answer) const;
 
   std::optional<Metering> metering_;
   std::unique_ptr<Contender> who_;
-  std::vector<std::string> answers_;  ///< what the task says for label 0, 1, ...
   std::vector<Question> questions_;
   double seconds_a_question_ = 0;  ///< as the last warm-up found; 0: there was none
 };
@@ -66,23 +64,17 @@ Json Worker::configure(const Json& request) {
 }
 
 Json Worker::open(const Json& request) {
-  answers_ = request.value("answers", std::vector<std::string>());
   const Window window = metering_->measure("load", [&] { who_ = open_contender(request); });
   metering_->check_place(*who_);
   seconds_a_question_ = 0;
   return {{"window", to_json(window)}, {"description", who_->description()}};
 }
 
-/// Rows as questions; a row that is a text alone is one of today's classification.
 std::vector<Question> questions_of(const Json& rows) {
   std::vector<Question> questions;
   for (Json row : rows) {
-    if (row.is_string()) {
-      questions.push_back({std::to_string(questions.size()), row.get<std::string>()});
-    } else {
-      questions.push_back(
-          question_from_json(row, {}, questions.size(), fmt::format("row {} of a window", questions.size())));
-    }
+    questions.push_back(
+        question_from_json(row, {}, questions.size(), fmt::format("row {} of a window", questions.size())));
   }
   if (questions.empty()) fail("a window of no rows was asked for; give the study evaluation rows");
   return questions;
@@ -96,28 +88,17 @@ void Worker::make_ready(Contender& who, const Json& request) {
   if (limit > 0 || seconds_a_question_ == 0) seconds_a_question_ = metering_->warm_up(who, questions_, limit);
 }
 
-int Worker::label_of(const Answer& answer) const {
-  const auto* labelled = std::get_if<LabelAnswer>(&answer.value);
-  if (labelled == nullptr) fail("the model gives a score and no label; use one with a label for each answer");
-  const std::string& label = labelled->name();
-  const auto found = std::find(answers_.begin(), answers_.end(), label);
-  if (found == answers_.end())
-    fail("the model answered \"{}\", which is no label of the data; train it on these labels", label);
-  return static_cast<int>(found - answers_.begin());
-}
-
 Json Worker::measure(const Json& request) {
   if (who_ == nullptr) fail("a worker was asked to measure before it opened a model; send `open` first");
   make_ready(*who_, request);
   AskedWindow asked = metering_->ask(*who_, questions_, request.at("window_seconds"), seconds_a_question_);
-  const bool texts = request.at("rows").at(0).is_string();
   Json answers = Json::array();
   Sha256 outputs;
   for (size_t place = 0; place < asked.replies.size(); ++place) {
     const Answer answer = who_->read(place, std::move(asked.replies[place]));
     Json json = to_json(answer);
     outputs.add(json.dump());
-    answers.push_back(texts ? Json(label_of(answer)) : std::move(json));
+    answers.push_back(std::move(json));
   }
   asked.window.outputs_sha256 = outputs.hex();
   Json answer = {{"window", to_json(asked.window)}, {"answers", std::move(answers)}};

@@ -175,6 +175,19 @@ struct QuestionWriter {
   Json operator()(const MultipleChoice& asked) const {
     return {{"question", asked.question}, {"choices", asked.choices}};
   }
+  Json operator()(const TableRow& row) const {
+    Json cells = Json::array();
+    for (const TableCell& cell : row.cells) {
+      if (const auto* number = std::get_if<double>(&cell)) {
+        cells.push_back(*number);
+      } else if (const auto* text = std::get_if<std::string>(&cell)) {
+        cells.push_back(*text);
+      } else {
+        cells.push_back(nullptr);
+      }
+    }
+    return {{"cells", std::move(cells)}};
+  }
   Json operator()(const TokenIds& ids) const {
     Json json{{"ids", ids.ids}};
     if (!ids.type_ids.empty()) json["type_ids"] = ids.type_ids;
@@ -188,6 +201,28 @@ struct QuestionWriter {
     return {{"messages", std::move(messages)}};
   }
 };
+TableCell cell_of(const Json& value, const std::string& column, const std::string& place) {
+  static const std::set<std::string_view> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null"};
+  if (value.is_null()) return {};
+  if (value.is_number()) return value.get<double>();
+  if (value.is_boolean()) return std::string(value.get<bool>() ? "true" : "false");
+  if (!value.is_string())
+    fail("{}: column '{}' is a list or an object, not one value; leave the column out", place, column);
+  const auto& text = value.get_ref<const std::string&>();
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos) return {};
+  std::string trimmed = text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+  if (missing.contains(trimmed)) return {};
+  return trimmed;
+}
+
+TableRow read_cells(const Json& cells, const std::string& place) {
+  if (!cells.is_array() || cells.empty())
+    fail("{}: `cells` is not an array of values with at least one; mend the row", place);
+  TableRow row;
+  for (const Json& cell : cells) row.cells.push_back(cell_of(cell, "cells", place));
+  return row;
+}
 
 }  // namespace
 
@@ -218,6 +253,25 @@ Json& need_field(Json& row, const std::string& field, std::string_view flag, con
   fail("{} has no field '{}'; choose with {} one of: {}", place, field, flag, fmt::join(names, ", "));
 }
 
+Question table_question(const Json& row, std::span<const std::string> columns, size_t number,
+                        const std::string& place) {
+  Question question{std::to_string(number), TableRow{}};
+  if (const auto id = row.find("id"); id != row.end()) question.id = id->dump();
+  auto& cells = std::get<TableRow>(question.content).cells;
+  cells.reserve(columns.size());
+  for (const std::string& column : columns) {
+    const auto found = row.find(column);
+    if (found == row.end()) {
+      std::vector<std::string> names;
+      for (const auto& item : row.items()) names.push_back(item.key());
+      fail("{}: has no column '{}'; its columns are {}: the first line of a table must name the columns {}",
+           place, column, fmt::join(names, ", "), fmt::join(columns, ", "));
+    }
+    cells.push_back(cell_of(*found, column, place));
+  }
+  return question;
+}
+
 Question question_from_json(Json& row, const QuestionFields& fields, size_t number,
                             const std::string& place) {
   Question question{std::to_string(number), {}};
@@ -229,6 +283,8 @@ Question question_from_json(Json& row, const QuestionFields& fields, size_t numb
   } else if (!row.contains(fields.text) && row.contains("query") && row.contains("documents")) {
     question.content =
         Ranking{take_text(row, "query", "another name", place), read_texts(row, "documents", 1, place)};
+  } else if (!row.contains(fields.text) && row.contains("cells")) {
+    question.content = read_cells(row.at("cells"), place);
   } else if (!row.contains(fields.text) && row.contains("question") && row.contains("choices")) {
     question.content = read_choices(row, take_text(row, "question", "another name", place), place);
   } else if (!row.contains(fields.text) && row.contains("question") && row.contains("context")) {

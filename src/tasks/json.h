@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -37,13 +38,19 @@ struct QuestionFields {
 };
 
 /// A row as a question: a text; with the field of the pair two texts; or, in a row without a text, `question`
-/// with `context` (a pair), `question` with `choices`, `query` with `documents`, `messages` ([{role,
-/// content},
-/// ...]) or `ids` (with `type_ids`, `decoder_ids`). Its id is the row's `id`, else `number`. `place` begins
-/// every Error: a missing field, a wrong type, an empty list, lists of different lengths, a choice given
-/// twice. Takes texts out of `row`.
+/// with `context` (a pair), `question` with `choices`, `query` with `documents`, `cells` (a table's row in
+/// the order of its columns; null: missing), `messages` ([{role, content}, ...]) or `ids` (with `type_ids`,
+/// `decoder_ids`). Its id is the row's `id`, else `number`. `place` begins every Error: a missing field, a
+/// wrong type, an empty list, lists of different lengths, a choice given twice. Takes texts out of `row`.
 Question question_from_json(nlohmann::ordered_json& row, const QuestionFields& fields, size_t number,
                             const std::string& place);
+
+/// The row of a table: the fields `columns`, in their order. Null, an empty text, "?", "NA", "N/A", "NaN" and
+/// "null" are missing values; spaces around texts are left out. Its id is as above. Throws Error, beginning
+/// with `place`, for a field that is not there, one that is a list or an object, and more columns than there
+/// are.
+Question table_question(const nlohmann::ordered_json& row, std::span<const std::string> columns,
+                        size_t number, const std::string& place);
 
 /// A field of a row. Throws Error naming the fields there are.
 nlohmann::ordered_json& need_field(nlohmann::ordered_json& row, const std::string& field,

@@ -8,8 +8,13 @@
 namespace wattle {
 namespace {
 
-constexpr std::array kKinds = {"a text",    "a pair of texts",        "a conversation",
-                               "token ids", "documents to be ranked", "a choice of answers"};
+constexpr std::array kKinds = {"a text",
+                               "a pair of texts",
+                               "a conversation",
+                               "token ids",
+                               "documents to be ranked",
+                               "a choice of answers",
+                               "the row of a table"};
 static_assert(kKinds.size() == std::variant_size_v<decltype(Question::content)>);
 
 int64_t vocabulary_of(const Model& model) {
@@ -25,6 +30,12 @@ const std::string& Question::text() const {
        kKinds[content.index()]);
 }
 
+const TableRow& Question::table_row() const {
+  if (const auto* row = std::get_if<TableRow>(&content)) return *row;
+  fail("row {}: is {}, and this head reads the rows of a table; give a file that has its columns", id,
+       kKinds[content.index()]);
+}
+
 int64_t size_of(const Question& question) {
   const auto bytes = [](const auto& texts) {
     size_t sum = 0;
@@ -37,6 +48,7 @@ int64_t size_of(const Question& question) {
     if constexpr (std::is_same_v<Content, TextPair>) return content.first.size() + content.second.size();
     if constexpr (std::is_same_v<Content, TokenIds>) return content.ids.size() * sizeof(TokenId);
     if constexpr (std::is_same_v<Content, Ranking>) return content.query.size() + bytes(content.documents);
+    if constexpr (std::is_same_v<Content, TableRow>) return content.cells.size() * sizeof(double);
     if constexpr (std::is_same_v<Content, MultipleChoice>) {
       return content.question.size() + bytes(content.choices);
     }

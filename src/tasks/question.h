@@ -8,6 +8,7 @@
 
 #include "models/model.h"
 #include "text/chat.h"
+#include "train/table.h"
 
 namespace wattle {
 
@@ -43,10 +44,12 @@ struct MultipleChoice {
 /// What is asked. Knows no model.
 struct Question {
   std::string id = "null";  ///< as JSON writes it, 7 or "x-1": the input's `id`, or the row's number from 0
-  std::variant<std::string, TextPair, Conversation, TokenIds, Ranking, MultipleChoice> content;
+  std::variant<std::string, TextPair, Conversation, TokenIds, Ranking, MultipleChoice, TableRow> content;
 
   /// The one text. Throws Error when the question is something else.
   const std::string& text() const;
+  /// The row of a table. Throws Error when the question is something else.
+  const TableRow& table_row() const;
   /// Null when the question is something else.
   const Conversation* conversation() const { return std::get_if<Conversation>(&content); }
   const TokenIds* ids() const { return std::get_if<TokenIds>(&content); }

@@ -249,6 +249,15 @@ class RawReader {
   RawRows raw_;
 };
 
+/// meta.json beside the file; an empty object where there is none.
+json meta_beside(const std::filesystem::path& path) {
+  const auto meta_path = path.parent_path() / "meta.json";
+  if (path == "-" || !std::filesystem::exists(meta_path)) return json::object();
+  json meta = json::parse(read_all(meta_path), nullptr, false);
+  if (!meta.is_object()) fail("{}: is not a JSON object; mend or remove it", meta_path.string());
+  return meta;
+}
+
 }  // namespace
 
 void LeftOut::add(std::string sentence) {
@@ -301,17 +310,48 @@ RawRows read_raw_rows(const std::filesystem::path& path, RowFormat format, const
 }
 
 std::vector<std::string> names_of_meta(const std::filesystem::path& path) {
-  if (path == "-") return {};
-  const auto meta_path = path.parent_path() / "meta.json";
-  if (!std::filesystem::exists(meta_path)) return {};
-  const json meta = json::parse(read_all(meta_path), nullptr, false);
-  if (meta.is_discarded()) fail("{}: is not JSON; mend or remove it", meta_path.string());
+  const json meta = meta_beside(path);
   if (!meta.contains("labels")) return {};
   const json& labels = meta["labels"];
   const bool texts = labels.is_array() && std::all_of(labels.begin(), labels.end(),
                                                       [](const json& label) { return label.is_string(); });
-  if (!texts) fail("{}: `labels` is not an array of strings; mend or remove it", meta_path.string());
+  if (!texts)
+    fail("{}: `labels` is not an array of strings; mend or remove it",
+         (path.parent_path() / "meta.json").string());
   return labels.get<std::vector<std::string>>();
+}
+
+void name_cells(const std::filesystem::path& path, std::span<const std::string> known, RawRows& raw) {
+  const auto has_list = [](const RawRow& row) {
+    return row.fields.contains("x") && row.fields["x"].is_array();
+  };
+  if (std::ranges::none_of(raw.rows, has_list)) return;
+  std::vector<std::string> names;
+  const json meta = meta_beside(path);
+  if (meta.contains("columns") && meta["columns"].is_array()) {
+    for (const json& column : meta["columns"]) {
+      if (column.is_object() && column.contains("name") && column["name"].is_string())
+        names.push_back(column["name"]);
+    }
+  }
+  if (names.empty()) names.assign(known.begin(), known.end());
+  if (names.empty()) {
+    fail(
+        "{}: has rows with a list `x` and no meta.json beside it whose `columns` name the cells; write it, "
+        "or a "
+        "field a cell",
+        path.string());
+  }
+  for (RawRow& row : raw.rows) {
+    if (!has_list(row) || row.fields["x"].size() != names.size())
+      fail("{}: has not a list `x` of {} cells, one for each column; mend the row", row.place, names.size());
+    nlohmann::ordered_json fields;
+    for (auto& [key, value] : row.fields.items()) {
+      if (key != "x") fields[key] = std::move(value);
+    }
+    for (size_t i = 0; i < names.size(); ++i) fields[names[i]] = std::move(row.fields["x"][i]);
+    row.fields = std::move(fields);
+  }
 }
 
 std::vector<std::string> distinct_sorted(const std::vector<std::string>& values) {

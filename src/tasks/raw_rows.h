@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,11 @@ struct RawRows {
 /// Reads a file of rows as read_rows() says; lines and whole texts become the field `field`.
 RawRows read_raw_rows(const std::filesystem::path& path, RowFormat format, const std::string& field,
                       BadRows bad_rows = BadRows::kFail);
+
+/// A row of a table that has its cells in a list `x` gets a field for each in the list's place, named after
+/// `columns` of meta.json beside the file, or without such a file after `known`. Error for lists of other
+/// lengths, and where there are no names.
+void name_cells(const std::filesystem::path& path, std::span<const std::string> known, RawRows& raw);
 
 /// `labels` of meta.json beside the file; none where there is no such file or it names none.
 std::vector<std::string> names_of_meta(const std::filesystem::path& path);

@@ -12,6 +12,12 @@ Rows read_rows(const std::filesystem::path& path, const RowOptions& options) {
   RawRows raw = read_raw_rows(path, options.format, options.field);
   Rows rows{{}, raw.repaired, raw.sha256, std::move(raw.notes)};
   rows.rows.reserve(raw.rows.size());
+  if (!options.columns.empty()) {
+    name_cells(path, options.columns, raw);
+    for (const RawRow& row : raw.rows)
+      rows.rows.push_back(table_question(row.fields, options.columns, rows.rows.size(), row.place));
+    return rows;
+  }
   const QuestionFields fields{.text = options.field, .pair = options.pair_field};
   for (RawRow& row : raw.rows) {
     rows.rows.push_back(question_from_json(row.fields, fields, rows.rows.size(), row.place));

@@ -25,6 +25,7 @@ struct RowOptions {
   std::string field = "text";
   std::string pair_field = "text_pair";  ///< of a second text, where rows have one
   RowFormat format = RowFormat::kByName;
+  std::vector<std::string> columns = {};  ///< none: texts; else rows of a table, whose other fields are left
 };
 
 struct Rows {

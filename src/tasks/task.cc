@@ -122,18 +122,18 @@ bool is_shape(const std::string& path) {
   return path.starts_with("shape:");
 }
 
-/// The trained head in a file, or nullopt for a model.
-std::optional<Head> head_in(const std::string& path) {
+/// The file of a trained head, or nullopt for a model.
+std::optional<ModelFile> head_file(const std::string& path) {
   if (is_shape(path) || !std::filesystem::is_regular_file(path)) return std::nullopt;
-  const ModelFile file = open_model_file(path);
+  ModelFile file = open_model_file(path);
   if (file.metadata().text("general.architecture") != std::string(Head::kArchitecture)) return std::nullopt;
-  return Head::load(file);
+  return file;
 }
 
 /// The base model's path: as asked for, else where it was in training, else beside the head.
-std::string base_path(const Head& head, const std::string& head_path, const std::string& wanted) {
+std::string base_path(const std::filesystem::path& recorded, const std::string& head_path,
+                      const std::string& wanted) {
   if (!wanted.empty()) return wanted;
-  const std::filesystem::path recorded = head.base()->path;
   if (std::filesystem::exists(recorded)) return recorded.string();
   const auto beside = std::filesystem::path(head_path).parent_path() / recorded.filename();
   if (std::filesystem::exists(beside)) return beside.string();
@@ -142,14 +142,16 @@ std::string base_path(const Head& head, const std::string& head_path, const std:
 
 Made create_for_head(Head head, const std::string& path, const TaskOptions& options, const LoadOptions& load,
                      std::vector<std::string>& notes) {
-  const std::string_view task = head.unit() == HeadUnit::kToken ? "tag" : "classify";
+  const std::string_view task = head.unit() == HeadUnit::kToken ? "tag"
+                                : head.answers_numbers()        ? "regression"
+                                                                : "classify";
   if (!options.task.empty() && options.task != task) {
     fail("{}: is a trained head and can do --task {} only, not {}", path, task, options.task);
   }
   if (!head.base() && !options.base.empty()) fail("{}: reads no model; leave --base out", path);
   std::unique_ptr<Model> base;
   if (head.base()) {
-    base = Model::open(base_path(head, path, options.base), load);
+    base = Model::open(base_path(head.base()->path, path, options.base), load);
     if (fingerprint(base->file()) != head.base()->fingerprint) {
       fail("{}: was trained on the {} of {}, and {} is another model; name the right one with --base", path,
            head.features(), head.base()->path, base->file().path().string());
@@ -169,8 +171,16 @@ std::string task_names() {
 }
 
 std::string Task::base_of(const std::string& model_path, const std::string& wanted) {
-  const auto head = head_in(model_path);
-  return head && head->base() ? base_path(*head, model_path, wanted) : std::string();
+  const auto file = head_file(model_path);
+  const auto base = file ? file->metadata().text("wattle.head.base.path") : std::nullopt;
+  return base ? base_path(*base, model_path, wanted) : std::string();
+}
+
+std::vector<std::string> Task::columns_of(const std::string& model_path) {
+  const auto file = head_file(model_path);
+  if (!file) return {};
+  const auto columns = file->metadata().strings("wattle.head.table.columns");
+  return {columns.begin(), columns.end()};
 }
 
 std::unique_ptr<Task> Task::create(const std::string& model_path, const TaskOptions& options,
@@ -180,8 +190,8 @@ std::unique_ptr<Task> Task::create(const std::string& model_path, const TaskOpti
     if (!notes.empty()) task->notes_ = std::move(notes);
     return task;
   };
-  if (auto head = head_in(model_path))
-    return noted(create_for_head(std::move(*head), model_path, options, load, notes));
+  if (const auto file = head_file(model_path))
+    return noted(create_for_head(Head::load(*file), model_path, options, load, notes));
   if (!options.base.empty()) fail("{}: is a model, not a trained head; leave --base out", model_path);
   if (options.task == "tokenize" && !is_shape(model_path)) return make_tokenize(model_path, options);
   std::unique_ptr<Model> model = Model::open(model_path, load);

@@ -72,6 +72,9 @@ class Task {
   /// in training, else beside the head. Empty for everything else than a head on embeddings.
   static std::string base_of(const std::string& model_path, const std::string& wanted);
 
+  /// The columns that the trained head at `model_path` reads; none of everything else than a head on tables.
+  static std::vector<std::string> columns_of(const std::string& model_path);
+
   /// `model_path` is anything `wattle run` takes: a model file or folder, or a file made by `wattle train`.
   /// Error when the model cannot do the task, saying which tasks it can.
   static std::unique_ptr<Task> create(const std::string& model_path, const TaskOptions& options,

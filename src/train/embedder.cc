@@ -9,6 +9,7 @@
 
 #include "base/interrupt.h"
 #include "base/sha256.h"
+#include "train/features.h"
 
 namespace wattle {
 namespace {
@@ -16,14 +17,6 @@ namespace {
 constexpr int64_t kTokensPerPass = 4096;
 /// A beginning, one token, an end.
 constexpr int64_t kFewestTokens = 3;
-
-void normalise(std::span<float> vector) {
-  double squares = 0;
-  for (const float value : vector) squares += static_cast<double>(value) * value;
-  if (squares == 0) return;
-  const auto scale = static_cast<float>(1 / std::sqrt(squares));
-  for (float& value : vector) value *= scale;
-}
 
 }  // namespace
 
@@ -132,7 +125,7 @@ void Embedder::run_pass(const Ragged<TokenId>& tokens, MatrixView embeddings,
     if (averages_ == nullptr)
       pool(hidden_.view().rows_from(tokens.offsets[static_cast<size_t>(i)], tokens.length(i)),
            embeddings.row(i));
-    if (normalised_) normalise(embeddings.row(i));
+    if (normalised_) to_unit_length(embeddings.row(i));
   }
   const double pooling = log.end(Phase::kPost);
   const double total = std::max<double>(1, static_cast<double>(tokens.items.size()));
@@ -154,6 +147,9 @@ void Embedder::pool(ConstMatrixView hidden, std::span<float> embedding) const {
       for (int64_t c = 0; c < hidden.columns; ++c)
         embedding[static_cast<size_t>(c)] += hidden.row(t)[static_cast<size_t>(c)];
     }
+    if (normalised_) return;  // then the sum has the direction of the mean, and its length goes
+    const float share = 1 / static_cast<float>(hidden.rows);
+    for (float& value : embedding) value *= share;
   } else {
     const auto row = hidden.row(model_.pooling() == Pooling::kCls ? 0 : hidden.rows - 1);
     std::copy(row.begin(), row.end(), embedding.begin());

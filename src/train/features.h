@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "tensor/matrix.h"
@@ -41,5 +43,14 @@ struct SparseMatrix {
     return matrix;
   }
 };
+
+/// Divides a vector by its length; zeros stay.
+inline void to_unit_length(std::span<float> vector) {
+  double squares = 0;
+  for (const float value : vector) squares += static_cast<double>(value) * value;
+  if (squares == 0) return;
+  const auto scale = static_cast<float>(1 / std::sqrt(squares));
+  for (float& value : vector) value *= scale;
+}
 
 }  // namespace wattle

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -24,8 +23,6 @@ constexpr int kMaxDepth = 128;
 /// Answers are summed as whole numbers of at most so many bits, and so many of them stay below 2^63.
 constexpr int kUnitBits = 40;
 constexpr size_t kMaxTrees = size_t{1} << 22;
-
-constexpr int32_t kNever = std::numeric_limits<int32_t>::max();
 
 void check(int status) {
   if (status != 0) fail("XGBoost could not grow the forest: {}", xgboost().last_error());
@@ -52,7 +49,7 @@ MatrixHandle to_xgboost(const SparseMatrix& x, const std::vector<float>& targets
 }
 
 struct Trees {
-  Forest::Nodes nodes;
+  std::vector<Forest::Node> nodes;
   std::vector<int32_t> roots;
 };
 
@@ -74,16 +71,13 @@ class TreeReader {
   /// Recursion is as deep as the tree: kMaxDepth.
   void append(int32_t id) {
     const auto i = static_cast<size_t>(id);
-    Forest::Nodes& nodes = grown_.nodes;
-    const size_t place = nodes.size();
-    nodes.split.push_back(-1);
-    nodes.value.push_back(values_[i]);
-    nodes.far.push_back(-1);
+    const size_t place = grown_.nodes.size();
+    grown_.nodes.push_back({-1, values_[i], -1});
     if (left_[i] < 0) return;
     const bool near_left = missing_left_[i] != 0;
     append(near_left ? left_[i] : right_[i]);
-    nodes.split[place] = 2 * features_[i] + (near_left ? 1 : 0);
-    nodes.far[place] = static_cast<int32_t>(nodes.size());
+    grown_.nodes[place].split = 2 * features_[i] + (near_left ? 1 : 0);
+    grown_.nodes[place].far = static_cast<int32_t>(grown_.nodes.size());
     append(near_left ? right_[i] : left_[i]);
   }
 
@@ -95,13 +89,14 @@ class TreeReader {
 
 /// A forest of `trees` trees for one target, with one thread: XGBoost's sums depend on how many threads share
 /// them.
-Trees grow(const SparseMatrix& x, const std::vector<float>& targets, int trees, uint64_t seed) {
+Trees grow(const SparseMatrix& x, const std::vector<float>& targets, int trees, double features_a_node,
+           uint64_t seed) {
   const MatrixHandle matrix = to_xgboost(x, targets);
   BoosterHandle handle = nullptr;
   DMatrixHandle matrices[] = {matrix.get()};
   check(xgboost().create_booster(matrices, 1, &handle));
   const Booster booster(handle);
-  const double features_a_node = std::sqrt(static_cast<double>(x.columns)) / static_cast<double>(x.columns);
+  if (features_a_node == 0) features_a_node = 1 / std::sqrt(static_cast<double>(x.columns));
   // "exact" visits the entries that there are: on sparse words it took a tenth of the time of "hist", which
   // walks every bin of every feature at every node. Squared error on 0/1 targets splits as Gini impurity
   // does.
@@ -133,21 +128,21 @@ Trees grow(const SparseMatrix& x, const std::vector<float>& targets, int trees, 
     TreeReader(tree, grown);
   // XGBoost divides the leaves by the number of trees, so that their sum is the mean; here the mean is taken
   // once.
-  for (size_t i = 0; i < grown.nodes.size(); ++i) {
-    if (grown.nodes.split[i] < 0) grown.nodes.value[i] *= static_cast<float>(trees);
+  for (Forest::Node& node : grown.nodes) {
+    if (node.split < 0) node.value *= static_cast<float>(trees);
   }
   return grown;
 }
 
 }  // namespace
 
-Forest::Forest(int64_t features, int64_t outputs, Nodes nodes, std::vector<int32_t> roots,
+Forest::Forest(int64_t features, int64_t outputs, std::vector<Node> nodes, std::vector<int32_t> roots,
                const std::string& origin)
     : features_(features), outputs_(outputs), nodes_(std::move(nodes)), roots_(std::move(roots)) {
   check(origin);
   float greatest = 0;
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_.split[i] < 0) greatest = std::max(greatest, std::abs(nodes_.value[i]));
+  for (const Node& node : nodes_) {
+    if (node.split < 0) greatest = std::max(greatest, std::abs(node.value));
   }
   if (greatest > 0) units_ = std::ldexp(1.0, kUnitBits - std::ilogb(greatest));
   find_turns();
@@ -156,16 +151,14 @@ Forest::Forest(int64_t features, int64_t outputs, Nodes nodes, std::vector<int32
 void Forest::check(const std::string& origin) const {
   const auto count = static_cast<int32_t>(nodes_.size());
   bool sound = outputs_ > 0 && !roots_.empty() && roots_.size() % static_cast<size_t>(outputs_) == 0 &&
-               roots_.size() <= kMaxTrees && nodes_.value.size() == nodes_.size() &&
-               nodes_.far.size() == nodes_.size();
+               roots_.size() <= kMaxTrees;
   for (const int32_t root : roots_) sound = sound && root >= 0 && root < count;
   for (int32_t i = 0; sound && i < count; ++i) {
-    const auto place = static_cast<size_t>(i);
-    const int32_t split = nodes_.split[place], far = nodes_.far[place];
-    if (split < 0) {
-      sound = split == -1 && std::isfinite(nodes_.value[place]);
+    const Node& node = nodes_[static_cast<size_t>(i)];
+    if (node.split < 0) {
+      sound = node.split == -1 && std::isfinite(node.value);
     } else {
-      sound = split / 2 < features_ && far > i && far < count && i + 1 < count;
+      sound = node.split / 2 < features_ && node.far > i && node.far < count && i + 1 < count;
     }
   }
   if (!sound) fail("{}: the trees of the forest are damaged; train the head again", origin);
@@ -181,11 +174,12 @@ void Forest::find_turns() {
   const auto over_ways = [&](auto each) {
     for (size_t t = 0; t < roots_.size(); ++t) {
       auto node = static_cast<size_t>(roots_[t]);
-      for (; nodes_.split[node] >= 0; ++node) each(t, node, static_cast<size_t>(nodes_.split[node] / 2));
-      each(t, node, static_cast<size_t>(features_));
+      for (; nodes_[node].split >= 0; ++node)
+        each(t, nodes_[node], static_cast<size_t>(nodes_[node].split / 2));
+      each(t, nodes_[node], static_cast<size_t>(features_));
     }
   };
-  over_ways([&](size_t, size_t, size_t feature) { ++counts[feature]; });
+  over_ways([&](size_t, const Node&, size_t feature) { ++counts[feature]; });
   turn_offsets_.assign(static_cast<size_t>(features_) + 1, 0);
   for (size_t f = 0; f < static_cast<size_t>(features_); ++f)
     turn_offsets_[f + 1] = turn_offsets_[f] + counts[f];
@@ -194,77 +188,82 @@ void Forest::find_turns() {
   absent_answers_.assign(roots_.size(), 0);
   std::vector<uint32_t> next(turn_offsets_.begin(), turn_offsets_.end() - 1);
   const size_t trees = roots_.size() / static_cast<size_t>(outputs_);
-  over_ways([&](size_t t, size_t node, size_t feature) {
+  over_ways([&](size_t t, const Node& node, size_t feature) {
     if (feature < static_cast<size_t>(features_)) {
-      turns_[next[feature]++] = {static_cast<int32_t>(node),
-                                 2 * static_cast<int32_t>(t) + (nodes_.split[node] & 1), nodes_.value[node]};
+      turns_[next[feature]++] = {node.value, 2 * static_cast<int32_t>(t) + (node.split & 1), node.far};
       return;
     }
-    absent_answers_[t] = in_units(nodes_.value[node]);
+    absent_answers_[t] = in_units(node.value);
     absent_sums_[t / trees] += absent_answers_[t];
   });
 }
 
-/// The leaf that a descent from `node` ends at.
-int32_t Forest::leaf_after(int32_t node, const Scratch& scratch, int64_t& visited) const {
-  const int32_t* const split = nodes_.split.data();
-  const float* const value = nodes_.value.data();
-  const int32_t* const far = nodes_.far.data();
+/// What the leaf says at which a descent from `begin` ends.
+float Forest::answer_after(int32_t begin, const Scratch& scratch, int64_t& visited) const {
   // A leaf's split is -1, and so is its half: the byte before the features', which is 1.
   const uint8_t* const present = scratch.present.data() + 1;
+  const float* const values = scratch.values.data();
+  const Node* const nodes = nodes_.data();
+  const Node* node = nodes + begin;
   for (;;) {
-    const int32_t begin = node;
-    while (present[split[node] >> 1] == 0) ++node;
-    visited += node - begin + 1;
-    const int32_t test = split[node];
-    if (test < 0) return node;
-    const bool near = (scratch.values[static_cast<size_t>(test >> 1)] < value[node]) == ((test & 1) != 0);
-    node = near ? node + 1 : far[node];
+    const Node* const first = node;
+    while (present[node->split >> 1] == 0) ++node;
+    visited += node - first + 1;
+    if (node->split < 0) return node->value;
+    const bool near = (values[node->split >> 1] < node->value) == ((node->split & 1) != 0);
+    node = near ? node + 1 : nodes + node->far;
   }
 }
 
 void Forest::add_all(const Scratch& scratch, std::span<int64_t> sums, int64_t& visited) const {
   const size_t trees = roots_.size() / sums.size();
   for (size_t k = 0; k < sums.size(); ++k) {
-    for (size_t t = 0; t < trees; ++t) {
-      const int32_t leaf = leaf_after(roots_[k * trees + t], scratch, visited);
-      sums[k] += in_units(nodes_.value[static_cast<size_t>(leaf)]);
-    }
+    for (size_t t = 0; t < trees; ++t)
+      sums[k] += in_units(answer_after(roots_[k * trees + t], scratch, visited));
   }
 }
 
-void Forest::add_turned(const SparseVector& x, Scratch& scratch, int64_t& visited) const {
-  std::copy(absent_sums_.begin(), absent_sums_.end(), scratch.sums.begin());
-  scratch.turned.clear();
+/// The number of trees whose way of absence the row leaves, and where each goes on: after the turn that is
+/// nearest to the root. Without branches, which would be guessed wrong every other time.
+size_t Forest::find_turned(const SparseVector& x, Scratch& scratch, int64_t& visited) const {
+  size_t turned = 0;
   for (size_t i = 0; i < x.size(); ++i) {
     const auto feature = static_cast<size_t>(x.columns[i]);
     const float value = x.values[i];
     if (std::isnan(value)) continue;
-    visited += turn_offsets_[feature + 1] - turn_offsets_[feature];
-    for (uint32_t e = turn_offsets_[feature]; e < turn_offsets_[feature + 1]; ++e) {
+    const uint32_t begin = turn_offsets_[feature], end = turn_offsets_[feature + 1];
+    visited += end - begin;
+    for (uint32_t e = begin; e < end; ++e) {
       const Turn& turn = turns_[e];
-      if ((value < turn.threshold) == ((turn.tree & 1) != 0)) continue;
-      int32_t& first = scratch.turn[static_cast<size_t>(turn.tree >> 1)];
-      if (first == kNever) scratch.turned.push_back(turn.tree >> 1);
-      first = std::min(first, turn.node);
+      int32_t& entered = scratch.entered[static_cast<size_t>(turn.tree >> 1)];
+      const bool leaves = (value < turn.threshold) != ((turn.tree & 1) != 0);
+      scratch.turned[turned] = turn.tree >> 1;
+      turned += static_cast<size_t>(leaves & (entered == 0));
+      entered = std::max(entered, leaves ? turn.far : 0);
     }
   }
-  const auto trees = static_cast<int32_t>(roots_.size() / scratch.sums.size());
-  for (const int32_t tree : scratch.turned) {
-    const auto t = static_cast<size_t>(tree);
-    const int32_t leaf = leaf_after(nodes_.far[static_cast<size_t>(scratch.turn[t])], scratch, visited);
-    scratch.sums[static_cast<size_t>(tree / trees)] +=
-        in_units(nodes_.value[static_cast<size_t>(leaf)]) - absent_answers_[t];
-    scratch.turn[t] = kNever;
+  return turned;
+}
+
+void Forest::add_turned(const SparseVector& x, Scratch& scratch, int64_t& visited) const {
+  std::copy(absent_sums_.begin(), absent_sums_.end(), scratch.sums.begin());
+  const size_t turned = find_turned(x, scratch, visited);
+  const size_t trees = roots_.size() / scratch.sums.size();
+  for (size_t i = 0; i < turned; ++i) {
+    const auto tree = static_cast<size_t>(scratch.turned[i]);
+    const float answer = answer_after(scratch.entered[tree], scratch, visited);
+    scratch.sums[tree / trees] += in_units(answer) - absent_answers_[tree];
+    scratch.entered[tree] = 0;
   }
 }
 
 void Forest::shares(const SparseVector& x, Scratch& scratch, std::span<float> shares, Work& work) const {
-  if (scratch.values.size() != static_cast<size_t>(features_) || scratch.turn.size() != roots_.size()) {
+  if (scratch.values.size() != static_cast<size_t>(features_) || scratch.entered.size() != roots_.size()) {
     scratch.values.assign(static_cast<size_t>(features_), 0);
     scratch.present.assign(static_cast<size_t>(features_) + 1, 0);
     scratch.present[0] = 1;
-    scratch.turn.assign(roots_.size(), kNever);
+    scratch.entered.assign(roots_.size(), 0);
+    scratch.turned.resize(roots_.size() + 1);
     scratch.sums.resize(static_cast<size_t>(outputs_));
   }
   for (size_t i = 0; i < x.size(); ++i) {
@@ -273,7 +272,7 @@ void Forest::shares(const SparseVector& x, Scratch& scratch, std::span<float> sh
     scratch.present[feature + 1] = std::isnan(x.values[i]) ? 0 : 1;
   }
   int64_t visited = 0;
-  // Rows that have most features turn nearly every tree at once.
+  // Rows that have many of the features leave nearly every way of absence at once.
   if (static_cast<int64_t>(x.size()) > features_ / 4) {
     std::ranges::fill(scratch.sums, 0);
     add_all(scratch, scratch.sums, visited);
@@ -284,12 +283,15 @@ void Forest::shares(const SparseVector& x, Scratch& scratch, std::span<float> sh
   for (size_t k = 0; k < shares.size(); ++k)
     shares[k] = static_cast<float>(static_cast<double>(scratch.sums[k]) / (units_ * trees));
   for (const int32_t column : x.columns) scratch.present[static_cast<size_t>(column) + 1] = 0;
-  work.weight_bytes += static_cast<double>(visited) * kNodeBytes;
+  work.weight_bytes += static_cast<double>(visited) * sizeof(Node);
 }
 
-Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_labels,
+namespace {
+
+/// A forest for each output of `targets` [outputs][rows].
+Forest grow_outputs(const SparseMatrix& x, int64_t outputs,
+                    const std::function<std::vector<float>(int64_t output)>& targets,
                     const ForestOptions& options) {
-  const int64_t outputs = n_labels == 2 ? 1 : n_labels;
   // XGBoost runs single-threaded; the work is shared out in parts of a fixed number of trees.
   constexpr int kPart = 25;
   const int64_t parts = (options.trees + kPart - 1) / kPart;
@@ -299,13 +301,10 @@ Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_la
 #pragma omp parallel for schedule(dynamic) num_threads(threads())
   for (int64_t job = 0; job < outputs * parts; ++job) {
     if (interrupted()) continue;
-    const int positive = outputs == 1 ? 1 : static_cast<int>(job / parts);
     const int trees = std::min<int>(kPart, options.trees - static_cast<int>(job % parts) * kPart);
-    std::vector<float> targets;
-    for (const int label : labels) targets.push_back(label == positive ? 1.0f : 0.0f);
     try {
-      grown[static_cast<size_t>(job)] =
-          grow(x, targets, trees, options.seed * 1000003 + static_cast<uint64_t>(job));
+      grown[static_cast<size_t>(job)] = grow(x, targets(job / parts), trees, options.features_a_node,
+                                             options.seed * 1000003 + static_cast<uint64_t>(job));
     } catch (const std::exception& exception) {
 #pragma omp critical
       error = exception.what();
@@ -316,17 +315,38 @@ Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_la
   }
   throw_if_interrupted();
   if (!error.empty()) throw Error(error);
-  Forest::Nodes nodes;
+  std::vector<Forest::Node> nodes;
   std::vector<int32_t> roots;
   for (Trees& part : grown) {
     const auto base = static_cast<int32_t>(nodes.size());
     for (const int32_t root : part.roots) roots.push_back(base + root);
-    for (const int32_t far : part.nodes.far) nodes.far.push_back(far < 0 ? far : base + far);
-    nodes.split.insert(nodes.split.end(), part.nodes.split.begin(), part.nodes.split.end());
-    nodes.value.insert(nodes.value.end(), part.nodes.value.begin(), part.nodes.value.end());
+    for (Forest::Node node : part.nodes) {
+      if (node.split >= 0) node.far += base;
+      nodes.push_back(node);
+    }
     part = {};
   }
   return Forest(x.columns, outputs, std::move(nodes), std::move(roots), "the forest");
+}
+
+}  // namespace
+
+Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_labels,
+                    const ForestOptions& options) {
+  const int64_t outputs = n_labels == 2 ? 1 : n_labels;
+  const auto targets = [&](int64_t output) {
+    const int positive = outputs == 1 ? 1 : static_cast<int>(output);
+    std::vector<float> targets;
+    for (const int label : labels) targets.push_back(label == positive ? 1.0f : 0.0f);
+    return targets;
+  };
+  return grow_outputs(x, outputs, targets, options);
+}
+
+Forest train_regression_forest(const SparseMatrix& x, std::span<const float> numbers,
+                               const ForestOptions& options) {
+  return grow_outputs(
+      x, 1, [&](int64_t) { return std::vector<float>(numbers.begin(), numbers.end()); }, options);
 }
 
 }  // namespace wattle

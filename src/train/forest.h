@@ -22,35 +22,30 @@ class Forest {
  public:
   /// The child that a row takes when it lacks the feature lies right after its parent (a descent mostly reads
   /// on); the other one is at `far`.
-  struct Nodes {
-    std::vector<int32_t>
-        split;  ///< 2 * feature + (1 when the child right after takes the smaller values); a leaf: -1
-    std::vector<float>
-        value;  ///< threshold: smaller values go to one child, others to the other; of a leaf: the answer
-    std::vector<int32_t> far;
-
-    size_t size() const { return split.size(); }
+  struct Node {
+    int32_t split;  ///< 2 * feature + (1 when the child right after takes the smaller values); a leaf: -1
+    float value;    ///< threshold: smaller values go to one child, others to the other; of a leaf: the answer
+    int32_t far;    ///< of a leaf: -1
   };
-  static constexpr double kNodeBytes = 12;
 
   /// Memory of a walk, kept from row to row. Belongs to one forest.
   struct Scratch {
     std::vector<float> values;     ///< [features]; of what is not present, anything
     std::vector<uint8_t> present;  ///< [1 + features]; the first is of leaves: 1
-    std::vector<int32_t> turn;     ///< [trees]: where a row leaves the way of absence; kNever
-    std::vector<int32_t> turned;   ///< the trees that it leaves
+    std::vector<int32_t> entered;  ///< [trees]: where a row that leaves the way of absence goes on; else 0
+    std::vector<int32_t> turned;   ///< [trees]: at the front, the trees that it leaves
     std::vector<int64_t> sums;     ///< [outputs]
   };
 
   /// `roots` [outputs, trees an output] are places in `nodes`. Error (`origin` names the file) unless every
   /// child comes after its parent, every feature is below `features` and every answer is finite: a descent
   /// ends, whatever the file says.
-  Forest(int64_t features, int64_t outputs, Nodes nodes, std::vector<int32_t> roots,
+  Forest(int64_t features, int64_t outputs, std::vector<Node> nodes, std::vector<int32_t> roots,
          const std::string& origin);
 
   int64_t features() const { return features_; }
   int64_t outputs() const { return outputs_; }
-  const Nodes& nodes() const { return nodes_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<int32_t>& roots() const { return roots_; }
 
   /// shares [outputs]: the mean over the output's trees. A value that is not a number counts as absent. Adds
@@ -60,20 +55,21 @@ class Forest {
  private:
   /// A node on a tree's way of absence, at the feature that it tests.
   struct Turn {
-    int32_t node;
-    int32_t tree;  ///< twice, and 1 when the smaller values stay on the way
     float threshold;
+    int32_t tree;  ///< twice, and 1 when the smaller values stay on the way
+    int32_t far;   ///< where the others go on; greater for nodes nearer to the root
   };
 
   void check(const std::string& origin) const;
   void find_turns();
   int64_t in_units(float answer) const;
-  int32_t leaf_after(int32_t node, const Scratch& scratch, int64_t& visited) const;
+  float answer_after(int32_t begin, const Scratch& scratch, int64_t& visited) const;
   void add_all(const Scratch& scratch, std::span<int64_t> sums, int64_t& visited) const;
+  size_t find_turned(const SparseVector& x, Scratch& scratch, int64_t& visited) const;
   void add_turned(const SparseVector& x, Scratch& scratch, int64_t& visited) const;
 
   int64_t features_, outputs_;
-  Nodes nodes_;
+  std::vector<Node> nodes_;
   std::vector<int32_t> roots_;
   double units_ = 1;                     ///< of 1
   std::vector<int64_t> absent_sums_;     ///< [outputs]: of a row without any feature
@@ -85,7 +81,9 @@ class Forest {
 struct ForestOptions {
   int trees = 200;
   uint64_t seed = 0;
-  std::function<void(double)> progress;
+  std::function<void(double)> progress = {};
+  double features_a_node =
+      0;  ///< the part of the features that a node chooses from; 0: the root of their number
 };
 
 /// Breiman's random forest (2001), grown by XGBoost: every tree sees a random 63.2 % of the rows, every node
@@ -93,5 +91,9 @@ struct ForestOptions {
 /// of threads.
 Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_labels,
                     const ForestOptions& options);
+
+/// The same for numbers: a leaf answers the mean of its training rows'. One output.
+Forest train_regression_forest(const SparseMatrix& x, std::span<const float> numbers,
+                               const ForestOptions& options);
 
 }  // namespace wattle

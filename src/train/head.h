@@ -13,6 +13,8 @@
 #include "file/model_file.h"
 #include "train/forest.h"
 #include "train/linear.h"
+#include "train/nearest.h"
+#include "train/table.h"
 #include "train/text_features.h"
 
 namespace wattle {
@@ -23,6 +25,7 @@ enum class HeadKind {
   kKeywords,  ///< the label with the most of its keywords in the text; without any, the commonest label
   kLinear,    ///< logistic regression
   kForest,    ///< random forest
+  kNearest,   ///< the labels of the nearest training rows
 };
 std::string_view name(HeadKind kind);
 /// Throws Error naming the kinds.
@@ -32,6 +35,7 @@ HeadKind head_kind_from_name(std::string_view name);
 enum class HeadUnit {
   kText,   ///< the pooled embedding
   kToken,  ///< the hidden state of each token
+  kRow,    ///< the row of a table
 };
 
 /// The frozen encoder whose embeddings a head reads.
@@ -46,7 +50,7 @@ struct TrainingRecord {
   int64_t rows = 0;
   uint64_t seed = 0;
   double cost = 0;                ///< of LIBLINEAR; 0 for other kinds
-  std::vector<CostScore> scores;  ///< of cross-validation
+  std::vector<CostScore> scores;  ///< of cross-validation; of kNearest by its neighbours instead of costs
   double seconds = 0;
   double joules = 0, joules_low = 0, joules_high = 0;
   std::string grade;  ///< of the joules: measured, attributed, modelled; empty when not metered
@@ -56,10 +60,11 @@ struct TrainingRecord {
 struct Prediction {
   int label = 0;
   std::vector<float> scores;  ///< a probability for each label
+  double number = 0;          ///< of a head that answers numbers, which has no labels
 };
 
-/// A trained classifier of texts or embeddings. One GGUF file of architecture "wattle-head" holds all of it
-/// but the base model, to which it refers.
+/// A trained classifier of texts, embeddings or rows of tables, or what answers a number for such a row. One
+/// GGUF file of architecture "wattle-head" holds all of it but the base model, to which it refers.
 class Head {
  public:
   static constexpr std::string_view kArchitecture = "wattle-head";
@@ -67,10 +72,11 @@ class Head {
   struct Parts {
     HeadKind kind = HeadKind::kMajority;
     HeadUnit unit = HeadUnit::kText;
-    std::vector<std::string> labels;
-    TextFeatures text;  ///< none for majority and for heads on embeddings
+    std::vector<std::string> labels;     ///< none: the head answers numbers (kRow only)
+    TextFeatures text;                   ///< none for majority and for heads on embeddings
+    std::optional<TableFeatures> table;  ///< of kRow
     std::optional<BaseModel> base;
-    std::variant<LinearModel, Forest> classifier;
+    std::variant<LinearModel, Forest, NearestModel> classifier;
     TrainingRecord training;
   };
   explicit Head(Parts parts) : parts_(std::move(parts)) {}
@@ -87,13 +93,16 @@ class Head {
   const TrainingRecord& training() const { return parts_.training; }
   TrainingRecord& training() { return parts_.training; }
   const Parts& parts() const { return parts_; }
-  /// "none", "words", "ngrams" (of words), "characters", either of these with "+characters", "embeddings" or
-  /// "tokens".
+  bool answers_numbers() const { return parts_.labels.empty(); }
+  /// "table", "none", "words", "ngrams" (of words), "characters", either of these with "+characters",
+  /// "embeddings" or "tokens".
   std::string features() const;
-  int64_t parameters() const;  ///< weights and biases, or nodes of the forest
+  int64_t parameters() const;  ///< weights and biases, nodes of the forest, or values of the rows kept
 
   /// Only for heads without a base model. Adds what it did to `work`; tokens_in counts the words.
   Prediction predict(std::string_view text, Work& work);
+  /// Only for heads on tables; Error, beginning with `place`, for a row that does not fit its columns.
+  Prediction predict(const TableRow& row, std::string_view place, Work& work);
   /// Only for heads with one; embedding [width], of a text or a token.
   Prediction predict(std::span<const float> embedding, Work& work);
 

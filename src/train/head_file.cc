@@ -48,14 +48,69 @@ NgramKeys keys_of(NgramUnit unit) {
   return {"wattle.head.max_characters", "wattle.head.characters", "characters.idf"};
 }
 
+/// A column a value, but for the categories, which stand one column's after another's.
+void add_table(const TableFeatures& table, Metadata& metadata) {
+  std::vector<std::string> categories;
+  std::vector<int64_t> counts, misses;
+  std::vector<double> medians, means, deviations;
+  for (const TableColumn& column : table.columns()) {
+    categories.insert(categories.end(), column.categories.begin(), column.categories.end());
+    counts.push_back(static_cast<int64_t>(column.categories.size()));
+    misses.push_back(column.misses ? 1 : 0);
+    medians.push_back(static_cast<double>(column.median));
+    means.push_back(static_cast<double>(column.mean));
+    deviations.push_back(static_cast<double>(column.deviation));
+  }
+  metadata.set("wattle.head.table.columns", Value::of(table.names()));
+  metadata.set("wattle.head.table.category_counts", Value::of(std::move(counts)));
+  if (!categories.empty()) metadata.set("wattle.head.table.categories", Value::of(std::move(categories)));
+  metadata.set("wattle.head.table.misses", Value::of(std::move(misses)));
+  metadata.set("wattle.head.table.medians", Value::of(std::move(medians)));
+  metadata.set("wattle.head.table.means", Value::of(std::move(means)));
+  metadata.set("wattle.head.table.deviations", Value::of(std::move(deviations)));
+}
+
+std::optional<TableFeatures> table_of(const Metadata& metadata, HeadKind kind) {
+  const auto names = metadata.strings("wattle.head.table.columns");
+  if (names.empty()) return std::nullopt;
+  const auto categories = metadata.strings("wattle.head.table.categories");
+  const auto counts = metadata.integers("wattle.head.table.category_counts");
+  const auto misses = metadata.integers("wattle.head.table.misses");
+  const auto medians = metadata.numbers("wattle.head.table.medians");
+  const auto means = metadata.numbers("wattle.head.table.means");
+  const auto deviations = metadata.numbers("wattle.head.table.deviations");
+  size_t used = 0;
+  std::vector<TableColumn> columns;
+  for (const size_t size : {counts.size(), misses.size(), medians.size(), means.size(), deviations.size()}) {
+    if (size != names.size())
+      fail("{}: the columns of the table are contradictory; train the head again", metadata.origin());
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (counts[i] < 0 || static_cast<size_t>(counts[i]) > categories.size() - used)
+      fail("{}: the categories of the table are contradictory; train the head again", metadata.origin());
+    const auto own = categories.subspan(used, static_cast<size_t>(counts[i]));
+    used += own.size();
+    columns.push_back({names[i],
+                       {own.begin(), own.end()},
+                       misses[i] != 0,
+                       static_cast<float>(medians[i]),
+                       static_cast<float>(means[i]),
+                       static_cast<float>(deviations[i])});
+  }
+  return TableFeatures(std::move(columns), kind != HeadKind::kForest, metadata.origin());
+}
+
 Metadata metadata_of(const Head& head, const std::filesystem::path& path) {
   const Head::Parts& parts = head.parts();
   Metadata metadata(path.string());
   metadata.set("general.architecture", Value::of(std::string(Head::kArchitecture)));
   metadata.set("general.name", Value::of(fmt::format("{} on {}", name(parts.kind), head.features())));
   metadata.set("wattle.head.kind", Value::of(std::string(name(parts.kind))));
-  if (parts.unit == HeadUnit::kToken) metadata.set("wattle.head.unit", Value::of(std::string("token")));
-  metadata.set("wattle.head.labels", Value::of(parts.labels));
+  if (parts.unit != HeadUnit::kText)
+    metadata.set("wattle.head.unit",
+                 Value::of(std::string(parts.unit == HeadUnit::kToken ? "token" : "row")));
+  if (!parts.labels.empty()) metadata.set("wattle.head.labels", Value::of(parts.labels));
+  if (parts.table) add_table(*parts.table, metadata);
   for (const Ngrams& part : parts.text.ngrams) {
     const NgramKeys keys = keys_of(part.rule().unit);
     const auto terms = part.terms();
@@ -69,6 +124,8 @@ Metadata metadata_of(const Head& head, const std::filesystem::path& path) {
     metadata.set("wattle.head.base.fingerprint", Value::of(parts.base->fingerprint));
     metadata.set("wattle.head.base.width", Value::of(parts.base->width));
   }
+  if (const auto* nearest = std::get_if<NearestModel>(&parts.classifier))
+    metadata.set("wattle.head.neighbours", Value::of(nearest->neighbours()));
   const TrainingRecord& training = parts.training;
   metadata.set("wattle.training.rows", Value::of(training.rows));
   metadata.set("wattle.training.seed", Value::of(static_cast<int64_t>(training.seed), ValueType::kU64));
@@ -128,9 +185,12 @@ LinearModel linear_of(const ModelFile& file, int64_t features) {
 
 Forest forest_of(const ModelFile& file, int64_t features) {
   const int64_t count = length_of(file, "forest.split");
-  Forest::Nodes nodes{values_of<int32_t>(file, "forest.split", std::array{count}),
-                      values_of<float>(file, "forest.value", std::array{count}),
-                      values_of<int32_t>(file, "forest.far", std::array{count})};
+  const auto splits = values_of<int32_t>(file, "forest.split", std::array{count});
+  const auto values = values_of<float>(file, "forest.value", std::array{count});
+  const auto far = values_of<int32_t>(file, "forest.far", std::array{count});
+  std::vector<Forest::Node> nodes;
+  nodes.reserve(splits.size());
+  for (size_t i = 0; i < splits.size(); ++i) nodes.push_back({splits[i], values[i], far[i]});
   const std::vector<int64_t> shape = file.need("forest.roots").shape;
   if (shape.size() != 2)
     fail("{}: tensor forest.roots is not [outputs, trees]; train the head again", file.path().string());
@@ -138,12 +198,22 @@ Forest forest_of(const ModelFile& file, int64_t features) {
                 file.path().string());
 }
 
+NearestModel nearest_of(const ModelFile& file, int64_t features, size_t n_labels) {
+  const int64_t count = length_of(file, "nearest.labels");
+  const auto values = values_of<float>(file, "nearest.rows", std::array{count, features});
+  Matrix rows(count, features);
+  std::copy(values.begin(), values.end(), rows.data());
+  return NearestModel(std::move(rows), values_of<int32_t>(file, "nearest.labels", std::array{count}),
+                      static_cast<int>(n_labels), file.metadata().need_integer("wattle.head.neighbours"),
+                      file.path().string());
+}
+
 HeadUnit unit_of(const Metadata& metadata) {
   const auto unit = metadata.text("wattle.head.unit");
   if (!unit) return HeadUnit::kText;
-  if (*unit != "token")
-    fail("{}: wattle.head.unit is {}; known is token: train the head again", metadata.origin(), *unit);
-  return HeadUnit::kToken;
+  if (*unit == "token") return HeadUnit::kToken;
+  if (*unit == "row") return HeadUnit::kRow;
+  fail("{}: wattle.head.unit is {}; known are token and row: train the head again", metadata.origin(), *unit);
 }
 
 std::optional<Ngrams> ngrams_of(const ModelFile& file, HeadKind kind, NgramUnit unit) {
@@ -185,12 +255,26 @@ void Head::save(const std::filesystem::path& path) const {
     if (linear->features > 0)
       tensors.push_back(tensor_of("weights", {linear->features, linear->outputs()}, linear->weights));
     tensors.push_back(vector_of("bias", linear->bias));
+  } else if (const auto* nearest = std::get_if<NearestModel>(&parts_.classifier)) {
+    const Matrix rows = nearest->rows();
+    const std::span<const float> values(rows.data(), static_cast<size_t>(rows.rows() * rows.columns()));
+    tensors.push_back(tensor_of("nearest.rows", {rows.rows(), rows.columns()},
+                                std::vector<float>(values.begin(), values.end())));
+    const auto labels = nearest->labels();
+    tensors.push_back(vector_of("nearest.labels", std::vector<int32_t>(labels.begin(), labels.end())));
   } else {
     const auto& forest = std::get<Forest>(parts_.classifier);
     const int64_t trees = static_cast<int64_t>(forest.roots().size()) / forest.outputs();
-    tensors.push_back(vector_of("forest.split", forest.nodes().split));
-    tensors.push_back(vector_of("forest.value", forest.nodes().value));
-    tensors.push_back(vector_of("forest.far", forest.nodes().far));
+    std::vector<int32_t> splits, far;
+    std::vector<float> values;
+    for (const Forest::Node& node : forest.nodes()) {
+      splits.push_back(node.split);
+      values.push_back(node.value);
+      far.push_back(node.far);
+    }
+    tensors.push_back(vector_of("forest.split", splits));
+    tensors.push_back(vector_of("forest.value", values));
+    tensors.push_back(vector_of("forest.far", far));
     tensors.push_back(tensor_of("forest.roots", {forest.outputs(), trees}, forest.roots()));
   }
   write_gguf(path, metadata_of(*this, path), tensors);
@@ -203,17 +287,34 @@ Head Head::load(const ModelFile& file) {
     fail("{}: is not a trained head; make one with `wattle train`", origin);
   const HeadKind kind = head_kind_from_name(metadata.need_text("wattle.head.kind"));
   const auto labels = metadata.strings("wattle.head.labels");
-  Parts parts{kind,         unit_of(metadata), {labels.begin(), labels.end()}, text_features_of(file, kind),
-              std::nullopt, LinearModel{},     training_of(metadata)};
+  Parts parts{kind,
+              unit_of(metadata),
+              {labels.begin(), labels.end()},
+              text_features_of(file, kind),
+              table_of(metadata, kind),
+              std::nullopt,
+              LinearModel{},
+              training_of(metadata)};
   if (const auto base = metadata.text("wattle.head.base.path")) {
     parts.base = {*base, metadata.need_text("wattle.head.base.fingerprint"),
                   metadata.need_integer("wattle.head.base.width")};
     if (parts.base->width < 1 || !parts.text.ngrams.empty())
       fail("{}: the head's features are contradictory; train it again", origin);
+  } else if (parts.unit == HeadUnit::kRow ? !parts.table || !parts.text.ngrams.empty()
+                                          : parts.table.has_value()) {
+    fail("{}: the head's features are contradictory; train it again", origin);
   } else if (parts.unit == HeadUnit::kToken) {
     fail("{}: labels tokens and names no model that has them; train it again", origin);
   }
-  const int64_t features = parts.base ? parts.base->width : parts.text.columns();
+  const int64_t features = parts.base    ? parts.base->width
+                           : parts.table ? parts.table->size()
+                                         : parts.text.columns();
+  if (kind == HeadKind::kNearest) {
+    if (!parts.base) fail("{}: looks for neighbours and names no model that embeds; train it again", origin);
+    parts.classifier = nearest_of(file, features, parts.labels.size());
+    if (parts.labels.size() < 2) fail("{}: has fewer than two labels; train the head again", origin);
+    return Head(std::move(parts));
+  }
   if (kind == HeadKind::kForest) {
     parts.classifier = forest_of(file, features);
   } else {
@@ -222,7 +323,8 @@ Head Head::load(const ModelFile& file) {
   const int64_t outputs = kind == HeadKind::kForest ? std::get<Forest>(parts.classifier).outputs()
                                                     : std::get<LinearModel>(parts.classifier).outputs();
   const auto n_labels = static_cast<int64_t>(parts.labels.size());
-  if (n_labels < 2 || (outputs != n_labels && !(n_labels == 2 && outputs == 1))) {
+  const bool numbers = n_labels == 0 && parts.table && outputs == 1;
+  if (!numbers && (n_labels < 2 || (outputs != n_labels && !(n_labels == 2 && outputs == 1)))) {
     fail("{}: {} labels but {} outputs; train the head again", origin, n_labels, outputs);
   }
   return Head(std::move(parts));

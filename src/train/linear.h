@@ -10,7 +10,8 @@
 
 namespace wattle {
 
-/// A linear classifier with one output a label, or a single one for two labels: then it speaks for label 1.
+/// A linear model with one output a label, or a single one for two labels: then it speaks for label 1; of
+/// numbers it answers the number.
 struct LinearModel {
   int64_t features = 0;
   std::vector<float> weights;  ///< [features, outputs]: a sparse input reads whole rows
@@ -24,7 +25,8 @@ struct LinearModel {
 /// What cross-validation found for one cost.
 struct CostScore {
   double cost = 0;
-  double accuracy = 0;  ///< over all rows, each answered by the model of the folds that it was not in
+  /// Over all rows, each answered by the model of the folds that it was not in; of numbers: R2.
+  double accuracy = 0;
 };
 
 struct LinearFit {

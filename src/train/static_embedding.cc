@@ -25,8 +25,6 @@ namespace {
 
 constexpr std::string_view kArchitecture = "static-embedding";
 constexpr std::string_view kWordStart = "\u2581";
-/// A mean has no longest text; as the reader of model2vec's files says "no limit".
-constexpr int64_t kAnyLength = int64_t{1} << 30;
 constexpr size_t kSequencesAtOnce = 1024;
 
 /// BERT keeps rows free for tokens to come.
@@ -168,7 +166,6 @@ Metadata metadata_of(const Metadata& teacher, const std::filesystem::path& outpu
 
 void set_numbers(const std::string& prefix, int64_t width, Metadata& metadata) {
   metadata.set(prefix + ".embedding_length", Value::of(width));
-  metadata.set(prefix + ".context_length", Value::of(kAnyLength));
   metadata.set(prefix + ".pooling_type", Value::of(int64_t{1}));
   metadata.set("wattle.normalize_embeddings", Value::of(true));
 }

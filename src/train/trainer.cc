@@ -4,10 +4,13 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <random>
 #include <set>
 #include <utility>
 
 #include <wattle/error.h>
+
+#include "train/ridge.h"
 
 namespace wattle {
 namespace {
@@ -66,10 +69,24 @@ double chi_square(double both, double word, double label, double rows) {
 /// Chi-square with one degree of freedom at p = 0.001: weaker words are noise.
 constexpr double kSignificant = 10.83;
 
-/// The words of the rule and which label each one speaks for.
+/// A number for the set of rows that each term occurs in, another one for another set.
+std::vector<uint64_t> row_sets(const SparseMatrix& x) {
+  std::vector<uint64_t> sets(static_cast<size_t>(x.columns), 0);
+  std::mt19937_64 random;
+  for (int64_t i = 0; i < x.rows(); ++i) {
+    const uint64_t row = random();
+    for (int64_t e = x.offsets[static_cast<size_t>(i)]; e < x.offsets[static_cast<size_t>(i) + 1]; ++e)
+      sets[static_cast<size_t>(x.indices[static_cast<size_t>(e)])] += row;
+  }
+  return sets;
+}
+
+/// The terms of the rule and which label each one speaks for. Of n-grams of characters that occur in the same
+/// texts, most of them parts of one word, one is enough.
 std::map<std::string_view, int> choose_keywords(const Ngrams& words, const SparseMatrix& x,
                                                 std::span<const int> labels, size_t n_labels, int keywords) {
   const size_t terms = words.size();
+  const std::vector<uint64_t> row_set = row_sets(x);
   std::vector<double> in_label(terms * n_labels, 0), in_all(terms, 0);
   for (size_t i = 0; i < labels.size(); ++i) {
     for (int64_t e = x.offsets[i]; e < x.offsets[i + 1]; ++e) {
@@ -91,6 +108,10 @@ std::map<std::string_view, int> choose_keywords(const Ngrams& words, const Spars
       if (value > kSignificant) ranked.emplace_back(-value, term);
     }
     std::sort(ranked.begin(), ranked.end());
+    if (words.rule().unit == NgramUnit::kCharacters) {
+      std::set<uint64_t> known;
+      std::erase_if(ranked, [&](const auto& entry) { return !known.insert(row_set[entry.second]).second; });
+    }
     ranked.resize(std::min(ranked.size(), static_cast<size_t>(keywords)));
     for (const auto& [negative, term] : ranked) {
       const std::string_view word = words.term(term);
@@ -163,7 +184,18 @@ void fit_keywords(std::span<const std::string> texts, std::span<const int> label
   parts.classifier = std::move(model);
 }
 
-/// Trains the classifier of a linear head or a forest on features.
+/// Rows of dense features.
+void fit_nearest(const SparseMatrix& x, std::span<const int> labels, const TrainOptions& options,
+                 Head::Parts& parts) {
+  NearestFit fit = train_nearest(ConstMatrixView(x.values.data(), x.rows(), x.columns), labels,
+                                 static_cast<int>(parts.labels.size()),
+                                 {options.neighbours, cost_folds(parts.labels.size()), options.seed,
+                                  options.fold_of, options.progress, options.origin});
+  parts.classifier = std::move(fit.model);
+  parts.training.scores = std::move(fit.scores);
+}
+
+/// Trains the classifier of a linear head, a forest or a head of nearest rows on features.
 void fit_classifier(const SparseMatrix& x, std::span<const int> labels, const TrainOptions& options,
                     Head::Parts& parts) {
   const auto n_labels = static_cast<int>(parts.labels.size());
@@ -171,6 +203,7 @@ void fit_classifier(const SparseMatrix& x, std::span<const int> labels, const Tr
     parts.classifier = train_forest(x, labels, n_labels, {options.trees, options.seed, options.progress});
     return;
   }
+  if (options.kind == HeadKind::kNearest) return fit_nearest(x, labels, options, parts);
   LinearFit fit = train_linear(
       x, labels, n_labels,
       {options.costs, cost_folds(parts.labels.size()), options.seed, options.fold_of, options.progress});
@@ -237,7 +270,7 @@ void undo(const Standard& standard, LinearModel& model) {
 }
 
 void check_kind_on_model(HeadKind kind) {
-  if (kind == HeadKind::kLinear || kind == HeadKind::kForest) return;
+  if (kind == HeadKind::kLinear || kind == HeadKind::kForest || kind == HeadKind::kNearest) return;
   fail("--kind {}: is trained on ngrams only; leave --on out", name(kind));
 }
 
@@ -249,6 +282,8 @@ int cost_folds(size_t n_labels) {
 
 Head train_on_ngrams(std::span<const std::string> texts, std::span<const int> labels,
                      std::vector<std::string> label_names, const TrainOptions& options) {
+  if (options.kind == HeadKind::kNearest)
+    fail("--kind nearest: compares embeddings; name the model that makes them with --on");
   check_labels(texts.size(), labels, label_names, options.origin);
   Head::Parts parts = begin_parts(texts.size(), std::move(label_names), options);
   if (options.kind == HeadKind::kMajority) {
@@ -283,6 +318,8 @@ Head train_on_embeddings(ConstMatrixView embeddings, BaseModel base, std::span<c
 
 Head train_on_tokens(MatrixView hidden, BaseModel base, std::span<const int> labels,
                      std::vector<std::string> label_names, const TrainOptions& options) {
+  if (options.kind == HeadKind::kNearest)
+    fail("--kind nearest: compares texts, not their tokens; use linear or forest");
   check_kind_on_model(options.kind);
   check_labels(static_cast<size_t>(hidden.rows), labels, label_names, options.origin);
   Head::Parts parts = begin_parts(static_cast<size_t>(hidden.rows), std::move(label_names), options);
@@ -295,6 +332,73 @@ Head train_on_tokens(MatrixView hidden, BaseModel base, std::span<const int> lab
   const Standard standard = standardise(hidden);
   fit_classifier(SparseMatrix::of(hidden), labels, options, parts);
   undo(standard, std::get<LinearModel>(parts.classifier));
+  return Head(std::move(parts));
+}
+
+namespace {
+
+SparseMatrix table_features(const TableData& table, const TrainOptions& options, Head::Parts& parts) {
+  if (options.kind == HeadKind::kKeywords)
+    fail("{}: keywords are of texts, and these are the rows of a table; use another kind", options.origin);
+  parts.unit = HeadUnit::kRow;
+  // Thresholds of trees are the same on any scale.
+  const bool standardise = options.kind != HeadKind::kForest;
+  parts.table =
+      TableFeatures::fit(table.columns, table.rows, {standardise, table.as_categories, options.origin});
+  SparseMatrix x;
+  x.columns = parts.table->size();
+  SparseVector row;
+  for (size_t i = 0; i < table.rows.size(); ++i) {
+    parts.table->features(table.rows[i], fmt::format("{}: row {}", options.origin, i), row);
+    x.append(row);
+  }
+  return x;
+}
+
+/// Of the features, a node of a forest for numbers chooses from this part. Breiman's third was 4 to 9 % worse
+/// on alcohol of wine_quality than all of them, as scikit-learn has it.
+constexpr double kFeaturesOfNumbers = 1;
+
+/// A linear model that answers the constants alone.
+LinearModel constant(std::vector<float> bias, int64_t features) {
+  return {features, std::vector<float>(static_cast<size_t>(features) * bias.size(), 0), std::move(bias)};
+}
+
+}  // namespace
+
+Head train_on_table(const TableData& table, std::span<const int> labels, std::vector<std::string> label_names,
+                    const TrainOptions& options) {
+  check_labels(table.rows.size(), labels, label_names, options.origin);
+  Head::Parts parts = begin_parts(table.rows.size(), std::move(label_names), options);
+  const SparseMatrix x = table_features(table, options, parts);
+  if (options.kind == HeadKind::kMajority) {
+    parts.classifier = constant(majority(labels, parts.labels.size()).bias, x.columns);
+  } else {
+    fit_classifier(x, labels, options, parts);
+  }
+  return Head(std::move(parts));
+}
+
+Head train_numbers_on_table(const TableData& table, std::span<const float> numbers,
+                            const TrainOptions& options) {
+  if (numbers.size() != table.rows.size() || numbers.size() < 2)
+    fail("{}: {} rows but {} numbers; give one a row, and at least two rows", options.origin,
+         table.rows.size(), numbers.size());
+  Head::Parts parts = begin_parts(table.rows.size(), {}, options);
+  const SparseMatrix x = table_features(table, options, parts);
+  if (options.kind == HeadKind::kMajority) {
+    double sum = 0;
+    for (const float number : numbers) sum += static_cast<double>(number);
+    parts.classifier = constant({static_cast<float>(sum / static_cast<double>(numbers.size()))}, x.columns);
+  } else if (options.kind == HeadKind::kForest) {
+    parts.classifier = train_regression_forest(
+        x, numbers, {options.trees, options.seed, options.progress, kFeaturesOfNumbers});
+  } else {
+    LinearFit fit = train_ridge(x, numbers, {options.costs, kFolds, options.seed, {}, options.progress});
+    parts.classifier = std::move(fit.model);
+    parts.training.cost = fit.cost;
+    parts.training.scores = std::move(fit.scores);
+  }
   return Head(std::move(parts));
 }
 

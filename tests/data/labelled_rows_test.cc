@@ -6,6 +6,7 @@
 #include "data/folded.h"
 #include "data/label_names.h"
 #include "files_of_test.h"
+#include "metrics/words.h"
 
 namespace wattle {
 namespace {

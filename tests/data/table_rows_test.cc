@@ -23,7 +23,7 @@ TEST_F(TableRowsTest, NumbersCategoriesAndWhatIsMissing) {
                                                 "id,age,work,code,label\n"
                                                 "a,39,State-gov,1,yes\nb,?, Private ,2b,no\nc,1e2,NA,3,Yes\n"
                                                 "d,5,Private,4,\ne,7,Private\n"));
-  EXPECT_EQ(table.columns, (std::vector<TableColumn>{{"age", true}, {"work", false}, {"code", false}}));
+  EXPECT_EQ(table.columns, (std::vector<DataColumn>{{"age", true}, {"work", false}, {"code", false}}));
   ASSERT_EQ(table.rows.size(), 3u);
   EXPECT_EQ(table.rows[0], (Values{39.0, "State-gov", "1"}));
   EXPECT_EQ(table.rows[1], (Values{std::monostate(), "Private", "2b"}));
@@ -61,7 +61,7 @@ TEST_F(TableRowsTest, WhatIsToldIsAClassOrANumber) {
 
 TEST_F(TableRowsTest, SpreadsheetsWithDecimalCommas) {
   const TableRows table = read_table_rows(write("a.csv", "menge;preis;label\n1,5;x, y;a\n2;z;b\n"));
-  EXPECT_EQ(table.columns, (std::vector<TableColumn>{{"menge", true}, {"preis", false}}));
+  EXPECT_EQ(table.columns, (std::vector<DataColumn>{{"menge", true}, {"preis", false}}));
   EXPECT_EQ(table.rows[0], (Values{1.5, "x, y"}));
   EXPECT_EQ(std::get<ScoreTruth>(read_table_rows(write("b.csv", "a;y\n1;1,5\n2;2,5\n")).truths[0]).score,
             1.5);
@@ -83,13 +83,13 @@ TEST_F(TableRowsTest, ListsOfValues) {
   const auto path =
       write("a.jsonl", "{\"x\": [1, \"a\"], \"label\": 0}\n{\"x\": [2.5, null], \"label\": 1}\n");
   const TableRows plain = read_table_rows(path);
-  EXPECT_EQ(plain.columns, (std::vector<TableColumn>{{"x0", true}, {"x1", false}}));
+  EXPECT_EQ(plain.columns, (std::vector<DataColumn>{{"x0", true}, {"x1", false}}));
   EXPECT_EQ(plain.rows[1], (Values{2.5, std::monostate()}));
   write(
       "meta.json",
       R"({"labels": ["no", "yes"], "columns": [{"name": "n", "type": "category"}, {"name": "c", "type": "category"}]})");
   const TableRows named = read_table_rows(path);
-  EXPECT_EQ(named.columns, (std::vector<TableColumn>{{"n", false}, {"c", false}}));
+  EXPECT_EQ(named.columns, (std::vector<DataColumn>{{"n", false}, {"c", false}}));
   EXPECT_EQ(named.rows[1][0], TableValue("2.5"));
   EXPECT_EQ(std::get<LabelTruth>(named.truths[1]).label, "yes");
   write("meta.json", R"({"columns": [{"name": "n", "type": "number"}]})");
@@ -102,8 +102,8 @@ TEST(SharedTables, AreReadByOneCall) {
   const TableRows adult = read_table_rows(data / "adult");
   EXPECT_EQ(adult.rows.size(), 1000u);
   EXPECT_EQ(adult.columns.size(), 14u);
-  EXPECT_EQ(adult.columns[0], (TableColumn{"age", true}));
-  EXPECT_EQ(adult.columns[1], (TableColumn{"workclass", false}));
+  EXPECT_EQ(adult.columns[0], (DataColumn{"age", true}));
+  EXPECT_EQ(adult.columns[1], (DataColumn{"workclass", false}));
   EXPECT_EQ(adult.labels, (Texts{"<=50K", ">50K"}));
   EXPECT_EQ(adult.rows[0][0], TableValue(27.0));
   EXPECT_EQ(read_table_rows(data / "adult/train.jsonl.gz", {}, adult.columns, adult.labels).rows.size(),

@@ -75,6 +75,68 @@ TEST(ErrorDraw, AFigureWithoutTermsSharesNothing) {
   EXPECT_GT(ratio.high, 1.25);
 }
 
+/// Of a package at a load: the law's watts for a second, with its interval.
+Energy on_package(const PowerLaw& law, double half_width, const LoadResult& result) {
+  Energy e;
+  e.joules = std::exp(law.log_watts(
+      package_features(result.design_watts, result.cores, result.full_load_megahertz, result.load)));
+  e.low = e.joules * std::exp(-half_width), e.high = e.joules * std::exp(half_width);
+  e.seconds = 1, e.grade = Grade::kModelled, e.source = "model:package-law";
+  ProcessorId processor;
+  processor.cores = 8, processor.threads = 16, processor.megahertz = 2957;
+  e.model = modelled_energy(package_profile(processor), {1, 8, 16, {}}).model;
+  return e;
+}
+
+TEST(ErrorDraw, TheSameLoadOfAPackageCancelsAndOtherLoadsDoSoInPart) {
+  LoadResult result;
+  result.cores = 8, result.full_load_megahertz = 2957, result.load = 0.5;
+  PowerLaw law;  // watts = 5 x load^0.7 a core
+  law.uses = {1}, law.coefficients = {0.7};
+  const Energy half = on_package(law, 1, result);
+  const Ratio same = ratio_of_equal_windows(scaled(half, 2), half);
+  EXPECT_NEAR(same.low, 2, 1e-9);
+  EXPECT_NEAR(same.high, 2, 1e-9);
+  EXPECT_TRUE(same.distinguishable());
+  result.load = 0.55;
+  const Ratio near = ratio_of_equal_windows(on_package(law, 1, result), half);
+  result.load = 1;
+  const Ratio far = ratio_of_equal_windows(on_package(law, 1, result), half);
+  EXPECT_GT(std::log(near.high / near.low), 0.2);
+  EXPECT_GT(std::log(far.high / far.low), 1.5 * std::log(near.high / near.low));
+  EXPECT_LT(std::log(far.high / far.low), 2 * std::sqrt(2.0));  // as if they shared nothing
+  const Energy back = energy_from_json(nlohmann::json::parse(energy_json(half).dump()));
+  EXPECT_EQ(back.model.curve_scale, half.model.curve_scale);
+}
+
+TEST(ErrorDraw, RatiosOfTwoLoadsOfAPackageHoldThoseOfCurvesLeftOut) {
+  if (!std::ifstream(kTables + "/rapl_load.csv")) GTEST_SKIP() << kTables << " is absent";
+  const std::vector<LoadResult> loads = read_load_results(kTables);
+  // What errors of curves that were left out are at most in 95 of 100.
+  const double half_width = choose_law(package_points(loads), package_candidates()).log_half_width;
+  std::set<std::string> processors;
+  for (const LoadResult& one : loads) processors.insert(one.processor);
+  int inside = 0, all = 0;
+  for (const std::string& processor : processors) {
+    std::vector<LoadResult> own, rest;
+    for (const LoadResult& one : loads) (one.processor == processor ? own : rest).push_back(one);
+    std::erase_if(own, [](const LoadResult& one) { return one.load < 0.07; });
+    const PowerLaw law = choose_law(package_points(rest), package_candidates());
+    for (const LoadResult& a : own) {
+      for (const LoadResult& b : own) {
+        if (a.mode != b.mode || a.load <= b.load) continue;
+        const Ratio ratio =
+            ratio_of_equal_windows(on_package(law, half_width, a), on_package(law, half_width, b));
+        inside += ratio.low <= a.watts / b.watts && a.watts / b.watts <= ratio.high;
+        ++all;
+      }
+    }
+  }
+  EXPECT_GE(all, 300);
+  EXPECT_GE(inside, 0.935 * all) << inside << " of " << all;
+  EXPECT_LE(inside, 0.98 * all) << inside << " of " << all;
+}
+
 TEST(ErrorDraw, TwoWindowsTellNoInterval) {
   const std::vector<Energy> two(2, modelled(1, 0.5)), many(5, modelled(1, 0.5));
   EXPECT_FALSE(energy_ratio(two, many, false).bounded());

@@ -268,6 +268,20 @@ TEST_F(RowsTest, RowsHoldTextsPairsConversationsOrIds) {
   EXPECT_EQ(joined(rows.rows).size(), 4u);
 }
 
+TEST_F(RowsTest, CellsInAListAreNamedByMeta) {
+  const std::string rows =
+      "{\"id\": \"a\", \"x\": [1, \"red\"], \"label\": 1}\n{\"x\": [null, \"blue\"], \"label\": 0}\n";
+  const RowOptions options{.columns = {"colour", "size"}};
+  EXPECT_NE(sentence("l.jsonl", rows).find("field"), std::string::npos) << "no table: texts";
+  const Rows known = read_rows(write("l.jsonl", rows), {.columns = {"size", "colour"}});
+  EXPECT_EQ(known.rows[0].table_row().cells, (std::vector<TableCell>{1.0, std::string("red")}));
+  write("meta.json", R"({"columns": [{"name": "size"}, {"name": "colour"}], "labels": ["no", "yes"]})");
+  const Rows named = read_rows(write("l.jsonl", rows), options);
+  EXPECT_EQ(named.rows[0].table_row().cells, (std::vector<TableCell>{std::string("red"), 1.0}));
+  EXPECT_NE(sentence("s.jsonl", "{\"x\": [1]}", options).find("2 cells"), std::string::npos);
+  EXPECT_NE(sentence("h.csv", "size,1\n3,red\n", options).find("no column 'colour'"), std::string::npos);
+}
+
 TEST_F(RowsTest, ReadsTheEvaluationData) {
   const std::filesystem::path data = WATTLE_SOURCE_DIR "/../shared/data";
   if (!std::filesystem::exists(data)) GTEST_SKIP() << "the evaluation data is not beside the checkout";

@@ -206,6 +206,29 @@ TEST_F(TaskTest, ClassifiesByTheLikelihoodOfTheLabelsTokens) {
   }
 }
 
+TEST_F(TaskTest, ChoicesAreTheLabelsOfTheirQuestion) {
+  TaskOptions fixed, own;
+  fixed.labels = {"yes", "no", "maybe so"};
+  fixed.prompt_template = own.prompt_template = "{text} ?";
+  own.choices = true;
+  const auto by_labels = task("classify", llama_, fixed), by_choices = task("classify", llama_, own);
+  const MultipleChoice two{"abc", {"no", "maybe so"}}, three{"say that", {"yes", "no", "maybe so"}};
+  const std::vector<Question> asked{{"0", two}, {"1", three}};
+  // Together as one by one, although they differ in choices.
+  const std::vector<Answer> answers = by_choices->answer(asked);
+  for (size_t i = 0; i < asked.size(); ++i) {
+    const auto alone = std::get<LabelAnswer>(by_choices->answer_one(asked[i]).value);
+    EXPECT_EQ(std::get<LabelAnswer>(answers[i].value).scores, alone.scores);
+  }
+  const auto wanted = std::get<LabelAnswer>(by_labels->answer_one({"1", three.question}).value);
+  const auto& chosen = std::get<LabelAnswer>(answers[1].value);
+  EXPECT_EQ(chosen.scores, wanted.scores);
+  EXPECT_EQ(chosen.name(), wanted.name());
+  EXPECT_EQ(*std::get<LabelAnswer>(answers[0].value).names, two.choices);
+  EXPECT_THROW(by_choices->answer_one({"0", "a text alone"}), Error);
+  EXPECT_THROW(by_labels->answer_one({"0", two}), Error);
+}
+
 TEST_F(TaskTest, SharedPromptsAreComputedOnce) {
   TaskOptions options;
   options.labels = {"no", "x"};

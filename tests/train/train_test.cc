@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <random>
 
@@ -66,11 +67,11 @@ class TrainTest : public ::testing::Test {
   std::filesystem::path folder_;
 };
 
-TEST(Ngrams, ValuesOfScikitLearn) {
-  std::ifstream file(WATTLE_SOURCE_DIR "/tests/golden/ngrams.json");
+void expect_golden(const std::string& name, const NgramRule& rule) {
+  std::ifstream file(WATTLE_SOURCE_DIR "/tests/golden/" + name);
   const auto golden = nlohmann::json::parse(file);
   const auto texts = golden["texts"].get<std::vector<std::string>>();
-  const TextFeatures features{{Ngrams::fit(texts, {})}};
+  const TextFeatures features{{Ngrams::fit(texts, rule)}};
   const Ngrams& ngrams = features.ngrams.front();
   const auto terms = ngrams.terms();
   ASSERT_EQ(std::vector<std::string>(terms.begin(), terms.end()),
@@ -91,6 +92,21 @@ TEST(Ngrams, ValuesOfScikitLearn) {
       EXPECT_NEAR(rows.values[place], expected[e][1].get<double>(), 1e-6);
     }
   }
+}
+
+TEST(Ngrams, ValuesOfScikitLearn) {
+  expect_golden("ngrams.json", {});
+  expect_golden("character_ngrams.json", {.unit = NgramUnit::kCharacters, .min = 2, .max = 5});
+}
+
+TEST(TextFeatures, WordsDoNotServeEveryText) {
+  for (const char* text : {"The flight was late again.", "Größe und Maß", "привет мир", "비행기가 늦었어요"})
+    EXPECT_TRUE(words_serve(text)) << text;
+  for (const char* text : {"航班又晚点了，服务很差", "飛行機が遅れました", "เที่ยวบินล่าช้า", "😀😀 👍🏽",
+                           "!!! :-)", "a b c", "", "for (i = 0; i < n; ++i) { a[i] += b; }"})
+    EXPECT_FALSE(words_serve(text)) << text;
+  const std::vector<std::string> texts = {"good flight", " ", "", "晚点了"};
+  EXPECT_EQ(share_served_by_words(texts), 0.5) << "blank texts count for nothing";
 }
 
 TEST(Ngrams, TermsThatOccurTwiceAreRefused) {
@@ -133,6 +149,109 @@ TEST_F(TrainTest, EachKindLearnsWhatItCan) {
   const Prediction prediction = majority.predict("anything", work);
   EXPECT_EQ(prediction.label, 2);
   EXPECT_NEAR(prediction.scores[2], 234 / 300.0, 0.01);
+}
+
+/// Sentences of parts of which one says the label, joined by `joint`.
+Data sentences(const std::vector<std::vector<std::string>>& subjects,
+               const std::vector<std::vector<std::string>>& opinions, const std::string& joint,
+               uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto any = [&](const std::vector<std::string>& of) { return of[random() % of.size()]; };
+  Data data;
+  for (int i = 0; i < 120; ++i) {
+    const int label = i % static_cast<int>(opinions.size());
+    std::string text;
+    for (const auto& part : subjects) text += any(part) + joint;
+    data.texts.push_back(text + any(opinions[static_cast<size_t>(label)]));
+    data.labels.push_back(label);
+  }
+  return data;
+}
+
+TEST_F(TrainTest, ChineseEmojiAndCodeAreLearntFromCharacters) {
+  const auto chinese = [](uint64_t seed) {
+    return sentences({{"今天", "昨天", "这次", "上周的"}, {"航班", "行李", "座位", "餐食", "客服"}},
+                     {{"又晚点了", "很差，太让人失望", "丢了没人管", "糟糕透顶"},
+                      {"非常准时", "很好，谢谢你们", "舒适极了", "服务热情"}},
+                     "", seed);
+  };
+  const auto emoji = [](uint64_t seed) {
+    return sentences({{"✈️", "🧳", "☕"}, {"🙂", "🤔", "👀"}},
+                     {{"😡", "👎🏽", "😭😭"}, {"😍", "👍🏽", "🎉🎉"}}, " ", seed);
+  };
+  const auto code = [](uint64_t seed) {
+    return sentences({{"a", "b", "x"}, {" = ", " += "}, {"f(x)", "g[i]", "y"}},
+                     {{";", "; }", ";\n}"}, {":", "):", ": #"}, {" |> h", " <- k", " :: T"}}, "", seed);
+  };
+  int names_of = 0;
+  for (const auto& make : std::vector<std::function<Data(uint64_t)>>{chinese, emoji, code}) {
+    const Data train = make(1), test = make(2);
+    const int n_labels = names_of++ == 2 ? 3 : 2;
+    for (const HeadKind kind : {HeadKind::kKeywords, HeadKind::kLinear, HeadKind::kForest}) {
+      Head head = train_on_ngrams(train.texts, train.labels, names(n_labels), {.kind = kind, .trees = 50});
+      EXPECT_GT(accuracy(head, test), 0.9) << name(kind) << " " << train.texts.front();
+      ASSERT_EQ(head.training().notes.size(), 1u);
+      EXPECT_NE(head.features().find("characters"), std::string::npos);
+      head.save(folder_ / "head.gguf");
+      Head loaded = Head::load(ModelFile::open(folder_ / "head.gguf"));
+      EXPECT_EQ(loaded.training().notes, head.training().notes);
+      EXPECT_EQ(loaded.features(), head.features());
+      Work a, b;
+      for (const std::string& text : test.texts)
+        EXPECT_EQ(head.predict(text, a).scores, loaded.predict(text, b).scores);
+    }
+  }
+}
+
+/// What a descent says that looks at every node on its way.
+float plain_answer(const Forest& forest, size_t tree, const std::vector<float>& values) {
+  const Forest::Node* node = &forest.nodes()[static_cast<size_t>(forest.roots()[tree])];
+  while (node->split >= 0) {
+    const float value = values[static_cast<size_t>(node->split / 2)];
+    const bool near = std::isnan(value) || (value < node->value) == (node->split % 2 == 1);
+    node = near ? node + 1 : &forest.nodes()[static_cast<size_t>(node->far)];
+  }
+  return node->value;
+}
+
+TEST_F(TrainTest, TheShortWalkAnswersAsTheLongOne) {
+  std::mt19937_64 random(8);
+  for (const int n_labels : {2, 3}) {
+    // Of 60 features a row has few or many: both ways of walking.
+    SparseMatrix x;
+    x.columns = 60;
+    std::vector<int> labels;
+    std::vector<SparseVector> rows;
+    for (int i = 0; i < 300; ++i) {
+      SparseVector row;
+      const uint64_t one_in = i % 3 == 0 ? 2 : 12;
+      for (int32_t f = 0; f < 60; ++f) {
+        if (random() % one_in != 0) continue;
+        row.columns.push_back(f);
+        row.values.push_back(static_cast<float>(random() % 1000) / 500 - 1);
+      }
+      labels.push_back(static_cast<int>(random() % static_cast<uint64_t>(n_labels)));
+      x.append(row);
+      rows.push_back(std::move(row));
+    }
+    const Forest forest = train_forest(x, labels, n_labels, {.trees = 40});
+    rows.push_back({});
+    rows.push_back({{3, 7}, {std::nanf(""), 0.5f}});
+    Forest::Scratch scratch;
+    const auto outputs = static_cast<size_t>(forest.outputs());
+    std::vector<float> shares(outputs);
+    for (const SparseVector& row : rows) {
+      std::vector<float> values(60, std::nanf(""));
+      for (size_t e = 0; e < row.size(); ++e) values[static_cast<size_t>(row.columns[e])] = row.values[e];
+      Work work;
+      forest.shares(row, scratch, shares, work);
+      for (size_t k = 0; k < outputs; ++k) {
+        double sum = 0;
+        for (size_t t = 0; t < 40; ++t) sum += plain_answer(forest, k * 40 + t, values);
+        EXPECT_NEAR(shares[k], sum / 40, 1e-7);
+      }
+    }
+  }
 }
 
 TEST_F(TrainTest, SameBytesForAnyNumberOfThreads) {
@@ -218,30 +337,15 @@ TEST_F(TrainTest, BadTrainingData) {
 }
 
 TEST_F(TrainTest, DamagedHeadsAreRefused) {
-  struct Node {
-    int32_t split;
-    float value;
-    int32_t far;
-  };
-  const auto Nodes = [](std::initializer_list<Node> list) {
-    Forest::Nodes nodes;
-    for (const Node& node : list) {
-      nodes.split.push_back(node.split);
-      nodes.value.push_back(node.value);
-      nodes.far.push_back(node.far);
-    }
-    return nodes;
-  };
-  EXPECT_THROW(Forest(3, 1, Nodes({{0, 0.5f, 0}, {-1, 0, -1}}), {0}, "x"), Error)
+  using Nodes = std::vector<Forest::Node>;
+  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}, {-1, 0, -1}}, {0}, "x"), Error)
       << "a child before its parent";
-  EXPECT_THROW(Forest(3, 1, Nodes({{0, 0.5f, 9}, {-1, 0, -1}}), {0}, "x"), Error)
-      << "a child beyond the nodes";
-  EXPECT_THROW(Forest(3, 1, Nodes({{6, 0.5f, 2}, {-1, 0, -1}, {-1, 1, -1}}), {0}, "x"), Error)
+  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 9}, {-1, 0, -1}}, {0}, "x"), Error) << "a child beyond the nodes";
+  EXPECT_THROW(Forest(3, 1, Nodes{{6, 0.5f, 2}, {-1, 0, -1}, {-1, 1, -1}}, {0}, "x"), Error)
       << "a feature too many";
-  EXPECT_THROW(Forest(3, 1, Nodes({{0, 0.5f, 0}}), {0}, "x"), Error) << "a last node that is no leaf";
-  EXPECT_THROW(Forest(3, 1, Nodes({{-1, 0, -1}}), {1}, "x"), Error) << "a root beyond the nodes";
-  EXPECT_THROW(Forest(3, 2, Nodes({{-1, 0, -1}}), {0}, "x"), Error)
-      << "trees that do not divide into outputs";
+  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}}, {0}, "x"), Error) << "a last node that is no leaf";
+  EXPECT_THROW(Forest(3, 1, Nodes{{-1, 0, -1}}, {1}, "x"), Error) << "a root beyond the nodes";
+  EXPECT_THROW(Forest(3, 2, Nodes{{-1, 0, -1}}, {0}, "x"), Error) << "trees that do not divide into outputs";
 
   Metadata metadata;
   metadata.set("general.architecture", Value::of(std::string("wattle-head")));

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/table_rows.h"
+#include "tasks/question.h"
+
+namespace wattle {
+
+struct TableOptions {
+  std::string label_field = "label";
+  std::vector<std::string> label_names = {};  ///< as in LabelledOptions
+  std::vector<DataColumn> columns = {};       ///< none: every field but the label, `id` and `leave_out`
+  std::vector<std::string> leave_out = {};
+  bool numbers = false;  ///< the labels are numbers to be foretold
+};
+
+/// A table as training reads it.
+struct LabelledTable {
+  std::vector<DataColumn> columns;
+  std::vector<Question> rows;  ///< rows of a table
+  std::vector<int> labels;     ///< index into label_names, one a row; none of numbers
+  std::vector<std::string> label_names;
+  std::vector<float> numbers;
+  int64_t repaired = 0;
+  std::vector<std::string> remarks = {};
+
+  std::vector<std::string> column_names() const;
+};
+
+/// Reads the labelled rows of a table as read_table_rows() does. Throws Error for a column to leave out that
+/// is not there.
+LabelledTable read_labelled_table(const std::filesystem::path& path, const TableOptions& options = {});
+
+/// Whether a labelled file is a table: its first row has no field `text_field`, but the label and others.
+bool is_table(const std::filesystem::path& path, const std::string& text_field,
+              const std::string& label_field);
+
+}  // namespace wattle
