@@ -165,7 +165,7 @@ void Forest::check(const std::string& origin) const {
 }
 
 int64_t Forest::in_units(float answer) const {
-  return std::llrint(static_cast<double>(answer) * units_);
+  return static_cast<int64_t>(static_cast<double>(answer) * units_);
 }
 
 /// The nodes of each tree's way of absence, by the feature that they test.
@@ -239,7 +239,7 @@ size_t Forest::find_turned(const SparseVector& x, Scratch& scratch, int64_t& vis
       const bool leaves = (value < turn.threshold) != ((turn.tree & 1) != 0);
       scratch.turned[turned] = turn.tree >> 1;
       turned += static_cast<size_t>(leaves & (entered == 0));
-      entered = std::max(entered, leaves ? turn.far : 0);
+      entered = std::max(entered, turn.far & -static_cast<int32_t>(leaves));
     }
   }
   return turned;
