@@ -316,8 +316,8 @@ void run_task(Arguments arguments, const GlobalOptions& options) {
 }  // namespace
 
 void add_train(CLI::App& app, const GlobalOptions& options) {
-  CLI::App* verb = app.add_subcommand(
-      "train", "Train a keyword rule, linear head or forest, for texts, their tokens or a table's rows");
+  CLI::App* verb =
+      app.add_subcommand("train", "Train a keyword rule, linear head or forest, for texts, tokens or tables");
   auto a = std::make_shared<Arguments>();
   verb->add_option(
           "--task", a->task,

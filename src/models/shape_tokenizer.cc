@@ -81,7 +81,8 @@ class FoldedTokenizer : public Tokenizer {
 /// ends in one.
 class HashTokenizer : public Tokenizer {
  public:
-  HashTokenizer(int vocabulary, bool encoder) : vocabulary_(vocabulary), encoder_(encoder) {
+  HashTokenizer(int vocabulary, bool encoder, int32_t second_type)
+      : vocabulary_(vocabulary), encoder_(encoder), second_type_(second_type) {
     if (encoder_) special_.mask = vocabulary - 1;
   }
 
@@ -135,8 +136,8 @@ class HashTokenizer : public Tokenizer {
     if (add_special && encoder_) put(kEnd, 0);
     if (!second) return whole;
     for (size_t i = 0; i < second->size(); ++i)
-      whole.append(second->ids[i], 1, second->offsets[i], 1, second->words[i]);
-    if (add_special && encoder_) put(kEnd, 1);
+      whole.append(second->ids[i], second_type_, second->offsets[i], 1, second->words[i]);
+    if (add_special && encoder_) put(kEnd, second_type_);
     return whole;
   }
   std::string piece(TokenId id) const override { return fmt::format("<{}>", id); }
@@ -165,6 +166,7 @@ class HashTokenizer : public Tokenizer {
 
   int vocabulary_;
   bool encoder_;
+  int32_t second_type_;  ///< of a second text: 1 where the model tells the two apart
 };
 
 }  // namespace
@@ -173,7 +175,9 @@ std::unique_ptr<Tokenizer> shape_tokenizer(const ModelFile& shape, const std::fi
   const auto vocabulary = static_cast<int>(shape.need("token_embd.weight").rows());
   if (from.empty() || !std::filesystem::exists(from)) {
     const bool causal = shape.metadata().flag(shape.architecture() + ".attention.causal").value_or(true);
-    return std::make_unique<HashTokenizer>(vocabulary, !causal);
+    const Tensor* types = shape.find("token_types.weight");
+    return std::make_unique<HashTokenizer>(vocabulary, !causal,
+                                           types != nullptr && types->rows() > 1 ? 1 : 0);
   }
   const ModelFile file = open_model_file(from);
   return std::make_unique<FoldedTokenizer>(Tokenizer::create(file.metadata()), vocabulary,

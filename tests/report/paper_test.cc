@@ -99,7 +99,7 @@ TEST(Paper, TableAndSection) {
   const Results study = paper_study();
   const std::string table = paper_table(study);
   EXPECT_NE(table.find("lvwerra/distilbert-imdb"), std::string::npos);
-  EXPECT_NE(table.find(" 1.40      0.01     0.004"), std::string::npos) << table;
+  EXPECT_NE(table.find(" 1.40    0.0100   0.00400"), std::string::npos) << table;
   EXPECT_NE(table.find("eight A100 boards"), std::string::npos);
   EXPECT_NE(table.find("model:test (modelled, vcpu)"), std::string::npos);
   const std::string section = paper_section(study);

@@ -75,19 +75,22 @@ INSTANTIATE_TEST_SUITE_P(
         BadPlan{"task", kData + "task: paint\n" + kRungs, "2", "there is no task \"paint\" of a study"},
         BadPlan{"a learner of labels for another task", kData + "task: summarise\n" + kRungs, "3",
                 "a majority rung gives labels, and the plan's task is summarise"},
-        BadPlan{"label of another task", kData + "task: summarise\nlabel: x\nrungs: [{kind: model, model: m}]",
-                "3", "`label` is not a key of a plan"},
+        BadPlan{"label of another task",
+                kData + "task: summarise\nlabel: x\nrungs: [{kind: model, model: m}]", "3",
+                "`label` is not a key of a plan"},
         BadPlan{"fields of classify", kData + "fields: {text: t}\n" + kRungs, "2", "`fields` is not a key"},
-        BadPlan{"metric twice", kData + "metric: [accuracy, accuracy]\n" + kRungs, "2", "names accuracy twice"},
+        BadPlan{"metric twice", kData + "metric: [accuracy, accuracy]\n" + kRungs, "2",
+                "names accuracy twice"},
         BadPlan{"command", kData + "rungs:\n  - {kind: command}", "3", "needs `command`"},
         BadPlan{"model of a command", kData + "rungs:\n  - {kind: command, command: [x], model: m}", "3",
                 "`model` is not a key of a rung"},
         BadPlan{"server", kData + "rungs:\n  - {kind: server, url: localhost}", "3", "needs `url`"},
-        BadPlan{"api", kData + "rungs:\n  - {kind: server, url: \"http://h\", api: soap}", "3", "`api` must be"},
+        BadPlan{"api", kData + "rungs:\n  - {kind: server, url: \"http://h\", api: soap}", "3",
+                "`api` must be"},
         BadPlan{"stages", kData + "rungs:\n  - {kind: linear}\n  - {kind: cascade, stages: [linear]}", "4",
                 "at least two"},
-        BadPlan{"a stage", kData + "rungs:\n  - {kind: linear}\n  - {kind: cascade, stages: [linear, big]}", "3",
-                "has a stage \"big\", which is no other rung"},
+        BadPlan{"a stage", kData + "rungs:\n  - {kind: linear}\n  - {kind: cascade, stages: [linear, big]}",
+                "3", "has a stage \"big\", which is no other rung"},
         BadPlan{"translate", kData + "rungs:\n  - {kind: model, model: m, to: German}", "3",
                 "`to` is not a key of a rung"},
         BadPlan{"examples", kData + "rungs:\n  - {kind: model, model: m, examples: 2}", "3",
@@ -175,7 +178,9 @@ rungs:
 
 TEST(Plan, EveryExampleIsRead) {
   int count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(WATTLE_SOURCE_DIR "/examples/plans")) {
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(WATTLE_SOURCE_DIR "/examples/plans")) {
+    if (entry.path().extension() != ".yaml") continue;
     SCOPED_TRACE(entry.path().string());
     EXPECT_NO_THROW(read_plan(entry.path()));
     ++count;
