@@ -17,7 +17,7 @@ namespace {
 constexpr int kStudies = 1000, kRows = 300, kCells = 10;
 constexpr double kBar = 0.9;
 
-struct Truth {
+struct KnownTruth {
   std::vector<double> accuracy, joules;
 };
 
@@ -42,7 +42,7 @@ class Simulation {
   }
 
   const Results& study() const { return study_; }
-  const Truth& truth() const { return truth_; }
+  const KnownTruth& truth() const { return truth_; }
 
  private:
   void add(int place) {
@@ -93,7 +93,7 @@ class Simulation {
 
   Random random_;
   Results study_;
-  Truth truth_;
+  KnownTruth truth_;
   bool modelled_ = false;
   double noise_ = 0;
   std::array<double, 2> wrong_{};
@@ -141,7 +141,7 @@ TEST(AdviceSimulation, RegretStaysWithinItsBoundAndProbabilitiesComeTrue) {
   for (uint64_t seed = 1; seed <= kStudies; ++seed) {
     const Simulation simulation(seed);
     const Advice advice = advise(simulation.study(), wanted);
-    const Truth& truth = simulation.truth();
+    const KnownTruth& truth = simulation.truth();
     for (const Candidate& candidate : advice.candidates) {
       const bool reached = truth.accuracy[candidate.place] >= kBar;
       of_candidates.add(candidate.sure, reached);

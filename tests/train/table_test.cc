@@ -109,8 +109,9 @@ TEST_F(TableTest, NumbersOfRidge) {
 TEST_F(TableTest, EveryKindIsStoredAsItAnswers) {
   for (const HeadKind kind : {HeadKind::kMajority, HeadKind::kLinear, HeadKind::kForest}) {
     const TrainOptions options{.kind = kind, .trees = 20};
-    for (Head trained : {train_on_table(table_, labels(), {"no", "yes"}, options),
-                         train_numbers_on_table(table_, numbers(), options)}) {
+    Head by_kind[] = {train_on_table(table_, labels(), {"no", "yes"}, options),
+                      train_numbers_on_table(table_, numbers(), options)};
+    for (Head& trained : by_kind) {
       Head loaded = saved(trained);
       Work a, b;
       for (const TableRow& row : all_) {
