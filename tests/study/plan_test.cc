@@ -174,7 +174,9 @@ rungs:
 
 TEST(Plan, EveryExampleIsRead) {
   int count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(WATTLE_SOURCE_DIR "/examples/plans")) {
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(WATTLE_SOURCE_DIR "/examples/plans")) {
+    if (entry.path().extension() != ".yaml") continue;
     SCOPED_TRACE(entry.path().string());
     EXPECT_NO_THROW(read_plan(entry.path()));
     ++count;
