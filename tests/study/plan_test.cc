@@ -60,6 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadPlan{"rows", kData + kRungs + "rows: {eval: 0}", "3", "`eval` must be"},
         BadPlan{"kind", kData + "rungs:\n  - kind: magic", "3", "not \"magic\""},
         BadPlan{"no kind", kData + "rungs:\n  - name: x", "3", "`kind` must be"},
+        BadPlan{"no embeddings", kData + "rungs:\n  - kind: nearest", "3", "needs `model`"},
         BadPlan{"no model", kData + "rungs:\n  - kind: head", "3", "needs `model`"},
         BadPlan{"precision", kData + "rungs:\n  - kind: head\n    model: m\n    precisions: [F32, Q9]", "5",
                 "Q9"},
