@@ -169,6 +169,58 @@ class StudyTest(unittest.TestCase):
         self.run_wattle("report", self.dir, status=2)
         self.run_wattle("study", self.write_plan(PLAN), "--out", "/proc/none", status=2)
 
+    def test_programs_answer_a_task_of_numbers(self):
+        rows = [("a cat sits", "a cat is sitting", 4.8), ("a cat sits", "stocks fell", 0.2), ("it rains", "it rains now", 5),
+                ("he plays guitar", "he plays an instrument", 3.9), ("the sky is blue", "dinner", 0.1), ("dogs bark", "dogs bark loudly", 3.5)]
+        (self.dir / "pairs.jsonl").write_text("".join(json.dumps(dict(zip(("text", "pair", "score"), row))) + "\n" for row in rows))
+        (self.dir / "words.py").write_text("""import json, sys
+print('{"ready": true}', flush=True)
+for line in sys.stdin:
+    question = json.loads(line)
+    a, b = (set(question[key].split()) for key in ("text", "text_pair"))
+    print(json.dumps({"score": 5 * len(a & b) / len(a | b)}), flush=True)
+""")
+        head = PLAN[:PLAN.index("data:")] + PLAN[PLAN.index("rounds:"):PLAN.index("quality:")]
+        plan = self.write_plan(head + f"""data: {self.dir}/pairs.jsonl
+task: similarity
+metric: [rmse, spearman]
+quality: 2
+rungs:
+  - {{kind: command, name: words, command: [{sys.executable}, {self.dir}/words.py]}}
+  - {{kind: command, name: nothing, command: [sh, -c, 'echo "{{\\"ready\\": true}}"; while read -r line; do echo "{{\\"score\\": 0}}"; done']}}
+  - {{kind: command, name: broken, command: [sh, -c, 'exit 3']}}
+""")
+        done = self.study(plan=plan)
+        self.assertIn("rmse: smaller is better", done.stdout)
+        self.assertIn("broken failed:", done.stdout)
+        self.assertIn("The measuring itself:", done.stdout)
+        words, nothing, broken = json.loads(self.run_wattle("report", self.out, "--json").stdout)
+        self.assertIsNone(broken["quality"])
+        self.assertEqual((words["quality"]["metric"], words["quality"]["greater_is_better"], words["quality"]["range"]), ("rmse", False, "0 and more"))
+        self.assertAlmostEqual(nothing["quality"]["value"], (sum(row[2] ** 2 for row in rows) / 6) ** 0.5)
+        self.assertGreater(words["metrics"]["spearman"]["value"], 0.7)
+        self.assertEqual(nothing["metrics"]["spearman"]["value"], 0)
+        self.assertGreater(words["asking_wh_per_1000"]["value"], 0)
+        self.assertLess(words["asking_wh_per_1000"]["value"], words["wh_per_1000"]["value"])
+        self.assertIn("follow from their", self.run_wattle("report", self.out, "--verify").stdout)
+        self.assertIn("take words", self.run_wattle("advise", self.out).stdout)
+        self.assertIn("spearman of at least", self.run_wattle("advise", self.out, "--metric", "spearman", "--quality", "0.5").stdout)
+        line = next(csv.DictReader(self.run_wattle("report", self.out, "--csv").stdout.splitlines()))
+        self.assertAlmostEqual(float(line["spearman"]), words["metrics"]["spearman"]["value"], 6)
+        page = self.dir / "page.html"
+        self.run_wattle("report", self.out, "--html", page)
+        self.assertIn("smaller is better", page.read_text(encoding="utf-8"))
+
+    def test_a_cascade_chooses_its_threshold_on_training_rows(self):
+        plan = self.write_plan(PLAN.replace("rungs:\n", "rungs:\n  - {kind: cascade, stages: [keywords, linear]}\n"))
+        self.study(plan=plan)
+        cells = json.loads(self.run_wattle("report", self.out, "--json").stdout)
+        self.assertEqual(cells[0]["rung"], "cascade")
+        self.assertGreater(cells[0]["quality"]["value"], 0.9)
+        with sqlite3.connect(self.out / "study.db") as database:
+            note = database.execute("SELECT note FROM cells WHERE rung = 'cascade'").fetchone()[0]
+        self.assertIn("hands on where the margin is below", note)
+
     def test_compare_writes_a_plan(self):
         self.run_wattle("compare", "--data", self.dir / "data.csv", "--text", "message", "--label", "kind", "--plan-only",
                         "--out", self.out)

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <wattle/error.h>
 
+#include "report/findings.h"
 #include "report/made_up.h"
+#include "study/scoring.h"
 
 namespace wattle {
 namespace {
@@ -224,6 +226,61 @@ TEST(Advice, DoubtOfTheModelCountsWhereTheMixDiffers) {
   set_terms(study.cells[1], 0.8);
   summarise(study);
   EXPECT_GT(*advise(study, at_least(0.9)).regret, 0.2);
+}
+
+/// A study of numbers by their root mean square error: each cell is off by its own distance, by turns up and
+/// down, a little more in every third row.
+Results study_of_numbers(const std::vector<double>& distances) {
+  Results study = made_up_study(300);
+  study.plan.task = "similarity", study.plan.metrics = {"rmse"}, study.plan.quality.reset();
+  study.labels.clear();
+  for (std::string& truth : study.truths) truth = R"({"score":0.0})";
+  const auto rmse = make_metric("rmse");
+  for (const double distance : distances) {
+    CellResult cell = made_up_cell(study, fmt::format("off by {}", distance), "F32", 0, 1 / distance, 0);
+    for (Output& output : cell.outputs) {
+      Answer answer;
+      answer.value = ScoreAnswer{distance * (output.row % 2 == 0 ? 1 : -1) * (output.row % 3 == 0 ? 1.1 : 1)};
+      output.scores = {rmse->row(answer, ScoreTruth{0})};
+    }
+    study.cells.push_back(std::move(cell));
+  }
+  summarise(study);
+  return study;
+}
+
+TEST(Advice, SmallerIsBetterWhereTheMetricSaysSo) {
+  const Results study = study_of_numbers({2, 10, 20});
+  const Advice advice = advise(study, at_least(12));
+  EXPECT_EQ(advice.best, 0u);
+  EXPECT_EQ(advice.choice, 1u);  // the cheapest of the two that reach it
+  EXPECT_EQ(advice.candidates.size(), 2u);
+  EXPECT_GT(advice.candidates[0].sure, 0.99);
+  EXPECT_EQ(advice.front, (std::vector<size_t>{2, 1, 0}));
+  expect_says(study, at_least(12), "For rmse of at most 12.0, take off by 10 F32: rmse 10.3");
+  Requirements drop;
+  drop.drop = 9;
+  EXPECT_NEAR(advise(study, drop).bar, study.cells[0].quality->value + 9, 1e-9);
+  EXPECT_EQ(advise(study, drop).choice, 1u);
+  // Between the values that rows drawn anew give: not sure, but at the next bar that one says aloud.
+  const double close = 1.001 * study.cells[1].quality->value;
+  const Advice doubtful = advise(study, at_least(close));
+  EXPECT_NEAR(doubtful.candidates[0].sure, 0.64, 0.08);
+  const Advice none = advise(study_of_numbers({10, 20}), at_least(close));
+  EXPECT_NEAR(*none.sure_bar, 11, 1e-9);
+  EXPECT_GT(*none.rows_to_decide, 0);
+}
+
+TEST(Findings, OtherMetricsThanSharesAreComparedByTheBootstrapOfTheSameRows) {
+  Results study = study_of_numbers({10, 11});
+  for (CellResult& cell : study.cells) cell.rung = "model";
+  study.cells[1].precision = "Q2_K";
+  const std::vector<std::string> sentences = findings(study);
+  ASSERT_EQ(sentences.size(), 1u);
+  EXPECT_NE(sentences[0].find("model Q2_K is worse than F32: rmse higher by 1.03"), std::string::npos)
+      << sentences[0];
+  study.cells[1].outputs = study.cells[0].outputs;
+  EXPECT_TRUE(findings(study).empty());
 }
 
 }  // namespace
