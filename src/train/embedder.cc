@@ -97,8 +97,6 @@ std::vector<TokenId> Embedder::tokens_of(std::string_view text, Truncation& trun
   std::vector<TokenId> ids = prompt_.empty()
                                  ? model_.tokenizer().encode(text, options)
                                  : model_.tokenizer().encode(prompt_ + std::string(text), options);
-  if (averages_ != nullptr && model_.tokenizer().special().unk)
-    std::erase(ids, *model_.tokenizer().special().unk);
   const auto limit = static_cast<size_t>(max_tokens_);
   if (ids.size() > limit) {
     truncation = {static_cast<int64_t>(ids.size()), max_tokens_};
@@ -108,6 +106,9 @@ std::vector<TokenId> Embedder::tokens_of(std::string_view text, Truncation& trun
     // The model has never read a text without its end.
     if (last == special.sep || last == special.eos) ids.back() = last;
   }
+  // As model2vec does: the unknown takes a place before it goes.
+  if (averages_ != nullptr && model_.tokenizer().special().unk)
+    std::erase(ids, *model_.tokenizer().special().unk);
   return ids;
 }
 
