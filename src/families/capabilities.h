@@ -59,8 +59,8 @@ class ReadsText {
   virtual int64_t max_tokens() const = 0;  ///< longest sequence, special tokens included
 };
 
-/// Knows texts as bags of tokens (static embeddings): their means need no hidden states, no special tokens and
-/// no token for the unknown.
+/// Knows texts as bags of tokens (static embeddings): their means need no hidden states, no special tokens
+/// and no token for the unknown.
 class AveragesTokens {
  public:
   virtual ~AveragesTokens() = default;

@@ -42,8 +42,8 @@ std::unique_ptr<Network> build_llama(Weights& weights, const Hyperparameters& hy
 void read_window_layers(ConfigReader& config, const std::function<bool(int64_t layer)>& has_window);
 /// The same for families that may have none: sliding_window with use_sliding_window and max_window_layers.
 void read_layer_windows(ConfigReader& config);
-/// Whether a layer has the window: as attention.sliding_window_pattern says (a flag a layer, or a period whose
-/// last layer has none), or `otherwise`.
+/// Whether a layer has the window: as attention.sliding_window_pattern says (a flag a layer, or a period
+/// whose last layer has none), or `otherwise`.
 bool has_window(const Hyperparameters& hyper, int64_t layer, bool otherwise);
 void set_layer_windows(const Hyperparameters& hyper, DecoderPlan& plan);
 

@@ -66,8 +66,8 @@ class MachineMeter : public Meter {
   /// time.
   Energy end_foreign(const std::shared_ptr<const Moment>& begin, const std::function<double()>& busy_seconds,
                      Settle settle = Settle::kNo);
-  Energy end_processes(const std::shared_ptr<const Moment>& begin, const std::function<double()>& busy_seconds,
-                       bool settled) override {
+  Energy end_processes(const std::shared_ptr<const Moment>& begin,
+                       const std::function<double()>& busy_seconds, bool settled) override {
     return end_foreign(begin, busy_seconds, settled ? Settle::kYes : Settle::kNo);
   }
   Energy measure_idle(double seconds) override;

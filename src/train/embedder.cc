@@ -106,7 +106,7 @@ std::vector<TokenId> Embedder::tokens_of(std::string_view text, Truncation& trun
     // The model has never read a text without its end.
     if (last == special.sep || last == special.eos) ids.back() = last;
   }
-  // Like model2vec, whose tokenizer has cut the text by then.
+  // As model2vec does: the unknown takes a place before it goes.
   if (averages_ != nullptr && model_.tokenizer().special().unk)
     std::erase(ids, *model_.tokenizer().special().unk);
   return ids;

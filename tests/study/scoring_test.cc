@@ -12,10 +12,9 @@ TEST(Scoring, EveryKindOfTruthComesBackFromItsJson) {
   Span span;
   span.begin = 3, span.end = 9, span.begin_code_point = 2, span.end_code_point = 8;
   span.label = "PER", span.text = "Jörg";
-  const std::vector<Truth> truths{std::monostate(),          LabelTruth{"yes"},
-                                  TextsTruth{{"a", "b"}},    TextsTruth{},
-                                  SpansTruth{{span, span}},  SpansTruth{},
-                                  ScoreTruth{-0.1},          RelevanceTruth{{0, 2, 1}}};
+  const std::vector<Truth> truths{std::monostate(), LabelTruth{"yes"},        TextsTruth{{"a", "b"}},
+                                  TextsTruth{},     SpansTruth{{span, span}}, SpansTruth{},
+                                  ScoreTruth{-0.1}, RelevanceTruth{{0, 2, 1}}};
   for (const Truth& truth : truths) {
     const Json json = truth_json(truth);
     const Truth back = truth_from_json(Json::parse(json.dump()));
