@@ -56,7 +56,7 @@ class ContendersTest(unittest.TestCase):
         tiny_model.write_folder(self.dir / "model", about)
         answer = self.answers("classify", [{"text": TEXTS[0]}], answers=["yes", "no", "perhaps"], labels=["1", "0", "?"])[0]
         self.assertEqual(answer["label"], "1")
-        self.assertCountEqual(answer["scores"], ["1", "0", "?"])
+        self.assertEqual(set(answer["scores"]), {"1", "0", "?"})
 
     def test_answer_and_fill(self):
         about = tiny_model.cases("answer")[0]
@@ -90,7 +90,7 @@ class ContendersTest(unittest.TestCase):
 
     def test_cross_encoders_rank(self):
         about = next(case for case in tiny_model.cases("classify") if case["config"].get("problem_type") == "regression")
-        about["config"] |= {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+        about["config"] = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}, "problem_type": None}
         tiny_model.write_folder(self.dir / "model", about, {"classifier.weight": [1, 24], "classifier.bias": [1]})
         first, second, ranking = self.answers("rank", [{"text": TEXTS[0], "text_pair": TEXTS[1]},
                                                        {"text": TEXTS[0], "text_pair": TEXTS[2]},
