@@ -76,4 +76,6 @@ function memory(width) {
 }
 
 legend(rungs, colours, rungs.map((_, i) => SHAPES[i % 8]));
+// Shapes have no quality.
+document.getElementById("front").hidden = !data.cells.some((cell) => cell.quality && cell.wh);
 drawAll({pareto, energy, latency, memory});

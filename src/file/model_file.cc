@@ -159,13 +159,14 @@ void ModelFile::release() const {
 }
 
 double bits_per_weight(const ModelFile& file) {
-  double bytes = 0;
+  double bits = 0;
   double weights = 0;
   for (const Tensor& tensor : file.tensors()) {
-    bytes += static_cast<double>(tensor.bytes.size());
+    // By format, since the tensors of a shape have no bytes yet.
+    bits += bits_per_weight(tensor.format) * static_cast<double>(tensor.elements());
     weights += static_cast<double>(tensor.elements());
   }
-  return weights == 0 ? 0 : 8 * bytes / weights;
+  return weights == 0 ? 0 : bits / weights;
 }
 
 }  // namespace wattle
