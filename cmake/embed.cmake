@@ -1,7 +1,13 @@
 # wattle_embed(TARGET file...): puts files into the program, so that it depends on no directory at run time.
 # A file data/processors.yaml is read as `std::string_view wattle::embedded_processors_yaml()`, which the user declares.
-# The bytes come in by the assembler's .incbin: no size limit, no escaping, and the build depends on the file.
+# The bytes come in by the assembler's .incbin: no size limit, no escaping, and the build depends on the file. A
+# compiler's cache sees no change of such a file, so these sources are compiled without one.
 function(wattle_embed target)
+  if(NOT TARGET ${target}_embedded)
+    add_library(${target}_embedded OBJECT)
+    set_target_properties(${target}_embedded PROPERTIES CXX_COMPILER_LAUNCHER "")
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_embedded>)
+  endif()
   foreach(path ${ARGN})
     get_filename_component(path ${path} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
     get_filename_component(symbol ${path} NAME)
@@ -24,6 +30,6 @@ std::string_view embedded_@symbol@() {
 }  // namespace wattle
 ]=])
     set_source_files_properties(${generated} PROPERTIES OBJECT_DEPENDS ${path})
-    target_sources(${target} PRIVATE ${generated})
+    target_sources(${target}_embedded PRIVATE ${generated})
   endforeach()
 endfunction()
