@@ -124,8 +124,9 @@ void take_published_weights(Plan& plan);
 
 /// One measured window of a cell, as the store keeps it.
 struct Window {
-  std::string kind;  ///< "queries", "load", "train", "convert"
-  int round = 0, attempt = 0;
+  std::string kind;  ///< "queries", "load", "train", "convert", "threshold"
+  int round = 0;     ///< of a preparation: which one of its kind among those of the cell
+  int attempt = 0;
   int64_t queries = 0;  ///< answered in the window, repeats counted
   Energy energy;
   std::vector<double> latencies_ms;  ///< one a query, or the mean of `queries_a_latency` in a row

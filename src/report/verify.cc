@@ -225,7 +225,8 @@ void check_once(const CellResult& cell, Check& check) {
   std::vector<Reading> loads, once;
   for (const Window& window : cell.samples) {
     if (window.kind == "load") loads.push_back(reading_of(window.energy, 1));
-    if (window.kind == "train" || window.kind == "convert") once.push_back(reading_of(window.energy, 1));
+    if (window.kind == "train" || window.kind == "convert" || window.kind == "threshold")
+      once.push_back(reading_of(window.energy, 1));
   }
   double unused = 0;
   std::optional<Interval> load, preparation;

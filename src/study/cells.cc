@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
+#include <set>
 
 #include <wattle/error.h>
 
@@ -61,7 +63,11 @@ std::string model_of(const Rung& rung) {
 class Planner {
  public:
   Planner(const Plan& plan, const StudyData& data, const StudyOptions& options)
-      : plan_(plan), data_(data), prepared_(options.directory / "prepared"), options_(options) {}
+      : plan_(plan), data_(data), prepared_(options.directory / "prepared"), options_(options) {
+    const bool cascades =
+        std::ranges::any_of(plan.rungs, [](const Rung& rung) { return rung.kind == RungKind::kCascade; });
+    held_out_ = cascades ? held_out_rows(data.train, plan.seed) : std::vector<bool>(data.train.rows.size());
+  }
 
   CellPlan run() {
     for (const Rung& rung : plan_.rungs) add_rung(rung);
@@ -120,6 +126,8 @@ class Planner {
     Preparation training;
     training.kind = "train";
     training.what = fmt::format("training {}", rung.name);
+    training.rows.resize(data_.train.rows.size());
+    std::iota(training.rows.begin(), training.rows.end(), size_t{0});
     const std::string head_kind(rung.kind == RungKind::kHead ? name(RungKind::kLinear) : name(rung.kind));
     training.request = {{"verb", "train"},
                         {"kind", head_kind},
@@ -129,6 +137,18 @@ class Planner {
                         {"labels", data_.train.labels}};
     // Where the base lies is no part of what the head is.
     training.key = sha256_hex(Json{head_kind, hash, plan_.seed, data_.sha256}.dump()).substr(0, 16);
+    training.path = prepared_ / (training.key + ".head.gguf");
+    return add(std::move(training));
+  }
+
+  /// The same training without the rows held out.
+  size_t add_training_for_choosing(Preparation training) {
+    std::erase_if(training.rows, [&](size_t row) { return held_out_[row]; });
+    std::vector<int> labels;
+    for (const size_t row : training.rows) labels.push_back(data_.train.labels[row]);
+    training.request["labels"] = std::move(labels);
+    training.what += " without the rows held out";
+    training.key = sha256_hex(Json{training.key, training.rows}.dump()).substr(0, 16);
     training.path = prepared_ / (training.key + ".head.gguf");
     return add(std::move(training));
   }
@@ -196,9 +216,35 @@ class Planner {
     if (plan_task(plan_.task).labelled) ask_in_words(cell);
   }
 
+  /// The stage as a threshold is chosen with it: what it learns, it learns without the rows held out.
+  Json stage_for_choosing(const Cell& stage, std::vector<size_t>& needs) {
+    Json open = stage.open;
+    open.erase("verb");
+    if (!learns(stage.rung->kind)) return open;
+    needs.push_back(add_training_for_choosing(cells_.preparations[stage.needs.front()]));
+    open["model"] = cells_.preparations[needs.back()].path.string();
+    return open;
+  }
+
+  /// The rows held out but for those that stand as examples in a stage's prompt.
+  std::vector<size_t> rows_for_choosing(const Json& stages) const {
+    std::set<std::string> shown;
+    for (const Json& stage : stages) {
+      for (const Json& example : stage.value("examples", Json::array()))
+        shown.insert(example.at(0).get<std::string>());
+    }
+    std::vector<size_t> rows;
+    for (size_t row = 0; row < held_out_.size(); ++row) {
+      if (held_out_[row] && shown.count(data_.train.rows[row].text()) == 0) rows.push_back(row);
+    }
+    return rows;
+  }
+
   /// The cells of a cascade's stages, and the preparation that chooses its threshold.
   void join_stages(Cell& cascade) {
     cascade.open = {{"verb", "open"}, {"kind", "cascade"}, {"stages", Json::array()}};
+    Preparation choice;
+    choice.open = cascade.open;
     Json keys = Json::array();
     for (const std::string& stage : cascade.rung->stages) {
       const auto named = std::ranges::find_if(cells_.cells, [&](const Cell& cell) {
@@ -212,16 +258,21 @@ class Planner {
       open.erase("verb");
       cascade.open["stages"].push_back(std::move(open));
       cascade.needs.insert(cascade.needs.end(), named->needs.begin(), named->needs.end());
+      choice.open["stages"].push_back(stage_for_choosing(*named, cascade.needs));
       keys.push_back(named->result.key);
     }
-    Preparation choice;
+    choice.rows = rows_for_choosing(choice.open["stages"]);
+    if (choice.rows.empty()) {
+      cascade.result.error =
+          "no training row can be held out to choose its threshold on; give the study more training rows";
+      return;
+    }
     choice.kind = "threshold";
     choice.what = fmt::format("choosing the threshold of {}", cascade.rung->name);
     choice.request = {{"verb", "choose_threshold"},
                       {"target", cascade.rung->target},
                       {"window_seconds", plan_.window_seconds}};
-    choice.open = cascade.open;
-    choice.key = sha256_hex(Json{keys, cascade.rung->target, data_.sha256}.dump()).substr(0, 16);
+    choice.key = sha256_hex(Json{keys, cascade.rung->target, data_.sha256, choice.rows}.dump()).substr(0, 16);
     choice.path = prepared_ / (choice.key + ".threshold");
     cascade.needs.push_back(add(std::move(choice)));
   }
@@ -261,6 +312,7 @@ class Planner {
   const StudyData& data_;
   const fs::path prepared_;
   const StudyOptions& options_;
+  std::vector<bool> held_out_;  ///< of the training rows; none without cascades
   CellPlan cells_;
 };
 

@@ -12,7 +12,7 @@
 
 namespace wattle {
 
-/// A file made once before the rounds: a trained head, a model at another precision.
+/// What is made once before the rounds: a trained head, a model at another precision, a cascade's thresholds.
 struct Preparation {
   std::string what;  ///< for the progress line
   std::string kind;  ///< "train", "convert" or "threshold"
@@ -20,6 +20,7 @@ struct Preparation {
   std::filesystem::path path;
   nlohmann::ordered_json request;  ///< to a worker, which writes `path`
   nlohmann::ordered_json open;     ///< of a threshold: the cascade that is opened first
+  std::vector<size_t> rows;        ///< of training and of a threshold: places in the training rows
 };
 
 /// One cell as the runner works on it.

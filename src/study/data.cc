@@ -163,6 +163,21 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   return data;
 }
 
+std::vector<bool> held_out_rows(const LabelledRows& train, uint64_t seed) {
+  constexpr double kShare = 0.2, kGreatestShare = 0.5, kStep = 0.05;
+  constexpr int64_t kEnough = 50;
+  constexpr size_t kManyRows = 250;
+  const std::vector<std::string> texts = train.texts();
+  std::vector<bool> held_out = split_rows(texts, train.labels, kShare, seed);
+  // Shares of labels with few rows round down.
+  for (double share = kShare + kStep;
+       texts.size() >= kManyRows && std::ranges::count(held_out, true) < kEnough && share <= kGreatestShare;
+       share += kStep) {
+    held_out = split_rows(texts, train.labels, share, seed);
+  }
+  return held_out;
+}
+
 std::vector<std::vector<int64_t>> deal_rows(const std::vector<Question>& rows, int rounds) {
   std::vector<int64_t> order(rows.size());
   std::iota(order.begin(), order.end(), 0);

@@ -27,6 +27,11 @@ struct StudyData {
 StudyData read_data(const Plan& plan,
                     const std::function<std::filesystem::path(const std::string&)>& resolve);
 
+/// Which training rows of a study with cascades are held out: thresholds are chosen on them, with stages
+/// trained on the others. 20 % of each label's texts as split_rows() draws them, and a greater share where so
+/// few would be below 50 although there are 250 rows. None where there are too few different texts to part.
+std::vector<bool> held_out_rows(const LabelledRows& train, uint64_t seed);
+
 /// Splits evaluation rows into `rounds` parts, one a round: rows sorted by length are dealt out in turn, so
 /// that every part costs nearly the same and all parts together are every row once. Rounds beyond begin again
 /// with the first part.

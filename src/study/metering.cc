@@ -89,8 +89,9 @@ Window Metering::close(const Open& open, const Work* work, int64_t peak_memory) 
   return window;
 }
 
-Window Metering::measure(const std::string& kind, const std::function<void()>& body) {
-  const Open open(*this, kind, false, {});
+Window Metering::measure(const std::string& kind, const std::function<void()>& body,
+                         std::vector<pid_t> others) {
+  const Open open(*this, kind, false, std::move(others));
   body();
   return close(open, nullptr, peak_memory_bytes());
 }

@@ -31,7 +31,8 @@ class Metering {
 
   /// Energy, conditions and peak memory of what `body` does, whose work the engine's record does not cover:
   /// reading files, training, a foreign program's start. Processor time counts.
-  Window measure(const std::string& kind, const std::function<void()>& body);
+  /// `others`: processes that work for `body` and that this one did not begin.
+  Window measure(const std::string& kind, const std::function<void()>& body, std::vector<pid_t> others = {});
 
   /// Makes `who` answer the questions over and over until the time of the last three stretches varies by less
   /// than 3 %, or the limit. Tells it what a question takes, and returns that in seconds.

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <fstream>
 #include <numeric>
+#include <set>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -112,7 +113,9 @@ class Runner {
   std::vector<Window> measure_until_quiet(WorkerProcess& worker, const Cell& cell, int round, Json& answers);
   std::vector<Output> score(const Cell& cell, const std::vector<int64_t>& rows, const Json& answers);
   void add_rows(const Preparation& preparation, Json& request) const;
-  void take_threshold(const Preparation& preparation, const Json& choice);
+  void take_threshold(const Preparation& preparation, const nlohmann::json& choice);
+  std::vector<std::pair<Cell*, int>> users_of(const Preparation& preparation);
+  void keep_window(const Preparation& preparation, Window window, int more = 0);
   bool needs_more_rounds();
   void give_up(Cell& cell, const std::string& sentence);
   Json configure(WorkerProcess& worker, const std::string& meter);
@@ -185,24 +188,52 @@ Json Runner::configure(WorkerProcess& worker, const std::string& meter) {
 
 /// What a worker needs of the training rows beside the preparation's own request.
 void Runner::add_rows(const Preparation& preparation, Json& request) const {
-  if (preparation.kind == "train") request["texts"] = data_.train.texts();
+  std::vector<std::string> texts, truths;
+  std::vector<Question> questions;
+  for (const size_t row : preparation.rows) {
+    questions.push_back(data_.train.rows[row]);
+    texts.push_back(questions.back().text());
+    truths.push_back(data_.labels()[static_cast<size_t>(data_.train.labels[row])]);
+  }
+  if (preparation.kind == "train") request["texts"] = std::move(texts);
   if (preparation.kind != "threshold") return;
-  request["rows"] = questions_json(data_.train.rows);
-  std::vector<std::string> truths;
-  for (const int label : data_.train.labels) truths.push_back(data_.labels()[static_cast<size_t>(label)]);
+  request["rows"] = questions_json(questions);
   request["truths"] = std::move(truths);
   request["warm_up_seconds"] = plan_.warm_up_seconds;
 }
 
-void Runner::take_threshold(const Preparation& preparation, const Json& choice) {
+/// The cells that a preparation is for, each with its place among their preparations of that kind.
+std::vector<std::pair<Cell*, int>> Runner::users_of(const Preparation& preparation) {
+  std::vector<std::pair<Cell*, int>> users;
   for (Cell& cell : work_.cells) {
-    const bool needs = std::any_of(cell.needs.begin(), cell.needs.end(),
-                                   [&](size_t place) { return &work_.preparations[place] == &preparation; });
-    if (!needs) continue;
-    cell.open["threshold"] = choice.at("threshold");
-    cell.result.note = fmt::format("hands on where the margin is below {:.3g}, of training rows {:.0f} %",
-                                   fmt::join(choice.at("threshold").get<std::vector<double>>(), ", "),
-                                   fmt::join(percents_of(choice.at("passed_on")), " %, "));
+    const std::set<size_t> needs(cell.needs.begin(), cell.needs.end());
+    int nth = 0;
+    for (const size_t place : needs) {
+      const Preparation& needed = work_.preparations[place];
+      if (&needed == &preparation) users.emplace_back(&cell, nth);
+      nth += needed.kind == preparation.kind ? 1 : 0;
+    }
+  }
+  return users;
+}
+
+void Runner::take_threshold(const Preparation& preparation, const nlohmann::json& choice) {
+  for (const auto& [cell, nth] : users_of(preparation)) {
+    cell->open["threshold"] = choice.at("threshold");
+    cell->result.note =
+        fmt::format("hands on where the margin is below {:.3g}, of {} training rows held out {:.0f} %",
+                    fmt::join(choice.at("threshold").get<std::vector<double>>(), ", "),
+                    preparation.rows.size(), fmt::join(percents_of(choice.at("passed_on")), " %, "));
+  }
+}
+
+/// A window of a preparation, once in each cell that it is for; `more`: windows of the same before it.
+void Runner::keep_window(const Preparation& preparation, Window window, int more) {
+  window.kind = preparation.kind;
+  for (const auto& [cell, nth] : users_of(preparation)) {
+    window.round = nth + more;
+    if (!store_.has_window(cell->result.key, window.kind, window.round))
+      store_.add_window(cell->result.key, window, {});
   }
 }
 
@@ -213,21 +244,21 @@ void Runner::prepare(Preparation& preparation) {
     Json request = preparation.request;
     add_rows(preparation, request);
     const auto worker = new_worker();
-    if (!preparation.open.is_null()) worker->ask(preparation.open, plan_.time_limit_seconds);
-    const auto answer = worker->ask(request, plan_.time_limit_seconds);
+    nlohmann::json load;
+    if (!preparation.open.is_null())
+      load = worker->ask(preparation.open, plan_.time_limit_seconds).at("window");
+    nlohmann::json answer = worker->ask(request, plan_.time_limit_seconds);
+    if (!load.is_null()) answer["load"] = std::move(load);
     OutputFile file(record);
     file.write(has_file ? answer.at("window").dump() : answer.dump());
     file.commit();
   }
   std::ifstream file(record);
-  if (!has_file) return take_threshold(preparation, Json::parse(file));
-  const Window window = window_from_json(nlohmann::json::parse(file));
-  for (const Cell& cell : work_.cells) {
-    const bool needs = std::any_of(cell.needs.begin(), cell.needs.end(),
-                                   [&](size_t place) { return &work_.preparations[place] == &preparation; });
-    if (needs && !store_.has_window(cell.result.key, preparation.kind))
-      store_.add_window(cell.result.key, window, {});
-  }
+  const auto kept = nlohmann::json::parse(file);
+  if (has_file) return keep_window(preparation, window_from_json(kept));
+  take_threshold(preparation, kept);
+  keep_window(preparation, window_from_json(kept.at("load")));
+  keep_window(preparation, window_from_json(kept.at("window")), 1);
 }
 
 void Runner::prepare_all() {

@@ -313,9 +313,10 @@ Results Store::read() const {
   return results;
 }
 
-bool Store::has_window(const std::string& cell, const std::string& kind) const {
-  Statement select(*this, "SELECT 1 FROM windows WHERE cell = ? AND kind = ? AND accepted = 1 LIMIT 1");
-  return select.bind(cell).bind(kind).step();
+bool Store::has_window(const std::string& cell, const std::string& kind, int round) const {
+  Statement select(
+      *this, "SELECT 1 FROM windows WHERE cell = ? AND kind = ? AND round = ? AND accepted = 1 LIMIT 1");
+  return select.bind(cell).bind(kind).bind(round).step();
 }
 
 std::vector<int> Store::finished_rounds(const std::string& cell) const {

@@ -42,7 +42,7 @@ class Store {
 
   /// Everything, with the figures as published (none for cells that never were).
   Results read() const;
-  bool has_window(const std::string& cell, const std::string& kind) const;
+  bool has_window(const std::string& cell, const std::string& kind, int round) const;
   /// Rounds of a cell that have an accepted window of queries.
   std::vector<int> finished_rounds(const std::string& cell) const;
 

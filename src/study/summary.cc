@@ -172,7 +172,8 @@ std::map<int, Energy> energy_by_round(const Results& results, const CellResult& 
 Energy preparation_energy(const CellResult& cell) {
   Energy sum;
   for (const Window& window : cell.samples) {
-    if (window.kind == "train" || window.kind == "convert") sum = sum + window.energy;
+    if (window.kind == "train" || window.kind == "convert" || window.kind == "threshold")
+      sum = sum + window.energy;
   }
   return sum;
 }

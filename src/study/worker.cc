@@ -134,9 +134,14 @@ Json Worker::choose_threshold(const Json& request) {
   auto* cascade = dynamic_cast<Cascade*>(who_.get());
   if (cascade == nullptr) fail("a threshold is chosen for a cascade; open one first");
   std::vector<StageTrial> trials;
-  for (const auto& stage : cascade->stages())
-    trials.push_back(try_stage(*stage, request, stage == cascade->stages().back()));
-  const ThresholdChoice choice = choose_thresholds(trials, request.value("target", 0.99));
+  ThresholdChoice choice;
+  metering_->measure_idle();  // where it is measured at all, the machine waits: no part of choosing
+  const auto choose = [&] {
+    for (const auto& stage : cascade->stages())
+      trials.push_back(try_stage(*stage, request, stage == cascade->stages().back()));
+    choice = choose_thresholds(trials, request.value("target", 0.99));
+  };
+  const Window window = metering_->measure("threshold", choose, cascade->processes());
   cascade->set_thresholds(choice.thresholds);
   seconds_a_question_ = 0;
   std::vector<double> joules, accuracies;
@@ -149,7 +154,8 @@ Json Worker::choose_threshold(const Json& request) {
           {"passed_on", choice.passed},
           {"accuracy", choice.accuracy},
           {"joules_a_query", choice.joules_a_query},
-          {"stages", {{"accuracy", accuracies}, {"joules_a_query", joules}}}};
+          {"stages", {{"accuracy", accuracies}, {"joules_a_query", joules}}},
+          {"window", to_json(window)}};
 }
 
 Json Worker::train(const Json& request) {

@@ -577,6 +577,11 @@ TEST(Worker, ChoosesAThreshold) {
   EXPECT_EQ(answers[1]["passed_on"], ContenderJson({0.5})) << answers[1];
   EXPECT_EQ(answers[1]["accuracy"], 1);
   EXPECT_EQ(answers[1]["stages"]["accuracy"], ContenderJson({0.5, 1.0}));
+  EXPECT_EQ(answers[1]["window"]["kind"], "threshold");
+  // Both stages answered two rows at least.
+  double asked = 0;
+  for (const auto& joules : answers[1]["stages"]["joules_a_query"]) asked += 2 * joules.get<double>();
+  EXPECT_GT(answers[1]["window"]["joules"].get<double>(), asked);
   EXPECT_EQ(answers[2]["answers"][1]["label"], "long");
   EXPECT_NEAR(answers[2]["facts"]["passed_on"][0].get<double>(), 0.5, 0.02);
 }

@@ -1,6 +1,7 @@
 #include "study/data.h"
 
 #include <fstream>
+#include <map>
 #include <set>
 
 #include <fmt/ranges.h>
@@ -32,6 +33,38 @@ TEST(DealRows, EveryRowOnceAndPartsOfLikeLength) {
   EXPECT_EQ(seen.size(), rows.size());
   for (const double mean : means) EXPECT_NEAR(mean, means[0], 0.05 * means[0]);
   EXPECT_EQ(deal_rows({rows[0], rows[1]}, 5).size(), 2u);
+}
+
+/// How many rows of each label are held out.
+std::map<int, int> held_out_of(const LabelledRows& rows, uint64_t seed) {
+  const std::vector<bool> held_out = held_out_rows(rows, seed);
+  std::map<int, int> counts;
+  for (size_t row = 0; row < held_out.size(); ++row) counts[rows.labels[row]] += held_out[row] ? 1 : 0;
+  return counts;
+}
+
+TEST(HeldOutRows, AFifthOfEachLabelByTheSeed) {
+  LabelledRows rows;
+  for (int i = 0; i < 400; ++i) {
+    rows.rows.push_back({std::to_string(i), fmt::format("text {}", i)});
+    rows.labels.push_back(i % 4 == 0 ? 1 : 0);
+  }
+  EXPECT_EQ(held_out_of(rows, 1), (std::map<int, int>{{0, 60}, {1, 20}}));
+  EXPECT_EQ(held_out_rows(rows, 1), held_out_rows(rows, 1));
+  EXPECT_NE(held_out_rows(rows, 1), held_out_rows(rows, 2));
+}
+
+TEST(HeldOutRows, FiftyOf250WhereLabelsHaveFewRows) {
+  LabelledRows rows;
+  for (int i = 0; i < 252; ++i) {  // a fifth of 7 rows rounds down to 1: 36 in all
+    rows.rows.push_back({std::to_string(i), fmt::format("text {}", i)});
+    rows.labels.push_back(i % 36);
+  }
+  for (const auto& [label, count] : held_out_of(rows, 1)) EXPECT_EQ(count, 2) << label;
+  rows.rows.resize(210), rows.labels.resize(210);
+  for (const auto& [label, count] : held_out_of(rows, 1)) EXPECT_EQ(count, 1) << label;
+  rows.rows.resize(1), rows.labels.resize(1);
+  EXPECT_EQ(held_out_rows(rows, 1), std::vector<bool>{false});
 }
 
 TEST(OrderOfRound, ComesFromTheSeed) {
