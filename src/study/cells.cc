@@ -37,16 +37,17 @@ std::string content_hash(const fs::path& path) {
 }
 
 /// For people: what answers in a rung.
-std::string model_of(const Rung& rung) {
+std::string model_of(const Rung& rung, const PlanTask& task) {
   switch (rung.kind) {
     case RungKind::kMajority:
-      return "commonest label";
+      return task.labelled ? "commonest label" : "mean";
     case RungKind::kKeywords:
       return "keyword rule";
     case RungKind::kLinear:
+      if (task.table) return task.labelled ? "logistic regression" : "ridge regression";
       return "n-grams + logistic regression";
     case RungKind::kForest:
-      return "n-grams + random forest";
+      return task.table ? "random forest" : "n-grams + random forest";
     case RungKind::kCommand:
       return fmt::format("{}", fmt::join(rung.command, " "));
     case RungKind::kServer:
@@ -61,7 +62,11 @@ std::string model_of(const Rung& rung) {
 class Planner {
  public:
   Planner(const Plan& plan, const StudyData& data, const StudyOptions& options)
-      : plan_(plan), data_(data), prepared_(options.directory / "prepared"), options_(options) {}
+      : plan_(plan),
+        task_(plan_task(plan)),
+        data_(data),
+        prepared_(options.directory / "prepared"),
+        options_(options) {}
 
   CellPlan run() {
     for (const Rung& rung : plan_.rungs) add_rung(rung);
@@ -102,7 +107,7 @@ class Planner {
     CellResult& result = cell.result;
     result.rung = rung.name;
     result.kind = name(rung.kind);
-    result.model = model_of(rung);
+    result.model = model_of(rung, task_);
     result.precision = precision;
     if (!precision.empty()) cell.precision = Precision::parse(precision);
     YAML::Emitter text;
@@ -127,10 +132,21 @@ class Planner {
                         {"seed", plan_.seed},
                         {"label_names", data_.labels()},
                         {"labels", data_.train.labels}};
+    if (task_.table) add_columns(training.request);
     // Where the base lies is no part of what the head is.
     training.key = sha256_hex(Json{head_kind, hash, plan_.seed, data_.sha256}.dump()).substr(0, 16);
     training.path = prepared_ / (training.key + ".head.gguf");
     return add(std::move(training));
+  }
+
+  void add_columns(Json& request) const {
+    Json& columns = request["columns"] = Json::array();
+    Json& categories = request["categories"] = Json::array();
+    for (const DataColumn& column : data_.columns) {
+      columns.push_back(column.name);
+      if (!column.is_number) categories.push_back(column.name);
+    }
+    if (!task_.labelled) request["numbers"] = data_.train.numbers;
   }
 
   size_t add(Preparation preparation) {
@@ -146,7 +162,7 @@ class Planner {
   void fill_in(Cell& cell, const fs::path& model, const std::string& hash) {
     const Rung& rung = *cell.rung;
     cell.weights = model;
-    cell.open = {{"verb", "open"}, {"task", plan_task(plan_.task).answers}};
+    cell.open = {{"verb", "open"}, {"task", task_.answers}};
     if (!has_precisions(rung.kind)) cell.weights.clear();
     if (has_precisions(rung.kind)) cell.open["precision"] = cell.precision.name();
     if (is_shape(model.string())) {
@@ -172,7 +188,7 @@ class Planner {
     } else {
       cell.open["base"] = cell.weights.string();
     }
-    cell.open["answers"] = data_.labels();
+    if (task_.labelled) cell.open["answers"] = data_.labels();
   }
 
   /// Of a model that is asked as it is, a command or a server.
@@ -193,7 +209,7 @@ class Planner {
     if (rung.top > 0) open["top"] = rung.top;
     if (!rung.from.empty()) open["from"] = rung.from;
     if (!rung.to.empty()) open["to"] = rung.to;
-    if (plan_task(plan_.task).labelled) ask_in_words(cell);
+    if (task_.labelled) ask_in_words(cell);
   }
 
   /// The cells of a cascade's stages, and the preparation that chooses its threshold.
@@ -258,6 +274,7 @@ class Planner {
   }
 
   const Plan& plan_;
+  const PlanTask& task_;
   const StudyData& data_;
   const fs::path prepared_;
   const StudyOptions& options_;

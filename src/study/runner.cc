@@ -92,7 +92,7 @@ class Runner {
         options_(options),
         lock_(made(options.directory)),
         data_(read_data(plan, options.resolve_data)),
-        scorer_(plan.task, plan.metrics, data_.labels(), data_.truths),
+        scorer_(plan_task(plan), plan.metrics, data_.labels(), data_.truths),
         store_(fresh(options.directory / "study.db", options.restart), Store::Mode::kReadWrite) {}
 
   Results run();
@@ -185,7 +185,9 @@ Json Runner::configure(WorkerProcess& worker, const std::string& meter) {
 
 /// What a worker needs of the training rows beside the preparation's own request.
 void Runner::add_rows(const Preparation& preparation, Json& request) const {
-  if (preparation.kind == "train") request["texts"] = data_.train.texts();
+  if (preparation.kind == "train" && data_.columns.empty()) request["texts"] = data_.train.texts();
+  if (preparation.kind == "train" && !data_.columns.empty())
+    request["rows"] = questions_json(data_.train.rows);
   if (preparation.kind != "threshold") return;
   request["rows"] = questions_json(data_.train.rows);
   std::vector<std::string> truths;
