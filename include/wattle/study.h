@@ -79,12 +79,12 @@ struct Plan {
   std::string train_data;  ///< with `data` empty: training and evaluation rows in files of their own
   std::string eval_data;
   /// What is asked: "classify", "tag", "answer", "fill", "generate", "summarise", "translate", "perplexity",
-  /// "similarity", "rank", "choose".
+  /// "similarity", "rank", "choose", "table".
   std::string task = "classify";
   std::string text = "text";  ///< field of a row
   std::string label = "label";
   std::vector<std::string>
-      labels;  ///< classify: the data's labels in the order of their indices; none: its own
+      labels;  ///< classify, table: the data's labels in the order of their indices; none: its own
   std::map<std::string, std::string> fields;  ///< other parts of a row by the task's names for them
   std::string split = "auto";  ///< "auto": the data's own; "hash": by label and SHA-256 of seed and text
   double eval_share = 0.2;     ///< of a hash split

@@ -81,7 +81,7 @@ Plan plan_for(const Flags& flags) {
   }
   plan.text = flags.text;
   plan.label = flags.label;
-  for (const std::string& metric : flags.metrics) metric_for(plan.task, metric);
+  for (const std::string& metric : flags.metrics) metric_for(plan_task(plan), metric);
   plan.metrics = flags.metrics;
   plan.quality = flags.quality;
   const LabelledRows rows = read_labelled_rows(find_data_files(path).eval, options);

@@ -24,13 +24,15 @@ struct LabelledOptions {
 };
 
 struct LabelledRows {
-  std::vector<Question> rows;  ///< texts
+  std::vector<Question> rows;  ///< texts, or rows of a table
   std::vector<int> labels;     ///< index into label_names, one a row
   std::vector<std::string> label_names;
   int64_t repaired = 0;
   /// What a reader of the figures should know: rows without a text or label, rows that cannot be read, labels
   /// that were taken for one, how an untidy file was read.
   std::vector<std::string> remarks = {};
+
+  std::vector<double> numbers = {};  ///< of a table that is asked for numbers: one a row, and no labels
 
   std::vector<std::string> texts() const;
 };

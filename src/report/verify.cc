@@ -318,7 +318,7 @@ std::vector<std::string> verify(const Results& results) {
   std::vector<Truth> truths;
   for (const std::string& truth : results.truths)
     truths.push_back(truth_from_json(nlohmann::ordered_json::parse(truth)));
-  const Scorer scorer(results.plan.task, results.plan.metrics, results.labels, std::move(truths));
+  const Scorer scorer(plan_task(results.plan), results.plan.metrics, results.labels, std::move(truths));
   const auto check_cell = [&](const CellResult& cell) {
     Check check(cell, sentences);
     check_energy(results, cell, check);

@@ -39,16 +39,17 @@ std::string content_hash(const fs::path& path) {
 }
 
 /// For people: what answers in a rung.
-std::string model_of(const Rung& rung) {
+std::string model_of(const Rung& rung, const PlanTask& task) {
   switch (rung.kind) {
     case RungKind::kMajority:
-      return "commonest label";
+      return task.labelled ? "commonest label" : "mean";
     case RungKind::kKeywords:
       return "keyword rule";
     case RungKind::kLinear:
+      if (task.table) return task.labelled ? "logistic regression" : "ridge regression";
       return "n-grams + logistic regression";
     case RungKind::kForest:
-      return "n-grams + random forest";
+      return task.table ? "random forest" : "n-grams + random forest";
     case RungKind::kCommand:
       return fmt::format("{}", fmt::join(rung.command, " "));
     case RungKind::kServer:
@@ -63,7 +64,11 @@ std::string model_of(const Rung& rung) {
 class Planner {
  public:
   Planner(const Plan& plan, const StudyData& data, const StudyOptions& options)
-      : plan_(plan), data_(data), prepared_(options.directory / "prepared"), options_(options) {
+      : plan_(plan),
+        task_(plan_task(plan)),
+        data_(data),
+        prepared_(options.directory / "prepared"),
+        options_(options) {
     const bool cascades =
         std::ranges::any_of(plan.rungs, [](const Rung& rung) { return rung.kind == RungKind::kCascade; });
     held_out_ = cascades ? held_out_rows(data.train, plan.seed) : std::vector<bool>(data.train.rows.size());
@@ -108,7 +113,7 @@ class Planner {
     CellResult& result = cell.result;
     result.rung = rung.name;
     result.kind = name(rung.kind);
-    result.model = model_of(rung);
+    result.model = model_of(rung, task_);
     result.precision = precision;
     if (!precision.empty()) cell.precision = Precision::parse(precision);
     YAML::Emitter text;
@@ -135,6 +140,7 @@ class Planner {
                         {"seed", plan_.seed},
                         {"label_names", data_.labels()},
                         {"labels", data_.train.labels}};
+    if (task_.table) add_columns(training.request);
     // Where the base lies is no part of what the head is.
     training.key = sha256_hex(Json{head_kind, hash, plan_.seed, data_.sha256}.dump()).substr(0, 16);
     training.path = prepared_ / (training.key + ".head.gguf");
@@ -153,6 +159,16 @@ class Planner {
     return add(std::move(training));
   }
 
+  void add_columns(Json& request) const {
+    Json& columns = request["columns"] = Json::array();
+    Json& categories = request["categories"] = Json::array();
+    for (const DataColumn& column : data_.columns) {
+      columns.push_back(column.name);
+      if (!column.is_number) categories.push_back(column.name);
+    }
+    if (!task_.labelled) request["numbers"] = data_.train.numbers;
+  }
+
   size_t add(Preparation preparation) {
     if (preparation.kind != "threshold") preparation.request["path"] = preparation.path.string();
     auto& all = cells_.preparations;
@@ -166,7 +182,7 @@ class Planner {
   void fill_in(Cell& cell, const fs::path& model, const std::string& hash) {
     const Rung& rung = *cell.rung;
     cell.weights = model;
-    cell.open = {{"verb", "open"}, {"task", plan_task(plan_.task).answers}};
+    cell.open = {{"verb", "open"}, {"task", task_.answers}};
     if (!has_precisions(rung.kind)) cell.weights.clear();
     if (has_precisions(rung.kind)) cell.open["precision"] = cell.precision.name();
     if (is_shape(model.string())) {
@@ -192,7 +208,7 @@ class Planner {
     } else {
       cell.open["base"] = cell.weights.string();
     }
-    cell.open["answers"] = data_.labels();
+    if (task_.labelled) cell.open["answers"] = data_.labels();
   }
 
   /// Of a model that is asked as it is, a command or a server.
@@ -213,7 +229,7 @@ class Planner {
     if (rung.top > 0) open["top"] = rung.top;
     if (!rung.from.empty()) open["from"] = rung.from;
     if (!rung.to.empty()) open["to"] = rung.to;
-    if (plan_task(plan_.task).labelled) ask_in_words(cell);
+    if (task_.labelled) ask_in_words(cell);
   }
 
   /// The stage as a threshold is chosen with it: what it learns, it learns without the rows held out.
@@ -309,6 +325,7 @@ class Planner {
   }
 
   const Plan& plan_;
+  const PlanTask& task_;
   const StudyData& data_;
   const fs::path prepared_;
   const StudyOptions& options_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 #include <tuple>
 
 #include <wattle/error.h>
@@ -28,9 +29,28 @@ DataFiles files_of(const Plan& plan, const std::function<fs::path(const std::str
   return find_data_files(resolve(plan.data));
 }
 
+/// What tells rows from each other: texts, or all cells of a table's row.
+std::vector<std::string> row_texts(const LabelledRows& rows) {
+  std::vector<std::string> texts;
+  for (const Question& row : rows.rows) texts.push_back(all_text(row));
+  return texts;
+}
+
+/// The same for sentences: the cells of a row with commas between them.
+std::vector<std::string> said_texts(const LabelledRows& rows) {
+  std::vector<std::string> texts = row_texts(rows);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (!std::holds_alternative<TableRow>(rows.rows[i].content)) continue;
+    texts[i].erase(0, 1);
+    std::ranges::replace(texts[i], '\x1f', ',');
+  }
+  return texts;
+}
+
 /// All rows as one set, those for training first.
 LabelledRows all_rows(const StudyData& data) {
   LabelledRows all = data.train;
+  all.numbers.insert(all.numbers.end(), data.eval.numbers.begin(), data.eval.numbers.end());
   all.rows.insert(all.rows.end(), data.eval.rows.begin(), data.eval.rows.end());
   all.labels.insert(all.labels.end(), data.eval.labels.begin(), data.eval.labels.end());
   all.repaired += data.eval.repaired;
@@ -42,15 +62,18 @@ LabelledRows rows_at(const LabelledRows& rows, const std::vector<size_t>& places
   LabelledRows some{{}, {}, rows.label_names, 0};
   for (const size_t place : places) {
     some.rows.push_back(rows.rows[place]);
-    some.labels.push_back(rows.labels[place]);
+    if (!rows.labels.empty()) some.labels.push_back(rows.labels[place]);
+    if (!rows.numbers.empty()) some.numbers.push_back(rows.numbers[place]);
   }
   return some;
 }
 
-/// Splits by label, so that both sides have the labels in like shares, in the order of the rows.
+/// Splits by label, so that both sides have the labels in like shares, in the order of the rows. Rows with
+/// numbers are one class.
 void split_by_hash(StudyData& data, double eval_share, uint64_t seed) {
   const LabelledRows all = all_rows(data);
-  const std::vector<bool> chosen = split_rows(all.texts(), all.labels, eval_share, seed);
+  const std::vector<bool> chosen = split_rows(
+      row_texts(all), all.numbers.empty() ? all.labels : std::vector<int>(all.rows.size()), eval_share, seed);
   std::vector<size_t> sides[2];
   for (size_t i = 0; i < chosen.size(); ++i) sides[chosen[i] ? 1 : 0].push_back(i);
   data.train = rows_at(all, sides[0]);
@@ -59,10 +82,15 @@ void split_by_hash(StudyData& data, double eval_share, uint64_t seed) {
 
 /// Keeps `most` rows, drawn by the seed, in their order.
 void keep(LabelledRows& rows, int64_t most, uint64_t seed) {
-  rows = rows_at(rows, draw_rows(rows.texts(), most, seed));
+  rows = rows_at(rows, draw_rows(row_texts(rows), most, seed));
 }
 
-void read_both(const DataFiles& files, const LabelledOptions& options, StudyData& data) {
+void read_texts(const Plan& plan, const DataFiles& files, StudyData& data) {
+  LabelledOptions options;
+  options.text_field = plan.text;
+  options.text_flag = "`text` in the plan", options.label_flag = "`label` in the plan";
+  options.label_field = plan.label;
+  options.label_names = plan.labels;
   if (files.train.empty()) {
     data.eval = read_labelled_rows(files.eval, options);
     data.train.label_names = data.eval.label_names;
@@ -75,6 +103,80 @@ void read_both(const DataFiles& files, const LabelledOptions& options, StudyData
   for (const LabelledRows* rows : {&data.train, &data.eval}) append(data.remarks, rows->remarks);
 }
 
+TableRows read_table(const Plan& plan, const fs::path& file, const std::vector<DataColumn>& columns,
+                     const std::vector<std::string>& labels) {
+  TableRows table = read_table_rows(file, plan.fields, columns, labels);
+  const bool numbers = std::holds_alternative<ScoreTruth>(table.truths.front());
+  const bool labelled = plan_task(plan).labelled;
+  if (numbers && labelled) {
+    fail(
+        "{}: what it asks for is a number, and the plan names none; name its column in the plan, as `fields: "
+        "{{score: y}}`, or as `fields: {{label: y}}` for classes",
+        file.string());
+  }
+  if (!numbers && !labelled) {
+    fail("{}: the `labels` of its meta.json say that `{}` is a class; name it as `fields: {{label: {}}}`",
+         file.string(), plan.fields.at("score"), plan.fields.at("score"));
+  }
+  return table;
+}
+
+LabelledRows rows_of_table(TableRows table) {
+  LabelledRows rows;
+  rows.label_names = std::move(table.labels);
+  rows.remarks = std::move(table.remarks);
+  for (size_t i = 0; i < table.rows.size(); ++i) {
+    rows.rows.push_back({table.ids[i], TableRow{std::move(table.rows[i])}});
+    if (const auto* number = std::get_if<ScoreTruth>(&table.truths[i])) {
+      rows.numbers.push_back(number->score);
+      continue;
+    }
+    const auto found = std::ranges::find(rows.label_names, std::get<LabelTruth>(table.truths[i]).label);
+    rows.labels.push_back(static_cast<int>(found - rows.label_names.begin()));
+  }
+  return rows;
+}
+
+/// Both files of a table: the first to be read has the columns and labels of both.
+void read_tables(const Plan& plan, const DataFiles& files, StudyData& data) {
+  std::vector<std::string> labels = plan.labels;
+  for (const bool trains : {true, false}) {
+    const fs::path& file = trains ? files.train : files.eval;
+    if (file.empty()) continue;
+    TableRows table = read_table(plan, file, data.columns, labels);
+    data.columns = table.columns, labels = table.labels;
+    LabelledRows& rows = trains ? data.train : data.eval;
+    rows = rows_of_table(std::move(table));
+    append(data.remarks, rows.remarks);
+  }
+  data.train.label_names = data.eval.label_names;
+}
+
+/// What nothing could be learnt about is missing.
+void forget_unknown_categories(StudyData& data) {
+  int64_t count = 0;
+  std::string first;
+  for (size_t place = 0; place < data.columns.size() && !data.train.rows.empty(); ++place) {
+    if (data.columns[place].is_number) continue;
+    std::set<TableCell> known{TableCell()};
+    for (const Question& row : data.train.rows) known.insert(row.table_row().cells[place]);
+    for (Question& row : data.eval.rows) {
+      TableCell& cell = std::get<TableRow>(row.content).cells[place];
+      if (known.contains(cell)) continue;
+      if (count++ == 0)
+        first = fmt::format("\"{}\" in {}", std::get<std::string>(cell), data.columns[place].name);
+      cell = {};
+    }
+  }
+  if (count > 0) {
+    data.remarks.push_back(
+        fmt::format("{} of evaluation rows {} no training row has, and {} taken as missing ({}{})",
+                    count == 1 ? "1 category" : fmt::format("{} categories", count),
+                    count == 1 ? "is one that" : "are ones that", count == 1 ? "is" : "are", first,
+                    count == 1 ? "" : " the first"));
+  }
+}
+
 bool needs_training_rows(const Rung& rung) {
   return learns(rung.kind) || rung.kind == RungKind::kCascade || rung.examples > 0;
 }
@@ -84,11 +186,14 @@ void check(const Plan& plan, const DataFiles& files, StudyData& data) {
   const size_t n_labels = data.labels().size(), n_rows = data.eval.rows.size() + data.train.rows.size();
   if (data.eval.rows.empty())
     fail("{}: there are no evaluation rows; give more rows or a greater `eval_share`", file);
-  if (n_labels < 2)
-    fail("{}: all rows have one label in `{}`; name the field that tells them apart", file, plan.label);
+  const bool labelled = plan_task(plan).labelled;
+  const auto named = plan.fields.find("label");
+  const std::string label = named != plan.fields.end() ? named->second : plan.label;
+  if (labelled && n_labels < 2)
+    fail("{}: all rows have one label in `{}`; name the field that tells them apart", file, label);
   if (n_labels > 20 && 2 * n_labels > n_rows) {
-    fail("{}: `{}` has {} different values in {} rows, which is no label; name another field", file,
-         plan.label, n_labels, n_rows);
+    fail("{}: `{}` has {} different values in {} rows, which is no label; name another field", file, label,
+         n_labels, n_rows);
   }
   const bool trains = std::ranges::any_of(plan.rungs, needs_training_rows);
   if (trains && data.train.rows.empty()) {
@@ -97,8 +202,26 @@ void check(const Plan& plan, const DataFiles& files, StudyData& data) {
         "training file",
         file);
   }
+  if (!labelled) return;
   append(data.remarks,
          class_remarks(trains ? data.train.labels : std::vector<int>(), data.eval.labels, data.labels()));
+}
+
+std::string hash_of(const StudyData& data) {
+  Sha256 hash;
+  for (const LabelledRows* rows : {&data.train, &data.eval}) {
+    const std::vector<std::string> texts = row_texts(*rows);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const std::string truth =
+          rows->numbers.empty() ? std::to_string(rows->labels[i]) : fmt::format("{}", rows->numbers[i]);
+      hash.add(fmt::format("{} {} {}\n", truth, texts[i].size(), texts[i]));
+    }
+    hash.add(std::string_view("--\n"));
+  }
+  for (const std::string& label : data.labels()) hash.add(label + "\n");
+  for (const DataColumn& column : data.columns)
+    hash.add(fmt::format("{} {}\n", column.is_number ? "number" : "category", column.name));
+  return hash.hex();
 }
 
 }  // namespace
@@ -128,36 +251,30 @@ StudyData read_asked(const Plan& plan, const DataFiles& files) {
 
 StudyData read_data(const Plan& plan, const std::function<fs::path(const std::string&)>& resolve) {
   const DataFiles files = files_of(plan, resolve);
-  if (!plan_task(plan.task).labelled) return read_asked(plan, files);
-  LabelledOptions options;
-  options.text_field = plan.text;
-  options.text_flag = "`text` in the plan", options.label_flag = "`label` in the plan";
-  options.label_field = plan.label;
-  options.label_names = plan.labels;
+  const PlanTask& task = plan_task(plan);
+  if (!task.labelled && !task.table) return read_asked(plan, files);
   StudyData data;
-  read_both(files, options, data);
+  if (task.table) {
+    read_tables(plan, files, data);
+  } else {
+    read_texts(plan, files, data);
+  }
   const LabelledRows all = all_rows(data);
-  append(data.remarks, repeat_remarks(all.texts(), all.labels));
+  append(data.remarks, repeat_remarks(said_texts(all), all.labels));
   // Where nothing learns, rows for training would be rows that nobody asks.
   const bool trains = std::ranges::any_of(plan.rungs, needs_training_rows);
   if (plan.split == "hash" || (files.train.empty() && trains)) {
     split_by_hash(data, plan.eval_share, plan.seed);
   } else {
-    append(data.remarks, overlap_remarks(data.train.texts(), data.eval.texts()));
+    append(data.remarks, overlap_remarks(row_texts(data.train), row_texts(data.eval)));
   }
   keep(data.train, plan.max_train, plan.seed);
   keep(data.eval, plan.max_eval, plan.seed);
+  forget_unknown_categories(data);
   check(plan, files, data);
-  Sha256 hash;
-  for (const LabelledRows* rows : {&data.train, &data.eval}) {
-    for (size_t i = 0; i < rows->rows.size(); ++i) {
-      hash.add(fmt::format("{} {} {}\n", rows->labels[i], rows->rows[i].text().size(), rows->rows[i].text()));
-    }
-    hash.add(std::string_view("--\n"));
-  }
-  for (const std::string& label : data.labels()) hash.add(label + "\n");
-  data.sha256 = hash.hex();
+  data.sha256 = hash_of(data);
   data.questions = data.eval.rows;
+  for (const double number : data.eval.numbers) data.truths.emplace_back(ScoreTruth{number});
   for (const int label : data.eval.labels)
     data.truths.emplace_back(LabelTruth{data.labels()[static_cast<size_t>(label)]});
   return data;

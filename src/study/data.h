@@ -6,6 +6,7 @@
 #include <wattle/study.h>
 
 #include "data/labelled_rows.h"
+#include "data/table_rows.h"
 #include "metrics/truth.h"
 
 namespace wattle {
@@ -13,6 +14,7 @@ namespace wattle {
 /// The labelled rows of a study. Both parts share one list of label names.
 struct StudyData {
   LabelledRows train, eval;
+  std::vector<DataColumn> columns;  ///< of a table; else none
   std::vector<Question> questions;  ///< the evaluation rows, as they are asked
   std::vector<Truth> truths;        ///< one a question
   std::string sha256;               ///< of all texts and labels
@@ -22,7 +24,8 @@ struct StudyData {
   const std::vector<std::string>& labels() const { return eval.label_names; }
 };
 
-/// Reads, splits and checks the data of a plan. Error naming the file and the cure when there are no rows,
+/// Reads, splits and checks the data of a plan. A category of a table that no training row has is taken as
+/// missing in evaluation rows, with a remark. Error naming the file and the cure when there are no rows,
 /// one label, or as many labels as rows (most likely the wrong field).
 StudyData read_data(const Plan& plan,
                     const std::function<std::filesystem::path(const std::string&)>& resolve);

@@ -61,7 +61,7 @@ void read_rungs(YamlMap& map, Plan& plan, const std::string& file) {
     map.fail_at(rungs.IsDefined() ? rungs : map.whole(),
                 "a plan needs `rungs`, a list with at least one, as \"- kind: majority\"");
   }
-  const PlanTask& task = plan_task(plan.task);
+  const PlanTask& task = plan_task(plan);
   std::set<std::string> names;
   for (const auto& node : rungs) {
     plan.rungs.push_back(read_rung(node, file, task));
@@ -72,30 +72,44 @@ void read_rungs(YamlMap& map, Plan& plan, const std::string& file) {
   }
 }
 
-void read_task(YamlMap& map, Plan& plan, const std::string& file) {
-  plan.task = map.text("task", plan.task);
-  bool labelled = false;
-  try {
-    labelled = plan_task(plan.task).labelled;
-  } catch (const Error& error) {
-    map.fail_at(map.node("task"), error.what());
-  }
-  if (labelled) {
-    plan.text = map.text("text", plan.text);
-    plan.label = map.text("label", plan.label);
-    plan.labels = map.texts("labels");
-    if (plan.labels.size() == 1) map.fail_at(map.node("labels"), "`labels` must be a list of two or more");
-    return;
-  }
+void read_labels(YamlMap& map, Plan& plan) {
+  plan.labels = map.texts("labels");
+  if (plan.labels.size() == 1) map.fail_at(map.node("labels"), "`labels` must be a list of two or more");
+}
+
+void read_fields(YamlMap& map, Plan& plan, const std::string& file) {
   if (map.has("fields")) {
     YamlMap fields(map.node("fields"), file, "`fields`");
-    for (const TaskPart& part : data_task(plan.task).parts) {
-      const std::string field = fields.text(std::string(part.name), "");
-      if (!field.empty()) plan.fields[std::string(part.name)] = field;
+    std::vector<std::string_view> parts{"label", "score"};
+    if (!plan_task(plan.task).table) {
+      parts.clear();
+      for (const TaskPart& part : data_task(plan.task).parts) parts.push_back(part.name);
+    }
+    for (const std::string_view part : parts) {
+      const std::string field = fields.text(std::string(part), "");
+      if (!field.empty()) plan.fields[std::string(part)] = field;
     }
     fields.reject_unknown();
   }
-  map.node("fields");
+  const YAML::Node node = map.node("fields");
+  if (plan_task(plan.task).table && plan.fields.size() > 1)
+    map.fail_at(node, "a table is asked for a `label` or for a `score`; name one of them in `fields`");
+}
+
+void read_task(YamlMap& map, Plan& plan, const std::string& file) {
+  plan.task = map.text("task", plan.task);
+  const PlanTask* task = nullptr;
+  try {
+    task = &plan_task(plan.task);
+  } catch (const Error& error) {
+    map.fail_at(map.node("task"), error.what());
+  }
+  const bool texts = task->labelled && !task->table;
+  if (!texts) read_fields(map, plan, file);
+  if (plan_task(plan).labelled) read_labels(map, plan);
+  if (!texts) return;
+  plan.text = map.text("text", plan.text);
+  plan.label = map.text("label", plan.label);
 }
 
 /// The metrics and the bar, which is in the first one's numbers.
@@ -103,14 +117,14 @@ void read_metrics(YamlMap& map, Plan& plan) {
   if (map.has("metric")) {
     plan.metrics = map.texts("metric");
   } else {
-    const PlanTask& task = plan_task(plan.task);
+    const PlanTask& task = plan_task(plan);
     plan.metrics.assign(task.metrics.begin(), task.metrics.end());
   }
   std::set<std::string> seen;
   bool share = false;
   for (const std::string& metric : plan.metrics) {
     try {
-      const auto known = metric_for(plan.task, metric);
+      const auto known = metric_for(plan_task(plan), metric);
       if (seen.empty()) share = is_share(*known);
     } catch (const Error& error) {
       map.fail_at(map.has("metric") ? map.node("metric") : map.whole(), error.what());
@@ -222,10 +236,9 @@ std::string to_yaml(const Plan& plan) {
     put("data", plan.data);
   }
   put("task", plan.task);
-  if (plan_task(plan.task).labelled) {
-    put("text", plan.text), put("label", plan.label);
-    if (!plan.labels.empty()) put("labels", plan.labels);
-  }
+  const PlanTask& task = plan_task(plan);
+  if (task.labelled && !task.table) put("text", plan.text), put("label", plan.label);
+  if (task.labelled && !plan.labels.empty()) put("labels", plan.labels);
   if (!plan.fields.empty()) put("fields", plan.fields);
   put("split", plan.split), put("eval_share", plan.eval_share);
   std::map<std::string, int64_t> rows;

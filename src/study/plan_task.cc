@@ -20,6 +20,7 @@ std::span<const PlanTask> plan_tasks() {
       {"similarity", "embed", false, {"spearman"}},
       {"rank", "rank", false, {"ndcg_10", "recall_10"}},
       {"choose", "classify", false, {"accuracy"}},
+      {"table", "classify", true, {"accuracy"}, true},
   };
   return kTasks;
 }
@@ -30,6 +31,12 @@ const PlanTask& plan_task(std::string_view name) {
   std::vector<std::string_view> names;
   for (const PlanTask& task : plan_tasks()) names.push_back(task.name);
   fail("there is no task \"{}\" of a study; take one of {}", name, fmt::join(names, ", "));
+}
+
+const PlanTask& plan_task(const Plan& plan) {
+  static const PlanTask kNumbers{"table", "regression", false, {"rmse"}, true};
+  const PlanTask& task = plan_task(plan.task);
+  return task.table && plan.fields.contains("score") ? kNumbers : task;
 }
 
 }  // namespace wattle

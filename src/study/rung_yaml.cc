@@ -16,7 +16,7 @@ namespace {
 struct Kind {
   RungKind kind;
   std::string_view name;
-  bool learns = false;      ///< from labelled texts
+  bool learns = false;      ///< from training rows
   bool precisions = false;  ///< a model of ours, at several precisions
 };
 
@@ -43,7 +43,20 @@ const Kind& read_kind(YamlMap& map) {
                           wanted.empty() ? "" : ", not \"" + wanted + "\""));
 }
 
+/// Whether a rung of the kind answers rows of a table.
+bool reads_tables(RungKind kind) {
+  return kind == RungKind::kMajority || kind == RungKind::kLinear || kind == RungKind::kForest ||
+         kind == RungKind::kCommand;
+}
+
 void check_fits(const YamlMap& map, const Kind& kind, const PlanTask& task) {
+  if (task.table) {
+    if (reads_tables(kind.kind)) return;
+    map.fail_at(map.whole(),
+                fmt::format("a {} rung reads texts, and the plan's task is table; take majority, "
+                            "linear, forest or command",
+                            kind.name));
+  }
   const bool of_labels = kind.learns || kind.kind == RungKind::kZeroShot || kind.kind == RungKind::kCascade;
   if (of_labels && !task.labelled) {
     map.fail_at(

@@ -18,7 +18,7 @@ void write_rung(YAML::Emitter& out, const Rung& rung);
 
 /// Whether cells of the kind run a model of ours, at a precision.
 bool has_precisions(RungKind kind);
-/// Whether a rung of the kind is trained on labelled texts.
+/// Whether a rung of the kind is trained on the training rows.
 bool learns(RungKind kind);
 
 /// Whether a cascade's `stage` names a cell of the rung: its name, or its name and one of its precisions.

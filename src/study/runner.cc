@@ -93,7 +93,7 @@ class Runner {
         options_(options),
         lock_(made(options.directory)),
         data_(read_data(plan, options.resolve_data)),
-        scorer_(plan.task, plan.metrics, data_.labels(), data_.truths),
+        scorer_(plan_task(plan), plan.metrics, data_.labels(), data_.truths),
         store_(fresh(options.directory / "study.db", options.restart), Store::Mode::kReadWrite) {}
 
   Results run();
@@ -192,10 +192,12 @@ void Runner::add_rows(const Preparation& preparation, Json& request) const {
   std::vector<Question> questions;
   for (const size_t row : preparation.rows) {
     questions.push_back(data_.train.rows[row]);
-    texts.push_back(questions.back().text());
-    truths.push_back(data_.labels()[static_cast<size_t>(data_.train.labels[row])]);
+    if (data_.columns.empty()) texts.push_back(questions.back().text());
+    if (preparation.kind == "threshold")
+      truths.push_back(data_.labels()[static_cast<size_t>(data_.train.labels[row])]);
   }
-  if (preparation.kind == "train") request["texts"] = std::move(texts);
+  if (preparation.kind == "train" && data_.columns.empty()) request["texts"] = std::move(texts);
+  if (preparation.kind == "train" && !data_.columns.empty()) request["rows"] = questions_json(questions);
   if (preparation.kind != "threshold") return;
   request["rows"] = questions_json(questions);
   request["truths"] = std::move(truths);

@@ -4,7 +4,6 @@
 
 #include <wattle/error.h>
 
-#include "study/plan_task.h"
 #include "tasks/json.h"
 
 namespace wattle {
@@ -96,24 +95,31 @@ bool is_share(const Metric& metric) {
   return range_of(metric) == "0 to 1";
 }
 
-std::unique_ptr<const Metric> metric_for(std::string_view task, const std::string& name) {
+std::unique_ptr<const Metric> metric_for(const PlanTask& task, const std::string& name) {
   const std::vector<std::string> labels{"a", "b"};
   std::unique_ptr<const Metric> metric = make_metric(name, labels);
-  if (!plan_task(task).labelled) return metric;
+  if (!task.labelled && !task.table) return metric;
   Answer answer;
-  answer.value = LabelAnswer{0, {0.5, 0.5}, std::make_shared<const std::vector<std::string>>(labels), {}};
+  Truth truth = ScoreTruth{1};
+  answer.value = ScoreAnswer{1};
+  if (task.labelled) {
+    answer.value = LabelAnswer{0, {0.5, 0.5}, std::make_shared<const std::vector<std::string>>(labels), {}};
+    truth = LabelTruth{"a"};
+  }
   try {
-    metric->row(answer, LabelTruth{"a"});
+    metric->row(answer, truth);
   } catch (const Error&) {
-    fail("the metric {} does not score labels, which the task {} gives; take accuracy or macro_f1", name,
-         task);
+    fail("the metric {} does not score {}, which the task {} gives{}; take {}", name,
+         task.labelled ? "labels" : "numbers", task.name,
+         task.table && !task.labelled ? " for a `score`" : "",
+         task.labelled ? "accuracy or macro_f1" : "rmse, mae or r2");
   }
   return metric;
 }
 
-Scorer::Scorer(std::string_view task, const std::vector<std::string>& metrics,
+Scorer::Scorer(const PlanTask& task, const std::vector<std::string>& metrics,
                const std::vector<std::string>& labels, std::vector<Truth> truths)
-    : task_(plan_task(task).answers), truths_(std::move(truths)) {
+    : task_(task.answers), truths_(std::move(truths)) {
   for (const std::string& metric : metrics) metrics_.push_back(make_metric(metric, labels, truths_));
 }
 
@@ -163,7 +169,7 @@ void use_metric(Results& results, const std::string& metric) {
   } else {
     std::vector<Truth> truths;
     for (const std::string& truth : results.truths) truths.push_back(truth_from_json(Json::parse(truth)));
-    const Scorer scorer(results.plan.task, {metric}, results.labels, std::move(truths));
+    const Scorer scorer(plan_task(results.plan), {metric}, results.labels, std::move(truths));
     metrics.insert(metrics.begin(), metric);
     for (CellResult& cell : results.cells) {
       for (Output& output : cell.outputs) {

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "metrics/metric.h"
+#include "study/plan_task.h"
 #include "tasks/question.h"
 
 namespace wattle {
@@ -24,15 +25,15 @@ std::string_view range_of(const Metric& metric);
 /// Whether that is 0 to 1: then people read its figures in per cent.
 bool is_share(const Metric& metric);
 
-/// The metric of that name for answers of the plan's `task`. Error for one that is not known, and where the
-/// task's answers are labels for one that does not score labels.
-std::unique_ptr<const Metric> metric_for(std::string_view task, const std::string& name);
+/// The metric of that name for answers of a plan's task. Error for one that is not known, and where the
+/// task's answers are labels, or numbers of a table, for one that does not score such.
+std::unique_ptr<const Metric> metric_for(const PlanTask& task, const std::string& name);
 
 /// Scores the answers of a study by all metrics of its plan.
 class Scorer {
  public:
-  /// `task` is the plan's. Error for a metric that is not known.
-  Scorer(std::string_view task, const std::vector<std::string>& metrics,
+  /// `task` is a plan's. Error for a metric that is not known.
+  Scorer(const PlanTask& task, const std::vector<std::string>& metrics,
          const std::vector<std::string>& labels, std::vector<Truth> truths);
 
   /// `answer` as to_json(Answer) writes it. Error where it is none of the task, or not one that the first

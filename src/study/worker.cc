@@ -7,6 +7,7 @@
 // A request that fails is answered by {"error": sentence}, and the process ends.
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <optional>
 
@@ -158,29 +159,47 @@ Json Worker::choose_threshold(const Json& request) {
           {"window", to_json(window)}};
 }
 
-Json Worker::train(const Json& request) {
-  const auto texts = request.at("texts").get<std::vector<std::string>>();
-  const auto labels = request.at("labels").get<std::vector<int>>();
-  const auto names = request.at("label_names").get<std::vector<std::string>>();
-  const std::string base_path = request.value("base", "");
+Head train_on_model(const std::string& path, const std::vector<std::string>& texts,
+                    const std::vector<int>& labels, const std::vector<std::string>& names,
+                    const TrainOptions& options) {
+  const auto model = Model::open(path);
+  Embedder embedder(*model);
+  Matrix embeddings(static_cast<int64_t>(texts.size()), embedder.width());
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  embedder.embed(views, embeddings);
+  return train_on_embeddings(embeddings.view(), {path, fingerprint(model->file()), embedder.width()}, labels,
+                             names, options);
+}
+
+/// A request has `texts`, or the `columns` of a table and its `rows`, and `labels` or `numbers` of them. The
+/// rows are read here, outside of what is measured.
+std::function<Head()> training_of(const Json& request) {
+  auto labels = request.at("labels").get<std::vector<int>>();
+  auto names = request.at("label_names").get<std::vector<std::string>>();
   TrainOptions options;
   options.kind = head_kind_from_name(request.at("kind").get<std::string>());
   options.seed = request.at("seed");
+  if (!request.contains("columns")) {
+    return [texts = request.at("texts").get<std::vector<std::string>>(), base = request.value("base", ""),
+            labels, names, options] {
+      if (base.empty()) return train_on_ngrams(texts, labels, names, options);
+      return train_on_model(base, texts, labels, names, options);
+    };
+  }
+  options.costs = kTableCosts;
+  TableData table{request.at("columns"), {}, request.at("categories")};
+  for (const Question& row : questions_of(request.at("rows"))) table.rows.push_back(row.table_row());
+  if (!request.contains("numbers"))
+    return [table, labels, names, options] { return train_on_table(table, labels, names, options); };
+  return [table, numbers = request.at("numbers").get<std::vector<float>>(), options] {
+    return train_numbers_on_table(table, numbers, options);
+  };
+}
+
+Json Worker::train(const Json& request) {
+  const std::function<Head()> training = training_of(request);
   std::optional<Head> head;
-  const Window window = metering_->measure("train", [&] {
-    if (base_path.empty()) {
-      head.emplace(train_on_ngrams(texts, labels, names, options));
-      return;
-    }
-    const auto model = Model::open(base_path);
-    Embedder embedder(*model);
-    Matrix embeddings(static_cast<int64_t>(texts.size()), embedder.width());
-    const std::vector<std::string_view> views(texts.begin(), texts.end());
-    embedder.embed(views, embeddings);
-    head.emplace(train_on_embeddings(embeddings.view(),
-                                     {base_path, fingerprint(model->file()), embedder.width()}, labels, names,
-                                     options));
-  });
+  const Window window = metering_->measure("train", [&] { head.emplace(training()); });
   TrainingRecord& record = head->training();
   record.seconds = window.energy.seconds;
   record.joules = window.energy.joules;

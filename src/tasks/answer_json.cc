@@ -297,6 +297,7 @@ struct AnswersOfTask {
 const std::vector<AnswersOfTask>& answers_of_tasks() {
   static const std::vector<AnswersOfTask> kAnswers = {
       {"classify", {kLabel, kScore}},
+      {"regression", {kScore}},
       {"embed", {kEmbedding, kLabel, kScore, kScores}},
       {"rank", {kScores, kLabel, kScore}},
       {"tag", {kSpans}},

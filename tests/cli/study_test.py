@@ -274,6 +274,64 @@ for line in sys.stdin:
         self.assertEqual(windows(), (note, prepared))
         self.assertEqual({path: path.stat().st_mtime_ns for path in (self.out / "prepared").iterdir()}, files)
 
+    def table_study(self, task):
+        """Adults by age and trade, on majority, linear, forest and a program that reads `cells`."""
+        rng = random.Random(3)
+        with open(self.dir / "table.csv", "w", newline="", encoding="utf-8") as file:
+            out = csv.writer(file)
+            told = "pay" if "score" in task else "income"
+            out.writerow(["age", "trade", told])
+            for _ in range(400):
+                age, trade = rng.randint(18, 70), rng.choice(["baker", "", "pilot"])
+                pay = 10 * age + (500 if trade == "pilot" else 0) + rng.gauss(0, 20)
+                out.writerow([age, trade, f"{pay:.1f}" if told == "pay" else "high" if pay > 600 else "low"])
+        (self.dir / "cells.py").write_text("""import json, sys
+print('{"ready": true}', flush=True)
+for line in sys.stdin:
+    cells = json.loads(line)["cells"]
+    pay = 10 * cells[0] + (500 if cells[1] == "pilot" else 0)
+    print(json.dumps({"score": pay} if sys.argv[1] == "score" else {"label": "high" if pay > 600 else "low"}), flush=True)
+""")
+        kind = "score" if "score" in task else "label"
+        head = PLAN[:PLAN.index("data:")] + PLAN[PLAN.index("rounds:"):PLAN.index("quality:")]
+        return self.write_plan(head + f"""data: {self.dir}/table.csv
+task: table
+{task}
+rungs:
+  - kind: majority
+  - kind: linear
+  - kind: forest
+  - {{kind: command, name: rule, command: [{sys.executable}, {self.dir}/cells.py, {kind}]}}
+""")
+
+    def test_a_table_of_classes(self):
+        plan = self.table_study("fields: {label: income}\nmetric: [accuracy, macro_f1]\nquality: 0.8")
+        self.study(plan=plan)
+        cells = {cell["rung"]: cell for cell in json.loads(self.run_wattle("report", self.out, "--json").stdout)}
+        self.assertEqual({cell["n"] for cell in cells.values()}, {cells["rule"]["n"]})
+        self.assertLess(cells["majority"]["quality"]["value"], 0.75)
+        for kind in ("linear", "forest", "rule"):
+            self.assertGreater(cells[kind]["quality"]["value"], 0.85)
+            self.assertGreater(cells[kind]["metrics"]["macro_f1"]["value"], 0.85)
+        with sqlite3.connect(self.out / "study.db") as database:
+            self.assertEqual(database.execute("SELECT count(*) FROM windows WHERE kind = 'train'").fetchone()[0], 3)
+        self.assertIn("follow from their", self.run_wattle("report", self.out, "--verify").stdout)
+        before = self.windows()
+        self.study(plan=plan)
+        self.assertEqual(self.windows(), before)
+
+    def test_a_table_of_numbers(self):
+        plan = self.table_study("fields: {score: pay}\nmetric: [rmse, r2]")
+        done = self.study(plan=plan)
+        self.assertIn("rmse: smaller is better", done.stdout)
+        cells = {cell["rung"]: cell for cell in json.loads(self.run_wattle("report", self.out, "--json").stdout)}
+        self.assertGreater(cells["majority"]["quality"]["value"], 200)
+        self.assertLess(cells["rule"]["quality"]["value"], 30)
+        for kind in ("linear", "forest"):
+            self.assertLess(cells[kind]["quality"]["value"], 60)
+            self.assertGreater(cells[kind]["metrics"]["r2"]["value"], 0.9)
+        self.assertIn("follow from their", self.run_wattle("report", self.out, "--verify").stdout)
+
     def test_a_cascade_chooses_its_threshold_on_training_rows(self):
         plan = self.write_plan(PLAN.replace("rungs:\n", "rungs:\n  - {kind: cascade, stages: [keywords, linear]}\n"))
         self.study(plan=plan)

@@ -1,5 +1,6 @@
 #include "study/data.h"
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <set>
@@ -170,6 +171,100 @@ TEST_F(DataTest, NoSideOfTwoTextsIsEmpty) {
   const StudyData data = read();
   EXPECT_EQ(data.train.rows.size(), 1u);
   EXPECT_EQ(data.eval.rows.size(), 1u);
+}
+
+class TableDataTest : public DataTest {
+ protected:
+  /// 60 rows of four columns, whose last is a class and whose third a price.
+  void write_table(const std::string& more = "") const {
+    std::ofstream file(path_);
+    file << "age,colour,price,kind\n";
+    for (int i = 0; i < 60; ++i)
+      file << i << "," << (i % 2 == 0 ? "red" : "blue") << "," << 2.5 * i << "," << (i % 3 == 0 ? "a" : "b")
+           << "\n";
+    file << more;
+  }
+  StudyData read_table(const std::string& fields, const std::string& more = "") const {
+    const Plan plan =
+        parse_plan("data: x\ntask: table\nrungs: [{kind: linear}]\nfields: " + fields + "\n" + more, "p");
+    return read_data(plan, [this](const std::string&) { return path_; });
+  }
+};
+
+TEST_F(TableDataTest, RowsOfATableAreSplitByLabelAndEqualRowsStayTogether) {
+  write_table("7,blue,17.5,b\n7,BLUE,17.5,b\n");
+  const StudyData data = read_table("{label: kind}");
+  EXPECT_EQ(data.columns, (std::vector<DataColumn>{{"age", true}, {"colour", false}, {"price", true}}));
+  EXPECT_EQ(data.labels(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(data.train.rows.size() + data.eval.rows.size(), 62u);
+  EXPECT_EQ(std::ranges::count(data.eval.labels, 0), 4);  // a fifth of 20
+  ASSERT_EQ(data.questions.size(), data.truths.size());
+  const auto sevens = [](const LabelledRows& rows) {
+    return std::ranges::count_if(
+        rows.rows, [](const Question& row) { return row.table_row().cells[0] == TableCell(7.0); });
+  };
+  const auto learnt = sevens(data.train), asked = sevens(data.eval);
+  EXPECT_EQ(learnt + asked, 3);
+  EXPECT_TRUE(learnt == 0 || asked == 0);
+  for (size_t i = 0; i < data.questions.size(); ++i) {
+    const double age = std::get<double>(data.questions[i].table_row().cells[0]);
+    EXPECT_EQ(std::get<LabelTruth>(data.truths[i]).label, static_cast<int>(age) % 3 == 0 ? "a" : "b");
+  }
+  EXPECT_NE(data.sha256, read_table("{label: colour}").sha256);
+}
+
+TEST_F(TableDataTest, NumbersAreSplitWithTheirRows) {
+  write_table();
+  const StudyData data = read_table("{score: price}", "rows: {train: 30}");
+  EXPECT_TRUE(data.labels().empty());
+  EXPECT_EQ(data.train.numbers.size(), 30u);
+  EXPECT_EQ(data.eval.rows.size(), 12u);
+  for (size_t i = 0; i < data.questions.size(); ++i) {
+    const double age = std::get<double>(data.questions[i].table_row().cells[0]);
+    EXPECT_EQ(std::get<ScoreTruth>(data.truths[i]).score, 2.5 * age);
+  }
+  for (size_t i = 0; i < data.train.rows.size(); ++i)
+    EXPECT_EQ(data.train.numbers[i], 2.5 * std::get<double>(data.train.rows[i].table_row().cells[0]));
+}
+
+TEST_F(TableDataTest, ACategoryThatNoTrainingRowHasIsMissingAndSaid) {
+  write_table("90,green,1,a\n");
+  bool seen = false;
+  // Some seed has the row among those for evaluation.
+  for (int seed = 1; seed < 40 && !seen; ++seed) {
+    const StudyData data = read_table("{label: kind}", "seed: " + std::to_string(seed));
+    for (const Question& row : data.questions) {
+      const std::vector<TableCell>& cells = row.table_row().cells;
+      if (cells[0] != TableCell(90.0)) continue;
+      seen = true;
+      EXPECT_EQ(cells[1], TableCell());
+      const std::string said = fmt::format("{}", fmt::join(data.remarks, "; "));
+      EXPECT_NE(said.find("no training row has, and is taken as missing (\"green\" in colour)"),
+                std::string::npos)
+          << said;
+    }
+  }
+  EXPECT_TRUE(seen);
+}
+
+TEST_F(TableDataTest, TablesThatCannotBeAskedAreRefused) {
+  const auto why = [&](const std::string& fields) -> std::string {
+    try {
+      read_table(fields);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "read";
+  };
+  write_table();
+  EXPECT_NE(why("{label: sort}").find("sort"), std::string::npos);
+  EXPECT_NE(why("{}").find("no column is called label"), std::string::npos);
+  EXPECT_NE(why("{label: age}").find("`age` has 60 different values"), std::string::npos);
+  EXPECT_NE(why("{score: kind}").find("no number"), std::string::npos);
+  std::ofstream(path_) << "a,y\n1,0.5\n2,0.7\n3,0.2\n";
+  EXPECT_NE(why("{}").find("`fields: {score: y}`"), std::string::npos);
+  std::ofstream(path_) << "a,y\n";
+  EXPECT_NE(why("{score: y}"), "read");
 }
 
 TEST_F(DataTest, RefusesWhatIsNoClassification) {

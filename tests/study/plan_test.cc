@@ -81,6 +81,19 @@ INSTANTIATE_TEST_SUITE_P(
         BadPlan{"fields of classify", kData + "fields: {text: t}\n" + kRungs, "2", "`fields` is not a key"},
         BadPlan{"metric twice", kData + "metric: [accuracy, accuracy]\n" + kRungs, "2",
                 "names accuracy twice"},
+        BadPlan{
+            "texts of a table", kData + "task: table\nrungs: [{kind: keywords}]", "3",
+            "a keywords rung reads texts, and the plan's task is table; take majority, linear, forest or"},
+        BadPlan{"label of a table", kData + "task: table\nlabel: x\n" + kRungs, "3",
+                "`label` is not a key of a plan"},
+        BadPlan{"label and score", kData + "task: table\nfields: {label: a, score: b}\n" + kRungs, "3",
+                "name one of them"},
+        BadPlan{"labels of numbers", kData + "task: table\nfields: {score: b}\nlabels: [a, b]\n" + kRungs,
+                "4", "`labels` is not a key of a plan"},
+        BadPlan{"metric of numbers", kData + "task: table\nfields: {label: a}\nmetric: rmse\n" + kRungs, "4",
+                "rmse does not score labels"},
+        BadPlan{"metric of labels", kData + "task: table\nfields: {score: a}\nmetric: accuracy\n" + kRungs,
+                "4", "accuracy does not score numbers, which the task table gives for a `score`; take rmse"},
         BadPlan{"command", kData + "rungs:\n  - {kind: command}", "3", "needs `command`"},
         BadPlan{"model of a command", kData + "rungs:\n  - {kind: command, command: [x], model: m}", "3",
                 "`model` is not a key of a rung"},
@@ -174,6 +187,21 @@ rungs:
   EXPECT_EQ(plan.rungs[5].target, 0.98);
   const std::string yaml = to_yaml(plan);
   EXPECT_EQ(to_yaml(parse_plan(yaml, "again.yaml")), yaml);
+}
+
+TEST(Plan, TablesHaveALabelOrAScore) {
+  for (const auto& [fields, metric] :
+       {std::pair("", "accuracy"), std::pair("fields: {label: income}\n", "accuracy"),
+        std::pair("fields: {score: alcohol}\n", "rmse")}) {
+    const Plan plan = parse_plan(std::string("data: d\ntask: table\n") + fields +
+                                     "rungs: [{kind: majority}, {kind: linear}, {kind: forest}, {kind: "
+                                     "command, command: [x]}]\n",
+                                 "plan.yaml");
+    EXPECT_EQ(plan.metrics, std::vector<std::string>{metric});
+    const std::string yaml = to_yaml(plan);
+    EXPECT_EQ(to_yaml(parse_plan(yaml, "again.yaml")), yaml);
+    EXPECT_EQ(parse_plan(yaml, "again.yaml").fields, plan.fields);
+  }
 }
 
 TEST(Plan, EveryExampleIsRead) {

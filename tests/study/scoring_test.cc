@@ -52,7 +52,7 @@ TEST(Scoring, AnotherMetricIsComputedFromTheAnswersThatWereKept) {
 TEST(Scoring, LongAnswersAreKeptWithoutTheirLongParts) {
   Json scores;
   for (int label = 0; label < 1000; ++label) scores["label " + std::to_string(label)] = 0.001;
-  const Scorer scorer("classify", {"accuracy"}, {"no", "yes"}, {LabelTruth{"yes"}});
+  const Scorer scorer(plan_task("classify"), {"accuracy"}, {"no", "yes"}, {LabelTruth{"yes"}});
   Json answer{{"label", "label 7"}, {"scores", scores}};
   const Output output = scorer.score(0, answer);
   EXPECT_EQ(output.answer, R"({"label":"label 7","omitted":["scores"]})");
@@ -60,9 +60,9 @@ TEST(Scoring, LongAnswersAreKeptWithoutTheirLongParts) {
 }
 
 TEST(Scoring, AnAnswerOfAnotherKindIsRefused) {
-  const Scorer scorer("classify", {"accuracy"}, {"no", "yes"}, {LabelTruth{"yes"}});
+  const Scorer scorer(plan_task("classify"), {"accuracy"}, {"no", "yes"}, {LabelTruth{"yes"}});
   EXPECT_THROW(scorer.score(0, Json{{"text", "yes"}}), Error);
-  EXPECT_THROW(Scorer("classify", {"colour"}, {}, {}), Error);
+  EXPECT_THROW(Scorer(plan_task("classify"), {"colour"}, {}, {}), Error);
 }
 
 }  // namespace
