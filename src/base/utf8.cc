@@ -49,6 +49,14 @@ size_t valid_prefix(std::string_view bytes) {
 
 }  // namespace
 
+std::string lower_ascii(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
 bool is_utf8(std::string_view bytes) {
   return valid_prefix(bytes) == bytes.size();
 }

@@ -21,6 +21,8 @@ DecodedCharacter decode_utf8(std::string_view text, size_t position);
 void append_utf8(std::string& out, char32_t character);
 
 bool is_ascii(std::string_view text);
+/// A to Z as small letters; all else stays.
+std::string lower_ascii(std::string_view text);
 
 /// Whether the bytes are well-formed UTF-8 (Unicode 15, table 3-7: no surrogates, no overlong forms).
 bool is_utf8(std::string_view bytes);

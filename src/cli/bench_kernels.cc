@@ -21,6 +21,7 @@
 #include "kernels/matmul.h"
 #include "kernels/peaks.h"
 #include "report/roofline.h"
+#include "statistics/descriptive.h"
 
 namespace wattle {
 namespace {
@@ -61,12 +62,6 @@ struct Case {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 /// Weights whose scales are ordinary numbers in every format: bytes of 0x20 to 0x2F.

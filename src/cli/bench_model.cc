@@ -23,6 +23,7 @@
 #include "kernels/peaks.h"
 #include "models/convert.h"
 #include "models/model.h"
+#include "statistics/descriptive.h"
 #include "study/conditions.h"
 #include "tasks/rows.h"
 
@@ -40,12 +41,6 @@ struct ModelBenchOptions {
   int rounds = 3;
   bool json = false;
 };
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 // What was run once: tokens, the engine's record, seconds, joules.
 struct Phase {

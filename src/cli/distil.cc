@@ -106,9 +106,7 @@ void add_distil(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--word-count", a->options.word_count, "texts that such a word occurs in, at least")
       ->check(at_least_one())
       ->capture_default_str();
-  verb->add_option("--meter", a->meter.source,
-                   "force a source of energy: rapl, model, file:PATH, exec:COMMAND");
-  verb->add_flag("--require-measured", a->meter.require_measured, "exit with 3 rather than model the energy");
+  add_meter_flags(*verb, a->meter);
   verb->add_flag("--json", a->json, "print the summary as JSON");
   verb->footer(
       "Examples:\n"

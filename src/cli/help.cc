@@ -112,6 +112,12 @@ CLI::Validator number_above(double low) {
   return number_check(low, false);
 }
 
+void add_meter_flags(CLI::App& verb, MeterOptions& options) {
+  verb.add_option("--meter", options.source,
+                  "force a source of energy: rapl, model, file:PATH, exec:COMMAND");
+  verb.add_flag("--require-measured", options.require_measured, "exit with 3 rather than model the energy");
+}
+
 CLI::Validator at_least_one() {
   return CLI::Validator(
       [](const std::string& text) {

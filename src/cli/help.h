@@ -1,5 +1,6 @@
 #pragma once
 
+#include <wattle/meter.h>
 #include <CLI/CLI.hpp>
 
 namespace wattle {
@@ -14,6 +15,9 @@ class NarrowHelp : public CLI::Formatter {
   std::string make_subcommand(const CLI::App* verb) const override;
   std::string make_footer(const CLI::App* app) const override;
 };
+
+/// --meter and --require-measured, for verbs whose energy is measured. `options` outlives the verb.
+void add_meter_flags(CLI::App& verb, MeterOptions& options);
 
 /// Positive whole numbers, refused in a sentence.
 CLI::Validator at_least_one();

@@ -7,6 +7,8 @@
 
 #include <wattle/error.h>
 
+#include "base/utf8.h"
+
 namespace wattle {
 namespace {
 
@@ -64,8 +66,7 @@ fs::path hub_cache_directory() {
 }
 
 bool hub_is_off() {
-  std::string value = variable("HF_HUB_OFFLINE");
-  std::transform(value.begin(), value.end(), value.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string value = lower_ascii(variable("HF_HUB_OFFLINE"));
   return value == "1" || value == "true" || value == "yes" || value == "on";
 }
 

@@ -272,9 +272,7 @@ void add_row_flags(CLI::App& verb, Arguments& a) {
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   verb.add_flag("--json", a.json, "with --output: print a summary as JSON");
-  verb.add_option("--meter", a.meter.source,
-                  "force a source of energy: rapl, model, file:PATH, exec:COMMAND");
-  verb.add_flag("--require-measured", a.meter.require_measured, "exit with 3 rather than model the energy");
+  add_meter_flags(verb, a.meter);
 }
 
 void add_task_flags(CLI::App& verb, Arguments& a) {

@@ -111,7 +111,8 @@ Head train_head(const Arguments& arguments, const LabelledTable& data, const Glo
   ProgressBar bar(options.quiet);
   train.progress = [&](double part) { bar("training", static_cast<size_t>(1000 * part), 1000); };
   const TableData table = table_of(arguments, data);
-  if (arguments.task == "regression") return train_numbers_on_table(table, data.numbers, train);
+  if (arguments.task == "regression")
+    return train_numbers_on_table(table, std::vector<float>(data.numbers.begin(), data.numbers.end()), train);
   return train_on_table(table, data.labels, data.label_names, train);
 }
 
@@ -131,17 +132,14 @@ Json quality(const Arguments& arguments, const LabelledRows& rows) {
 
 /// The same of a table's rows; of numbers the root of the mean squared error, and R2.
 Json quality(const Arguments& arguments, const LabelledTable& table) {
-  if (table.numbers.empty()) {
-    LabelledRows rows{table.rows, table.labels, table.label_names, 0};
-    return quality(arguments, rows);
-  }
+  if (table.numbers.empty()) return quality(arguments, static_cast<const LabelledRows&>(table));
   const auto task = Task::create(arguments.output, {.task = "regression"});
   const std::vector<Answer> answers = task->answer(table.rows);
   double mean = 0, errors = 0, variance = 0;
   const auto count = static_cast<double>(answers.size());
-  for (const float number : table.numbers) mean += static_cast<double>(number) / count;
+  for (const double number : table.numbers) mean += number / count;
   for (size_t i = 0; i < answers.size(); ++i) {
-    const auto truth = static_cast<double>(table.numbers[i]);
+    const double truth = table.numbers[i];
     const double off = std::get<ScoreAnswer>(answers[i].value).score - truth;
     errors += off * off;
     variance += (truth - mean) * (truth - mean);
@@ -372,9 +370,7 @@ void add_train(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--batch", a->batch, "rows that are embedded together")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  verb->add_option("--meter", a->meter.source,
-                   "force a source of energy: rapl, model, file:PATH, exec:COMMAND");
-  verb->add_flag("--require-measured", a->meter.require_measured, "exit with 3 rather than model the energy");
+  add_meter_flags(*verb, a->meter);
   verb->add_flag("--json", a->json, "print the summary as JSON");
   verb->footer(
       "Examples:\n"

@@ -8,8 +8,8 @@
 #include "data/folded.h"
 #include "data/labelled_rows.h"
 #include "data/row_parts.h"
-#include "metrics/words.h"
 #include "tasks/json.h"
+#include "text/unicode.h"
 
 namespace wattle {
 namespace {

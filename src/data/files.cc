@@ -10,6 +10,8 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "base/utf8.h"
+
 namespace wattle {
 namespace {
 
@@ -30,14 +32,8 @@ fs::path file_of(const fs::path& folder, std::initializer_list<const char*> stem
   return {};
 }
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 bool is_picture(const fs::path& path) {
-  const std::string ending = lower(path.extension().string());
+  const std::string ending = lower_ascii(path.extension().string());
   return std::ranges::find(kPictureEndings, ending) != kPictureEndings.end();
 }
 
@@ -86,7 +82,7 @@ std::vector<std::string> row_files(const fs::path& folder) {
   std::error_code code;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, code)) {
     const std::string name = entry.path().filename().string();
-    const auto ends = [&](std::string_view ending) { return lower(name).ends_with(ending); };
+    const auto ends = [&](std::string_view ending) { return lower_ascii(name).ends_with(ending); };
     if (std::ranges::any_of(kRowEndings, ends) && name != "meta.json") names.push_back(name);
   }
   std::ranges::sort(names);

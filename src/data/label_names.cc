@@ -6,8 +6,8 @@
 #include <fmt/ranges.h>
 
 #include "data/folded.h"
-#include "metrics/words.h"
 #include "tasks/raw_rows.h"
+#include "text/unicode.h"
 
 namespace wattle {
 namespace {

@@ -7,10 +7,10 @@
 
 #include "data/folded.h"
 #include "data/label_names.h"
-#include "metrics/words.h"
 #include "tasks/file_text.h"
 #include "tasks/json.h"
 #include "tasks/raw_rows.h"
+#include "text/unicode.h"
 
 namespace wattle {
 namespace {

@@ -35,19 +35,30 @@ LabelledTable read_labelled_table(const std::filesystem::path& path, const Table
     for (const std::string& name : options.leave_out) leave_out(name, table, origin);
     if (table.columns.empty()) fail("{}: has no column but the label; give a table with others", origin);
   }
-  LabelledTable data{
-      .columns = std::move(table.columns), .label_names = table.labels, .remarks = std::move(table.remarks)};
-  for (size_t i = 0; i < table.rows.size(); ++i) {
-    data.rows.push_back({table.ids[i], TableRow{std::move(table.rows[i])}});
-    if (options.numbers) {
-      data.numbers.push_back(static_cast<float>(std::get<ScoreTruth>(table.truths[i]).score));
-    } else {
-      const std::string& label = std::get<LabelTruth>(table.truths[i]).label;
-      data.labels.push_back(
-          static_cast<int>(std::ranges::find(data.label_names, label) - data.label_names.begin()));
-    }
+  if (options.numbers && !table.labels.empty()) {
+    fail(
+        "{}: the `labels` of its meta.json say that '{}' is a class, and numbers are asked for; ask for "
+        "classes",
+        origin, options.label_field);
   }
-  return data;
+  std::vector<DataColumn> columns = std::move(table.columns);
+  return {labelled_rows(std::move(table)), std::move(columns)};
+}
+
+LabelledRows labelled_rows(TableRows table) {
+  LabelledRows rows;
+  rows.label_names = std::move(table.labels);
+  rows.remarks = std::move(table.remarks);
+  for (size_t i = 0; i < table.rows.size(); ++i) {
+    rows.rows.push_back({table.ids[i], TableRow{std::move(table.rows[i])}});
+    if (const auto* number = std::get_if<ScoreTruth>(&table.truths[i])) {
+      rows.numbers.push_back(number->score);
+      continue;
+    }
+    const auto found = std::ranges::find(rows.label_names, std::get<LabelTruth>(table.truths[i]).label);
+    rows.labels.push_back(static_cast<int>(found - rows.label_names.begin()));
+  }
+  return rows;
 }
 
 bool is_table(const std::filesystem::path& path, const std::string& text_field,

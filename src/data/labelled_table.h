@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "data/labelled_rows.h"
 #include "data/table_rows.h"
 #include "tasks/question.h"
 
@@ -18,17 +19,14 @@ struct TableOptions {
 };
 
 /// A table as training reads it.
-struct LabelledTable {
+struct LabelledTable : LabelledRows {
   std::vector<DataColumn> columns;
-  std::vector<Question> rows;  ///< rows of a table
-  std::vector<int> labels;     ///< index into label_names, one a row; none of numbers
-  std::vector<std::string> label_names;
-  std::vector<float> numbers;
-  int64_t repaired = 0;
-  std::vector<std::string> remarks = {};
 
   std::vector<std::string> column_names() const;
 };
+
+/// Rows of a table with the places of their labels, or with their numbers, and all remarks.
+LabelledRows labelled_rows(TableRows table);
 
 /// Reads the labelled rows of a table as read_table_rows() does. Throws Error for a column to leave out that
 /// is not there.

@@ -8,7 +8,7 @@
 #include <wattle/error.h>
 
 #include "data/folded.h"
-#include "metrics/words.h"
+#include "text/unicode.h"
 
 namespace wattle {
 namespace {

@@ -13,9 +13,10 @@
 #include "data/label_names.h"
 #include "data/labelled_rows.h"
 #include "data/row_parts.h"
-#include "metrics/words.h"
 #include "tasks/file_text.h"
+#include "tasks/json.h"
 #include "tasks/raw_rows.h"
+#include "text/unicode.h"
 
 namespace wattle {
 namespace {
@@ -48,14 +49,6 @@ Wanted wanted_of(const TaskFields& fields, const std::vector<RawRow>& rows, cons
   for (const auto& item : rows.front().fields.items()) names.push_back(item.key());
   fail("{}: no column is called label, class, target or y; name what is to be told, one of: {}", origin,
        fmt::join(names, ", "));
-}
-
-bool is_missing(const Json& value) {
-  if (value.is_null()) return true;
-  if (!value.is_string()) return false;
-  static const std::set<std::string_view> kMissing = {"",    "?",   "NA",   "N/A",  "#N/A", "n/a",
-                                                      "NaN", "nan", "NULL", "null", "None"};
-  return kMissing.count(trimmed(value.get_ref<const std::string&>())) > 0;
 }
 
 /// The row's number as its column writes it.

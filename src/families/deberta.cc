@@ -5,6 +5,8 @@
 #include <set>
 #include <sstream>
 
+#include "base/utf8.h"
+
 namespace wattle {
 namespace {
 
@@ -37,8 +39,7 @@ std::set<std::string> position_terms(ConfigReader& config) {
   }
   for (std::string& part : parts) {
     std::erase(part, ' ');
-    std::ranges::transform(part, part.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    part = lower_ascii(part);
     if (part != "c2p" && part != "p2c")
       fail("{}: pos_att_type has \"{}\"; known are c2p and p2c: use another model", config.origin(), part);
     terms.insert(part);

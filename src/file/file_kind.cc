@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "base/utf8.h"
 #include "file/onnx.h"
 #include "file/zip.h"
 
@@ -55,9 +56,7 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 /// Whether it begins as a web page does, which servers send in place of a file that they refuse.
 bool is_web_page(std::string_view text) {
   constexpr size_t kMost = 512;
-  std::string begin(text.substr(0, kMost));
-  std::transform(begin.begin(), begin.end(), begin.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string begin = lower_ascii(text.substr(0, kMost));
   const size_t first = begin.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   if (first == std::string::npos) return false;
   const std::string_view rest = std::string_view(begin).substr(first);

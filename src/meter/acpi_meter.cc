@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "meter/hwmon.h"
 
 namespace wattle {
@@ -34,11 +35,6 @@ struct Meter {
   bool whole = false, battery = false;
 };
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 /// `_PMD` of the firmware lists what a meter measures; the whole machine is the system bus of ACPI.
 bool measures_the_machine(Machine& machine, const HwmonChip& chip) {
   const std::vector<std::string> measured = machine.list(chip.folder + "/device/measures");
@@ -50,7 +46,7 @@ Meter describe(Machine& machine, const HwmonChip& chip) {
   Meter meter{chip, hwmon_text(machine, chip, "power1_oem_info")};
   meter.whole = measures_the_machine(machine, chip);
   meter.battery = hwmon_text(machine, chip, "power1_is_battery") == "1";
-  const std::string info = lower(meter.info);
+  const std::string info = lower_ascii(meter.info);
   for (const NestedMeter& kind : kNested) {
     if (info.rfind(kind.info, 0) != 0) continue;
     meter.nested = &kind;

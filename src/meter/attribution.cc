@@ -46,19 +46,33 @@ ProcessTimes process_times(Machine& machine) {
   return times;
 }
 
+std::map<long, ProcessTimes::Process> process_trees(const ProcessTimes& times, std::span<const pid_t> roots,
+                                                    const std::set<pid_t>& left_out) {
+  const auto belongs = [&](long pid) {
+    for (size_t depth = 0; depth < times.processes.size(); ++depth) {
+      if (left_out.contains(static_cast<pid_t>(pid))) return false;
+      if (std::ranges::find(roots, static_cast<pid_t>(pid)) != roots.end()) return true;
+      const auto process = times.processes.find(pid);
+      if (process == times.processes.end()) return false;
+      pid = process->second.parent;
+    }
+    return false;
+  };
+  std::map<long, ProcessTimes::Process> trees;
+  for (const auto& entry : times.processes) {
+    if (belongs(entry.first)) trees.insert(entry);
+  }
+  return trees;
+}
+
 std::optional<double> process_tree_seconds(Machine& machine, long pid) {
   const ProcessTimes times = process_times(machine);
   const auto root = times.processes.find(pid);
   if (root == times.processes.end() || root->second.state == 'Z') return std::nullopt;
+  const auto root_pid = static_cast<pid_t>(pid);
   double seconds = 0;
-  for (const auto& [each, process] : times.processes) {
-    long ancestor = each;
-    for (size_t depth = 0; ancestor != pid && ancestor > 1 && depth < times.processes.size(); ++depth) {
-      const auto above = times.processes.find(ancestor);
-      ancestor = above == times.processes.end() ? 0 : above->second.parent;
-    }
-    if (ancestor == pid) seconds += process.busy_seconds + process.children_seconds;
-  }
+  for (const auto& [each, process] : process_trees(times, {&root_pid, 1}))
+    seconds += process.busy_seconds + process.children_seconds;
   return seconds;
 }
 

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +29,10 @@ struct ProcessTimes {
   double stolen_seconds = 0;
 };
 ProcessTimes process_times(Machine& machine);
+/// Those of `times` that belong to `roots`, which do themselves, or descend from them; without those left out
+/// and what descends from these.
+std::map<long, ProcessTimes::Process> process_trees(const ProcessTimes& times, std::span<const pid_t> roots,
+                                                    const std::set<pid_t>& left_out = {});
 /// Processor seconds of a process and its descendants, with the children that they waited for; nullopt when
 /// there is no such process, or it has ended.
 std::optional<double> process_tree_seconds(Machine& machine, long pid);

@@ -8,16 +8,13 @@
 #include <wattle/error.h>
 #include <yaml-cpp/yaml.h>
 
+#include "base/utf8.h"
+
 namespace wattle {
 
 std::string_view embedded_carbon_yaml();
 
 namespace {
-
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
 
 const YAML::Node& catalogue() {
   static const YAML::Node node = YAML::Load(std::string(embedded_carbon_yaml()));
@@ -37,13 +34,13 @@ int hour_of(const std::string& cell) {
 }  // namespace
 
 CarbonRow carbon_zone(const std::string& zone) {
-  const std::string wanted = lower(zone);
+  const std::string wanted = lower_ascii(zone);
   std::string near;
   int n_near = 0;
   for (const YAML::Node& row : catalogue()["zones"]) {
     const std::string name = row["zone"].as<std::string>(), title = row["name"].as<std::string>();
-    if (lower(name) != wanted && lower(title) != wanted) {
-      if (lower(name + title).find(wanted.substr(0, 3)) != std::string::npos && n_near++ < 6) {
+    if (lower_ascii(name) != wanted && lower_ascii(title) != wanted) {
+      if (lower_ascii(name + title).find(wanted.substr(0, 3)) != std::string::npos && n_near++ < 6) {
         near += (near.empty() ? "" : ", ") + name;
       }
       continue;

@@ -167,19 +167,9 @@ Ended run_to_end(const Command& command, const Streams& streams) {
 Descendants descendants() {
   Descendants found;
   const auto machine = open_machine("/");
-  const std::map<long, ProcessTimes::Process> processes = process_times(*machine).processes;
-  const std::set<pid_t> helpers = running_helpers();
-  const auto is_ours = [&](long pid) {
-    for (size_t depth = 0; depth < processes.size() && helpers.count(static_cast<pid_t>(pid)) == 0; ++depth) {
-      const auto process = processes.find(pid);
-      if (process == processes.end()) return false;
-      pid = process->second.parent;
-      if (pid == ::getpid()) return true;
-    }
-    return false;
-  };
-  for (const auto& [pid, process] : processes) {
-    if (process.state == 'Z' || process.state == 'X' || !is_ours(pid)) continue;
+  const pid_t self = ::getpid();
+  for (const auto& [pid, process] : process_trees(process_times(*machine), {&self, 1}, running_helpers())) {
+    if (pid == self || process.state == 'Z' || process.state == 'X') continue;
     found.running.push_back({static_cast<pid_t>(pid), process.name});
     found.busy_seconds += process.busy_seconds + process.children_seconds;
   }

@@ -11,9 +11,14 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-RowScore answer_and_truth(const Answer& answer, const Truth& truth) {
-  return {answered_score(answer), right_score(truth)};
-}
+/// A row: answer, truth.
+class MetricOfPairs : public MetricWithCard {
+ public:
+  using MetricWithCard::MetricWithCard;
+  RowScore row(const Answer& answer, const Truth& truth) const final {
+    return {answered_score(answer), right_score(truth)};
+  }
+};
 
 /// Of x(place) and y(place). Answers that are all the same tell nothing: 0. Truths that are: not defined.
 template <typename X, typename Y>
@@ -31,14 +36,10 @@ double correlation(std::span<const int64_t> places, const X& x, const Y& y) {
   return xx == 0 ? 0 : std::clamp(xy / (std::sqrt(xx) * std::sqrt(yy)), -1.0, 1.0);
 }
 
-/// A row: answer, truth.
-class Pearson final : public MetricWithCard {
+class Pearson final : public MetricOfPairs {
  public:
   using Metric::value;
-  using MetricWithCard::MetricWithCard;
-  RowScore row(const Answer& answer, const Truth& truth) const override {
-    return answer_and_truth(answer, truth);
-  }
+  using MetricOfPairs::MetricOfPairs;
   double value(std::span<const RowScore> rows, std::span<const int64_t> places) const override {
     require_rows(places.size());
     return correlation(
@@ -80,14 +81,10 @@ class Ranks {
   std::vector<double> ranks_;
 };
 
-/// A row: answer, truth.
-class Spearman final : public MetricWithCard {
+class Spearman final : public MetricOfPairs {
  public:
   using Metric::value;
-  using MetricWithCard::MetricWithCard;
-  RowScore row(const Answer& answer, const Truth& truth) const override {
-    return answer_and_truth(answer, truth);
-  }
+  using MetricOfPairs::MetricOfPairs;
   double value(std::span<const RowScore> rows, std::span<const int64_t> places) const override {
     return over(rows)(places);
   }
@@ -121,14 +118,11 @@ class RootMeanSquareError final : public AdditiveMetric {
   }
 };
 
-/// A row: answer, truth. Where all truths are the same: 1 if all are met, else 0, as scikit-learn's r2_score.
-class Determination final : public MetricWithCard {
+/// Where all truths are the same: 1 if all are met, else 0, as scikit-learn's r2_score.
+class Determination final : public MetricOfPairs {
  public:
   using Metric::value;
-  using MetricWithCard::MetricWithCard;
-  RowScore row(const Answer& answer, const Truth& truth) const override {
-    return answer_and_truth(answer, truth);
-  }
+  using MetricOfPairs::MetricOfPairs;
   double value(std::span<const RowScore> rows, std::span<const int64_t> places) const override {
     require_rows(places.size());
     double mean = 0, left = 0, all = 0;

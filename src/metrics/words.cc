@@ -57,19 +57,6 @@ bool is_word_character(char32_t c) {
   return c == '_' || is_letter(c) || is_numeric(c);
 }
 
-std::string_view trimmed(std::string_view text) {
-  size_t begin = text.size(), end = 0;
-  for (size_t i = 0; i < text.size();) {
-    const DecodedCharacter next = decode_utf8(text, i);
-    if (!jinja::is_space(next.value)) {
-      begin = std::min(begin, i);
-      end = i + next.bytes;
-    }
-    i += next.bytes;
-  }
-  return end == 0 ? std::string_view() : text.substr(begin, end - begin);
-}
-
 Words split_at_spaces(std::string_view text) {
   Words words;
   std::string word;

@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "text/unicode.h"
+
 namespace wattle {
 
 // Texts as metrics of texts see them. The field's libraries are written in Python; where they lower, strip or
@@ -22,8 +24,6 @@ std::string lowered(std::string_view text);
 /// A letter, a number or an underscore: `\w`.
 bool is_word_character(char32_t c);
 
-/// Without white space at both ends.
-std::string_view trimmed(std::string_view text);
 Words split_at_spaces(std::string_view text);
 
 /// Words as numbers, equal words equal, so that n-grams are pieces of a string of numbers.

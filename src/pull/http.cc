@@ -14,6 +14,7 @@
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
+#include "base/utf8.h"
 
 namespace wattle {
 namespace {
@@ -175,10 +176,7 @@ class Http::Receiver {
     result_.connected = true;
     answer.status = response.status;
     for (const auto& [name, value] : response.headers) {
-      std::string lower = name;
-      std::transform(lower.begin(), lower.end(), lower.begin(),
-                     [](unsigned char c) { return std::tolower(c); });
-      answer.headers.emplace(std::move(lower), value);
+      answer.headers.emplace(lower_ascii(name), value);
     }
     to_file_ = request_.partial != nullptr && answer.ok();
     if (!to_file_) return true;

@@ -12,6 +12,7 @@
 #include <wattle/error.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 namespace wattle {
 namespace {
@@ -63,11 +64,6 @@ constexpr size_t kListed = 40, kModules = 64;
 std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
 }
 
 bool matches(const std::string& path, const char* pattern, int flags = FNM_PATHNAME) {
@@ -259,11 +255,11 @@ class Chooser {
 
   ModelFiles by_ending(const std::string& wanted) {
     const SingleFile& gguf = single_files().front();
-    const std::string ending = lower(wanted);
+    const std::string ending = lower_ascii(wanted);
     std::map<std::string, const HubFile*> found;
     for (const HubFile& file : hub_.files) {
       if (!file.path.ends_with(gguf.suffix)) continue;
-      const std::string stem = "/" + lower(stem_of(file.path, gguf));
+      const std::string stem = "/" + lower_ascii(stem_of(file.path, gguf));
       if (!stem.ends_with(ending) || stem.size() == ending.size()) continue;
       const char before = stem[stem.size() - ending.size() - 1];
       if (std::string_view("-._/").find(before) != std::string_view::npos)

@@ -10,9 +10,9 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "metrics/metric.h"
 #include "report/format.h"
 #include "report/page.h"
-#include "statistics/descriptive.h"
 
 namespace wattle {
 
@@ -69,30 +69,6 @@ double mean_of(const std::map<std::string, double>& values) {
 double of_data(const std::map<std::string, double>& values, const std::optional<std::string>& data) {
   const auto found = data ? values.find(*data) : values.end();
   return found == values.end() ? mean_of(values) : found->second;
-}
-
-/// Ranks from 1, equals sharing the mean of theirs.
-std::vector<double> ranks_of(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::sort(order, {}, [&](size_t i) { return values[i]; });
-  std::vector<double> ranks(values.size());
-  for (size_t begin = 0, end; begin < order.size(); begin = end) {
-    for (end = begin; end < order.size() && values[order[end]] == values[order[begin]];) ++end;
-    for (size_t k = begin; k < end; ++k) ranks[order[k]] = static_cast<double>(begin + end + 1) / 2;
-  }
-  return ranks;
-}
-
-double correlation_of(const std::vector<double>& a, const std::vector<double>& b) {
-  const double mean_a = mean(a), mean_b = mean(b);
-  double ab = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    ab += (a[i] - mean_a) * (b[i] - mean_b);
-    aa += (a[i] - mean_a) * (a[i] - mean_a);
-    bb += (b[i] - mean_b) * (b[i] - mean_b);
-  }
-  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : kUnknown;
 }
 
 const CellResult* cell_at(const Replayed& model, const std::string& precision) {
@@ -185,15 +161,16 @@ std::vector<Replayed> replay(const Results& results) {
 }
 
 std::optional<double> order_agreement(const std::vector<Replayed>& models, const std::string& precision) {
-  std::vector<double> theirs, ours;
+  std::vector<RowScore> rows;
   for (const Replayed& model : models) {
     const CellResult* cell = cell_at(model, precision);
     if (cell == nullptr) continue;
-    theirs.push_back(model.paper_wh);
-    ours.push_back(cell->wh_per_1000->value);
+    rows.push_back({model.paper_wh, cell->wh_per_1000->value});
   }
-  if (theirs.size() < 4) return std::nullopt;
-  const double agreement = correlation_of(ranks_of(theirs), ranks_of(ours));
+  if (rows.size() < 4) return std::nullopt;
+  std::vector<int64_t> places(rows.size());
+  std::iota(places.begin(), places.end(), int64_t{0});
+  const double agreement = make_metric("spearman")->value(rows, places);
   return std::isnan(agreement) ? std::nullopt : std::optional(agreement);
 }
 

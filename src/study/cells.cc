@@ -183,7 +183,6 @@ class Planner {
     const Rung& rung = *cell.rung;
     cell.weights = model;
     cell.open = {{"verb", "open"}, {"task", task_.answers}};
-    if (!has_precisions(rung.kind)) cell.weights.clear();
     if (has_precisions(rung.kind)) cell.open["precision"] = cell.precision.name();
     if (is_shape(model.string())) {
       cell.weights = shape_at(model.string(), cell.precision);

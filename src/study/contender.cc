@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "base/utf8.h"
 #include "study/conditions.h"
 #include "study/contender_kinds.h"
 
@@ -47,11 +48,7 @@ std::string plain(std::string_view text) {
   };
   while (!text.empty() && is_edge(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_edge(text.back())) text.remove_suffix(1);
-  std::string plain(text);
-  for (char& c : plain) {
-    if (static_cast<unsigned char>(c) < 0x80) c = static_cast<char>(std::tolower(c));
-  }
-  return plain;
+  return lower_ascii(text);
 }
 
 /// Whether `word` stands in `text` with no letter or digit beside it.

@@ -9,6 +9,7 @@
 
 #include "base/sha256.h"
 #include "data/files.h"
+#include "data/labelled_table.h"
 #include "data/split.h"
 #include "data/task_rows.h"
 #include "study/plan_task.h"
@@ -70,8 +71,7 @@ LabelledRows rows_at(const LabelledRows& rows, const std::vector<size_t>& places
 
 /// Splits by label, so that both sides have the labels in like shares, in the order of the rows. Rows with
 /// numbers are one class.
-void split_by_hash(StudyData& data, double eval_share, uint64_t seed) {
-  const LabelledRows all = all_rows(data);
+void split_by_hash(const LabelledRows& all, double eval_share, uint64_t seed, StudyData& data) {
   const std::vector<bool> chosen = split_rows(
       row_texts(all), all.numbers.empty() ? all.labels : std::vector<int>(all.rows.size()), eval_share, seed);
   std::vector<size_t> sides[2];
@@ -121,22 +121,6 @@ TableRows read_table(const Plan& plan, const fs::path& file, const std::vector<D
   return table;
 }
 
-LabelledRows rows_of_table(TableRows table) {
-  LabelledRows rows;
-  rows.label_names = std::move(table.labels);
-  rows.remarks = std::move(table.remarks);
-  for (size_t i = 0; i < table.rows.size(); ++i) {
-    rows.rows.push_back({table.ids[i], TableRow{std::move(table.rows[i])}});
-    if (const auto* number = std::get_if<ScoreTruth>(&table.truths[i])) {
-      rows.numbers.push_back(number->score);
-      continue;
-    }
-    const auto found = std::ranges::find(rows.label_names, std::get<LabelTruth>(table.truths[i]).label);
-    rows.labels.push_back(static_cast<int>(found - rows.label_names.begin()));
-  }
-  return rows;
-}
-
 /// Both files of a table: the first to be read has the columns and labels of both.
 void read_tables(const Plan& plan, const DataFiles& files, StudyData& data) {
   std::vector<std::string> labels = plan.labels;
@@ -146,7 +130,7 @@ void read_tables(const Plan& plan, const DataFiles& files, StudyData& data) {
     TableRows table = read_table(plan, file, data.columns, labels);
     data.columns = table.columns, labels = table.labels;
     LabelledRows& rows = trains ? data.train : data.eval;
-    rows = rows_of_table(std::move(table));
+    rows = labelled_rows(std::move(table));
     append(data.remarks, rows.remarks);
   }
   data.train.label_names = data.eval.label_names;
@@ -224,8 +208,6 @@ std::string hash_of(const StudyData& data) {
   return hash.hex();
 }
 
-}  // namespace
-
 /// Rows of a task whose rungs learn nothing from a study's data: all of the file are evaluation rows, or
 /// those of the folder that are for it.
 StudyData read_asked(const Plan& plan, const DataFiles& files) {
@@ -249,6 +231,8 @@ StudyData read_asked(const Plan& plan, const DataFiles& files) {
   return data;
 }
 
+}  // namespace
+
 StudyData read_data(const Plan& plan, const std::function<fs::path(const std::string&)>& resolve) {
   const DataFiles files = files_of(plan, resolve);
   const PlanTask& task = plan_task(plan);
@@ -264,7 +248,7 @@ StudyData read_data(const Plan& plan, const std::function<fs::path(const std::st
   // Where nothing learns, rows for training would be rows that nobody asks.
   const bool trains = std::ranges::any_of(plan.rungs, needs_training_rows);
   if (plan.split == "hash" || (files.train.empty() && trains)) {
-    split_by_hash(data, plan.eval_share, plan.seed);
+    split_by_hash(all, plan.eval_share, plan.seed, data);
   } else {
     append(data.remarks, overlap_remarks(row_texts(data.train), row_texts(data.eval)));
   }

@@ -4,7 +4,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <set>
 #include <string>
 
 #include <fmt/format.h>
@@ -38,21 +37,9 @@ int64_t bytes_in(const std::string& path, const std::string& key) {
 
 ProcessTree process_tree(std::span<const pid_t> roots) {
   const auto machine = open_machine("/");
-  const auto processes = process_times(*machine).processes;
-  const std::set<pid_t> helpers = running_helpers();
-  const auto belongs = [&](long pid) {
-    for (size_t depth = 0; depth < processes.size(); ++depth) {
-      if (helpers.count(static_cast<pid_t>(pid)) > 0) return false;
-      if (std::ranges::find(roots, static_cast<pid_t>(pid)) != roots.end()) return true;
-      const auto process = processes.find(pid);
-      if (process == processes.end()) return false;
-      pid = process->second.parent;
-    }
-    return false;
-  };
   ProcessTree tree;
-  for (const auto& [pid, process] : processes) {
-    if (process.state == 'Z' || process.state == 'X' || !belongs(pid)) continue;
+  for (const auto& [pid, process] : process_trees(process_times(*machine), roots, running_helpers())) {
+    if (process.state == 'Z' || process.state == 'X') continue;
     tree.pids.push_back(static_cast<pid_t>(pid));
     tree.busy_seconds +=
         seconds_of_process(static_cast<pid_t>(pid), process.busy_seconds) + process.children_seconds;

@@ -1,5 +1,7 @@
 #include "tasks/json.h"
 
+#include "text/unicode.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -201,19 +203,14 @@ struct QuestionWriter {
     return {{"messages", std::move(messages)}};
   }
 };
+
 TableCell cell_of(const Json& value, const std::string& column, const std::string& place) {
-  static const std::set<std::string_view> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null"};
-  if (value.is_null()) return {};
+  if (is_missing(value)) return {};
   if (value.is_number()) return value.get<double>();
   if (value.is_boolean()) return std::string(value.get<bool>() ? "true" : "false");
   if (!value.is_string())
     fail("{}: column '{}' is a list or an object, not one value; leave the column out", place, column);
-  const auto& text = value.get_ref<const std::string&>();
-  const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos) return {};
-  std::string trimmed = text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-  if (missing.contains(trimmed)) return {};
-  return trimmed;
+  return std::string(trimmed(value.get_ref<const std::string&>()));
 }
 
 TableRow read_cells(const Json& cells, const std::string& place) {
@@ -225,6 +222,14 @@ TableRow read_cells(const Json& cells, const std::string& place) {
 }
 
 }  // namespace
+
+bool is_missing(const Json& cell) {
+  if (cell.is_null()) return true;
+  if (!cell.is_string()) return false;
+  static const std::set<std::string_view> kMissing = {"",    "?",   "NA",   "N/A",  "#N/A", "n/a",
+                                                      "NaN", "nan", "NULL", "null", "None"};
+  return kMissing.contains(trimmed(cell.get_ref<const std::string&>()));
+}
 
 Json question_to_json(const Question& question) {
   Json json = std::visit(QuestionWriter(), question.content);

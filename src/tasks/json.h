@@ -45,8 +45,12 @@ struct QuestionFields {
 Question question_from_json(nlohmann::ordered_json& row, const QuestionFields& fields, size_t number,
                             const std::string& place);
 
-/// The row of a table: the fields `columns`, in their order. Null, an empty text, "?", "NA", "N/A", "NaN" and
-/// "null" are missing values; spaces around texts are left out. Its id is as above. Throws Error, beginning
+/// Whether a table's cell says that there is no value: null, blank, "?", or what pandas writes (NA, NaN,
+/// None, null, ...).
+bool is_missing(const nlohmann::ordered_json& cell);
+
+/// The row of a table: the fields `columns`, in their order. Missing values are those of
+/// is_missing(); white space around texts is left out. Its id is as above. Throws Error, beginning
 /// with `place`, for a field that is not there, one that is a list or an object, and more columns than there
 /// are.
 Question table_question(const nlohmann::ordered_json& row, std::span<const std::string> columns,

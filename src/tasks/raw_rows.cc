@@ -22,8 +22,7 @@ bool ends_with(const std::string& name, std::string_view suffix) {
 }
 
 RowFormat format_of(const std::filesystem::path& path, std::string_view text) {
-  std::string name = path.filename().string();
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::string name = lower_ascii(path.filename().string());
   if (ends_with(name, ".gz")) name.resize(name.size() - 3);
   for (const std::string_view suffix : {".jsonl", ".ndjson", ".json"}) {
     if (ends_with(name, suffix)) return RowFormat::kJsonl;

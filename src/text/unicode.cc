@@ -10,6 +10,8 @@
 
 #include <wattle/error.h>
 
+#include "jinja/text.h"
+
 namespace wattle {
 namespace {
 
@@ -159,6 +161,19 @@ size_t grapheme_bytes(std::string_view text, size_t begin) {
 int character_count(std::string_view text) {
   return static_cast<int>(std::count_if(
       text.begin(), text.end(), [](char byte) { return (static_cast<uint8_t>(byte) & 0xC0) != 0x80; }));
+}
+
+std::string_view trimmed(std::string_view text) {
+  size_t begin = text.size(), end = 0;
+  for (size_t i = 0; i < text.size();) {
+    const DecodedCharacter next = decode_utf8(text, i);
+    if (!jinja::is_space(next.value)) {
+      begin = std::min(begin, i);
+      end = i + next.bytes;
+    }
+    i += next.bytes;
+  }
+  return end == 0 ? std::string_view() : text.substr(begin, end - begin);
 }
 
 std::string Utf8Stream::push(std::string_view bytes) {

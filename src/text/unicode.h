@@ -26,6 +26,9 @@ size_t grapheme_bytes(std::string_view text, size_t begin);
 
 int character_count(std::string_view text);
 
+/// Without white space, as Python has it, at both ends.
+std::string_view trimmed(std::string_view text);
+
 /// Turns the pieces of a generation into whole characters: a token may end in the middle of one.
 class Utf8Stream {
  public:

@@ -9,6 +9,8 @@
 #include <utf8proc.h>
 #include <wattle/error.h>
 
+#include "text/unicode_classes.h"
+
 namespace wattle {
 namespace {
 
@@ -32,15 +34,7 @@ bool is_word_character(utf8proc_int32_t code) {
 
 /// What Python's str.split parts words at.
 bool is_space(utf8proc_int32_t code) {
-  if (code < 0x80) return code == ' ' || (code >= '\t' && code <= '\r') || (code >= 0x1c && code <= 0x1f);
-  switch (utf8proc_category(code)) {
-    case UTF8PROC_CATEGORY_ZS:
-    case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP:
-      return true;
-    default:
-      return code == 0x85;
-  }
+  return is_white_space(static_cast<char32_t>(code)) || (code >= 0x1c && code <= 0x1f);
 }
 
 /// The lower case of ASCII characters that belong to a unit's pieces, 0 for those that part them.

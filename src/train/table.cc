@@ -10,6 +10,8 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "statistics/descriptive.h"
+
 namespace wattle {
 namespace {
 
@@ -38,12 +40,6 @@ std::string category_of(const TableCell& cell) {
   return std::get<std::string>(cell);
 }
 
-double median_of(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 void fit_numbers(const std::vector<double>& values, size_t rows, const std::string& origin,
                  TableColumn& column) {
   for (const double value : values) {
@@ -51,7 +47,7 @@ void fit_numbers(const std::vector<double>& values, size_t rows, const std::stri
       fail("{}: column '{}' holds {}, which is no finite number; mend it or leave the cell empty", origin,
            column.name, value);
   }
-  column.median = static_cast<float>(median_of(values));
+  column.median = static_cast<float>(median(values));
   const auto count = static_cast<double>(rows), missing = static_cast<double>(rows - values.size());
   double sum = missing * column.median;
   for (const double value : values) sum += value;

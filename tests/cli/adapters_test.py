@@ -3,10 +3,10 @@
 import importlib.util
 import json
 import pathlib
-import subprocess
 import sys
-import tempfile
 import unittest
+
+from worker_case import WorkerTestCase
 
 WATTLE = str(pathlib.Path(sys.argv.pop(1)).resolve())
 ADAPTERS = pathlib.Path(__file__).resolve().parents[2] / "examples/adapters"
@@ -35,19 +35,8 @@ def need(*packages):
     return unittest.skipIf(missing, f"not installed: {', '.join(missing)}")
 
 
-class AdaptersTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.dir = pathlib.Path(self.folder.name)
-
-    def tearDown(self):
-        self.folder.cleanup()
-
-    def worker(self, *requests):
-        lines = "".join(json.dumps(request) + "\n"
-                        for request in ({"verb": "configure", "meter": "model", "threads": 1}, *requests))
-        done = subprocess.run([WATTLE, "worker"], input=lines, capture_output=True, text=True, timeout=300)
-        return [json.loads(line) for line in done.stdout.splitlines()][1:]
+class AdaptersTest(WorkerTestCase):
+    wattle = WATTLE
 
     def answers(self, adapter, rows, *arguments, task="classify"):
         """What an adapter answers in a measured window, which must have cost something."""

@@ -1,32 +1,20 @@
 #!/usr/bin/env python3
 """Models of every task as contenders of a worker: what the reference libraries answer, and rankings, similarities and
 choices made of it."""
-import json
 import math
 import pathlib
-import subprocess
 import sys
-import tempfile
 import unittest
 
 import tiny_model
+from worker_case import WorkerTestCase
 
 WATTLE = str(pathlib.Path(sys.argv.pop(1)).resolve())
 TEXTS = ["Anna works in Paris.", "the Berlin of Anna", "in the Paris"]
 
 
-class ContendersTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.dir = pathlib.Path(self.folder.name)
-
-    def tearDown(self):
-        self.folder.cleanup()
-
-    def worker(self, *requests):
-        lines = "".join(json.dumps(request) + "\n" for request in ({"verb": "configure", "meter": "model", "threads": 1}, *requests))
-        done = subprocess.run([WATTLE, "worker"], input=lines, capture_output=True, text=True, timeout=300)
-        return [json.loads(line) for line in done.stdout.splitlines()][1:]
+class ContendersTest(WorkerTestCase):
+    wattle = WATTLE
 
     def answers(self, task, rows, **options):
         answers = self.worker({"verb": "open", "kind": "model", "model": str(self.dir / "model"), "task": task, **options},

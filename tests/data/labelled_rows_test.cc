@@ -6,7 +6,7 @@
 #include "data/folded.h"
 #include "data/label_names.h"
 #include "files_of_test.h"
-#include "metrics/words.h"
+#include "text/unicode.h"
 
 namespace wattle {
 namespace {

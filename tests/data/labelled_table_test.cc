@@ -38,7 +38,7 @@ TEST_F(LabelledTableTest, NumbersAreForetold) {
   const LabelledTable table = read_labelled_table(
       write("n.jsonl", "{\"a\": 1.5, \"b\": null, \"y\": -2}\n{\"a\": 2, \"b\": \"x\", \"y\": \"3.5\"}"),
       {.label_field = "y", .numbers = true});
-  EXPECT_EQ(table.numbers, (std::vector<float>{-2, 3.5}));
+  EXPECT_EQ(table.numbers, (std::vector<double>{-2, 3.5}));
   EXPECT_EQ(table.rows[0].table_row().cells, (Cells{1.5, std::monostate()}));
   EXPECT_TRUE(table.labels.empty());
 }
