@@ -104,7 +104,14 @@ def write_zones(root, zones, now):
             os.makedirs(path, exist_ok=True)
             write(path + "/name", name + "\n")
             write(path + "/max_energy_range_uj", f"{WRAP}\n")
-        write(path + "/energy_uj", f"{int(start + 1e6 * watts * now) % (WRAP + 1)}\n")
+    # All counts change as nearly at once as files can: two that are one register must not be caught apart.
+    counts = {zone_path(root, entry) + "/energy_uj": int(start + 1e6 * watts * now) % (WRAP + 1)
+              for entry, (_, watts, start) in zones.items()}
+    for path, count in counts.items():
+        with open(path + ".new", "w", encoding="ascii") as file:
+            file.write(f"{count}\n")
+    for path in counts:
+        os.rename(path + ".new", path)
 
 
 def write_hwmon(root, files, now):
