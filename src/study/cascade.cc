@@ -136,14 +136,18 @@ Json Cascade::facts() const {
 
 namespace {
 
-/// Thresholds worth trying for one stage: 0, each margin that occurs (or so many quantiles of them), and one
-/// that passes all.
+/// Thresholds worth trying for one stage: 0, one between each two neighbours of the margins that occur (or of
+/// so many quantiles of them), and one that passes all. Half way, because the stage that is used in the end
+/// was trained on more rows: where it is sure its margins are about those of the copy, not the same.
 std::vector<double> candidates_of(std::vector<double> margins, size_t most) {
   std::sort(margins.begin(), margins.end());
   margins.erase(std::unique(margins.begin(), margins.end()), margins.end());
   std::vector<double> candidates{0};
   const size_t count = std::min(most, margins.size());
-  for (size_t i = 0; i < count; ++i) candidates.push_back(margins[i * margins.size() / count]);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t place = i * margins.size() / count;
+    if (place > 0) candidates.push_back((margins[place - 1] + margins[place]) / 2);
+  }
   candidates.push_back(kPassAll);
   return candidates;
 }
