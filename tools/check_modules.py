@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks that every #include of src/ is one that CMakeLists.txt allows: a module includes itself and what its USES names.
 
-The program's own module, cli, may include all others.
+The program's own module, cli, may include all others. What a module defines lies in its own namespace:
+`wattle::inline MODULE`, or `wattle::MODULE` where its names need the prefix to be understood (jinja).
 """
 import pathlib
 import re
@@ -9,6 +10,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODULE = re.compile(r"wattle_module\((\w+)(?:\s+USES((?:\s+[a-z_]+)+))?")
+NAMESPACE = re.compile(r"^namespace wattle(?:::(?:inline )?(\w+))? \{", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"/]+)/')
 
 
@@ -29,7 +31,11 @@ def main() -> int:
         if module not in uses:
             wrong.append(f"{path.relative_to(ROOT)}: src/{module} is not a module; add it to CMakeLists.txt")
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        text = path.read_text(encoding="utf-8")
+        for name in NAMESPACE.findall(text):
+            if module != "cli" and name != module:
+                wrong.append(f"{path.relative_to(ROOT)}: namespace {name or 'wattle'}; what {module} defines is wattle::inline {module}")
+        for number, line in enumerate(text.splitlines(), 1):
             match = INCLUDE.match(line)
             if not match or match.group(1) == module:
                 continue

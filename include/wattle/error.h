@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// What went wrong, as one sentence that names the file, the tensor or flag, and the cure.
 /// The library throws nothing else on bad input; only the command line prints it.
@@ -29,4 +29,4 @@ template <typename... Args>
   throw Error(fmt::format(format, std::forward<Args>(args)...));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

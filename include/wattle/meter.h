@@ -7,10 +7,12 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
-
+namespace wattle::inline base {
 struct Work;
 struct Stretch;
+}  // namespace wattle::inline base
+
+namespace wattle::inline meter {
 
 /// How a figure came about. A sum takes the worst (the greatest) grade of its parts.
 enum class Grade { kMeasured, kAttributed, kModelled };
@@ -150,4 +152,4 @@ class Meter {
   virtual std::string notice() const = 0;  ///< empty when nothing was lost
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace wattle {
+namespace wattle::inline statistics {
 
 /// A value with its 95 % interval. Where too little was seen for an interval the bounds are not numbers.
 struct Interval {
@@ -12,4 +12,4 @@ struct Interval {
   double half() const { return (high - low) / 2; }
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

@@ -12,7 +12,7 @@
 #include <wattle/meter.h>
 #include <wattle/statistics.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// How a rung of the ladder answers.
 enum class RungKind {
@@ -228,4 +228,4 @@ void use_metric(Results& results, const std::string& metric);
 /// calls it.
 int run_worker(std::istream& input, std::ostream& output);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -39,4 +39,4 @@ std::string to_base64(std::string_view bytes) {
   return text;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

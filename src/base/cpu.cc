@@ -14,7 +14,7 @@
 
 #include "base/processor_limits.h"
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 
 struct IsaName {
@@ -158,4 +158,4 @@ int default_threads() {
   return processor_limits().usable(physical_cores());
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// Instruction sets that kernels exist for, weakest first. A machine that runs one runs those of its kind
 /// before it.
@@ -43,4 +43,4 @@ int physical_cores();
 /// Those, or fewer where the control group's quota leaves time for fewer: the team's size by default.
 int default_threads();
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <new>
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
@@ -76,4 +76,4 @@ std::shared_ptr<std::byte> allocate_in_huge_pages(size_t size) {
 #endif
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <memory>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// `size` bytes, aligned to 64, in memory that asks for pages of 2 MiB (madvise), for weights that a pass
 /// reads from end to end: with pages of 4 KiB the page walks cost as much as the reading. Neighbouring
@@ -11,4 +11,4 @@ namespace wattle {
 /// owners does. The memory is zero. Throws std::bad_alloc. Safe from several threads.
 std::shared_ptr<std::byte> allocate_in_huge_pages(size_t size);
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -4,7 +4,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 
 volatile std::sig_atomic_t interrupt_seen = 0;
@@ -29,4 +29,4 @@ void throw_if_interrupted() {
   if (interrupted()) throw Error("interrupted; what was finished is kept", 130);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -7,7 +7,7 @@
 
 #include "base/mapped_file.h"
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 
 using nlohmann::json;
@@ -108,4 +108,4 @@ std::optional<std::string> JsonView::text(const std::string& key) const {
   return value->get<std::string>();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

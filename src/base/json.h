@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// Parses untrusted JSON. Throws Error naming `origin` and the place when it is no JSON, is nested deeper
 /// than 100 levels, or (`unique_keys`) has one key twice in an object.
@@ -48,4 +48,4 @@ class JsonView {
   std::string origin_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -12,7 +12,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline base {
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
   descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -76,4 +76,4 @@ void MappedFile::read(std::span<const std::byte> range, std::span<std::byte> int
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <span>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// A file mapped read-only. Movable, not copyable; views of bytes() live as long as the object.
 class MappedFile {
@@ -33,4 +33,4 @@ class MappedFile {
   int descriptor_ = -1;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline base

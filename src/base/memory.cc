@@ -6,7 +6,7 @@
 #include <iterator>
 #include <sstream>
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 
 /// The number after `key` of a file with lines "key number"; -1 where there is none.
@@ -60,4 +60,4 @@ std::optional<int64_t> available_memory() {
   });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

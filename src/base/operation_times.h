@@ -7,7 +7,7 @@
 
 #include "base/stopwatch.h"
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// The operations of a forward pass, as a profile names them.
 enum class Operation { kEmbedding, kNorm, kPacking, kProducts, kRotary, kAttention, kLogits };
@@ -59,4 +59,4 @@ class TimedOperation {
   std::optional<Stopwatch> watch_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -9,7 +9,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline base {
 
 OutputFile::OutputFile(const std::filesystem::path& path) : path_(path) {
   if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
@@ -59,4 +59,4 @@ void OutputFile::fail_to_write(int code) const {
        std::strerror(code));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

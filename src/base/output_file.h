@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// Writes a file that appears whole or not at all: bytes go to a temporary name beside the target, commit()
 /// syncs and renames it. Without commit() (an exception, Ctrl-C handled by unwinding) the temporary file is
@@ -36,4 +36,4 @@ class OutputFile {
   size_t position_ = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 
 double steady_seconds() {
@@ -57,4 +57,4 @@ double StretchLog::end_single(Phase phase, const Work& work) {
   return seconds;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -6,7 +6,7 @@
 
 #include "base/work.h"
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// The parts of an answer: text to tokens; the prompt or the encoder's input through the model; tokens after
 /// it, one by one; the answer from what the model gave.
@@ -55,4 +55,4 @@ class StretchLog {
   std::vector<Stretch> stretches_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -8,7 +8,7 @@
 #include <set>
 #include <sstream>
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 
 constexpr int kMostProcessors = 1 << 16;
@@ -166,4 +166,4 @@ const ProcessorLimits& processor_limits() {
   return limits;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

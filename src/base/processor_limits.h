@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// What this process may take of the machine's processors.
 struct ProcessorLimits {
@@ -27,4 +27,4 @@ ProcessorLimits processor_limits(const ReadFile& read);
 /// Those of this process.
 const ProcessorLimits& processor_limits();
 
-}  // namespace wattle
+}  // namespace wattle::inline base

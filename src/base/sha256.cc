@@ -9,7 +9,7 @@
 
 #include "base/mapped_file.h"
 
-namespace wattle {
+namespace wattle::inline base {
 
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -58,4 +58,4 @@ std::string sha256_hex_of_file(const std::filesystem::path& path) {
   return hash.hex();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// SHA-256 (FIPS 180-4) of bytes that arrive in pieces.
 class Sha256 {
@@ -27,4 +27,4 @@ class Sha256 {
 std::string sha256_hex(std::string_view text);
 std::string sha256_hex_of_file(const std::filesystem::path& path);
 
-}  // namespace wattle
+}  // namespace wattle::inline base

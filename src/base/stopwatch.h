@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// Seconds on the steady clock since it was made or last lapped.
 class Stopwatch {
@@ -20,4 +20,4 @@ class Stopwatch {
   Clock::time_point begin_ = Clock::now();
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline base

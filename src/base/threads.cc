@@ -8,7 +8,7 @@
 
 #include "base/cpu.h"
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 std::atomic<int> team{0};
 }
@@ -29,4 +29,4 @@ int threads() {
   return team;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -7,7 +7,7 @@
 #include <exception>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// Size of the one OpenMP team, for the whole process (`--threads`; default: physical cores). Error below 1
 /// or above 4 x the processors, which is a typing mistake rather than a wish.
@@ -72,4 +72,4 @@ void in_numbered_steps(bool by_team, int64_t count, const Step& step) {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

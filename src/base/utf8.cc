@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
-namespace wattle {
+namespace wattle::inline base {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -126,4 +126,4 @@ bool is_ascii(std::string_view text) {
                      [](char byte) { return static_cast<uint8_t>(byte) < 0x80; });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline base {
 
 inline constexpr char32_t kReplacementCharacter = 0xFFFD;
 
@@ -43,4 +43,4 @@ Utf8Part first_utf8_part(std::string_view bytes);
 /// bytes. For text that arrives in pieces.
 std::string_view whole_characters(std::string_view bytes);
 
-}  // namespace wattle
+}  // namespace wattle::inline base

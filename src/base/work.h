@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace wattle {
+namespace wattle::inline base {
 
 /// The work record: what a piece of inference did, counted by the engine itself. The meter's modelled source
 /// and the bench's "percent of the limit" both stand on it. Counts are exact sums of the shapes that ran, not
@@ -36,4 +36,4 @@ struct Work {
   }
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline base

@@ -11,7 +11,7 @@
 #include "tasks/json.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -278,4 +278,4 @@ std::vector<RawRow> questions_of_articles(std::vector<RawRow> rows) {
   return all;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -12,7 +12,7 @@
 
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -101,4 +101,4 @@ DataFiles find_data_files(const fs::path& path) {
        path.string(), others.empty() ? std::string() : fmt::format(" ({})", fmt::join(others, ", ")));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

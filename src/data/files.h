@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-namespace wattle {
+namespace wattle::inline data {
 
 /// The files of a data set. One of them may be empty: all rows are in the other.
 struct DataFiles {
@@ -14,4 +14,4 @@ struct DataFiles {
 /// evaluation, naming the files of rows there are, and for one of pictures, naming classes and counts.
 DataFiles find_data_files(const std::filesystem::path& path);
 
-}  // namespace wattle
+}  // namespace wattle::inline data

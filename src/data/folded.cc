@@ -10,7 +10,7 @@
 #include "text/unicode.h"
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 std::string case_folded(const std::string& text) {
@@ -48,4 +48,4 @@ std::string folded(std::string_view text) {
   return out;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -9,7 +9,7 @@
 #include "tasks/raw_rows.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 /// "1" for "1.0" too: programs that know missing values write whole numbers so.
@@ -99,4 +99,4 @@ std::optional<int> LabelNames::find(const std::string& label) const {
   return std::nullopt;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline data {
 
 /// The classes that a data set's labels name.
 ///
@@ -31,4 +31,4 @@ class LabelNames {
   std::vector<std::string> remarks_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -12,7 +12,7 @@
 #include "tasks/raw_rows.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -156,4 +156,4 @@ std::pair<LabelledRows, LabelledRows> read_labelled_rows(const fs::path& first, 
   return both;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -10,7 +10,7 @@
 #include "tasks/question.h"
 #include "tasks/rows.h"
 
-namespace wattle {
+namespace wattle::inline data {
 
 struct LabelledOptions {
   std::string text_field = "text";
@@ -52,4 +52,4 @@ std::pair<LabelledRows, LabelledRows> read_labelled_rows(const std::filesystem::
 /// Throws Error beginning with `place` for a list or an object.
 std::string label_text(const nlohmann::ordered_json& label, const std::string& place);
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -7,7 +7,7 @@
 #include "tasks/file_text.h"
 #include "tasks/raw_rows.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 void leave_out(const std::string& name, TableRows& table, const std::string& origin) {
@@ -70,4 +70,4 @@ bool is_table(const std::filesystem::path& path, const std::string& text_field,
   return (fields.contains("x") && fields["x"].is_array()) || fields.size() > 2;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -8,7 +8,7 @@
 #include "data/table_rows.h"
 #include "tasks/question.h"
 
-namespace wattle {
+namespace wattle::inline data {
 
 struct TableOptions {
   std::string label_field = "label";
@@ -36,4 +36,4 @@ LabelledTable read_labelled_table(const std::filesystem::path& path, const Table
 bool is_table(const std::filesystem::path& path, const std::string& text_field,
               const std::string& label_field);
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -10,7 +10,7 @@
 #include "data/folded.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -173,4 +173,4 @@ double RowParts::number(std::string_view part) const {
        value.dump());
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -12,7 +12,7 @@
 #include "metrics/truth.h"
 #include "tasks/raw_rows.h"
 
-namespace wattle {
+namespace wattle::inline data {
 
 /// Error for a part that the task has not.
 void check_parts(const DataTask& task, const TaskFields& named);
@@ -81,4 +81,4 @@ void check_choices(const std::vector<RawRow>& rows, const PartFields& fields);
 /// question. Other rows stay as they are.
 std::vector<RawRow> questions_of_articles(std::vector<RawRow> rows);
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -13,7 +13,7 @@
 #include "base/utf8.h"
 #include "data/folded.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 /// Where a text stands in a draw. The seed salts it: rows that were once chosen by the hash of their text are
@@ -229,4 +229,4 @@ std::vector<std::string> class_remarks(const std::vector<int>& train, const std:
   return remarks;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

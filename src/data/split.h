@@ -7,7 +7,7 @@
 
 #include "tasks/question.h"
 
-namespace wattle {
+namespace wattle::inline data {
 
 /// All that a question says, in one text: what tells it from others.
 std::string all_text(const Question& question);
@@ -37,4 +37,4 @@ std::vector<std::string> overlap_remarks(const std::vector<std::string>& train,
 std::vector<std::string> class_remarks(const std::vector<int>& train, const std::vector<int>& eval,
                                        const std::vector<std::string>& names);
 
-}  // namespace wattle
+}  // namespace wattle::inline data

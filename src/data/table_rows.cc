@@ -18,7 +18,7 @@
 #include "tasks/raw_rows.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -289,4 +289,4 @@ TableRows read_table_rows(const fs::path& path, const TaskFields& fields,
   return TableReader(file, fields).read(columns, labels);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

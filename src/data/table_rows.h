@@ -8,7 +8,7 @@
 #include "metrics/truth.h"
 #include "tasks/question.h"
 
-namespace wattle {
+namespace wattle::inline data {
 
 struct DataColumn {
   std::string name;
@@ -47,4 +47,4 @@ TableRows read_table_rows(const std::filesystem::path& path, const TaskFields& f
                           const std::vector<DataColumn>& columns = {},
                           const std::vector<std::string>& labels = {});
 
-}  // namespace wattle
+}  // namespace wattle::inline data

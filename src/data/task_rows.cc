@@ -12,7 +12,7 @@
 #include "tasks/file_text.h"
 #include "tasks/tagged_rows.h"
 
-namespace wattle {
+namespace wattle::inline data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -207,4 +207,4 @@ TaskRows read_task_rows(const fs::path& path, std::string_view name, const TaskF
   return rows;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -9,7 +9,7 @@
 #include "metrics/truth.h"
 #include "tasks/question.h"
 
-namespace wattle {
+namespace wattle::inline data {
 
 /// What a study asks of the rows of a file, and what is right.
 struct TaskRows {
@@ -65,4 +65,4 @@ const DataTask& data_task(std::string_view name);
 TaskRows read_task_rows(const std::filesystem::path& path, std::string_view task,
                         const TaskFields& fields = {}, const std::vector<std::string>& labels = {});
 
-}  // namespace wattle
+}  // namespace wattle::inline data

@@ -8,7 +8,7 @@
 
 #include "decode/cache_pool.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 namespace {
 
 /// The reference's start: all beams but the first are out of the race, for they are copies of it.
@@ -124,4 +124,4 @@ std::vector<Hypothesis> BeamSearch::best(int64_t count) {
   return std::move(hypotheses_);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

@@ -7,7 +7,7 @@
 
 #include "decode/options.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 
 /// A finished text of beam search.
 struct Hypothesis {
@@ -67,4 +67,4 @@ class BeamSearch {
   bool done_ = false;  ///< by hypotheses rather than by length
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

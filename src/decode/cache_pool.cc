@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace wattle {
+namespace wattle::inline decode {
 
 int64_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
   return std::ranges::mismatch(a, b).in1 - a.begin();
@@ -38,4 +38,4 @@ void CachePool::give(std::unique_ptr<KeyValueCache> cache, std::vector<TokenId> 
   idle_.push_back({std::move(cache), std::move(tokens)});
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

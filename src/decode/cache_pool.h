@@ -8,7 +8,7 @@
 #include "families/capabilities.h"
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 
 /// Key-value caches that wait for their next sequence and keep what the last one computed, so that the part
 /// which two prompts share (an instruction, examples, the turns of a conversation) is computed once; the
@@ -42,4 +42,4 @@ class CachePool {
 /// How many tokens two sequences begin with alike.
 int64_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b);
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

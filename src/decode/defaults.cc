@@ -5,7 +5,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline decode {
 namespace {
 
 constexpr std::string_view kPrefix = "wattle.generation.";
@@ -176,4 +176,4 @@ std::vector<TokenId> end_tokens(const Metadata& metadata, const Tokenizer* token
   return {ids.begin(), ids.end()};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

@@ -8,7 +8,7 @@
 #include "decode/options.h"
 #include "file/metadata.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 
 /// How a model itself wants its texts continued.
 struct GenerationDefaults {
@@ -30,4 +30,4 @@ GenerationDefaults generation_defaults(const Metadata& metadata, const Tokenizer
 /// nobody's tokens and left out.
 std::vector<TokenId> end_tokens(const Metadata& metadata, const Tokenizer* tokenizer, int64_t vocabulary);
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

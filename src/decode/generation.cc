@@ -10,7 +10,7 @@
 #include "base/threads.h"
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 namespace {
 
 /// Whether everything is minus infinity. What is no number is the model's fault, not the options'.
@@ -423,4 +423,4 @@ GenerationResult Generation::take(int64_t handle) {
   return result;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

@@ -14,7 +14,7 @@
 #include "decode/text_stream.h"
 #include "families/capabilities.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 
 struct GenerationSettings {
   int64_t capacity = 0;         ///< positions of a cache: the longest prompt with its answer
@@ -118,4 +118,4 @@ class Generation {
   std::vector<GenerationEvent> events_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

@@ -6,7 +6,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline decode {
 namespace {
 
 constexpr int64_t kMostBeams = 256;
@@ -134,4 +134,4 @@ GenerationOptions with_defaults(GenerationOptions options, const GenerationOptio
   return options;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

@@ -11,7 +11,7 @@
 #include "decode/sampler.h"
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 
 enum class FinishReason {
   kEnd,        ///< an end token
@@ -98,4 +98,4 @@ void check_tokens(std::span<const TokenId> tokens, const char* what, int64_t voc
 /// `options` with what is absent taken from `defaults`; end tokens too, where there are none.
 GenerationOptions with_defaults(GenerationOptions options, const GenerationOptions& defaults);
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

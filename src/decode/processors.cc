@@ -6,7 +6,7 @@
 
 #include "kernels/elementwise.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 namespace {
 
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
@@ -163,4 +163,4 @@ void log_softmax_inplace(std::span<float> scores) {
   for (float& score : scores) score = score - largest - log_sum;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

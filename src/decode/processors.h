@@ -7,7 +7,7 @@
 
 #include "decode/options.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 
 /// Changes the scores of the next token (logits, or log-probabilities in beam search) as the options ask, in
 /// the order of transformers' `_get_logits_processor`: biases, repetition penalty, n-grams, the encoder's
@@ -51,4 +51,4 @@ class LogitsProcessors {
 /// scores = log softmax(scores), in float.
 void log_softmax_inplace(std::span<float> scores);
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

@@ -6,7 +6,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline decode {
 namespace {
 
 using Candidate = Sampler::Candidate;
@@ -199,4 +199,4 @@ double Sampler::uniform() {
   return static_cast<double>(random_() >> 11) * 0x1p-53;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline decode {
 
 struct SamplerOptions {
   double temperature = 0;  ///< 0: greedy
@@ -57,4 +57,4 @@ int32_t arg_max(std::span<const float> values);
 /// The k largest, in falling order, without sorting the rest; ties go to the smaller index, NaN is left out.
 std::vector<std::pair<int32_t, float>> largest(std::span<const float> values, int64_t k);
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

@@ -5,7 +5,7 @@
 
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 namespace {
 
 /// A character has at most four bytes, so it is whole after so many tokens, or never.
@@ -66,4 +66,4 @@ std::string_view TextStream::give(bool all) {
   return std::string_view(text_).substr(given_ - end, end);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

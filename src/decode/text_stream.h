@@ -7,7 +7,7 @@
 
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline decode {
 
 /// The text of a sequence that grows token by token: what is certain of it is given out at once, whole
 /// characters only, and nothing from a stop string on. Always valid UTF-8.
@@ -41,4 +41,4 @@ class TextStream {
   bool stopped_ = false;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline decode

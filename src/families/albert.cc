@@ -1,7 +1,7 @@
 #include "families/family.h"
 #include "families/text_encoder.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 int64_t word_width(const Hyperparameters& hyper) {
@@ -107,4 +107,4 @@ const Family& albert_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

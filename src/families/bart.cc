@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 /// Sizes of the encoder or of the decoder.
@@ -209,4 +209,4 @@ const Family& bart_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

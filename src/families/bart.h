@@ -3,7 +3,7 @@
 #include "families/family.h"
 #include "families/text_translator.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// In what BART's relatives differ.
 struct BartStyle {
@@ -22,4 +22,4 @@ void describe_bart(const Hyperparameters& hyper, const BartStyle& style, Descrip
 std::unique_ptr<Network> build_bart(Weights& weights, const Hyperparameters& hyper, const BartStyle& style,
                                     const NetworkOptions& options);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,6 +1,6 @@
 #include "families/bert.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 void read_bert_config(ConfigReader& config, int64_t first_position) {
   config.integer("num_hidden_layers", "block_count");
@@ -105,4 +105,4 @@ const Family& bert_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

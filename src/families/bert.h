@@ -4,7 +4,7 @@
 #include "families/heads.h"
 #include "families/text_encoder.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// The keys that BERT's config.json shares with RoBERTa's and ELECTRA's; `first_position` rows of the
 /// position table belong to no token of a text.
@@ -21,4 +21,4 @@ std::vector<LayerPlan> bert_layers(const Hyperparameters& hyper);
 /// Its embeddings and layers.
 EncoderPlan bert_plan(const Hyperparameters& hyper);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

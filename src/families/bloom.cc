@@ -1,6 +1,6 @@
 #include "families/gpt.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr int64_t kContext = 2048;  // what the published models were trained with; config.json does not say
@@ -55,4 +55,4 @@ const Family& bloom_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

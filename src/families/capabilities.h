@@ -12,7 +12,7 @@
 #include "tensor/matrix.h"
 #include "tensor/ragged.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// How a network is to be built.
 struct NetworkOptions {
@@ -132,4 +132,4 @@ class HasHead {
   virtual void head(const Ragged<int32_t>& tokens, ConstMatrixView hidden, Matrix& logits, Work& work) = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,6 +1,6 @@
 #include "families/gpt.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 void read_config(ConfigReader& config) {
@@ -43,4 +43,4 @@ const Family& codegen_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

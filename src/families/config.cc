@@ -7,7 +7,7 @@
 
 #include "families/hyperparameters.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 /// Keys that say how a model was trained or is to be called, not what it computes.
@@ -201,4 +201,4 @@ std::vector<std::string> ConfigReader::unread() const {
   return names;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

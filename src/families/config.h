@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "file/metadata.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// Reads a model's config.json into metadata under GGUF's keys, and remembers what was read: what nobody
 /// asked for is announced. Errors name the file, the key and what is known.
@@ -75,4 +75,4 @@ class ConfigReader {
   bool tied_ = false;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline families

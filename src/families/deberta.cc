@@ -7,7 +7,7 @@
 
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 int64_t word_width(const Hyperparameters& hyper) {
@@ -250,4 +250,4 @@ const Family& deberta_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -8,7 +8,7 @@
 #include "families/text_encoder.h"
 #include "layers/disentangled.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 // What the versions of DeBERTa share: all but a layer's queries, keys and values and the rows of relative
 // positions.
@@ -38,4 +38,4 @@ void add_disentangled_bias(Weights& weights, const Hyperparameters& hyper,
                            std::shared_ptr<const DistanceRows> distances, ConstMatrixView positions,
                            const std::string& key, const std::string& query, EncoderPlan& plan);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -4,7 +4,7 @@
 
 #include "families/deberta.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 /// Buckets of distances on either side, or 0: each distance has its own.
@@ -167,4 +167,4 @@ const Family& deberta_v2_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

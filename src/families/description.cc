@@ -8,7 +8,7 @@
 
 #include "quant/format.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 bool begins_with_any(std::string_view name, const std::vector<std::string>& beginnings) {
@@ -239,4 +239,4 @@ Change both(Change first, Change second) {
       };
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -10,7 +10,7 @@
 #include "file/model_file.h"
 #include "quant/role.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// Values of a tensor as a Hugging Face file has it -> as GGUF has it. Gets the whole tensor; what it changes
 /// becomes F32 or keeps its format, in memory of the file's.
@@ -118,4 +118,4 @@ Change flatten();
 /// One after the other.
 Change both(Change first, Change second);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,7 +1,7 @@
 #include "families/family.h"
 #include "families/text_encoder.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr double kEpsilon = 1e-12;  // part of the architecture
@@ -76,4 +76,4 @@ const Family& distilbert_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,6 +1,6 @@
 #include "families/bert.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 int64_t word_width(const Hyperparameters& hyper) {
@@ -55,4 +55,4 @@ const Family& electra_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

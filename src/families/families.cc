@@ -43,7 +43,7 @@
   F(m2m_100)               \
   F(marian)
 
-namespace wattle {
+namespace wattle::inline families {
 
 #define WATTLE_DECLARE(name) const Family& name##_family();
 WATTLE_FAMILIES(WATTLE_DECLARE)
@@ -108,4 +108,4 @@ void check_tensors(const ModelFile& file, const Description& description) {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

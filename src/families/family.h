@@ -14,7 +14,7 @@
 #include "families/hyperparameters.h"
 #include "layers/weights.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// One family of models: its page is src/families/NAME.cc, and this is what the page says.
 struct Family {
@@ -44,4 +44,4 @@ Description describe(const Metadata& metadata);
 /// not.
 void check_tensors(const ModelFile& file, const Description& description);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

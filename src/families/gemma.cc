@@ -3,7 +3,7 @@
 #include "families/llama.h"
 #include "families/rope_scaling.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr int64_t kHeadDim = 256;  // what the reference takes where config.json says nothing
@@ -45,4 +45,4 @@ const Family& gemma_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

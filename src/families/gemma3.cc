@@ -3,7 +3,7 @@
 #include "families/llama.h"
 #include "families/rope_scaling.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr int64_t kPattern = 6;       // five layers with a sliding window, then one that sees everything
@@ -80,4 +80,4 @@ const Family& gemma3_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,6 +1,6 @@
 #include "families/gpt.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 void describe_gpt(const Hyperparameters& hyper, const GptSources& sources, const GptTensors& tensors,
                   Description& d) {
@@ -96,4 +96,4 @@ int64_t read_gpt2_sizes(ConfigReader& config) {
   return width / heads;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

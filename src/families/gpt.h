@@ -3,7 +3,7 @@
 #include "families/family.h"
 #include "families/text_decoder.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// Where Hugging Face keeps the tensors of GPT's relatives, without endings; those of a layer follow `layer`.
 /// An empty source: the family has no such tensor.
@@ -41,4 +41,4 @@ DecoderPlan rotated_plan(Weights& weights, const Hyperparameters& hyper, LayerPl
 /// n_positions (or n_ctx); returns the width of a head.
 int64_t read_gpt2_sizes(ConfigReader& config);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,6 +1,6 @@
 #include "families/gpt.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 void read_config(ConfigReader& config) {
@@ -45,4 +45,4 @@ const Family& gpt2_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

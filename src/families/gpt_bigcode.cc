@@ -1,6 +1,6 @@
 #include "families/gpt.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 void read_config(ConfigReader& config) {
@@ -46,4 +46,4 @@ const Family& gpt_bigcode_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,7 +1,7 @@
 #include "families/gpt.h"
 #include "families/llama.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 /// attention_types: [[["global", "local"], 6]] means six times global, local.
@@ -78,4 +78,4 @@ const Family& gpt_neo_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

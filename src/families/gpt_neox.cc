@@ -1,7 +1,7 @@
 #include "families/gpt.h"
 #include "families/rope_scaling.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 void read_config(ConfigReader& config) {
@@ -65,4 +65,4 @@ const Family& gpt_neox_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

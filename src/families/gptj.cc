@@ -1,6 +1,6 @@
 #include "families/gpt.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 void read_config(ConfigReader& config) {
@@ -44,4 +44,4 @@ const Family& gptj_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

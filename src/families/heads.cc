@@ -6,7 +6,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr std::string_view kHeadKey = "wattle.head";
@@ -265,4 +265,4 @@ void NetworkHead::operator()(const Ragged<int32_t>& tokens, ConstMatrixView hidd
   work.weight_bytes += out_.weight_bytes();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

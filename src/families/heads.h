@@ -11,7 +11,7 @@
 #include "layers/linear.h"
 #include "layers/norm.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// Where Hugging Face keeps the tensors of a family's heads, without endings and prefixes; empty: the
 /// family's heads have no such part.
@@ -84,4 +84,4 @@ class NetworkHead {
   Norm norm_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline families

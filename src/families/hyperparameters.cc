@@ -7,7 +7,7 @@
 
 #include "families/description.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 Hyperparameters::Hyperparameters(const Metadata& metadata)
     : metadata_(metadata), prefix_(metadata.need_text("general.architecture") + ".") {}
@@ -118,4 +118,4 @@ ActivationFunction activation_from_name(std::string_view name, const std::string
   fail("{}: the activation function {} is not known; use a model with one of {}", origin, name, known);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

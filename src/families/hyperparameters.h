@@ -9,7 +9,7 @@
 #include "kernels/matmul.h"
 #include "layers/attention.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// Reads the numbers of a model's architecture (`<arch>.block_count`) and refuses the absurd before anything
 /// is allocated. Every Error names the file and the key.
@@ -56,4 +56,4 @@ class Hyperparameters {
 /// The function that config.json calls `name`; Error naming `origin` for one that is not known.
 ActivationFunction activation_from_name(std::string_view name, const std::string& origin);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

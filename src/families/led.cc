@@ -2,7 +2,7 @@
 
 #include "families/bart.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr int64_t kMostLayers = 1024;  // more are refused where the file is opened
@@ -53,4 +53,4 @@ const Family& led_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

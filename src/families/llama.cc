@@ -2,7 +2,7 @@
 
 #include "families/rope_scaling.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 int64_t read_llama_config(ConfigReader& config, int64_t head_dim, bool rms_norm) {
   config.integer("num_hidden_layers", "block_count");
@@ -182,4 +182,4 @@ const Family& llama_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

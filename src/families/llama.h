@@ -5,7 +5,7 @@
 #include "families/family.h"
 #include "families/text_decoder.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// The keys that Llama's config.json shares with those of Qwen, Gemma and others: sizes, heads, epsilon,
 /// vocabulary. Returns the width of a head; `head_dim` is what the family takes where the file says nothing
@@ -47,4 +47,4 @@ void read_layer_windows(ConfigReader& config);
 bool has_window(const Hyperparameters& hyper, int64_t layer, bool otherwise);
 void set_layer_windows(const Hyperparameters& hyper, DecoderPlan& plan);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

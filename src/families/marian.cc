@@ -1,6 +1,6 @@
 #include "families/bart.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr BartStyle kStyle{.embedding_norm = false, .positions = Positions::kSinusoids, .first_position = 0};
@@ -31,4 +31,4 @@ const Family& marian_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,6 +1,6 @@
 #include "families/bart.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr BartStyle kStyle{.norm_first = true};
@@ -28,4 +28,4 @@ const Family& mbart_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,7 +1,7 @@
 #include "families/family.h"
 #include "families/text_encoder.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr double kGlobalBase = 160000, kLocalBase = 10000;
@@ -151,4 +151,4 @@ const Family& modernbert_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

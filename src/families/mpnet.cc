@@ -1,7 +1,7 @@
 #include "families/family.h"
 #include "families/text_encoder.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr int64_t kFirstPosition = 2;      // fairseq counts positions from the padding id, 1, plus 1
@@ -88,4 +88,4 @@ const Family& mpnet_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

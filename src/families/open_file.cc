@@ -18,7 +18,7 @@
 #include "file/file_kind.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 namespace fs = std::filesystem;
@@ -399,4 +399,4 @@ ModelFile::Contents contents_of_config(const nlohmann::json& config, const std::
   return contents;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

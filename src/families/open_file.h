@@ -7,7 +7,7 @@
 
 #include "file/model_file.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// Opens any model file: GGUF, a Hugging Face folder (or the weights in one), or weights without metadata.
 /// Tensors and metadata of a folder come under GGUF's names and keys, as the description of its family says;
@@ -23,4 +23,4 @@ ModelFile open_model_file(const std::filesystem::path& path);
 /// shape:NAME is made of.
 ModelFile::Contents contents_of_config(const nlohmann::json& config, const std::string& origin);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,6 +1,6 @@
 #include "families/gpt.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr int64_t kFirstPosition = 2;  // fairseq counts positions from the padding id, 1, plus 1
@@ -102,4 +102,4 @@ const Family& opt_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,6 +1,6 @@
 #include "families/bart.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr BartStyle kStyle{
@@ -29,4 +29,4 @@ const Family& pegasus_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

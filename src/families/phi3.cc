@@ -1,7 +1,7 @@
 #include "families/llama.h"
 #include "families/rope_scaling.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 void read_config(ConfigReader& config) {
@@ -33,4 +33,4 @@ const Family& phi3_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

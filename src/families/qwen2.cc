@@ -1,7 +1,7 @@
 #include "families/llama.h"
 #include "families/rope_scaling.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 void read_config(ConfigReader& config) {
@@ -31,4 +31,4 @@ const Family& qwen2_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

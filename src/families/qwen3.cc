@@ -1,7 +1,7 @@
 #include "families/llama.h"
 #include "families/rope_scaling.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr int64_t kHeadDim = 128;  // what the reference takes where config.json says nothing
@@ -36,4 +36,4 @@ const Family& qwen3_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -1,6 +1,6 @@
 #include "families/bert.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 /// fairseq counts positions from the padding id plus 1.
@@ -47,4 +47,4 @@ const Family& roberta_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -8,7 +8,7 @@
 
 #include "kernels/elementary.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 double need(const JsonView& scaling, const char* name) {
@@ -164,4 +164,4 @@ void read_rope_scaling(ConfigReader& config, int64_t head_dim, double base, doub
     config.set("rope.scaling.yarn_beta_slow", Value::of(*slow));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -6,7 +6,7 @@
 #include "families/config.h"
 #include "families/hyperparameters.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// How a model stretches rotary positions beyond what it was first trained with.
 struct RopeScaling {
@@ -28,4 +28,4 @@ void read_rope(ConfigReader& config, int64_t head_dim, double base = 10000, doub
 /// The same by a base and a part that are known.
 void read_rope_scaling(ConfigReader& config, int64_t head_dim, double base, double part);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -2,7 +2,7 @@
 #include "families/llama.h"
 #include "families/rope_scaling.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 void read_config(ConfigReader& config) {
@@ -56,4 +56,4 @@ const Family& starcoder2_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -5,7 +5,7 @@
 #include "families/family.h"
 #include "layers/embedding.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 /// Tokens of a text that model2vec reads where a file states no number.
@@ -154,4 +154,4 @@ const Family& static_embedding_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

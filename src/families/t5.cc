@@ -3,7 +3,7 @@
 #include "families/family.h"
 #include "families/text_translator.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr int64_t kReach =
@@ -138,4 +138,4 @@ const Family& t5_family() {
   return kFamily;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -11,7 +11,7 @@
 #include "kernels/elementary.h"
 #include "kernels/elementwise.h"
 
-namespace wattle {
+namespace wattle::inline families {
 namespace {
 
 constexpr int64_t kSlab = 256;  // tokens run at once: enough for full speed of the products
@@ -277,4 +277,4 @@ std::shared_ptr<DistanceBias> alibi(int64_t heads, int64_t reach) {
   return bias;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

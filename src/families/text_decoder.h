@@ -11,7 +11,7 @@
 #include "layers/embedding.h"
 #include "layers/layer.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// A decoder of text, as data.
 struct DecoderPlan {
@@ -119,4 +119,4 @@ DecoderPlan decoder_plan(const Hyperparameters& hyper, const LayerPlan& layer);
 /// heads.
 std::shared_ptr<DistanceBias> alibi(int64_t heads, int64_t reach);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline families {
 
 EncoderStack::EncoderStack(Weights& weights, EncoderPlan plan)
     : plan_(std::move(plan)), embedding_(weights, plan_.prefix, plan_.embedding) {
@@ -92,4 +92,4 @@ std::shared_ptr<DistanceBias> bucket_bias(Weights& weights, const std::string& n
   return bias;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

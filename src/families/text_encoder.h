@@ -10,7 +10,7 @@
 #include "layers/embedding.h"
 #include "layers/layer.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// An encoder of text, as data.
 struct EncoderPlan {
@@ -79,4 +79,4 @@ class TextEncoder : public Network, public ReadsText, public HasHead {
 std::shared_ptr<DistanceBias> bucket_bias(Weights& weights, const std::string& name, int64_t buckets,
                                           int64_t heads, int64_t furthest, int64_t reach, bool two_ways);
 
-}  // namespace wattle
+}  // namespace wattle::inline families

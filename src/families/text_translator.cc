@@ -2,7 +2,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline families {
 
 TextTranslator::TextTranslator(Weights& weights, EncoderPlan encoder, DecoderPlan decoder, int32_t start,
                                const NetworkOptions& options)
@@ -52,4 +52,4 @@ std::vector<std::unique_ptr<KeyValueCache>> TextTranslator::begin(const Ragged<i
   return caches;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline families

@@ -6,7 +6,7 @@
 #include "families/text_decoder.h"
 #include "families/text_encoder.h"
 
-namespace wattle {
+namespace wattle::inline families {
 
 /// A network of an encoder and a decoder that attends to what the encoder left (Vaswani et al. 2017): T5,
 /// BART and their kin. Its tensors are enc.* and dec.*; token_embd and output serve both.
@@ -54,4 +54,4 @@ class TextTranslator : public Network,
   Matrix hidden_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline families

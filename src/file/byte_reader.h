@@ -12,7 +12,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline file {
 
 static_assert(std::endian::native == std::endian::little,
               "model files are little-endian and are read in place");
@@ -71,4 +71,4 @@ class ByteReader {
   size_t position_ = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -12,7 +12,7 @@
 #include "file/onnx.h"
 #include "file/zip.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -201,4 +201,4 @@ fs::path find_weights(const fs::path& folder) {
        fmt::join(kNames, ", "));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// What a file of weights is.
 enum class FileKind { kGguf, kSafetensors, kPickle, kOnnx };
@@ -41,4 +41,4 @@ nlohmann::json read_config(const std::filesystem::path& folder, const std::files
 /// the first that is there. Error naming what was looked for.
 std::filesystem::path find_weights(const std::filesystem::path& folder);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

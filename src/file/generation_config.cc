@@ -7,7 +7,7 @@
 
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -200,4 +200,4 @@ void read_generation_config(const fs::path& folder, ModelFile::Contents& content
   note_unknown(own, contents);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

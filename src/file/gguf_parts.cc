@@ -5,7 +5,7 @@
 
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -77,4 +77,4 @@ ModelFile::Contents open_gguf(const fs::path& path) {
   return contents;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -7,7 +7,7 @@
 #include "file/packed_file.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
@@ -238,4 +238,4 @@ ModelFile::Contents read_gguf(std::span<const std::byte> bytes, const std::strin
   return contents;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -9,7 +9,7 @@
 #include "base/output_file.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 constexpr size_t kNameBytes = 64;  // llama.cpp keeps names in 64 bytes, the terminator included
@@ -152,4 +152,4 @@ void write_gguf(const std::filesystem::path& path, const Metadata& metadata,
   out.file().commit();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

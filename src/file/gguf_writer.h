@@ -8,7 +8,7 @@
 #include "file/metadata.h"
 #include "quant/format.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// A tensor to be written: its bytes are asked for only when its turn comes, so that a model larger than
 /// memory can be converted tensor by tensor.
@@ -26,4 +26,4 @@ void write_gguf(const std::filesystem::path& path, const Metadata& metadata,
                 const std::vector<TensorToWrite>& tensors,
                 const std::function<void(size_t done, size_t total)>& progress = {});
 
-}  // namespace wattle
+}  // namespace wattle::inline file

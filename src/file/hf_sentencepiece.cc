@@ -6,7 +6,7 @@
 #include "base/mapped_file.h"
 #include "file/hf_steps.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -410,4 +410,4 @@ std::optional<HfVocabulary> read_sentencepiece_tokenizer(const fs::path& folder,
   return std::move(source.vocabulary);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

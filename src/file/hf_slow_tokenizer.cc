@@ -7,7 +7,7 @@
 #include "file/hf_steps.h"
 #include "file/hf_vocabulary.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -327,4 +327,4 @@ HfVocabulary read_slow_tokenizer(const fs::path& path, const JsonView& tokenizer
        name.empty() ? "of a " + (model_type.empty() ? "model" : model_type) : name);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -6,7 +6,7 @@
 
 #include "file/hf_vocabulary.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// Writes the post-processor TemplateProcessing of tokenizer.json.
 class StepTemplate {
@@ -58,4 +58,4 @@ std::optional<HfVocabulary> read_sentencepiece_tokenizer(const std::filesystem::
                                                          const JsonView& tokenizer_config,
                                                          const JsonView& special_map);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -7,7 +7,7 @@
 #include "file/hf_vocabulary.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -268,4 +268,4 @@ void read_hf_tokenizer(const fs::path& folder, const JsonView& config, ModelFile
   set_chat_template(folder, tokenizer_config, metadata);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

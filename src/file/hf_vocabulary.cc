@@ -5,7 +5,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -396,4 +396,4 @@ HfVocabulary read_hf_vocabulary(const fs::path& folder, const JsonView& tokenize
   return read_slow_tokenizer(folder, tokenizer_config, special_map, config);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// Kinds of tokens with the numbers of tokenizer.ggml.token_type.
 enum class TokenKind : int64_t {
@@ -82,4 +82,4 @@ struct SentencePieceModel {
 /// Error for a model of words or characters, and for a corrupt file.
 SentencePieceModel read_sentencepiece_model(std::span<const std::byte> bytes, const std::string& origin);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

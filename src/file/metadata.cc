@@ -4,7 +4,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 /// The alternative of a key's value that a caller asked for; Error when the file has another type there.
@@ -143,4 +143,4 @@ std::string Metadata::need_text(std::string_view key) const {
   return need(*this, key, text(key));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// Types of GGUF metadata values, with the specification's numbers.
 enum class ValueType : uint32_t {
@@ -89,4 +89,4 @@ class Metadata {
   std::unordered_map<std::string, size_t> index_;  ///< key -> position in entries_
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -11,7 +11,7 @@
 #include "file/file_kind.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 int64_t Tensor::elements() const {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
@@ -169,4 +169,4 @@ double bits_per_weight(const ModelFile& file) {
   return weights == 0 ? 0 : bits / weights;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

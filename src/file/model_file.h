@@ -15,7 +15,7 @@
 #include "file/metadata.h"
 #include "quant/format.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// A named tensor of a file: a view into the mapping (or into memory the ModelFile owns).
 struct Tensor {
@@ -98,4 +98,4 @@ class ModelFile {
 /// Bits per weight over all tensors, as stored.
 double bits_per_weight(const ModelFile& file);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

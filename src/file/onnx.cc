@@ -7,7 +7,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -262,4 +262,4 @@ void add_onnx(const fs::path& path, const WantTensor& wanted, ModelFile::Content
   check_names(contents.tensors, path.string());
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

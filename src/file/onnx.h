@@ -12,7 +12,7 @@
 #include "file/onnx_values.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// The bytes of an ONNX file and what its reader needs beside them.
 struct OnnxSource {
@@ -44,4 +44,4 @@ void add_onnx(const std::filesystem::path& path, const WantTensor& wanted, Model
 /// show all of it, saying what to write into a config.json beside the file.
 nlohmann::json onnx_config(const std::filesystem::path& path);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

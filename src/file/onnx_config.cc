@@ -8,7 +8,7 @@
 #include "file/onnx.h"
 #include "file/onnx_facts.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 using nlohmann::json;
@@ -190,4 +190,4 @@ json onnx_config(const std::filesystem::path& path) {
   survey.missing("what kind of model it is");
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

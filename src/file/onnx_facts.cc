@@ -8,7 +8,7 @@
 
 #include "file/onnx_names.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 void OnnxFacts::add(const OnnxModel& model, const ExternalData& external) {
   constexpr float kCubic = 0.044715F;  // of GELU by tanh
@@ -146,4 +146,4 @@ std::string OnnxFacts::activation() const {
   return has("Sigmoid") ? "silu" : "";
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -10,7 +10,7 @@
 #include "file/onnx_graph.h"
 #include "file/onnx_values.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// What the nodes of ONNX graphs show of a model's configuration that no shape of a tensor does.
 class OnnxFacts {
@@ -49,4 +49,4 @@ class OnnxFacts {
   bool scaled_head_ = false, cubic_ = false, exact_gelu_ = false;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -9,7 +9,7 @@
 #include "file/protobuf.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 constexpr std::string_view kWhat = "ONNX model";
@@ -226,4 +226,4 @@ void OnnxModel::link(OnnxGraph& graph) const {
        graph.nodes[static_cast<size_t>(waiting - missing.begin())].name);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// The parts of an ONNX file (github.com/onnx/onnx, onnx.proto) that say where weights lie and what they are
 /// called. Everything is a view into the file's bytes: its weights are hundreds of megabytes, which the
@@ -91,4 +91,4 @@ class OnnxModel {
   size_t parts_ = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline file

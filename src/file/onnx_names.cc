@@ -8,7 +8,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 constexpr int kMaxSteps = 16;  // from an operator back to the tensor that it reads
@@ -411,4 +411,4 @@ OnnxNames name_weights(const OnnxModel& model, OnnxSide side) {
   return Namer(model, side).names();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -6,7 +6,7 @@
 
 #include "file/onnx_graph.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// A tensor of an ONNX graph that is a weight, and how it becomes what PyTorch has.
 struct OnnxWeight {
@@ -42,4 +42,4 @@ OnnxNames name_weights(const OnnxModel& model, OnnxSide side = OnnxSide::kWhole)
 /// The tensor that a value is but for Transpose, Cast, Identity and DequantizeLinear; null for others.
 const OnnxTensor* stored_tensor(const OnnxGraph& graph, std::string_view value);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

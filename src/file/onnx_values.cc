@@ -9,7 +9,7 @@
 #include "file/protobuf.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 constexpr std::string_view kWhat = "ONNX model";
@@ -245,4 +245,4 @@ void transpose(size_t rows, size_t columns, size_t element_bytes, OnnxValues& va
   values.own(std::move(turned));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -11,7 +11,7 @@
 #include "file/onnx_graph.h"
 #include "quant/format.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// The bytes of a file beside the ONNX file that `external_data` names. Throws Error when there is none.
 using ExternalData = std::function<std::span<const std::byte>(std::string_view location)>;
@@ -56,4 +56,4 @@ void dequantise(const OnnxTensor& tensor, const OnnxScales& scales, const std::s
 /// A matrix of `rows` times `columns` elements turned over.
 void transpose(size_t rows, size_t columns, size_t element_bytes, OnnxValues& values);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

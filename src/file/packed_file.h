@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// A packed file is GGUF whose matrices lie as the kernels stream them (tensor/panels.h), so that they run
 /// from the mapping. Types, shapes and sizes are the matrices' own; the architecture is kPackedArchitecture,
@@ -14,4 +14,4 @@ inline constexpr std::string_view kPackedVersion = "wattle.packed.version";  ///
 inline constexpr std::string_view kPackedTensors =
     "wattle.packed.tensors";  ///< names of the matrices in panels
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -4,7 +4,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 constexpr size_t kMaxValues = 8'000'000;
@@ -441,4 +441,4 @@ bool Pickle::step() {
   return true;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

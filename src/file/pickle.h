@@ -9,7 +9,7 @@
 #include "file/byte_reader.h"
 #include "quant/format.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// A name that a pickle may refer to. Nothing is ever called: each stands for a fixed piece of data here.
 struct PickleGlobal {
@@ -78,4 +78,4 @@ class Pickle {
   size_t added_items_ = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline file

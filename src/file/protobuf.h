@@ -6,7 +6,7 @@
 
 #include "file/byte_reader.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// One field of a protocol buffer message (protobuf.dev, "Encoding"): its number, and its value or its bytes.
 struct ProtoField {
@@ -60,4 +60,4 @@ void for_each_proto_field(std::span<const std::byte> message, const std::string&
   for (ByteReader reader(message, origin); reader.remaining() > 0;) visit(read_proto_field(reader, what));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "file/model_file.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// The readers behind ModelFile::open. Those of bytes leave the tensors as views into `bytes`; `origin` names
 /// the file in error sentences. All throw Error for anything cut, corrupt, hostile or unknown.
@@ -66,4 +66,4 @@ int64_t checked_elements(std::span<const int64_t> shape, const std::string& orig
 size_t checked_bytes(Format format, std::span<const int64_t> shape, const std::string& origin,
                      std::string_view tensor);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

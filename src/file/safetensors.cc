@@ -7,7 +7,7 @@
 #include "file/byte_reader.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 using nlohmann::json;
@@ -102,4 +102,4 @@ std::vector<Tensor> read_safetensors(std::span<const std::byte> bytes, const std
   return tensors;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

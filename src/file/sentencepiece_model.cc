@@ -5,7 +5,7 @@
 #include "file/hf_vocabulary.h"
 #include "file/protobuf.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 constexpr std::string_view kWhat = "SentencePiece model";
@@ -76,4 +76,4 @@ SentencePieceModel read_sentencepiece_model(std::span<const std::byte> bytes, co
   return model;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 /// Calls `visit` with the values of the tensor, some rows at a time.
@@ -112,4 +112,4 @@ std::optional<MemoryNeed> memory_need(const ModelFile& file) {
   return need;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

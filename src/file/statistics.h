@@ -5,7 +5,7 @@
 
 #include "file/model_file.h"
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// The values of one tensor. Extremes, mean, deviation and histogram are those of the finite ones.
 struct TensorStatistics {
@@ -30,4 +30,4 @@ struct MemoryNeed {
 /// nullopt for a file without an architecture and its numbers.
 std::optional<MemoryNeed> memory_need(const ModelFile& file);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -14,7 +14,7 @@
 // PyTorch's files (torch/serialization.py): since 1.6 a zip archive of data.pkl, which describes the tensors,
 // and one stored entry a storage; before that a row of pickles with the storages' bytes behind them.
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 using Kind = PickleValue::Kind;
@@ -279,4 +279,4 @@ void read_pickle(std::span<const std::byte> bytes, const std::string& origin, co
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -7,7 +7,7 @@
 #include "file/onnx.h"
 #include "file/readers.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -77,4 +77,4 @@ void add_weights(const fs::path& path, const WantTensor& wanted, ModelFile::Cont
   contents.mappings.push_back(std::move(mapping));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

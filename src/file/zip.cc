@@ -5,7 +5,7 @@
 
 #include "file/byte_reader.h"
 
-namespace wattle {
+namespace wattle::inline file {
 namespace {
 
 constexpr uint32_t kLocalHeader = 0x04034b50;
@@ -154,4 +154,4 @@ std::vector<ZipEntry> read_zip(std::span<const std::byte> bytes, const std::stri
   return entries;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline file

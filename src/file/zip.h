@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline file {
 
 /// An entry of a zip archive that is stored as it is; compressed ones have no bytes here.
 struct ZipEntry {
@@ -22,4 +22,4 @@ bool is_zip(std::span<const std::byte> bytes);
 /// `bytes`. Throws Error for an archive that is cut, split over volumes, encrypted or inconsistent.
 std::vector<ZipEntry> read_zip(std::span<const std::byte> bytes, const std::string& origin);
 
-}  // namespace wattle
+}  // namespace wattle::inline file

@@ -4,7 +4,7 @@
 
 #include "kernels/attention_kernels.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int kWidth = 8, kRows = 6, kVectors = 2;
@@ -21,11 +21,11 @@ inline float float_from_half(uint16_t value) {
 }
 
 }  // namespace
-}  // namespace wattle
+}  // namespace wattle::inline kernels
 
 #include "kernels/attention_body.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 const AttentionKernels kAttentionAvx2{product<float>, product<uint16_t>, cap_scores, soften,
                                       gather,         rescale,           scatter,    transpose};
 }

@@ -3,7 +3,7 @@
 // and load_half(). No inline function of the standard library is used here: the linker might keep the copy
 // that was compiled for a newer processor.
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 using Integers = int __attribute__((vector_size(kWidth * 4)));
@@ -261,4 +261,4 @@ void transpose(const float* from, int64_t stride, int64_t rows, int64_t columns,
 }
 
 }  // namespace
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -5,7 +5,7 @@
 
 #include "quant/format.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 
 /// Keys are kept in blocks of so many positions, transposed, so that attention reads the keys of neighbouring
 /// positions as one vector.
@@ -61,4 +61,4 @@ struct AttentionKernels {
 
 extern const AttentionKernels kAttentionPortable, kAttentionAvx2, kAttentionAvx512, kAttentionNeon;
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

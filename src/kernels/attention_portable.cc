@@ -3,7 +3,7 @@
 #include "kernels/attention_kernels.h"
 #include "quant/half.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int kWidth = 4, kRows = 4, kVectors = 2;
@@ -20,11 +20,11 @@ inline Vector load_half(const uint16_t* from) {
 }
 
 }  // namespace
-}  // namespace wattle
+}  // namespace wattle::inline kernels
 
 #include "kernels/attention_body.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 const AttentionKernels kAttentionPortable{product<float>, product<uint16_t>, cap_scores, soften,
                                           gather,         rescale,           scatter,    transpose};
 }

@@ -5,7 +5,7 @@
 #include "base/cpu.h"
 #include "kernels/kernel_table.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 const KernelTable* replacement = nullptr;
 }
@@ -51,4 +51,4 @@ Activations default_activations(Format format) {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <iterator>
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 /// c[0] + c[1] x + c[2] x^2 ...
@@ -92,4 +92,4 @@ SineCosine sine_cosine(double x) {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

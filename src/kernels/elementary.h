@@ -1,6 +1,6 @@
 #pragma once
 
-namespace wattle {
+namespace wattle::inline kernels {
 
 // Elementary functions of the tables that models are run with (rotations, positions, slopes), by additions,
 // multiplications and divisions in a fixed order: the same bits on every machine, which libraries of C do not
@@ -18,4 +18,4 @@ struct SineCosine {
 /// |x| below 2^22; farther off the errors grow in proportion.
 SineCosine sine_cosine(double x);
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -2,7 +2,7 @@
 
 #include "kernels/kernel_table.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 int64_t length(std::span<const float> row) {
   return static_cast<int64_t>(row.size());
@@ -25,4 +25,4 @@ void layer_norm(std::span<const float> x, const float* weight, const float* bias
   kernels().rows.layer_norm(x.data(), weight, bias, epsilon, out, length(x));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -6,7 +6,7 @@
 #include "kernels/matmul.h"
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 
 // Operations on one row of floats, by the active instruction set and one thread: call them for many rows
 // inside a parallel loop. The result depends on the row alone. NaN stays NaN.
@@ -31,4 +31,4 @@ void rms_norm(std::span<const float> x, const float* weight, float epsilon, floa
 /// "Layer Normalization" (2016).
 void layer_norm(std::span<const float> x, const float* weight, const float* bias, float epsilon, float* out);
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -6,7 +6,7 @@
 
 #include "kernels/kernel_table.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int kLaneCount = 8;
@@ -49,4 +49,4 @@ const KernelTable& kernels_avx2() {
   return kTable;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -6,7 +6,7 @@
 
 #include "kernels/kernel_table.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int kLaneCount = 8;
@@ -34,4 +34,4 @@ const KernelTable& kernels_avx2vnni() {
   return kTable;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -6,7 +6,7 @@
 
 #include "kernels/kernel_table.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int kLaneCount = 16;
@@ -50,4 +50,4 @@ const KernelTable& kernels_avx512() {
   return kTable;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -6,7 +6,7 @@
 
 #include "kernels/kernel_table.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int kLaneCount = 16;
@@ -55,4 +55,4 @@ const KernelTable& kernels_avx512bf16() {
   return kTableBf16;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -3,7 +3,7 @@
 
 #include "kernels/kernel_table.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int kLaneCount = 4;
@@ -36,4 +36,4 @@ const KernelTable& kernels_neon() {
   return kTable;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

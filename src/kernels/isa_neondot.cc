@@ -3,7 +3,7 @@
 
 #include "kernels/kernel_table.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int kLaneCount = 4;
@@ -32,4 +32,4 @@ const KernelTable& kernels_neondot() {
   return kTable;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

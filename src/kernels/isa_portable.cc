@@ -3,7 +3,7 @@
 // without vectors.
 #include "kernels/kernel_table.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int kLaneCount = 4;
@@ -177,4 +177,4 @@ const KernelTable& kernels_portable() {
   return kTable;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -5,7 +5,7 @@
 
 #include "kernels/matmul.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 
 /// What one instruction set offers: the same furniture in every one. Everything above this table (partition
 /// over threads, packing, shapes) is written once; everything below is compiled once for each instruction set
@@ -196,4 +196,4 @@ const KernelTable& kernels_avx512bf16();
 const KernelTable& kernels_neon();
 const KernelTable& kernels_neondot();
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -12,7 +12,7 @@
 #include "base/threads.h"
 #include "kernels/packed.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 constexpr int64_t kPanel = PanelLayout::kRows;
@@ -404,4 +404,4 @@ void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView 
   multiply({x.data(), w, out, epilogue, kernels(), pairs});
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -10,7 +10,7 @@
 #include "quant/activations.h"
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 
 /// Weights of a linear layer, [n, k] (n outputs, k inputs), laid out for the active instruction set.
 /// The file's bits, permuted (tensor/panels.h): the same number of bytes, and packing can be undone exactly.
@@ -107,4 +107,4 @@ Activations default_activations(Format format);
 void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView out, const Epilogue& epilogue,
             Work& work);
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -7,7 +7,7 @@
 #include "kernels/matmul.h"
 #include "tensor/panels.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 
 struct PackedMatrix::Data {
   PanelLayout layout;
@@ -71,4 +71,4 @@ struct PackedActivations::Data {
   }
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

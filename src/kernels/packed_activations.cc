@@ -8,7 +8,7 @@
 #include "kernels/packed.h"
 #include "quant/half.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 /// Words [rows][length] to [length][rows].
@@ -126,4 +126,4 @@ uint32_t PackedActivations::sums() const {
   return data_->sums;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -10,7 +10,7 @@
 #include "base/threads.h"
 #include "kernels/packed.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 /// Rows of `bytes` go to the matrix from row `first_row` on, which begins a panel.
@@ -255,4 +255,4 @@ size_t PackedMatrix::bytes() const {
   return data_->bytes + data_->row_scales.size() * sizeof(float);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -11,7 +11,7 @@
 #include "base/huge_pages.h"
 #include "base/threads.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 double now() {
@@ -114,4 +114,4 @@ Peaks measure_peaks(double seconds) {
           read_rate(seconds)};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

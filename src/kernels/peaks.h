@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace wattle {
+namespace wattle::inline kernels {
 
 /// What one round of pure loops reached on all threads: the limits that products are held against.
 struct Peaks {
@@ -30,4 +30,4 @@ const PeakLoops& peak_loops_avx512bf16();
 const PeakLoops& peak_loops_neon();
 const PeakLoops& peak_loops_neondot();
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

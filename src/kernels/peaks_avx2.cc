@@ -3,7 +3,7 @@
 
 #include "kernels/peaks.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 #include "kernels/peak_loop.h"
@@ -34,4 +34,4 @@ const PeakLoops& peak_loops_avx2() {
   return kLoops;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -3,7 +3,7 @@
 
 #include "kernels/peaks.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 #include "kernels/peak_loop.h"
@@ -21,4 +21,4 @@ const PeakLoops& peak_loops_avx2vnni() {
   return loops;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -3,7 +3,7 @@
 
 #include "kernels/peaks.h"
 
-namespace wattle {
+namespace wattle::inline kernels {
 namespace {
 
 #include "kernels/peak_loop.h"
@@ -31,4 +31,4 @@ const PeakLoops& peak_loops_avx512bf16() {
   return loops;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline kernels

@@ -11,7 +11,7 @@
 #include "kernels/attention_kernels.h"
 #include "quant/half.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 const AttentionKernels& attention_kernels() {
   switch (active_isa()) {
@@ -440,4 +440,4 @@ void attend_memory(const AttentionShape& shape, ConstMatrixView q, std::span<con
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -10,7 +10,7 @@
 #include "layers/key_value_cache.h"
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// The inner loops for the active instruction set.
 const AttentionKernels& attention_kernels();
@@ -92,4 +92,4 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
 void attend_memory(const AttentionShape& shape, ConstMatrixView q, std::span<const CachedSequence> sequences,
                    int64_t layer, IndexRange rows, MatrixView out, Work& work);
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

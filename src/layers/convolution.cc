@@ -4,7 +4,7 @@
 
 #include "base/threads.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 namespace {
 
 // Gathered rows at once: they stay in the second-level cache.
@@ -44,4 +44,4 @@ void TokenConvolution::operator()(ConstMatrixView x, std::span<const int64_t> of
   work.weight_bytes += product_.weight_bytes();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -9,7 +9,7 @@
 #include "layers/norm.h"
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// A convolution over the tokens of each sequence, whose length stays: a token and its neighbours, gathered
 /// into one row, times NAME.weight [outputs, kernel * width] (a line has the weights of the first neighbour,
@@ -31,4 +31,4 @@ class TokenConvolution {
   Linear product_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

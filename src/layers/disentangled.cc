@@ -4,7 +4,7 @@
 
 #include "kernels/attention_kernels.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 namespace {
 
 constexpr int64_t kLanes = 16;       // products are made in whole vectors
@@ -110,4 +110,4 @@ void DisentangledBias::set(const QueryTile& tile, std::span<AttentionRow> rows) 
   for (int64_t i = 0; i < count; ++i) rows[static_cast<size_t>(i)].bias = memory.bias.row(i).data();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -7,7 +7,7 @@
 #include "layers/attention.h"
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// Which row of the table of relative positions a distance query - key takes.
 struct DistanceRows {
@@ -54,4 +54,4 @@ class DisentangledBias : public ScoreBias {
   Table keys_, queries_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -11,7 +11,7 @@
 #include "kernels/elementary.h"
 #include "tensor/panels.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 TokenEmbedding::TokenEmbedding(Weights& weights, const std::string& name, int64_t width)
     : file_(&weights.file()), table_(weights.table(name, weights.file().need(name).rows(), width)) {}
@@ -186,4 +186,4 @@ void check_lengths(const Ragged<int32_t>& tokens, int64_t most) {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

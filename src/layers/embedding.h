@@ -13,7 +13,7 @@
 #include "tensor/matrix.h"
 #include "tensor/ragged.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// The embedding table of a model. It stays in its file, as it is stored: rows are read from there and
 /// decoded as tokens ask for them, so that the table takes no memory.
@@ -98,4 +98,4 @@ std::vector<int64_t> positions_of(const Ragged<int32_t>& tokens, int32_t padding
 /// Error when a sequence is empty or longer than `most` tokens.
 void check_lengths(const Ragged<int32_t>& tokens, int64_t most);
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -1,6 +1,6 @@
 #include "layers/feed_forward.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 namespace {
 
 // One set of buffers serves all layers of a thread's forward pass.
@@ -42,4 +42,4 @@ void FeedForward::operator()(LayerInput& x, MatrixView out, ConstMatrixView resi
   down_(memory.input, out, work, ActivationFunction::kNone, residual);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

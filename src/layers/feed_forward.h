@@ -4,7 +4,7 @@
 
 #include "layers/linear.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// The two products between attention and attention: down(f(up(x))), or with a gate (Shazeer 2020)
 /// down(f(gate(x)) * up(x)). Tensors PREFIX.ffn_up, ffn_down and, where the file has it, ffn_gate; an ffn_up
@@ -26,4 +26,4 @@ class FeedForward {
   Linear up_, down_;  ///< up_ holds gate and up where there is a gate
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -8,7 +8,7 @@
 
 #include "quant/half.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 namespace {
 
 constexpr int64_t kQuantBlock = 32;
@@ -167,4 +167,4 @@ HeadCache KeyValueCache::head(int64_t layer, int64_t head) const {
   return {shape_.format, keys(layer, head), values(layer, head), key_block_bytes_, value_row_bytes_};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -9,7 +9,7 @@
 #include "quant/format.h"
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 struct CacheShape {
   int64_t layers = 0, kv_heads = 0, head_dim = 0;
@@ -62,4 +62,4 @@ class KeyValueCache {
   std::shared_ptr<const KeyValueCache> memory_of_source_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

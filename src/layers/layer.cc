@@ -5,7 +5,7 @@
 #include "base/operation_times.h"
 #include "base/threads.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 namespace {
 
 // Buffers of one thread, which all layers of a forward pass share.
@@ -246,4 +246,4 @@ void Layer::remember(ConstMatrixView hidden, KeyValueCache& memory, int64_t laye
   });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

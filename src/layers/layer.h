@@ -13,7 +13,7 @@
 #include "layers/rope.h"
 #include "layers/talking_heads.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// What tensors do not tell about a layer. Which norms it has and where, whether its feed-forward has a gate
 /// and whether it attends to an encoder's memory, it finds by the names of its tensors.
@@ -139,4 +139,4 @@ void run_layers(std::span<const Layer* const> layers, MatrixView hidden, std::sp
 /// divides each layer by tokens where there are enough of them, else each product by outputs.
 void run_layers(std::span<const Layer* const> layers, MatrixView hidden, DecoderBatch& batch, Work& work);
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -5,7 +5,7 @@
 #include "base/operation_times.h"
 #include "base/threads.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 namespace {
 
 void multiply(const PackedActivations& x, const PackedMatrix& matrix, MatrixView out,
@@ -112,4 +112,4 @@ void Linear::gated(LayerInput& x, ActivationFunction function, MatrixView out, W
   });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -9,7 +9,7 @@
 #include "kernels/matmul.h"
 #include "layers/weights.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// The input of linear layers, quantised (or converted) once for all that read it.
 class LayerInput {
@@ -77,4 +77,4 @@ class Linear {
   std::vector<std::string> names_;  ///< of the tensors, for observe_
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -4,7 +4,7 @@
 #include "base/threads.h"
 #include "kernels/elementwise.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 namespace {
 
 void count(ConstMatrixView x, Work& work) {
@@ -52,4 +52,4 @@ void Norm::add(MatrixView x, MatrixView sum, Work& work) const {
   count(x, work);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -10,7 +10,7 @@
 #include "layers/weights.h"
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 enum class NormKind {
   kLayer,  ///< (x - mean) / sqrt(variance + epsilon) * weight [+ bias] (Ba et al. 2016)
@@ -54,4 +54,4 @@ class Norm {
   std::vector<float> weight_, bias_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

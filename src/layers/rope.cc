@@ -3,7 +3,7 @@
 #include "base/threads.h"
 #include "kernels/elementary.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 Rope::Rope(int64_t dimensions, double base, RopePairs pairs, std::vector<float> factors, double scale,
            double magnitude)
@@ -66,4 +66,4 @@ void Rope::rotate(int64_t row, float* head) const {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -6,7 +6,7 @@
 
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// Which values of a head are rotated together.
 enum class RopePairs {
@@ -49,4 +49,4 @@ class Rope {
   std::vector<float> cosines_, sines_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -3,7 +3,7 @@
 #include "layers/layer.h"
 #include "layers/team.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 namespace {
 
 // Tokens a thread takes through an encoder's layer at once: enough to use each weight that is read well, few
@@ -143,4 +143,4 @@ void run_layers(std::span<const Layer* const> layers, MatrixView hidden, Decoder
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -7,7 +7,7 @@
 #include "kernels/attention_kernels.h"
 #include "kernels/elementwise.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 namespace {
 
 constexpr int64_t kTileRows = 16;  // queries whose scores of all heads lie side by side
@@ -99,4 +99,4 @@ void attend_talking(const AttentionShape& shape, const TalkingHeads& talk, Const
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -5,7 +5,7 @@
 
 #include "layers/attention.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// Attention whose heads talk (Shazeer et al. 2020): before the softmax each head's scores become a mixture
 /// of all heads' scores, after it each head's probabilities a mixture of all heads' probabilities.
@@ -20,4 +20,4 @@ void attend_talking(const AttentionShape& shape, const TalkingHeads& talk, Const
                     ConstMatrixView k, ConstMatrixView v, std::span<const int64_t> offsets,
                     const ScoreBias* bias, MatrixView out, Work& work, IndexRange rows);
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -5,7 +5,7 @@
 #include "base/threads.h"
 #include "base/work.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// Tokens from which a layer is divided by tokens rather than each of its products by outputs. Every thread
 /// then reads all of the layer's weights, which must find enough tokens to be worth it. 300 KB a token of a
@@ -40,4 +40,4 @@ void layer_in_steps(bool by_team, Work& work, Steps&&... steps) {
   });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

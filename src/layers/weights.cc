@@ -5,7 +5,7 @@
 #include "file/packed_file.h"
 #include "tensor/panels.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 const Tensor& Weights::need(const std::string& name, std::initializer_list<int64_t> shape) const {
   return file_.need(name, std::span<const int64_t>(shape.begin(), shape.size()));
@@ -112,4 +112,4 @@ Activations Weights::activations(Format format) const {
   return usual == Activations::kBlock32 ? activations_.value_or(usual) : usual;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -12,7 +12,7 @@
 #include "kernels/matmul.h"
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline layers {
 
 /// Sees the input [tokens, k] of a product before it runs, with the names of the tensors that it is
 /// multiplied by.
@@ -71,4 +71,4 @@ class Weights {
   size_t bytes_ = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline layers

@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 #include "meter/hwmon.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 // The specification leaves the accuracy to the maker, who commonly states 5 % or nothing.
@@ -143,4 +143,4 @@ Probe open_acpi_meter(Machine& machine) {
   return {std::move(source), "", "", remark};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -5,7 +5,7 @@
 #include <sstream>
 #include <tuple>
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr double kTick = 0.01;  // USER_HZ is 100 on every architecture that this program builds for
@@ -132,4 +132,4 @@ std::vector<ProcessShare> attribute(const Energy& window, const ProcessTimes& be
   return shares;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -13,7 +13,7 @@
 
 #include "meter/machine.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// Processor time by process and of the whole machine, at one moment, from /proc.
 struct ProcessTimes {
@@ -53,4 +53,4 @@ struct ProcessShare {
 std::vector<ProcessShare> attribute(const Energy& window, const ProcessTimes& begin, const ProcessTimes& end,
                                     const std::map<long, double>& cycles = {});
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

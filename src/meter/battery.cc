@@ -7,7 +7,7 @@
 
 #include "meter/source.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 // Gauges: 3 % of current and the voltage's part (Smart Battery Data specification 1.1).
@@ -167,4 +167,4 @@ Probe open_battery(Machine& machine) {
   return {std::move(source), "", ""};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

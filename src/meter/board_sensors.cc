@@ -9,7 +9,7 @@
 
 #include "meter/hwmon.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 // INA226/INA3221 data sheets: 0.1-0.5 % of the chip plus the shunt's 1 %. The others' makers state nothing:
@@ -237,4 +237,4 @@ Probe open_power_supply(Machine& machine) {
   return open_board(machine, kPowerSupply, "no power supply that tells its power in /sys/class/hwmon");
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

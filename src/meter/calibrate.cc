@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 /// Integer and floating arithmetic with some memory traffic: what an average program does.
@@ -76,4 +76,4 @@ PowerProfile calibrate(MachineMeter& meter, double seconds) {
   return profile;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -10,7 +10,7 @@
 
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 std::string_view embedded_carbon_yaml();
 
@@ -110,4 +110,4 @@ Consequences consequences(const Footprint& footprint, double joules, double seco
   return result;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// Carbon intensity of a zone's electricity, as its table states it.
 struct CarbonRow {
@@ -46,4 +46,4 @@ struct Consequences {
 /// `joules` drawn over `seconds`, at `hour` of the day (for hourly profiles).
 Consequences consequences(const Footprint& footprint, double joules, double seconds, int hour);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

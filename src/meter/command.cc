@@ -11,7 +11,7 @@
 #include "statistics/intervals.h"
 #include "statistics/random.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr int kMostRepetitions = 100000;
@@ -269,4 +269,4 @@ std::vector<Comparison> compare(std::span<const Measurement> measurements) {
   return comparisons;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

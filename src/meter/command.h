@@ -9,7 +9,7 @@
 #include "meter/processes.h"
 #include "statistics/comparisons.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// What became of one run.
 struct CommandRun {
@@ -76,4 +76,4 @@ struct Comparison {
 /// all pairs of commands.
 std::vector<Comparison> compare(std::span<const Measurement> measurements);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

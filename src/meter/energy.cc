@@ -7,7 +7,7 @@
 #include <wattle/error.h>
 #include <wattle/meter.h>
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 /// "package" and "package+gpu" become "package+gpu".
@@ -250,4 +250,4 @@ std::vector<Energy> split(const Energy& whole, std::span<const double> weights) 
   return parts;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -6,7 +6,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr ModelTerm::Parameter kParameters[] = {ModelTerm::kIdle, ModelTerm::kFull, ModelTerm::kInt8,
@@ -104,4 +104,4 @@ Energy energy_from_json(const nlohmann::json& record) {
   return energy;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -3,7 +3,7 @@
 #include <wattle/meter.h>
 #include <nlohmann/json.hpp>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// A figure as every output writes it: {"joules", "low", "high", "idle_joules", "net_joules", "seconds",
 /// "grade", "source", "scope", "windows", "systematic", "resolution", "idle_half"}, "model" where a part is
@@ -18,4 +18,4 @@ Energy energy_from_json(const nlohmann::json& record);
 /// "measured", "attributed", "modelled". Error on another word.
 Grade grade_from_name(std::string_view text);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

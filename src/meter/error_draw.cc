@@ -8,7 +8,7 @@
 #include "statistics/descriptive.h"
 #include "statistics/distributions.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr int kDraws = 4000;
@@ -120,4 +120,4 @@ Ratio energy_ratio(std::span<const Energy> a, std::span<const Energy> b, bool pa
   return ratio;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

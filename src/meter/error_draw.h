@@ -10,7 +10,7 @@
 #include "statistics/comparisons.h"
 #include "statistics/random.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// One draw of everything that instruments repeat in every window: the gain of each counter, the parameters
 /// of each power model. What two figures have in common cancels in their ratio under each draw, and nothing
@@ -41,4 +41,4 @@ class ErrorDraw {
 /// ErrorDraw's in the mean windows. Unbounded below three windows on either side.
 Ratio energy_ratio(std::span<const Energy> a, std::span<const Energy> b, bool paired, uint64_t seed = 1);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

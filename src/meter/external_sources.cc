@@ -14,7 +14,7 @@
 #include "meter/helper_process.h"
 #include "meter/source.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr double kExternalAccuracy = 0.02;  // class 2 of IEC 62053-21; plugs state 1-2 %
@@ -233,4 +233,4 @@ std::unique_ptr<Source> open_external(Machine& machine, const std::string& name)
   return source;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -10,7 +10,7 @@
 #include "meter/machine_meter.h"
 #include "meter/source.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr KnownSource kKnown[] = {
@@ -234,4 +234,4 @@ Sources find_sources(Machine& machine, const MeterOptions& options) {
   return found;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -5,7 +5,7 @@
 
 #include "meter/source.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// Sources that need no argument, the best of each kind first. Those of the kinds "processor" and "machine"
 /// stand for each other; "gpu" ones are added to them unless what they count holds the graphics processors;
@@ -24,4 +24,4 @@ void leave_out_held(Machine& machine, const std::vector<const Source*>& counted,
 /// Whether any of its channels is counted.
 bool counts_anything(const Source& source);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -6,7 +6,7 @@
 
 #include "meter/hwmon.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 // As for the makers' own libraries (gpu_sources.cc).
@@ -70,4 +70,4 @@ Probe open_gpu_hwmon(Machine& machine) {
                       silent, boards.size())};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

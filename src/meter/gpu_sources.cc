@@ -7,7 +7,7 @@
 
 #include "meter/source.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 // Yang, Adamek, Armour 2024, "Part-time power measurements" (SC24): within 5 % after calibration on most
@@ -201,4 +201,4 @@ Probe open_amdsmi(Machine& machine) {
   return {std::move(source), "", "", remark};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -21,7 +21,7 @@
 
 #include <fmt/format.h>
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -164,4 +164,4 @@ Reaped reap_other_child(double& busy_seconds) {
   return Reaped::kOne;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// What a shell command wrote to standard output, or why it counts for nothing: "ended with exit status 3",
 /// "did not end within 2 s and was stopped". Its whole process group is killed when the time is over; its
@@ -27,4 +27,4 @@ std::set<pid_t> running_helpers();
 enum class Reaped { kOne, kNone, kRunning };
 Reaped reap_other_child(double& busy_seconds);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 const std::string kHwmon = "/sys/class/hwmon";
@@ -134,4 +134,4 @@ std::vector<HwmonFigure> hwmon_figures(Machine& machine, const HwmonChip& chip) 
   return figures;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -5,7 +5,7 @@
 
 #include "meter/source.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// A chip of the hardware-monitoring class (Linux Documentation/hwmon/sysfs-interface.rst). Its files lie in
 /// hwmonN/ or, where the driver hangs them on its own device as acpi_power_meter does, in hwmonN/device/.
@@ -66,4 +66,4 @@ struct HwmonFigure {
 /// The figures of power and energy of a chip: energyN_input, powerN_input, or powerN_average.
 std::vector<HwmonFigure> hwmon_figures(Machine& machine, const HwmonChip& chip);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -19,7 +19,7 @@
 #include <fmt/format.h>
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr size_t kLargestFile = size_t{4} << 20;  // /proc/cpuinfo of 1,000 threads has 2 MB
@@ -212,4 +212,4 @@ std::unique_ptr<Machine> open_machine(const std::string& root) {
   return std::make_unique<SimulatedTree>(root);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

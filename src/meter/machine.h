@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// Why a file could not be read; doctor turns it into the command that mends it.
 enum class Access { kFine, kMissing, kForbidden, kBroken };
@@ -57,4 +57,4 @@ class Machine {
 /// when `root` is not a directory.
 std::unique_ptr<Machine> open_machine(const std::string& root);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -12,7 +12,7 @@
 
 #include "meter/helper_process.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr double kQuantisation = 0.01;
@@ -362,4 +362,4 @@ std::string MachineMeter::scope() const {
   return fmt::format("{}", fmt::join(scopes, "+"));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -18,7 +18,7 @@
 #include "meter/phase_regression.h"
 #include "meter/recorder.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// A way to a source that was tried: its name, and why it was not to be had.
 struct Obstacle {
@@ -118,4 +118,4 @@ class MachineMeter : public Meter {
 /// Processor seconds of this process, and of its children that were waited for.
 double process_cpu_seconds();
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -6,7 +6,7 @@
 
 #include "meter/attribution.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 MachineState machine_state(Machine& machine) {
   const std::string cpus = "/sys/devices/system/cpu";
@@ -46,4 +46,4 @@ MachineState machine_state(Machine& machine) {
   return state;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

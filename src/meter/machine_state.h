@@ -6,7 +6,7 @@
 #include "meter/machine.h"
 #include "meter/processor.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// What disturbs a measurement, as the operating system tells it; empty or nullopt where it does not (most
 /// virtual machines hide the clocks).
@@ -24,4 +24,4 @@ struct MachineState {
 };
 MachineState machine_state(Machine& machine);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

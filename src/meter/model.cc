@@ -11,7 +11,7 @@
 #include <wattle/error.h>
 #include <yaml-cpp/yaml.h>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 std::string_view embedded_processors_yaml();
 std::string_view embedded_server_power_yaml();
@@ -267,4 +267,4 @@ Energy modelled_energy(const PowerProfile& profile, const Activity& activity) {
   return energy;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -11,7 +11,7 @@
 #include "meter/processor.h"
 #include "meter/server_power.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// The law of package watts under load with what it needs to know of the machine.
 struct PackageModel {
@@ -61,4 +61,4 @@ struct Activity {
 /// the energy of the packages at the window's mean load instead.
 Energy modelled_energy(const PowerProfile& profile, const Activity& activity);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

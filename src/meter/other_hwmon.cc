@@ -4,7 +4,7 @@
 
 #include "meter/hwmon.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 /// Batteries and supplies appear in hwmon too, by their names with _ for -.
@@ -36,4 +36,4 @@ Probe open_other_hwmon(Machine& machine) {
   return {std::move(source), "", ""};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 /// Standard deviation of a factor about the mean of all, before any window was seen: 95 of 100 lie within a
@@ -64,4 +64,4 @@ PhaseRegression::Parts PhaseRegression::factors() const {
   return factors;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -5,7 +5,7 @@
 
 #include "base/phases.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// How much more or less than the power model says the phases of a program draw, learnt from the joules that
 /// counters showed for whole windows: windows in which the phases had other proportions tell them apart.
@@ -31,4 +31,4 @@ class PhaseRegression {
   double expected_ = 0, joules_ = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

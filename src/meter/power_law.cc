@@ -8,7 +8,7 @@
 
 #include "statistics/descriptive.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr double kCoverage = 0.95;
@@ -96,4 +96,4 @@ double conformal_quantile(std::vector<double> errors, double share) {
   return errors[std::min(std::max<size_t>(rank, 1), errors.size()) - 1];
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

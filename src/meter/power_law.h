@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// A published figure with what is known of its machine. Points of one group (a processor family, a
 /// processor, a maker) are alike in ways that the features do not tell, so checks leave whole groups out.
@@ -42,4 +42,4 @@ PowerLaw choose_law(const std::vector<LawPoint>& points, const std::vector<LawCa
 /// The value at rank ceil(share x (n + 1)), at most the greatest: what conformal prediction asks for.
 double conformal_quantile(std::vector<double> errors, double share);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

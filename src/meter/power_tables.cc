@@ -12,7 +12,7 @@
 
 #include "meter/model.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr int kSinceYear = 2017;
@@ -213,4 +213,4 @@ const std::vector<LawCandidate>& package_candidates() {
   return candidates;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

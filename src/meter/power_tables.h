@@ -5,7 +5,7 @@
 
 #include "meter/power_law.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// One published SPECpower_ssj2008 result of 2017 or later whose processor belongs to a listed family.
 struct ServerResult {
@@ -44,4 +44,4 @@ std::vector<double> package_features(double design_watts, double cores, double f
 const std::vector<LawCandidate>& server_candidates();
 const std::vector<LawCandidate>& package_candidates();
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

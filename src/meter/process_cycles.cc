@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 ProcessCycles::~ProcessCycles() {
   for (const auto& [pid, counters] : processes_) close(counters);
@@ -85,4 +85,4 @@ std::map<long, double> ProcessCycles::since_last(const ProcessTimes& begin, cons
   return cycles;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -8,7 +8,7 @@
 #include "meter/attribution.h"
 #include "meter/machine.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// Processor cycles of processes by perf events, which tell more of their energy than processor time does: a
 /// cycle at half the clock costs less, and a short burst is seen that the 10 ms of /proc hide. Events are
@@ -42,4 +42,4 @@ class ProcessCycles {
   std::string obstacle_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -21,7 +21,7 @@
 #include "meter/helper_process.h"
 #include "meter/machine.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr int kPassedOn[] = {SIGTERM, SIGINT, SIGHUP};
@@ -187,4 +187,4 @@ int exit_status_of(int status) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// A program to be measured: an argument vector, or one line for the shell.
 struct Command {
@@ -62,4 +62,4 @@ double take_in_ended();
 /// 0, the exit status, or 128 + the signal that ended it, as shells say it.
 int exit_status_of(int status);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -5,7 +5,7 @@
 #include <set>
 #include <sstream>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 namespace {
 
@@ -62,4 +62,4 @@ ProcessorId describe_processor(Machine& machine) {
   return id;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -5,7 +5,7 @@
 
 #include "meter/machine.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// What /proc/cpuinfo says of a machine's processor.
 struct ProcessorId {
@@ -24,4 +24,4 @@ struct ProcessorId {
 };
 ProcessorId describe_processor(Machine& machine);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

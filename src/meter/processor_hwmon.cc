@@ -6,7 +6,7 @@
 
 #include "meter/hwmon.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 // AMD's figures are modelled by the processor itself (Schoene et al. 2021, CLUSTER); the others' makers state
@@ -73,4 +73,4 @@ Probe open_amd_apu(Machine& machine) {
   return {std::move(source), "", ""};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

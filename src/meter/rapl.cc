@@ -14,7 +14,7 @@
 #include "meter/processor.h"
 #include "meter/source.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 // Against a reference meter Intel's counters are off by up to 5 % (Khan et al. 2018, TOMPECS 3(2)); AMD's are
@@ -469,4 +469,4 @@ Probe open_rapl_msr(Machine& machine) {
   return {std::move(source), "", ""};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -8,7 +8,7 @@
 
 #include "meter/refresh.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr double kDefaultPeriod = 0.1;  // 10 Hz
@@ -375,4 +375,4 @@ void Recorder::forget_before(double moment) {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -10,7 +10,7 @@
 #include "meter/source.h"
 #include "meter/window.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// Reads the channels of a source again and again, and answers what flowed between two moments. Counters are
 /// kept in 64 bits and corrected for wraps; power readings are held until the next one, repeated values
@@ -90,4 +90,4 @@ class Recorder {
   mutable std::mutex mutex_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

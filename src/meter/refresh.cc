@@ -6,7 +6,7 @@
 
 #include "statistics/descriptive.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr size_t kFewestChanges = 3;
@@ -89,4 +89,4 @@ double refresh_of_power(std::span<const Change> changes, double known) {
   return refreshes > 0 ? seconds / refreshes : lattice.refresh;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -4,7 +4,7 @@
 
 #include "meter/window.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// Seconds between new readings of a power source, from the readings that differed; `known` is what was
 /// learnt before, 0 when nothing was, which is also what too few changes tell.
@@ -15,4 +15,4 @@ namespace wattle {
 /// gaps are most likely, relative to changes at any time.
 double refresh_of_power(std::span<const Change> changes, double known);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 using PhaseWeights = std::array<double, kPhases.size()>;
@@ -59,4 +59,4 @@ std::vector<RowEnergy> divide_window(Meter& meter, const Energy& window,
   return rows;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

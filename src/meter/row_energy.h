@@ -8,7 +8,7 @@
 
 #include "base/phases.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// Rows that ran together: the stretches of their time, and the seconds of each row in each phase.
 struct BatchRecord {
@@ -29,4 +29,4 @@ struct RowEnergy {
 std::vector<RowEnergy> divide_window(Meter& meter, const Energy& window,
                                      std::span<const BatchRecord> batches);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -12,7 +12,7 @@
 
 #include "statistics/descriptive.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 constexpr double kCoverage = 0.95;
@@ -237,4 +237,4 @@ ServerPower parse_server_power(const std::string& text, const std::string& file)
   return power;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

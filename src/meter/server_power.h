@@ -6,7 +6,7 @@
 
 #include "meter/power_tables.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// A parameter with the range that holds it in 95 of 100 cases.
 struct Range {
@@ -60,4 +60,4 @@ double row_half_width(const std::vector<RowError>& errors);
 /// same servers in one order.
 double idle_full_correlation(const std::vector<RowError>& idle, const std::vector<RowError>& full);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

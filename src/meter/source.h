@@ -7,7 +7,7 @@
 
 #include "meter/machine.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// One physical quantity that a source shows: an energy counter or a power reading.
 struct Channel {
@@ -89,4 +89,4 @@ std::unique_ptr<Source> open_external(Machine& machine, const std::string& name)
 /// mirror each other. `twins[i]` is the index of an earlier channel whose deltas were equal, or -1.
 void leave_out_overlaps(std::vector<Channel>& channels, const std::vector<int>& twins);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

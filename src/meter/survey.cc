@@ -9,7 +9,7 @@
 #include "meter/find_sources.h"
 #include "meter/recorder.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 /// One busy thread, as long as the object lives.
@@ -86,4 +86,4 @@ std::vector<SourceCheck> survey_sources(Machine& machine, double seconds) {
   return checks;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -5,7 +5,7 @@
 
 #include "meter/source.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// A zone as doctor shows it: the channel and what its self-test found.
 struct ZoneCheck {
@@ -25,4 +25,4 @@ struct SourceCheck {
 /// works: a good counter moves, reads the same twice within its refresh, and tells a plausible power.
 std::vector<SourceCheck> survey_sources(Machine& machine, double seconds);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

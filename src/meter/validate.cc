@@ -12,7 +12,7 @@
 #include "meter/server_power.h"
 #include "statistics/descriptive.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 /// Collects |predicted / published - 1| and whether the interval held the published figure.
@@ -178,4 +178,4 @@ std::string validation_text(const std::vector<LawCheck>& checks, bool json) {
   return text;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// How one law did on points whose group (processor family, processor) was left out of its fit.
 struct LawCheck {
@@ -21,4 +21,4 @@ std::vector<LawCheck> validate_power_laws(const std::string& folder);
 /// A table, or a JSON array, on standard output is the caller's; this is its text.
 std::string validation_text(const std::vector<LawCheck>& checks, bool json);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

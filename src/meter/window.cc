@@ -10,7 +10,7 @@
 #include "statistics/descriptive.h"
 #include "statistics/distributions.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 namespace {
 
 /// A uniform error of +-h has the standard deviation h / sqrt(3).
@@ -395,4 +395,4 @@ WindowEnergy window_energy(const Channel& channel, const History& history, doubl
   return window;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

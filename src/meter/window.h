@@ -5,7 +5,7 @@
 
 #include "meter/source.h"
 
-namespace wattle {
+namespace wattle::inline meter {
 
 /// Joules of one channel or of a sum between two moments, with the half-widths of their 95 % interval apart
 /// by origin: `gain` belongs to the instrument and cancels in a ratio of two windows, `random` does not.
@@ -44,4 +44,4 @@ struct History {
 WindowEnergy window_energy(const Channel& channel, const History& history, double begin, double end,
                            Edges edges);
 
-}  // namespace wattle
+}  // namespace wattle::inline meter

@@ -5,7 +5,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 template <typename Kind>
@@ -83,4 +83,4 @@ double right_score(const Truth& truth) {
   return score;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

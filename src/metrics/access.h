@@ -6,7 +6,7 @@
 
 #include "metrics/truth.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 // What metrics take from an answer and its truth; Error where there is none.
 
@@ -28,4 +28,4 @@ const std::vector<std::string>& references(const Truth& truth);
 /// Finite.
 double right_score(const Truth& truth);
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -4,7 +4,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 double AdditiveMetric::value(std::span<const RowScore> rows, std::span<const int64_t> places) const {
   return over(rows)(places);
@@ -33,4 +33,4 @@ ValueOfPlaces AdditiveMetric::over(std::span<const RowScore> rows) const {
       };
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

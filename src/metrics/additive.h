@@ -6,7 +6,7 @@
 
 #include "metrics/metric.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 /// What a metric says of itself.
 struct MetricCard {
@@ -68,4 +68,4 @@ std::unique_ptr<const Metric> made(const MetricCard& card, const MetricData&) {
   return std::make_unique<Kind>(card);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

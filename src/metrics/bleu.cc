@@ -8,7 +8,7 @@
 #include "metrics/kinds.h"
 #include "metrics/ngrams.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 constexpr size_t kOrders = 4;
@@ -95,4 +95,4 @@ std::span<const MetricKind> bleu_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -6,7 +6,7 @@
 #include "jinja/text.h"
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 bool is_digit(char c) {
@@ -168,4 +168,4 @@ Words words_of_caption(std::string_view text) {
   return words;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

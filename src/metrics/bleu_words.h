@@ -4,7 +4,7 @@
 
 #include "metrics/words.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 // Words as sacrebleu's tokenizers cut them.
 
@@ -19,4 +19,4 @@ Words words_char(std::string_view text);
 /// plain sentences (contractions in two, hyphens within words kept).
 Words words_of_caption(std::string_view text);
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

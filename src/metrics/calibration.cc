@@ -6,7 +6,7 @@
 #include "metrics/access.h"
 #include "metrics/kinds.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 constexpr size_t kBins = 15;
@@ -72,4 +72,4 @@ std::span<const MetricKind> calibration_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

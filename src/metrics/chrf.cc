@@ -9,7 +9,7 @@
 #include "metrics/words.h"
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 constexpr size_t kCharacterOrders = 6;
@@ -103,4 +103,4 @@ std::span<const MetricKind> chrf_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -10,7 +10,7 @@
 #include "metrics/bleu_words.h"
 #include "metrics/kinds.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 constexpr size_t kOrders = 4;
@@ -111,4 +111,4 @@ std::span<const MetricKind> cider_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -11,7 +11,7 @@
 
 #include "statistics/intervals.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 constexpr size_t kOverlaps = 10;
@@ -177,4 +177,4 @@ Interval DetectionPrecision::interval(uint64_t seed) const {
                    [this](std::span<const int64_t> images) { return value(images).at_50_to_95; });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

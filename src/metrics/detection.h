@@ -7,7 +7,7 @@
 
 #include <wattle/statistics.h>
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 /// In pixels, from the image's upper left corner.
 struct Box {
@@ -60,4 +60,4 @@ class DetectionPrecision {
 /// Intersection over union; with a crowd over the detection's own area.
 double overlap(const Box& detection, const TrueBox& truth);
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -8,7 +8,7 @@
 #include "metrics/squad.h"
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 Words words_of_answer(std::string_view text) {
   std::u32string plain = lowered(code_points(text));
@@ -85,4 +85,4 @@ std::span<const MetricKind> extraction_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

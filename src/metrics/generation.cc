@@ -11,7 +11,7 @@
 #include "metrics/words.h"
 #include "text/regex.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 double is_exact(const Answer& answer, const Truth& truth) {
@@ -86,4 +86,4 @@ std::span<const MetricKind> generation_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -4,7 +4,7 @@
 
 #include "metrics/additive.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 // The metrics, one file a kind of answer; metric.cc joins them. Each says the paper or the library whose
 // numbers it gives; docs/metrics.md has them all with their ranges and references.
@@ -22,4 +22,4 @@ std::span<const MetricKind> cider_metrics();        ///< cider.cc
 std::span<const MetricKind> score_metrics();        ///< scores.cc: correlations and errors of numbers
 std::span<const MetricKind> ranking_metrics();      ///< ranking.cc
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

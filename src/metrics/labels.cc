@@ -7,7 +7,7 @@
 #include "metrics/kinds.h"
 #include "metrics/words.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 double is_right(const Answer& answer, const Truth& truth) {
@@ -109,4 +109,4 @@ std::span<const MetricKind> label_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -10,7 +10,7 @@
 #include "statistics/comparisons.h"
 #include "statistics/intervals.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 constexpr std::span<const MetricKind> (*kFamilies[])() = {
@@ -102,4 +102,4 @@ double paired_test(const Metric& metric, std::span<const RowScore> a, std::span<
   return mcnemar_test(only_a, only_b);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

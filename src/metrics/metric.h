@@ -13,7 +13,7 @@
 #include "metrics/truth.h"
 #include "tasks/answer.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 /// What one row contributes to a metric: the sufficient statistics, few numbers whose meaning is the metric's
 /// own (right or wrong; matches and lengths of n-grams; true positives and both counts). The store keeps
@@ -74,4 +74,4 @@ Interval paired_difference(const Metric& metric, std::span<const RowScore> a, st
 /// for a metric that is none, and when the rows differ in number.
 double paired_test(const Metric& metric, std::span<const RowScore> a, std::span<const RowScore> b);
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

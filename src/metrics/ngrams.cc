@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 std::vector<NgramCount> count_ngrams(std::u32string_view items, size_t n) {
   std::vector<std::u32string_view> grams;
@@ -40,4 +40,4 @@ std::vector<NgramCount> greater_counts(const std::vector<NgramCount>& a, const s
   return greater;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

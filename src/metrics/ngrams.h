@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 struct NgramCount {
   std::u32string_view gram;
@@ -29,4 +29,4 @@ inline double f_measure(double matches, double answered, double wanted) {
   return matches == 0 ? 0 : 2 * matches / (answered + wanted);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

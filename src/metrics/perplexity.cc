@@ -6,7 +6,7 @@
 
 #include "metrics/kinds.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 struct Foretold {
@@ -68,4 +68,4 @@ std::span<const MetricKind> perplexity_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 /// Which letters are consonants: all but a, e, i, o, u, and a y behind a consonant.
@@ -172,4 +172,4 @@ std::string porter_stem(std::string word) {
   return word;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

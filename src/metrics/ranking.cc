@@ -8,7 +8,7 @@
 
 #include "metrics/kinds.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 constexpr int64_t kCutoff = 10;
@@ -120,4 +120,4 @@ std::span<const MetricKind> ranking_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

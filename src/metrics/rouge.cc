@@ -8,7 +8,7 @@
 #include "metrics/ngrams.h"
 #include "metrics/porter.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 /// Lengths of the longest common subsequences of beginnings: [a + 1, b + 1].
@@ -173,4 +173,4 @@ std::span<const MetricKind> rouge_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -4,7 +4,7 @@
 
 #include "metrics/words.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 /// Words as rouge_score takes them: runs of a-z and 0-9 of the lower-case text; stemmed: those of more than
 /// three letters by porter_stem.
@@ -19,4 +19,4 @@ double rouge_l(std::string_view summary, std::string_view reference, bool stemme
 /// Of the union of the longest common subsequences of lines, which are sentences.
 double rouge_lsum(std::string_view summary, std::string_view reference, bool stemmed = false);
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -6,7 +6,7 @@
 #include "metrics/access.h"
 #include "metrics/kinds.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
@@ -150,4 +150,4 @@ std::span<const MetricKind> score_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

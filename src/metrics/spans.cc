@@ -7,7 +7,7 @@
 #include "metrics/kinds.h"
 #include "metrics/ngrams.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 using Place = std::tuple<int64_t, int64_t, std::string_view>;
@@ -56,4 +56,4 @@ std::span<const MetricKind> span_metrics() {
   return kMetrics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -4,7 +4,7 @@
 
 #include "metrics/words.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 /// An answer's words as SQuAD compares them (Rajpurkar et al. 2016, 2018): lower case, without ASCII's
 /// punctuation and articles.
@@ -15,4 +15,4 @@ double squad_exact_match(std::string_view answer, std::string_view reference);
 /// F1 of the bags of words; where one has none: 1 if both have none.
 double squad_f1(std::string_view answer, std::string_view reference);
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -6,7 +6,7 @@
 
 #include "tasks/answer.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 /// The class of a text, a table's row or a pair; the right one of several choices, in words.
 struct LabelTruth {
@@ -37,4 +37,4 @@ struct RelevanceTruth {
 /// What is right for a question, as a data set states it; nothing where a metric asks for none (perplexity).
 using Truth = std::variant<std::monostate, LabelTruth, TextsTruth, SpansTruth, ScoreTruth, RelevanceTruth>;
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

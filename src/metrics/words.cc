@@ -7,7 +7,7 @@
 #include "jinja/text.h"
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 namespace {
 
 bool is_letter(char32_t c) {
@@ -81,4 +81,4 @@ std::u32string WordNumbers::operator()(const Words& words) {
   return numbers;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

@@ -7,7 +7,7 @@
 
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline metrics {
 
 // Texts as metrics of texts see them. The field's libraries are written in Python; where they lower, strip or
 // split a text, Python's rules are meant.
@@ -35,4 +35,4 @@ class WordNumbers {
   std::unordered_map<std::string, char32_t> numbers_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline metrics

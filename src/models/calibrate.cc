@@ -8,7 +8,7 @@
 #include "base/interrupt.h"
 #include "models/model.h"
 
-namespace wattle {
+namespace wattle::inline models {
 namespace {
 
 constexpr size_t kWindow = 512;             // tokens run at a time
@@ -109,4 +109,4 @@ InputStatistics calibrate(const std::string& path, std::span<const std::string> 
   return statistics;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline models

@@ -10,7 +10,7 @@
 #include "file/model_file.h"
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline models {
 
 /// Mean squared input of each column of every linear layer: the factor by which an error of a weight of that
 /// column counts in the layer's output when inputs are independent (the diagonal of the layer's Hessian, as
@@ -41,4 +41,4 @@ class InputStatistics {
 InputStatistics calibrate(const std::string& path, std::span<const std::string> texts, int64_t most_tokens,
                           const std::function<void(int64_t done, int64_t total)>& progress = {});
 
-}  // namespace wattle
+}  // namespace wattle::inline models

@@ -18,7 +18,7 @@
 #include "file/packed_file.h"
 #include "tensor/panels.h"
 
-namespace wattle {
+namespace wattle::inline models {
 namespace {
 
 constexpr std::array<Format, 14> kWritten = {Format::kF32,  Format::kBF16, Format::kF16,  Format::kQ8_0,
@@ -285,4 +285,4 @@ Conversion convert(const ModelFile& file, const std::filesystem::path& path, con
   return conversion;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline models

@@ -13,7 +13,7 @@
 #include "file/model_file.h"
 #include "quant/precision.h"
 
-namespace wattle {
+namespace wattle::inline models {
 
 /// Formats that convert() writes, from the most bits to the fewest.
 std::span<const Format> written_formats();
@@ -72,4 +72,4 @@ std::string precision_name(const ModelFile& file);
 Conversion convert(const ModelFile& file, const std::filesystem::path& path, const Precision& precision,
                    const ConvertOptions& options = {});
 
-}  // namespace wattle
+}  // namespace wattle::inline models

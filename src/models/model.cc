@@ -13,7 +13,7 @@
 #include "models/shape_tokenizer.h"
 #include "models/shapes.h"
 
-namespace wattle {
+namespace wattle::inline models {
 namespace {
 
 Pooling pooling_of(const Metadata& metadata, const std::string& architecture) {
@@ -89,4 +89,4 @@ const Tokenizer& Model::tokenizer() const {
   return *tokenizer_;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline models

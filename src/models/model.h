@@ -19,7 +19,7 @@
 #include "tensor/ragged.h"
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline models {
 
 struct LoadOptions {
   std::optional<Activations> activations;  ///< default: what each format multiplies with
@@ -77,4 +77,4 @@ class Model {
   bool is_shape_ = false;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline models

@@ -6,7 +6,7 @@
 
 #include "families/open_file.h"
 
-namespace wattle {
+namespace wattle::inline models {
 namespace {
 
 constexpr size_t kBytesPerToken = 4;  // of English text, for vocabularies from 30,000 tokens up
@@ -184,4 +184,4 @@ std::unique_ptr<Tokenizer> shape_tokenizer(const ModelFile& shape, const std::fi
                                            from.stem().string());
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline models

@@ -18,7 +18,7 @@
 #include "kernels/elementary.h"
 #include "models/convert.h"
 
-namespace wattle {
+namespace wattle::inline models {
 
 std::string_view embedded_shapes_yaml();
 
@@ -227,4 +227,4 @@ std::vector<std::byte> shape_bytes(const Tensor& tensor) {
   return bytes;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline models

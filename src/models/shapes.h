@@ -8,7 +8,7 @@
 #include "file/model_file.h"
 #include "quant/precision.h"
 
-namespace wattle {
+namespace wattle::inline models {
 
 /// Whether MODEL names a shape: "shape:NAME", "shape:NAME@PRECISION", and for an encoder with a head
 /// "shape:NAME+HEAD": +sequence=LABELS or +token=LABELS (their number, or their names with commas between),
@@ -35,4 +35,4 @@ ModelFile shape_file(const std::string& model);
 /// normal distribution, drawn from a pool by a generator seeded with the tensor's name; norms are ones.
 std::vector<std::byte> shape_bytes(const Tensor& tensor);
 
-}  // namespace wattle
+}  // namespace wattle::inline models

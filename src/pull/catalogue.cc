@@ -10,7 +10,7 @@
 
 #include "pull/repository.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 
 std::string_view embedded_catalogue_yaml();
 
@@ -111,4 +111,4 @@ std::filesystem::path resolve_data(const std::string& name_or_path, const std::f
   fail_without(name_or_path, true);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

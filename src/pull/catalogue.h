@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline pull {
 
 /// One model or data set that `wattle pull` knows (data/catalogue.yaml).
 struct CatalogueEntry {
@@ -53,4 +53,4 @@ std::filesystem::path resolve_model(const std::string& name_or_path, const Model
 /// The same for a data set of the catalogue: a folder with eval.jsonl, or a file of rows.
 std::filesystem::path resolve_data(const std::string& name_or_path, const std::filesystem::path& cache);
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -16,7 +16,7 @@
 #include "base/interrupt.h"
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 namespace {
 
 namespace fs = std::filesystem;
@@ -327,4 +327,4 @@ std::string url_path(const std::string& path) {
   return quoted;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

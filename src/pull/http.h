@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-namespace wattle {
+namespace wattle::inline pull {
 
 struct HttpOptions {
   std::string token;  ///< sent as a bearer token to the host of the URL asked for, to no other; may be empty
@@ -56,4 +56,4 @@ class Http {
 /// A path for a URL: every byte that RFC 3986 does not leave unreserved becomes %XX, except '/'.
 std::string url_path(const std::string& path);
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

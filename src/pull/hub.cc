@@ -4,7 +4,7 @@
 #include "pull/http.h"
 #include "pull/ways.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 
 namespace fs = std::filesystem;
 
@@ -27,4 +27,4 @@ void pull_from_hub(const CatalogueEntry& entry, const PullOptions& options, cons
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "pull/hub_cache.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 namespace {
 
 std::string without_end_slash(std::string text) {
@@ -151,4 +151,4 @@ std::string Hub::near_names(const std::string& name) const {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

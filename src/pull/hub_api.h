@@ -9,7 +9,7 @@
 #include "pull/model_files.h"
 #include "pull/repository.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 
 /// The Hugging Face hub's interface for downloads (or that of a mirror). Its refusals become one sentence
 /// with the cure.
@@ -48,4 +48,4 @@ class Hub {
   Http http_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -16,7 +16,7 @@
 #include "base/interrupt.h"
 #include "base/output_file.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 namespace {
 
 namespace fs = std::filesystem;
@@ -125,4 +125,4 @@ HubCache::Lock::~Lock() {
   ::close(file_);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

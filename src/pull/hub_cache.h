@@ -7,7 +7,7 @@
 
 #include "pull/model_files.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 
 /// One repository's folder in the cache that Python's huggingface_hub keeps ("Understand caching" in its
 /// documentation): blobs/ETAG holds a file's bytes, snapshots/COMMIT/PATH is a link to it, refs/REVISION the
@@ -48,4 +48,4 @@ class HubCache {
 /// Whether the text is that many lower-case hexadecimal digits.
 bool is_hex(const std::string& text, size_t digits);
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 namespace {
 
 /// What describes a model, in its folder.
@@ -328,4 +328,4 @@ bool is_inner_path(const std::string& path) {
   return true;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline pull {
 
 struct HubFile {
   std::string path;    ///< in the repository, with '/'
@@ -45,4 +45,4 @@ std::vector<std::string> matching_files(const HubFiles& hub, const std::vector<s
 /// Whether a path of an untrusted list stays below its folder: relative, no "..", no empty part.
 bool is_inner_path(const std::string& path);
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -23,7 +23,7 @@
 
 extern char** environ;
 
-namespace wattle {
+namespace wattle::inline pull {
 namespace {
 
 namespace fs = std::filesystem;
@@ -172,4 +172,4 @@ void pull_from_package(const CatalogueEntry& entry, const PullOptions& options, 
   if (package.is_archive) extract(joined, package.extract, target);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -9,7 +9,7 @@
 #include "pull/recipes.h"
 #include "pull/ways.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 namespace {
 
 namespace fs = std::filesystem;
@@ -74,4 +74,4 @@ fs::path pull(const CatalogueEntry& entry, const PullOptions& options) {
   return target;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

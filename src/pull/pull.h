@@ -7,7 +7,7 @@
 
 #include "pull/catalogue.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 
 struct PullOptions {
   std::filesystem::path cache;
@@ -26,4 +26,4 @@ struct PullOptions {
 /// whole, with its SHA-256 checked, or not at all. Error says what each way answered.
 std::filesystem::path pull(const CatalogueEntry& entry, const PullOptions& options);
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

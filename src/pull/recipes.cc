@@ -18,7 +18,7 @@
 #include "base/utf8.h"
 #include "tasks/table.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 namespace {
 
 namespace fs = std::filesystem;
@@ -140,4 +140,4 @@ void apply_recipe(const CatalogueEntry& entry, const fs::path& folder) {
        entry.recipe);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -16,7 +16,7 @@
 #include "pull/hub_cache.h"
 #include "pull/model_files.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 namespace {
 
 namespace fs = std::filesystem;
@@ -208,4 +208,4 @@ fs::path cached_repository(const Repository& repository, const fs::path& hub_cac
   return model_in(cache.snapshot(commit), choose_model_files(files, repository.file));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -6,7 +6,7 @@
 
 #include "pull/pull.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 
 /// A model of a hub: OWNER/NAME, with a branch, tag or commit after '@' and a file after ':'.
 struct Repository {
@@ -33,4 +33,4 @@ std::filesystem::path pull_repository(const Repository& repository, const PullOp
 /// command that mends it when it is not there, or when one of several files must be named.
 std::filesystem::path cached_repository(const Repository& repository, const std::filesystem::path& hub_cache);
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

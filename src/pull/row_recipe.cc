@@ -16,7 +16,7 @@
 #include "base/sha256.h"
 #include "tasks/raw_rows.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 
 std::string_view embedded_cloze_yaml();
 std::string_view embedded_dialogsum_yaml();
@@ -302,4 +302,4 @@ fs::path resolve_recipe(const RowRecipe& recipe, const std::string& input, const
       fmt::join(recipe.hashed, ", "));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

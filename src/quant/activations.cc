@@ -4,7 +4,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline quant {
 namespace {
 
 constexpr std::pair<Activations, std::string_view> kNames[] = {{Activations::kBlock32, "q8"},
@@ -33,4 +33,4 @@ std::string activations_list() {
   return list;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline quant {
 
 /// How a product reads its left operand. The default for quantised weights is kBlock32; dense F32 weights
 /// take kF32, BF16 and F16 weights kBF16. The others are named alternatives with their own error and energy.
@@ -23,4 +23,4 @@ Activations activations_from_name(std::string_view name);
 /// All of them as help and errors list them: "q8, q8-row, ...".
 std::string activations_list();
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace wattle {
+namespace wattle::inline quant {
 
 /// Blocks as GGUF files hold them (github.com/ggml-org/ggml, docs/gguf.md): little-endian, without padding.
 /// `d`, `m` and `dmin` are IEEE halves (quant/half.h). Bytes of a file may be unaligned: copy a block out
@@ -115,4 +115,4 @@ constexpr int unpack_iq4_scale(const BlockIQ4_XS& block, size_t group) {
   return (block.scales_l[group / 2] >> (4 * (group % 2)) & 15) | (block.scales_h >> (2 * group) & 3) << 4;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

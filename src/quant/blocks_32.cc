@@ -3,7 +3,7 @@
 #include "quant/fit.h"
 #include "quant/half.h"
 
-namespace wattle {
+namespace wattle::inline quant {
 namespace {
 
 constexpr Search kSymmetricSearch{0.8f, 0.025f, 19, 3};
@@ -147,4 +147,4 @@ WATTLE_ENCODER void encode_q8_0(std::span<const float> weights, std::span<const 
   });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -5,7 +5,7 @@
 #include "quant/fit.h"
 #include "quant/half.h"
 
-namespace wattle {
+namespace wattle::inline quant {
 namespace {
 
 constexpr Search kTableSearch{0.85f, 0.025f, 15, 3};
@@ -100,4 +100,4 @@ void decode_iq4_xs(std::span<const std::byte> bytes, std::span<float> weights) {
   });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -7,7 +7,7 @@
 #include "quant/fit.h"
 #include "quant/half.h"
 
-namespace wattle {
+namespace wattle::inline quant {
 namespace {
 
 /// Two bits of weight i of Q3_K: 128 weights share 32 bytes, 32 weights a shift.
@@ -162,4 +162,4 @@ WATTLE_ENCODER void encode_q6_k(std::span<const float> weights, std::span<const 
   });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

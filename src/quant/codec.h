@@ -7,7 +7,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline quant {
 
 /// What FormatInfo points to, one pair a format; each family of formats has a file. A format without an
 /// encoder here is only read.
@@ -66,4 +66,4 @@ void make_blocks(std::span<const float> weights, std::span<const float> importan
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

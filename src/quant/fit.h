@@ -9,7 +9,7 @@
 
 #include "quant/half.h"
 
-namespace wattle {
+namespace wattle::inline quant {
 
 /// Weighted least-squares fits of one group of weights to a small integer grid: what the encoders search
 /// with. Eight lanes of the compiler's portable vectors: the same arithmetic, and so the same bytes, for
@@ -233,4 +233,4 @@ Affine fit_affine(const Group<N>& group, int high, bool offset_below_zero, Searc
   return {best.scale, base + best.offset};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

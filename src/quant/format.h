@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline quant {
 
 /// How weights are stored. The values are ggml's type ids, as GGUF files carry them.
 enum class Format : uint32_t {
@@ -72,4 +72,4 @@ inline void decode(Format format, std::span<const std::byte> bytes, std::span<fl
   info(format).decode(bytes, weights);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -9,7 +9,7 @@
 #include "quant/codec.h"
 #include "quant/format.h"
 
-namespace wattle {
+namespace wattle::inline quant {
 namespace {
 
 template <typename Block>
@@ -168,4 +168,4 @@ Format fitting_format(Format wanted, size_t weights) {
   return fits(smaller) ? smaller : Format::kF16;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace wattle {
+namespace wattle::inline quant {
 
 /// Conversions of IEEE 754 binary16 and of bfloat16, exact and portable (no intrinsics, so that every
 /// instruction set and every room gets the same bits). Narrowing rounds to nearest, ties to even; beyond the
@@ -48,4 +48,4 @@ constexpr uint16_t bfloat16_from_float(float value) {
   return static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

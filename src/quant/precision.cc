@@ -7,7 +7,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline quant {
 namespace {
 
 constexpr std::string_view kCache = "cache", kActivationsItem = "activations", kWeightSuffix = ".weight";
@@ -151,4 +151,4 @@ Precision Precision::of_weights() const {
   return precision;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -11,7 +11,7 @@
 #include "quant/format.h"
 #include "quant/role.h"
 
-namespace wattle {
+namespace wattle::inline quant {
 
 /// The first item of a precision that leaves weights as a model's file has them.
 inline constexpr std::string_view kAsPublished = "as-published";
@@ -88,4 +88,4 @@ class Precision {
 /// A format that weights can be written in. Throws Error for an unknown one and for one that is only read.
 Format written_format_from_name(std::string_view name);
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace wattle {
+namespace wattle::inline quant {
 namespace {
 
 constexpr std::pair<Role, std::string_view> kNames[] = {
@@ -29,4 +29,4 @@ std::optional<Role> role_from_name(std::string_view wanted) {
   return std::nullopt;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline quant {
 
 /// What a tensor is for. A family's description gives each of its tensors one; the role, not the number of
 /// dimensions, decides which format a precision stores it in.
@@ -23,4 +23,4 @@ enum class Role {
 std::string_view role_name(Role role);
 std::optional<Role> role_from_name(std::string_view name);
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -5,7 +5,7 @@
 #include "quant/codec.h"
 #include "quant/half.h"
 
-namespace wattle {
+namespace wattle::inline quant {
 namespace {
 
 template <typename T, typename Convert>
@@ -74,4 +74,4 @@ void encode_bf16(std::span<const float> weights, std::span<const float>, std::sp
   encode_each<uint16_t>(weights, bytes, bfloat16_from_float);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline quant

@@ -14,7 +14,7 @@
 #include "statistics/random.h"
 #include "study/scoring.h"
 
-namespace wattle {
+namespace wattle::inline report {
 namespace {
 
 constexpr int kDraws = 2000;
@@ -340,4 +340,4 @@ Advice advise(const Results& results, const Requirements& wanted) {
   return advice;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

@@ -7,7 +7,7 @@
 #include <wattle/study.h>
 #include <nlohmann/json.hpp>
 
-namespace wattle {
+namespace wattle::inline report {
 
 /// The probability from which on something is called sure.
 inline constexpr double kSure = 0.95;
@@ -85,4 +85,4 @@ std::vector<std::string> details(const Results& results, const Advice& advice);
 
 nlohmann::ordered_json to_json(const Results& results, const Requirements& wanted, const Advice& advice);
 
-}  // namespace wattle
+}  // namespace wattle::inline report

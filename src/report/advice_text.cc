@@ -7,7 +7,7 @@
 #include "report/format.h"
 #include "study/scoring.h"
 
-namespace wattle {
+namespace wattle::inline report {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -220,4 +220,4 @@ nlohmann::ordered_json to_json(const Results& results, const Requirements& wante
   return json;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

@@ -10,7 +10,7 @@
 #include "statistics/random.h"
 #include "study/summary.h"
 
-namespace wattle {
+namespace wattle::inline report {
 namespace {
 
 // The least that is left of a round, as a share of the cell's greatest.
@@ -90,4 +90,4 @@ EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& pla
   return result;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

@@ -4,7 +4,7 @@
 
 #include <wattle/study.h>
 
-namespace wattle {
+namespace wattle::inline report {
 
 /// What cells may truly cost, as often drawn as `draws` has rows.
 struct EnergyDraws {
@@ -18,4 +18,4 @@ struct EnergyDraws {
 /// The draws of advise() for the cells at `places`: they depend on these cells alone.
 EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& places, int n_draws);
 
-}  // namespace wattle
+}  // namespace wattle::inline report

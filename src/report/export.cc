@@ -3,7 +3,7 @@
 #include "report/format.h"
 #include "report/report.h"
 
-namespace wattle {
+namespace wattle::inline report {
 namespace {
 
 std::string quoted(const std::string& field) {
@@ -91,4 +91,4 @@ std::string json(const Results& results) {
   return cells.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

@@ -12,7 +12,7 @@
 #include "study/scoring.h"
 #include "study/summary.h"
 
-namespace wattle {
+namespace wattle::inline report {
 namespace {
 
 /// A cell and the first of its rung, which has the same name at another precision.
@@ -132,4 +132,4 @@ std::vector<std::string> findings(const Results& results) {
   return sentences;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

@@ -5,7 +5,7 @@
 
 #include <wattle/study.h>
 
-namespace wattle {
+namespace wattle::inline report {
 
 /// One sentence for each precision that costs more energy than the first of its rung, and for each that
 /// answers worse. Energies are compared round by round with what their meter or model leaves open, answers
@@ -14,4 +14,4 @@ namespace wattle {
 /// below 5 %.
 std::vector<std::string> findings(const Results& results);
 
-}  // namespace wattle
+}  // namespace wattle::inline report

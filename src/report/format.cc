@@ -7,7 +7,7 @@
 
 #include "study/scoring.h"
 
-namespace wattle {
+namespace wattle::inline report {
 
 std::string significant(double value, int digits) {
   if (value == 0 || !std::isfinite(value)) return fmt::format("{}", value);
@@ -111,4 +111,4 @@ nlohmann::ordered_json cell_json(const CellResult& cell, const Results& results)
   return json;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

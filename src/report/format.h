@@ -8,7 +8,7 @@
 
 #include "metrics/metric.h"
 
-namespace wattle {
+namespace wattle::inline report {
 
 std::string significant(double value, int digits);  ///< "0.0123", "1.20", "345", never an exponent
 std::string energy(double watt_hours,
@@ -32,4 +32,4 @@ std::string asking_in_words(const Results& results);
 /// preparation_wh, asking_wh_per_1000. What was not measured is null.
 nlohmann::ordered_json cell_json(const CellResult& cell, const Results& results);
 
-}  // namespace wattle
+}  // namespace wattle::inline report

@@ -13,7 +13,7 @@
 #include "report/report.h"
 #include "study/scoring.h"
 
-namespace wattle {
+namespace wattle::inline report {
 
 std::string_view embedded_report_html();
 std::string_view embedded_report_js();
@@ -235,4 +235,4 @@ std::string html(const Results& results) {
                   {"SCRIPT", std::string(embedded_report_js())}});
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

@@ -1,6 +1,6 @@
 #include "report/page.h"
 
-namespace wattle {
+namespace wattle::inline report {
 
 std::string_view embedded_report_css();
 std::string_view embedded_charts_js();
@@ -58,4 +58,4 @@ std::string page_of(std::string_view page, std::map<std::string_view, std::strin
   return out;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

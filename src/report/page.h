@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace wattle {
+namespace wattle::inline report {
 
 /// `text` for HTML elements and attributes.
 std::string escaped(std::string_view text);
@@ -19,4 +19,4 @@ std::string script_safe(const nlohmann::ordered_json& json);
 /// place is left alone.
 std::string page_of(std::string_view page, std::map<std::string_view, std::string> parts);
 
-}  // namespace wattle
+}  // namespace wattle::inline report

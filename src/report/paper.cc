@@ -14,7 +14,7 @@
 #include "report/format.h"
 #include "report/page.h"
 
-namespace wattle {
+namespace wattle::inline report {
 
 std::string_view embedded_power_hungry_csv();
 
@@ -245,4 +245,4 @@ std::string paper_section(const Results& results) {
          "2023.</p>\n";
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

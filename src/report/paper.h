@@ -7,7 +7,7 @@
 
 #include <wattle/study.h>
 
-namespace wattle {
+namespace wattle::inline report {
 
 /// One model of a task of "Power Hungry Processing" (Luccioni et al. 2024), as data/power_hungry.csv has it:
 /// of each data set the mean of its runs.
@@ -49,4 +49,4 @@ std::string paper_table(const Results& results);
 /// A section of the report's page; empty where the plan names no `paper`.
 std::string paper_section(const Results& results);
 
-}  // namespace wattle
+}  // namespace wattle::inline report

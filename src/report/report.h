@@ -5,7 +5,7 @@
 
 #include <wattle/study.h>
 
-namespace wattle {
+namespace wattle::inline report {
 
 /// The table of a study for a terminal of 80 columns, with a legend. `colour`: ANSI colours for the Pareto
 /// front.
@@ -26,4 +26,4 @@ std::string html(const Results& results);
 /// differs.
 std::vector<std::string> verify(const Results& results);
 
-}  // namespace wattle
+}  // namespace wattle::inline report

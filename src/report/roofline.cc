@@ -7,7 +7,7 @@
 
 #include "report/page.h"
 
-namespace wattle {
+namespace wattle::inline report {
 
 std::string_view embedded_roofline_html();
 std::string_view embedded_roofline_js();
@@ -108,4 +108,4 @@ std::string html(const Roofline& roofline) {
                                             {"SCRIPT", std::string(embedded_roofline_js())}});
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

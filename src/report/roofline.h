@@ -5,7 +5,7 @@
 
 #include "kernels/peaks.h"
 
-namespace wattle {
+namespace wattle::inline report {
 
 /// One measured product: `m` rows of activations with weights [n, k] of `format`.
 struct RooflinePoint {
@@ -31,4 +31,4 @@ double roof(const Peaks& peaks, const RooflinePoint& point);
 /// a table.
 std::string html(const Roofline& roofline);
 
-}  // namespace wattle
+}  // namespace wattle::inline report

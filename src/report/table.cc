@@ -7,7 +7,7 @@
 #include "report/report.h"
 #include "study/scoring.h"
 
-namespace wattle {
+namespace wattle::inline report {
 namespace {
 
 constexpr size_t kRungWidth = 25;
@@ -104,4 +104,4 @@ std::string table(const Results& results, bool colour) {
   return failures.empty() ? text : text + "\n" + failures;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

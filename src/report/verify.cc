@@ -17,7 +17,7 @@
 #include "study/scoring.h"
 #include "tasks/json.h"
 
-namespace wattle {
+namespace wattle::inline report {
 namespace {
 
 constexpr double kTolerance = 1e-9;  // sums in another order
@@ -335,4 +335,4 @@ std::vector<std::string> verify(const Results& results) {
   return sentences;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline report

@@ -11,7 +11,7 @@
 #include "statistics/distributions.h"
 #include "statistics/intervals.h"
 
-namespace wattle {
+namespace wattle::inline statistics {
 namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
@@ -91,4 +91,4 @@ std::vector<double> holm(std::span<const double> p) {
   return corrected;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

@@ -6,7 +6,7 @@
 
 #include <wattle/statistics.h>
 
-namespace wattle {
+namespace wattle::inline statistics {
 
 /// How many times as much one thing is as another. `p` is two-sided, of the hypothesis that they are equal;
 /// not a number where fewer than three repetitions tell nothing.
@@ -37,4 +37,4 @@ double mcnemar_test(int64_t only_a, int64_t only_b);
 /// and do not count.
 std::vector<double> holm(std::span<const double> p);
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

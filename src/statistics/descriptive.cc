@@ -6,7 +6,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline statistics {
 namespace {
 
 void need(std::span<const double> values, const char* what) {
@@ -60,4 +60,4 @@ std::vector<bool> outliers(std::span<const double> values) {
   return flags;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline statistics {
 
 /// Error on no values, as of all functions here.
 double mean(std::span<const double> values);
@@ -24,4 +24,4 @@ double median_absolute_deviation(std::span<const double> values);
 /// Which values lie more than 3.5 scaled deviations (1.4826 MAD) from the median (Iglewicz and Hoaglin 1993).
 std::vector<bool> outliers(std::span<const double> values);
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

@@ -5,7 +5,7 @@
 #include <limits>
 #include <numbers>
 
-namespace wattle {
+namespace wattle::inline statistics {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -96,4 +96,4 @@ double student_t_quantile(double p, double degrees) {
   return p < 0.5 ? -student_t_from_tail(p, degrees) : student_t_from_tail(1 - p, degrees);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

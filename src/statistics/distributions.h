@@ -1,6 +1,6 @@
 #pragma once
 
-namespace wattle {
+namespace wattle::inline statistics {
 
 /// Probability that a standard normal variable is at most `z`.
 double normal_cdf(double z);
@@ -15,4 +15,4 @@ double beta_cdf(double x, double a, double b);
 double student_t_cdf(double t, double degrees);
 double student_t_quantile(double p, double degrees);
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

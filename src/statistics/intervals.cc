@@ -12,7 +12,7 @@
 #include "statistics/distributions.h"
 #include "statistics/random.h"
 
-namespace wattle {
+namespace wattle::inline statistics {
 
 Interval student_interval(std::span<const double> values) {
   const double middle = mean(values), n = static_cast<double>(values.size());
@@ -71,4 +71,4 @@ Interval bootstrap(int64_t n, uint64_t seed, const std::function<double(std::spa
   return interval;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

@@ -6,7 +6,7 @@
 
 #include <wattle/statistics.h>
 
-namespace wattle {
+namespace wattle::inline statistics {
 
 /// Fewer repetitions give no interval and no probability: two can agree by chance.
 inline constexpr size_t kLeastRepetitions = 3;
@@ -32,4 +32,4 @@ double probability_at_least(double bar, int64_t successes, int64_t n);
 Interval bootstrap(int64_t n, uint64_t seed, const std::function<double(std::span<const int64_t>)>& statistic,
                    int resamples = 2000);
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-namespace wattle {
+namespace wattle::inline statistics {
 
 uint64_t Random::next() {
   uint64_t z = state_ += 0x9E3779B97F4A7C15u;
@@ -41,4 +41,4 @@ std::vector<int64_t> shuffled(int64_t n, uint64_t seed) {
   return order;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline statistics {
 
 /// Random numbers of a seed. Written here because the standard library's distributions differ between
 /// implementations, and the same seed must give the same study everywhere.
@@ -22,4 +22,4 @@ class Random {
 /// Indices 0 .. n-1 in an order drawn from the seed.
 std::vector<int64_t> shuffled(int64_t n, uint64_t seed);
 
-}  // namespace wattle
+}  // namespace wattle::inline statistics

@@ -9,7 +9,7 @@
 #include "study/conditions.h"
 #include "study/contender_kinds.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -227,4 +227,4 @@ std::unique_ptr<Contender> open_cascade(const Json& request) {
   return std::make_unique<Cascade>(std::move(stages), std::move(thresholds));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

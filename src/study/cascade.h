@@ -7,7 +7,7 @@
 
 #include "study/contender.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// Top minus second probability of an answer. Error for an answer that is no label with the scores of at
 /// least two.
@@ -60,4 +60,4 @@ struct ThresholdChoice {
 /// no rows, and for more than five stages.
 ThresholdChoice choose_thresholds(std::span<const StageTrial> stages, double target);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -16,7 +16,7 @@
 #include "study/plan_task.h"
 #include "study/rung_yaml.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -391,4 +391,4 @@ void describe_weights(Cell& cell) {
   if (!mixture.empty() && mixture.find(',') != std::string::npos) add_note("matrices: " + mixture);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

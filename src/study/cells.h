@@ -10,7 +10,7 @@
 #include "quant/precision.h"
 #include "study/data.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// What is made once before the rounds: a trained head, a model at another precision, a cascade's thresholds.
 struct Preparation {
@@ -53,4 +53,4 @@ std::vector<int64_t> order_of_round(int64_t cells, uint64_t seed, int round);
 /// Fills in precision, bits per weight and note from the cell's weights.
 void describe_weights(Cell& cell);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

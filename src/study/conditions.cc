@@ -15,7 +15,7 @@
 #include "base/cpu.h"
 #include "base/threads.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -140,4 +140,4 @@ int64_t peak_memory_bytes() {
   return 0;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

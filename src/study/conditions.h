@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// What else happened on the machine while a window ran: differences of the kernel's counters and states read
 /// at its end. Things that the machine does not tell are absent from the JSON rather than zero.
@@ -38,4 +38,4 @@ nlohmann::ordered_json describe_machine();
 /// Most bytes of memory that this process ever held (VmHWM).
 int64_t peak_memory_bytes();
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -12,7 +12,7 @@
 #include "study/conditions.h"
 #include "study/contender_kinds.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -218,4 +218,4 @@ decltype(Answer::value) answer_by_scores(const Question& question, std::vector<d
   return answer;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -11,7 +11,7 @@
 #include "tasks/answer.h"
 #include "tasks/question.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// What came back for a question: typed already, or the text that Contender::read() makes typed when the
 /// window is over.
@@ -66,4 +66,4 @@ std::unique_ptr<Contender> open_contender(const nlohmann::ordered_json& request)
 /// One question, outside of windows.
 Answer answer_of(Contender& contender, const Question& question);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -12,7 +12,7 @@
 #include "study/process_tree.h"
 #include "tasks/json.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -165,4 +165,4 @@ std::unique_ptr<Contender> open_command(const Json& request) {
   return std::make_unique<CommandContender>(RequestFields(request));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -8,7 +8,7 @@
 
 #include "study/contender.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 // The kinds of contenders, one file each; open_contender() chooses.
 
@@ -58,4 +58,4 @@ double cosine(std::span<const float> a, std::span<const float> b);
 /// are the softmax of all.
 decltype(Answer::value) answer_by_scores(const Question& question, std::vector<double> scores);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -9,7 +9,7 @@
 #include "study/contender_kinds.h"
 #include "tasks/task.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -168,4 +168,4 @@ std::unique_ptr<Contender> open_model(const Json& request) {
   return std::make_unique<ModelContender>(request);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

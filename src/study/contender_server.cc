@@ -11,7 +11,7 @@
 #include "study/server_api.h"
 #include "tasks/json.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -179,4 +179,4 @@ std::unique_ptr<Contender> open_server(const Json& request) {
   return std::make_unique<ServerContender>(RequestFields(request));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

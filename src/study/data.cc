@@ -16,7 +16,7 @@
 #include "study/rung_yaml.h"
 #include "study/scoring.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -294,4 +294,4 @@ std::vector<std::vector<int64_t>> deal_rows(const std::vector<Question>& rows, i
   return parts;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -9,7 +9,7 @@
 #include "data/table_rows.h"
 #include "metrics/truth.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// The labelled rows of a study. Both parts share one list of label names.
 struct StudyData {
@@ -40,4 +40,4 @@ std::vector<bool> held_out_rows(const LabelledRows& train, uint64_t seed);
 /// with the first part.
 std::vector<std::vector<int64_t>> deal_rows(const std::vector<Question>& rows, int rounds);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

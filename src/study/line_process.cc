@@ -17,7 +17,7 @@
 #include "base/interrupt.h"
 #include "study/process_tree.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 // A line is one answer; a gigabyte of it is a program that has lost its way.
@@ -258,4 +258,4 @@ std::string LineProcess::last_words() {
   return last_lines(said_);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// How a program is started that reads lines and answers lines.
 struct LineCommand {
@@ -63,4 +63,4 @@ class LineProcess {
   std::string said_;     ///< the end of its standard error
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -14,7 +14,7 @@
 #include "study/conditions.h"
 #include "study/process_tree.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
@@ -188,4 +188,4 @@ AskedWindow Metering::ask(Contender& who, std::span<const Question> questions, d
   return asked;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -11,7 +11,7 @@
 
 #include "study/contender.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// A window of questions with what was answered in its first pass.
 struct AskedWindow {
@@ -56,4 +56,4 @@ class Metering {
   std::optional<Energy> idle_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline study

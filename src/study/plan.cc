@@ -16,7 +16,7 @@
 #include "study/scoring.h"
 #include "study/yaml_reader.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 void read_data(YamlMap& map, Plan& plan, const std::string& file) {
@@ -265,4 +265,4 @@ std::string to_yaml(const Plan& plan) {
   return std::string(out.c_str()) + "\n";
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

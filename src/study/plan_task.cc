@@ -5,7 +5,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 std::span<const PlanTask> plan_tasks() {
   static const std::vector<PlanTask> kTasks{
@@ -39,4 +39,4 @@ const PlanTask& plan_task(const Plan& plan) {
   return task.table && plan.fields.contains("score") ? kNumbers : task;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

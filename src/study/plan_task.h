@@ -7,7 +7,7 @@
 
 #include <wattle/study.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// What a plan may ask. Its questions, answers and truths are those of src/data and src/tasks.
 struct PlanTask {
@@ -27,4 +27,4 @@ const PlanTask& plan_task(std::string_view name);
 /// answered by numbers.
 const PlanTask& plan_task(const Plan& plan);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

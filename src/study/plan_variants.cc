@@ -7,7 +7,7 @@
 
 #include "quant/precision.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 bool has_rung(const Plan& plan, const std::string& rung) {
@@ -130,4 +130,4 @@ void take_published_weights(Plan& plan) {
   plan.name += " (published weights)";
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

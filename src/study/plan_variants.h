@@ -7,7 +7,7 @@
 
 #include "study/yaml_reader.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// `quick` of a plan whose rungs were read: {rungs: [...], precisions: [...], rows: N}, each left out where
 /// the plan's own is meant. Error for a rung or precision that the plan has not.
@@ -18,4 +18,4 @@ void write_quick(YAML::Emitter& out, const Plan& plan);
 void read_published(YamlMap& map, Rung& rung, const std::string& file);
 void write_published(YAML::Emitter& out, const Rung& rung);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

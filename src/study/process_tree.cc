@@ -13,7 +13,7 @@
 #include "meter/helper_process.h"
 #include "meter/machine.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 /// /proc/PID/stat counts in steps of 10 ms; the clock of a process in nanoseconds.
@@ -64,4 +64,4 @@ void kill_tree(pid_t root) {
   for (const pid_t pid : pids) kill(pid, SIGKILL);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// Processes and all their descendants that run now.
 struct ProcessTree {
@@ -24,4 +24,4 @@ int64_t peak_memory_bytes(std::span<const pid_t> pids);
 /// Ends a process and all its descendants at once.
 void kill_tree(pid_t root);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -86,4 +86,4 @@ void take_published_figures(const Json& figures, CellResult& cell) {
   cell.answers_repeat = figures.at("answers_repeat");
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -9,7 +9,7 @@
 #include "quant/precision.h"
 #include "study/plan_variants.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 /// What a kind of rung is and takes.
@@ -251,4 +251,4 @@ void write_rung(YAML::Emitter& out, const Rung& rung) {
   out << YAML::EndMap;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

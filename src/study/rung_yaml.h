@@ -7,7 +7,7 @@
 #include "study/plan_task.h"
 #include "study/yaml_reader.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// Reads one rung of a plan with that task, strictly: a key that the rung's kind or the task has no use for
 /// is an Error, with its place.
@@ -24,4 +24,4 @@ bool learns(RungKind kind);
 /// Whether a cascade's `stage` names a cell of the rung: its name, or its name and one of its precisions.
 bool names_cell_of(const std::string& stage, const Rung& rung);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -20,7 +20,7 @@
 #include "study/worker_process.h"
 #include "tasks/json.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 std::string label_of(const CellResult& cell) {
@@ -440,4 +440,4 @@ Results run_study(const Plan& plan, const StudyOptions& options) {
   return Runner(plan, options).run();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

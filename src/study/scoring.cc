@@ -6,7 +6,7 @@
 
 #include "tasks/json.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -186,4 +186,4 @@ void use_metric(Results& results, const std::string& metric) {
   summarise(results);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -13,7 +13,7 @@
 #include "study/plan_task.h"
 #include "tasks/question.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// A truth as the store keeps it: {"label"}, {"texts"}, {"spans"}, {"score"}, {"relevance"}, or {}.
 nlohmann::ordered_json truth_json(const Truth& truth);
@@ -53,4 +53,4 @@ std::vector<RowScore> row_scores(const CellResult& cell, size_t place);
 /// The metric that decides, or another one of the plan.
 std::unique_ptr<const Metric> metric_of(const Results& results, size_t place = 0);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -4,7 +4,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 using Json = nlohmann::ordered_json;
 
@@ -113,4 +113,4 @@ std::unique_ptr<ServerApi> make_tei_api(ServerTask task) {
   return std::make_unique<TeiApi>(std::move(task));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -10,7 +10,7 @@
 
 #include "study/contender_kinds.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// What a server is asked to do, as a plan states it.
 struct ServerTask {
@@ -56,4 +56,4 @@ LabelAnswer label_of_pipeline(const nlohmann::ordered_json& body);
 Answer answer_by_embeddings(const Question& question, std::vector<std::vector<float>> embeddings);
 [[noreturn]] void refuse_task(std::string_view api, const ServerTask& task);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

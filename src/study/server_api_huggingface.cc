@@ -6,7 +6,7 @@
 #include "study/server_api.h"
 #include "tasks/json.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -149,4 +149,4 @@ std::unique_ptr<ServerApi> make_huggingface_api(ServerTask task) {
   return std::make_unique<HuggingFaceApi>(std::move(task));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -11,7 +11,7 @@
 
 #include "study/server_api.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -242,4 +242,4 @@ std::unique_ptr<ServerApi> make_openai_api(ServerTask task) {
   return std::make_unique<OpenAiApi>(std::move(task));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

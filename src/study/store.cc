@@ -10,7 +10,7 @@
 #include "meter/energy_json.h"
 #include "study/published.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 constexpr int kApplicationId = 0x57545433;  // "WTT3": tells a store from any other SQLite file
@@ -334,4 +334,4 @@ Results load_results(const std::filesystem::path& path) {
   return store.read();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

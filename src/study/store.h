@@ -9,7 +9,7 @@
 
 struct sqlite3;
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// The SQLite file of a study (schema in store.cc). Every call is one transaction, so that a process ended at
 /// any moment leaves whole windows behind.
@@ -58,4 +58,4 @@ class Store {
   sqlite3* database_ = nullptr;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -11,7 +11,7 @@
 #include "statistics/intervals.h"
 #include "study/scoring.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 constexpr double kJoulesPerWattHour = 3600;
@@ -202,4 +202,4 @@ void summarise(Results& results) {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

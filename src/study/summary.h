@@ -5,7 +5,7 @@
 
 #include <wattle/study.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// What asking a thousand questions costs by itself, in joules: the mean of Results::empty. No source: it was
 /// not measured.
@@ -21,4 +21,4 @@ Energy preparation_energy(const CellResult& cell);
 /// Opening the model, once a process: each round's.
 std::vector<Energy> load_energies(const CellResult& cell);
 
-}  // namespace wattle
+}  // namespace wattle::inline study

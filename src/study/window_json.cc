@@ -2,7 +2,7 @@
 
 #include "meter/energy_json.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 nlohmann::ordered_json to_json(const Window& window) {
   nlohmann::ordered_json json = energy_json(window.energy);
@@ -31,4 +31,4 @@ Window window_from_json(const nlohmann::json& json) {
   return window;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

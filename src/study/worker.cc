@@ -27,7 +27,7 @@
 #include "train/embedder.h"
 #include "train/trainer.h"
 
-namespace wattle {
+namespace wattle::inline study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -256,4 +256,4 @@ int run_worker(std::istream& input, std::ostream& output) {
   return 0;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 WorkerProcess::WorkerProcess(const std::vector<std::string>& command, const std::filesystem::path& log)
     : log_(log), process_({.words = command, .log = log}) {}
@@ -46,4 +46,4 @@ nlohmann::json WorkerProcess::ask(const nlohmann::ordered_json& request, double 
   return answer;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -8,7 +8,7 @@
 
 #include "study/line_process.h"
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// A child process that answers JSON lines. It and all that it began end with this object, and itself with
 /// this process however that ends.
@@ -28,4 +28,4 @@ class WorkerProcess {
   LineProcess process_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline study

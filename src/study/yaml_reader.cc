@@ -5,7 +5,7 @@
 
 #include <fmt/ranges.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 YamlMap::YamlMap(const YAML::Node& node, std::string file, std::string what)
     : node_(node), file_(std::move(file)), what_(std::move(what)) {
@@ -91,4 +91,4 @@ void YamlMap::reject_unknown() const {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline study

@@ -7,7 +7,7 @@
 #include <wattle/error.h>
 #include <yaml-cpp/yaml.h>
 
-namespace wattle {
+namespace wattle::inline study {
 
 /// A YAML mapping read strictly: a key is asked for once with its type and range, and those never asked for
 /// are errors. Every error sentence begins with FILE:LINE and ends with the cure.
@@ -38,4 +38,4 @@ class YamlMap {
   std::set<std::string> known_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline study

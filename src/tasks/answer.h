@@ -14,7 +14,7 @@
 #include "text/tokenizer.h"
 #include "text/truncation.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 struct LabelAnswer {
   int label = 0;              ///< index into names
@@ -104,4 +104,4 @@ struct Answer {
   Truncation truncation;  ///< of the question's text
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

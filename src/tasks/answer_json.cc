@@ -10,7 +10,7 @@
 #include "tasks/json.h"
 #include "tasks/places.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -343,4 +343,4 @@ Answer answer_from_json(const Json& json, std::string_view task, const Question*
   fail("the answer {} is none to the task {}; give `{}`", quoted(json), task, fmt::join(keys, "` or `"));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

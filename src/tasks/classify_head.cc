@@ -3,7 +3,7 @@
 #include "tasks/kinds.h"
 #include "train/embedder.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 using Labels = std::shared_ptr<const std::vector<std::string>>;
@@ -135,4 +135,4 @@ std::unique_ptr<Task> make_classify_by_head(Head head, std::string path, std::un
   return std::make_unique<ClassifyByEmbedding>(std::move(head), std::move(path), std::move(base));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

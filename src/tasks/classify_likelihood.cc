@@ -10,7 +10,7 @@
 #include "tasks/kinds.h"
 #include "tasks/prompts.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 constexpr const char* kDefaultTemplate = "Classify the text as one of: {labels}.\n\nText: {text}\nLabel:";
@@ -179,4 +179,4 @@ std::unique_ptr<Task> make_classify_by_likelihood(std::unique_ptr<Model> model, 
   return std::make_unique<ClassifyByLikelihood>(std::move(model), options, load);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -8,7 +8,7 @@
 #include "tasks/kinds.h"
 #include "tasks/own_head.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 /// What becomes of a head's logits.
@@ -122,4 +122,4 @@ std::unique_ptr<Task> make_rank(std::unique_ptr<Model> model, const TaskOptions&
   return std::make_unique<Rank>(std::move(model), options);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

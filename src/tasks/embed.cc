@@ -5,7 +5,7 @@
 #include "tasks/kinds.h"
 #include "train/embedder.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 class Embed : public Task {
@@ -51,4 +51,4 @@ std::unique_ptr<Task> make_embed(std::unique_ptr<Model> model, const TaskOptions
   return std::make_unique<Embed>(std::move(model), options);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

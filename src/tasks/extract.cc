@@ -12,7 +12,7 @@
 #include "tasks/places.h"
 #include "text/normalizer.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 constexpr int64_t kWindow = 384, kOverlap = 128;
@@ -187,4 +187,4 @@ std::unique_ptr<Task> make_extract(std::unique_ptr<Model> model, const TaskOptio
   return std::make_unique<Extract>(std::move(model), options);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

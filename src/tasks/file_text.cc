@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 #include "tasks/table.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 using namespace std::string_view_literals;
@@ -173,4 +173,4 @@ FileText read_file_text(const std::filesystem::path& path) {
   return file;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

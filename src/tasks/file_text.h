@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// The text of a file of rows.
 struct FileText {
@@ -30,4 +30,4 @@ struct Container {
 };
 Container container_of(std::string_view bytes);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

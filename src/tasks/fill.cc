@@ -8,7 +8,7 @@
 #include "tasks/kinds.h"
 #include "tasks/own_head.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 constexpr int64_t kFillsByDefault = 5;
@@ -133,4 +133,4 @@ std::unique_ptr<Task> make_fill(std::unique_ptr<Model> model, const TaskOptions&
   return std::make_unique<FillMasks>(std::move(model), options);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -10,7 +10,7 @@
 #include "tasks/prompts.h"
 #include "tasks/rewording.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 constexpr int64_t kTokensByDefault = 128;
@@ -268,4 +268,4 @@ std::unique_ptr<Task> make_translate(std::unique_ptr<Model> model, const TaskOpt
   return std::make_unique<Generate>(std::move(model), std::move(rewording), options, load);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

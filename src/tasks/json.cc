@@ -12,7 +12,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -306,4 +306,4 @@ Question question_from_json(Json& row, const QuestionFields& fields, size_t numb
   return question;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

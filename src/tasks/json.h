@@ -9,7 +9,7 @@
 #include "tasks/answer.h"
 #include "tasks/question.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 // Where typed questions and answers meet JSON: for programs' edges (input rows, output rows, the protocol of
 // workers), never inside a measured window.
@@ -60,4 +60,4 @@ Question table_question(const nlohmann::ordered_json& row, std::span<const std::
 nlohmann::ordered_json& need_field(nlohmann::ordered_json& row, const std::string& field,
                                    std::string_view flag, const std::string& place);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -7,7 +7,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -295,4 +295,4 @@ JsonRow parse_json_row(std::string_view text, const std::string& place) {
   fail("{} is not a JSON object; write one object a line", place);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

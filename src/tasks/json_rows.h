@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// A value of a JSON file, unread, and the number of the line that it begins at (from 1).
 struct JsonPiece {
@@ -35,4 +35,4 @@ struct JsonRow {
 /// has one key twice.
 JsonRow parse_json_row(std::string_view text, const std::string& place);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

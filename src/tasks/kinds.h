@@ -8,7 +8,7 @@
 #include "tasks/task.h"
 #include "train/head.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 // The tasks, one file each; Task::create chooses. All throw Error when the model cannot do the task.
 
@@ -73,4 +73,4 @@ nlohmann::ordered_json describe(const ModelFile& file);
 /// The same of a trained head and its base model; null: it reads none.
 nlohmann::ordered_json describe(const Head& head, const std::string& path, const Model* base);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -9,7 +9,7 @@
 #include "base/interrupt.h"
 #include "tasks/kinds.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 constexpr int64_t kTokensPerPass = 4096;
@@ -227,4 +227,4 @@ float sigmoid(float logit) {
   return 1 / (1 + std::exp(-logit));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

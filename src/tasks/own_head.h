@@ -8,7 +8,7 @@
 
 #include "tasks/task.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// What a network reads: ids, and their segments where the model has segments.
 struct HeadInput {
@@ -77,4 +77,4 @@ std::shared_ptr<const std::vector<std::string>> label_names(const Model& model);
 void softmax(std::span<float> logits);
 float sigmoid(float logit);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -14,7 +14,7 @@
 #include "tasks/perplexity_score.h"
 #include "tasks/prompts.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 /// Logits of one forward pass take at most so many floats (128 MB): a vocabulary may have 262,144 words.
@@ -132,4 +132,4 @@ std::unique_ptr<Task> make_perplexity(std::unique_ptr<Model> model, const TaskOp
   return std::make_unique<Perplexity>(std::move(model), options);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -6,7 +6,7 @@
 
 #include "tasks/answer.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// What the tokens of windows were foretold with, summed.
 struct PerplexityScore {
@@ -27,4 +27,4 @@ struct PerplexityScore {
   }
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

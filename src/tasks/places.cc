@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 constexpr size_t kBlock = 256;
@@ -48,4 +48,4 @@ std::vector<std::pair<size_t, size_t>> windows(size_t length, size_t room, size_
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -9,7 +9,7 @@
 #include "tasks/answer.h"
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// Parts of one text as answers name them. The text must outlive this object.
 class Places {
@@ -30,4 +30,4 @@ class Places {
 /// `room`) are those of the window before. The last one ends with the text; one at least.
 std::vector<std::pair<size_t, size_t>> windows(size_t length, size_t room, size_t overlap);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -8,7 +8,7 @@
 
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 constexpr std::string_view kText = "{text}";
@@ -160,4 +160,4 @@ int64_t context_of(const ContinuesText& decoder, const LoadOptions& load) {
   return load.context > 0 ? load.context : std::min(decoder.context_length(), kLongestByDefault);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -12,7 +12,7 @@
 #include "tasks/task.h"
 #include "text/chat.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// The tokens of a row's prompt.
 struct Prompt {
@@ -84,4 +84,4 @@ double log_probability(std::span<const float> logits, TokenId id);
 /// 4,096.
 int64_t context_of(const ContinuesText& decoder, const LoadOptions& load);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -12,7 +12,7 @@
 #include "tasks/places.h"
 #include "tasks/prompts.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 class PseudoPerplexity : public Task {
@@ -105,4 +105,4 @@ std::unique_ptr<Task> make_pseudo_perplexity(std::unique_ptr<Model> model, const
   return std::make_unique<PseudoPerplexity>(std::move(model), options);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

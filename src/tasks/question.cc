@@ -5,7 +5,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 constexpr std::array kKinds = {"a text",
@@ -89,4 +89,4 @@ std::span<const TokenId> checked_ids(const Question& question, const Model& mode
   return given.ids;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -10,7 +10,7 @@
 #include "text/chat.h"
 #include "train/table.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// Two texts that belong together: premise and hypothesis, question and context. Well-formed UTF-8, as all
 /// texts of questions.
@@ -65,4 +65,4 @@ void check_ids(const Question& question, std::span<const TokenId> ids, const Mod
 /// does, for type ids other than 0 and for decoder ids.
 std::span<const TokenId> checked_ids(const Question& question, const Model& model, int64_t limit);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -6,7 +6,7 @@
 #include "base/interrupt.h"
 #include "tasks/kinds.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 /// 1 GB of floats for one question.
@@ -179,4 +179,4 @@ std::unique_ptr<Task> make_logits(std::unique_ptr<Model> model) {
   return std::make_unique<Logits>(std::move(model));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

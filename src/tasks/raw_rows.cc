@@ -12,7 +12,7 @@
 #include "tasks/json_rows.h"
 #include "tasks/table.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 using nlohmann::json;
@@ -367,4 +367,4 @@ std::vector<std::string> distinct_sorted(const std::vector<std::string>& values)
   return names;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -10,7 +10,7 @@
 
 #include "tasks/rows.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// A row as the file has it, before anybody asks for a field: the values by name, in the file's order.
 struct RawRow {
@@ -59,4 +59,4 @@ std::vector<std::string> names_of_meta(const std::filesystem::path& path);
 /// Sorted as numbers when all are whole numbers, so that "10" follows "9".
 std::vector<std::string> distinct_sorted(const std::vector<std::string>& values);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -7,7 +7,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 /// A token that stands for a language: __fr__ (M2M100), fr_XX (mBART), fra_Latn (NLLB), >>fra<< (Marian).
@@ -131,4 +131,4 @@ Rewording translating(const Model& model, const TaskOptions& options) {
   return {};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -6,7 +6,7 @@
 
 #include "tasks/task.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// How a model is asked to summarise or to translate.
 struct Rewording {
@@ -26,4 +26,4 @@ struct Rewording {
 Rewording summarising(const Model& model, const TaskOptions& options);
 Rewording translating(const Model& model, const TaskOptions& options);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -6,7 +6,7 @@
 #include "tasks/json.h"
 #include "tasks/raw_rows.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 Rows read_rows(const std::filesystem::path& path, const RowOptions& options) {
   RawRows raw = read_raw_rows(path, options.format, options.field);
@@ -33,4 +33,4 @@ std::vector<Question> joined(std::vector<Question> rows) {
   return {{.content = std::move(all)}};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -8,7 +8,7 @@
 
 #include "tasks/question.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 enum class RowFormat {
   kByName,  ///< by the file's name; standard input is JSON Lines when it begins with '{', else plain lines
@@ -46,4 +46,4 @@ Rows read_rows(const std::filesystem::path& path, const RowOptions& options = {}
 /// Rows that hold something else than a text stay as they are.
 std::vector<Question> joined(std::vector<Question> rows);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

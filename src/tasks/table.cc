@@ -10,7 +10,7 @@
 #include <wattle/error.h>
 #include <zlib.h>
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 struct CloseGzip {
@@ -165,4 +165,4 @@ char delimiter_of(std::string_view text, char usual) {
   return best;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// All bytes of a file or of standard input ("-"), unpacked where it is gzipped. Throws Error naming the
 /// path.
@@ -38,4 +38,4 @@ std::vector<Record> parse_delimited(std::string_view text, const Delimited& how,
 /// gives more than one column and the first records fit their header better.
 char delimiter_of(std::string_view text, char usual);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -10,7 +10,7 @@
 #include "tasks/tag_scheme.h"
 #include "tasks/trained_token_head.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 using Join = HeadOptions::Join;
@@ -220,4 +220,4 @@ std::unique_ptr<Task> make_tag_by_head(Head head, const std::string& path, std::
   return std::make_unique<Tag>(std::move(head), path, std::move(base), options);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 char prefix_of(std::string_view label) {
@@ -99,4 +99,4 @@ int TagWriter::label(std::string_view name, size_t place, size_t length) const {
   return index_.find(std::string{prefix, '-'}.append(name))->second;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

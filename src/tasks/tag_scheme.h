@@ -10,7 +10,7 @@
 
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// A token, or a word, with what a head says about it.
 struct TaggedPiece {
@@ -68,4 +68,4 @@ class TagWriter {
   std::optional<char> end_, single_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

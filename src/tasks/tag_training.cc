@@ -10,7 +10,7 @@
 #include "tasks/places.h"
 #include "train/embedder.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 /// Tokens that the cost is chosen on: it hardly depends on more, and each cost is fitted several times.
@@ -176,4 +176,4 @@ Head train_token_head(Model& model, const std::string& base_path, const TaggedRo
   return train_on_tokens(examples.hidden(), std::move(base), examples.labels(), rows.labels.labels(), train);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -7,7 +7,7 @@
 #include "tasks/tagged_rows.h"
 #include "train/trainer.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// Told what is being done and the part of it that is done, 0..1.
 using TrainingProgress = std::function<void(const std::string& what, double part)>;
@@ -21,4 +21,4 @@ using TrainingProgress = std::function<void(const std::string& what, double part
 Head train_token_head(Model& model, const std::string& base_path, const TaggedRows& rows,
                       const TrainOptions& options, const TrainingProgress& progress, Work& work);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -11,7 +11,7 @@
 #include "tasks/json.h"
 #include "tasks/raw_rows.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -278,4 +278,4 @@ TagScores score_tags(const std::vector<TaggedRow>& rows, const std::vector<Answe
   return scores;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

@@ -10,7 +10,7 @@
 #include "tasks/raw_rows.h"
 #include "tasks/tag_scheme.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// What a text's tags say: a part of it and the name of what it is.
 struct TaggedSpan {
@@ -68,4 +68,4 @@ struct TagScores {
 };
 TagScores score_tags(const std::vector<TaggedRow>& rows, const std::vector<Answer>& answers);
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

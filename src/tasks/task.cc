@@ -12,7 +12,7 @@
 #include "tasks/kinds.h"
 #include "train/embedder.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 bool has_head(const Model& model, NetworkHeadKind kind) {
@@ -217,4 +217,4 @@ nlohmann::ordered_json describe(const ModelFile& file) {
   return description;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

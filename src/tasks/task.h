@@ -15,7 +15,7 @@
 #include "tasks/answer.h"
 #include "tasks/question.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// What the tasks of models' own heads may be asked.
 struct HeadOptions {
@@ -103,4 +103,4 @@ class Task {
   StretchLog log_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

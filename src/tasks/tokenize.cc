@@ -3,7 +3,7 @@
 #include "families/open_file.h"
 #include "tasks/kinds.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 namespace {
 
 class Tokenize : public Task {
@@ -49,4 +49,4 @@ std::unique_ptr<Task> make_tokenize(const std::string& model_path, const TaskOpt
   return std::make_unique<Tokenize>(model_path, options.parse_special);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

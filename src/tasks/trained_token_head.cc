@@ -4,7 +4,7 @@
 #include <cfloat>
 #include <cmath>
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 void TrainedTokenHead::head(const Ragged<int32_t>&, ConstMatrixView hidden, Matrix& logits, Work& work) {
   logits.resize(hidden.rows, head_outputs());
@@ -16,4 +16,4 @@ void TrainedTokenHead::head(const Ragged<int32_t>&, ConstMatrixView hidden, Matr
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

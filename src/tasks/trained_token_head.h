@@ -7,7 +7,7 @@
 #include "families/capabilities.h"
 #include "train/head.h"
 
-namespace wattle {
+namespace wattle::inline tasks {
 
 /// A trained head on tokens in the place of a model's own. Its logits are the logarithms of its
 /// probabilities, which a softmax gives back.
@@ -24,4 +24,4 @@ class TrainedTokenHead : public HasHead {
   Head head_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline tasks

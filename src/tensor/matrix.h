@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace wattle {
+namespace wattle::inline tensor {
 
 /// Row-major view of a matrix of floats, [rows, columns], `stride` floats from row to row.
 template <typename T>
@@ -81,4 +81,4 @@ class Matrix {
   int64_t rows_ = 0, columns_ = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline tensor

@@ -5,7 +5,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline tensor {
 namespace {
 
 constexpr int64_t kRows = PanelLayout::kRows;
@@ -167,4 +167,4 @@ void unpack_panel(const PanelLayout& layout, int64_t k, const std::byte* panel, 
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline tensor

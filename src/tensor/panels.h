@@ -6,7 +6,7 @@
 
 #include "quant/format.h"
 
-namespace wattle {
+namespace wattle::inline tensor {
 
 /// Weights as the kernels stream them: a panel is 16 output rows, and everything in it is cut into 32-bit
 /// cells, so that lane j of a 64-byte vector holds the cell of row j. Panels are a permutation of the file's
@@ -55,4 +55,4 @@ void pack_panel(const PanelLayout& layout, int64_t k, const std::byte* first_row
 void unpack_panel(const PanelLayout& layout, int64_t k, const std::byte* panel, int64_t rows,
                   std::byte* first_row);
 
-}  // namespace wattle
+}  // namespace wattle::inline tensor

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline tensor {
 
 /// Sequences of different lengths laid end to end: sequence i is items offsets[i] .. offsets[i+1]. Nothing is
 /// padded.
@@ -24,4 +24,4 @@ struct Ragged {
   }
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline tensor

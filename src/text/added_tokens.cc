@@ -6,7 +6,7 @@
 #include "text/unicode.h"
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 DecodedCharacter character_before(std::string_view text, size_t end) {
@@ -54,4 +54,4 @@ AddedTokens::Found AddedTokens::widened(const AddedToken& token, std::string_vie
   return found;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -8,7 +8,7 @@
 
 #include "text/special_matcher.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// A token that is found in a text before anything else is done to it, or, if `normalized`, after the
 /// normalizer.
@@ -73,4 +73,4 @@ class AddedTokens {
   bool any_special_ = false;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace wattle {
+namespace wattle::inline text {
 
 AlignedText::AlignedText(std::string_view text, uint32_t origin, bool aligned)
     : text_(text), aligned_(aligned), at_start_(origin == 0) {
@@ -94,4 +94,4 @@ void Rewriter::put(char32_t c, int change) {
   if (change <= 0) drop_characters(static_cast<size_t>(1 - change));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -7,7 +7,7 @@
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// A text (well-formed UTF-8) on its way through a tokenizer and, where that is wanted, the place in the
 /// original that each of its bytes stands for. The rules of what an inserted, replaced or removed character
@@ -79,4 +79,4 @@ void rewrite(AlignedText& text, const Change& change) {
   text = std::move(out);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

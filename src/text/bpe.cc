@@ -13,7 +13,7 @@
 #include "text/word_cuts.h"
 #include "text/word_states.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 /// The bytes that a token's text stands for; nullopt when it uses other characters than the stand-ins.
@@ -264,4 +264,4 @@ std::unique_ptr<TokenModel> make_bpe(const ModelSource& source) {
   return std::make_unique<Bpe>(source);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

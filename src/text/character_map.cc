@@ -4,7 +4,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 uint32_t step_of(uint32_t unit) {
@@ -56,4 +56,4 @@ std::optional<CharacterMap::Match> CharacterMap::search(std::string_view text, b
   return found;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// SentencePiece's precompiled character map: a double-array trie of byte strings (darts-clone: a unit is 32
 /// bits) and the texts that they become (github.com/google/sentencepiece, src/normalizer.cc).
@@ -33,4 +33,4 @@ class CharacterMap {
   std::string texts_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -5,7 +5,7 @@
 
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -150,4 +150,4 @@ std::vector<TokenId> ChatTemplate::encode(std::span<const ChatMessage> messages,
   return tokenizer_->encode_parts(parts, false);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -14,7 +14,7 @@
 #include "jinja/template.h"
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// A chat template is missing, is no template, or does not render a conversation. The way out, to leave chat
 /// templates out, is the caller's to name.
@@ -75,4 +75,4 @@ class ChatTemplate {
   std::optional<jinja::Template> template_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

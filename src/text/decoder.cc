@@ -10,7 +10,7 @@
 #include "text/pattern.h"
 #include "text/token_model.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// `raw`: bytes stay as they are, where they do not make a character too.
 class Decoder::Step {
@@ -303,4 +303,4 @@ std::string Decoder::piece(const std::string& token) const {
   return text.substr(1, text.size() - two.size());
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// The step of a tokenizer that makes text of tokens.
 class Decoder {
@@ -29,4 +29,4 @@ class Decoder {
   std::vector<std::unique_ptr<Step>> steps_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -2,7 +2,7 @@
 
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 void Encoding::append(TokenId id, int32_t type_id, ByteRange offset, int8_t of_sequence, int32_t word) {
   ids.push_back(id);
@@ -44,4 +44,4 @@ std::string Tokenizer::decode_with_special(std::span<const TokenId> ids) const {
   return text;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -5,7 +5,7 @@
 #include "base/base64.h"
 #include "text/ggml_pretokenizers.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 using nlohmann::json;
@@ -232,4 +232,4 @@ json ggml_pipeline(const Metadata& metadata, Vocabulary& vocabulary, std::vector
       metadata.origin(), model);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -8,7 +8,7 @@
 #include "file/metadata.h"
 #include "text/vocabulary.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// The steps of tokenizer.json for a model that keeps only llama.cpp's keys (tokenizer.ggml.model, .pre and
 /// flags). Gives the vocabulary the texts and special tokens that those steps mean, and adds to `notes` what
@@ -20,4 +20,4 @@ nlohmann::json ggml_pipeline(const Metadata& metadata, Vocabulary& vocabulary,
 /// continuations; puts the published texts back.
 void unmark_word_starts(Vocabulary& vocabulary);
 
-}  // namespace wattle
+}  // namespace wattle::inline text

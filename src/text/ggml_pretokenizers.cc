@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 using Pattern = std::string_view;
@@ -168,4 +168,4 @@ std::string pretokenizer_names() {
   return names;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

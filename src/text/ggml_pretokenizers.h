@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// What a name in tokenizer.ggml.pre says about a BPE model. The names and expressions are those of llama.cpp
 /// and of the models' own tokenizer.json, from which it has them.
@@ -24,4 +24,4 @@ const GgmlPretokenizer* find_pretokenizer(std::string_view name);
 /// All names, for error sentences.
 std::string pretokenizer_names();
 
-}  // namespace wattle
+}  // namespace wattle::inline text

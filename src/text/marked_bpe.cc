@@ -5,7 +5,7 @@
 #include "text/token_model.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 constexpr std::string_view kEnd = "</w>";
@@ -65,4 +65,4 @@ std::unique_ptr<TokenModel> make_marked_bpe(const ModelSource& source) {
   return std::make_unique<MarkedBpe>(source);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -5,7 +5,7 @@
 #include <queue>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// A piece of a word that merges with its neighbours: bytes [begin, begin + length) of the word.
 struct Symbol {
@@ -63,4 +63,4 @@ void merge_symbols(std::vector<Symbol>& symbols, const Join& join) {
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -12,7 +12,7 @@
 #include "text/special_matcher.h"
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 /// Keeps, changes or (nullopt) removes each character; what a removed one stood for goes to the kept one
@@ -516,4 +516,4 @@ std::string lower_case(std::string_view text) {
   return std::string(lowered.view());
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "text/aligned_text.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// The first step of a tokenizer: rewrites a text before it is cut into words.
 class Normalizer {
@@ -38,4 +38,4 @@ int stood_for(char32_t c);
 /// Rewrites bytes [begin, end) of the writer's text as stand-ins, with the alignment of their characters.
 void write_stand_ins(Rewriter& writer);
 
-}  // namespace wattle
+}  // namespace wattle::inline text

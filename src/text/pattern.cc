@@ -2,7 +2,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline text {
 
 Pattern Pattern::from_json(const JsonView& step) {
   const nlohmann::json* const value = step.find("pattern");
@@ -22,4 +22,4 @@ void Pattern::for_each_match(std::string_view text, const std::function<void(siz
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "text/regex.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// What a step of tokenizer.json looks for: {"String": text} or {"Regex": pattern}.
 class Pattern {
@@ -26,4 +26,4 @@ class Pattern {
   std::string literal_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -7,7 +7,7 @@
 
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 std::vector<std::string> user_defined_symbols(const Vocabulary& vocabulary) {
@@ -275,4 +275,4 @@ std::string PipelineTokenizer::decoded(std::span<const TokenId> ids, bool with_s
   return decoder_.decode(std::move(tokens));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -13,7 +13,7 @@
 #include "text/pretokenizer.h"
 #include "text/token_model.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// A tokenizer as a line of steps (the format of tokenizer.json): added tokens are taken out of the text,
 /// what lies between is normalised, cut into words and these into tokens, and special tokens are put round
@@ -59,4 +59,4 @@ class PipelineTokenizer final : public Tokenizer {
   bool unused_are_tokens_;  ///< SentencePiece's unused pieces are tokens, others' rows without one are not
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -8,7 +8,7 @@
 #include "text/unicode.h"
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 constexpr size_t kMostParts = 64;
@@ -196,4 +196,4 @@ bool PostProcessor::trims_offsets() const {
   return std::any_of(steps_.begin(), steps_.end(), [](const Step& step) { return step.trims; });
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

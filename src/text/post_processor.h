@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "text/vocabulary.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// The step of a tokenizer after its model: special tokens round one or two texts, segments, trimmed offsets.
 class PostProcessor {
@@ -43,4 +43,4 @@ class PostProcessor {
   std::vector<Step> steps_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

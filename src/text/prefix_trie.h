@@ -9,7 +9,7 @@
 
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// Finds all tokens that begin a text. Built once; the children of a node lie side by side in order of their
 /// byte, so that a vocabulary of 250,000 tokens takes some ten megabytes.
@@ -79,4 +79,4 @@ class PrefixTrie {
   std::array<uint32_t, 256> root_{};
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

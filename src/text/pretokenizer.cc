@@ -11,7 +11,7 @@
 #include "text/unicode.h"
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 // Radford et al. 2019 (GPT-2).
@@ -394,4 +394,4 @@ std::unique_ptr<Pretokenizer> make_pretokenizer(const JsonView& json, bool raw_b
   return std::make_unique<Chain>(std::move(steps));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

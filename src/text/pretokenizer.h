@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "text/aligned_text.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// A text and the pieces of it that become tokens each for itself. What lies between them is dropped.
 struct Pieces {
@@ -29,4 +29,4 @@ std::unique_ptr<Pretokenizer> make_pretokenizer(const JsonView& json, bool raw_b
 /// Whether the last step is ByteLevel.
 bool ends_in_bytes(const JsonView& json);
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 constexpr size_t kLongestPattern = 32 * 1024;
@@ -229,4 +229,4 @@ bool Regex::matches_whole(std::string_view text) const {
   return compiled_->match(text, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, data.get()) >= 0;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// A pattern of a tokenizer, as Hugging Face's tokenizers (Oniguruma) and llama.cpp read it: Unicode; `\s`,
 /// `\w` and
@@ -34,4 +34,4 @@ class Regex {
   std::string origin_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

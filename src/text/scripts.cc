@@ -7,7 +7,7 @@
 #include "text/regex.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 constexpr const char* kScripts[] = {
@@ -204,4 +204,4 @@ int script_of(char32_t c) {
   return c == 0x30FC || script == table[kHiragana] || script == table[kKatakana] ? table[kHan] : script;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -1,6 +1,6 @@
 #pragma once
 
-namespace wattle {
+namespace wattle::inline text {
 
 inline constexpr int kAnyScript = -1;
 
@@ -8,4 +8,4 @@ inline constexpr int kAnyScript = -1;
 /// not assigned; Han, Hiragana and Katakana are one, as SentencePiece's trainer has them.
 int script_of(char32_t c);
 
-}  // namespace wattle
+}  // namespace wattle::inline text

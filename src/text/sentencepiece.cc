@@ -10,7 +10,7 @@
 #include "text/word_cuts.h"
 #include "text/word_states.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 /// The BPE model of SentencePiece (Kudo and Richardson 2018) from its pieces and scores: the pair whose piece
@@ -174,4 +174,4 @@ std::unique_ptr<TokenModel> make_sentencepiece_bpe(const ModelSource& source) {
   return std::make_unique<SentencePieceBpe>(source);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -1,6 +1,6 @@
 #include "text/special_matcher.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 void SpecialMatcher::add(std::string_view text, TokenId id) {
   if (text.empty()) return;
@@ -24,4 +24,4 @@ void SpecialMatcher::add(std::string_view text, TokenId id) {
   if (nodes_[node].id < 0) nodes_[node].id = id;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

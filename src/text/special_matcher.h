@@ -8,7 +8,7 @@
 
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// A byte trie of the tokens that are found in a text before it is split: of those that begin at a place, the
 /// longest.
@@ -52,4 +52,4 @@ class SpecialMatcher {
   std::vector<Node> nodes_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -5,7 +5,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 struct Named {
@@ -93,4 +93,4 @@ std::vector<double> read_scores(const ModelSource& source) {
   return {scores.begin(), scores.end()};
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -9,7 +9,7 @@
 #include "file/metadata.h"
 #include "text/vocabulary.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// A token and the bytes of its piece that it stands for.
 struct TokenPlace {
@@ -64,4 +64,4 @@ TokenId need_unknown(const ModelSource& source, std::string_view text, std::stri
 /// tokenizer.ggml.scores, one a token. Error for another number of them, or for one that is no number.
 std::vector<double> read_scores(const ModelSource& source);
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -6,7 +6,7 @@
 #include "text/ggml_pipeline.h"
 #include "text/pipeline_tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 std::unique_ptr<Tokenizer> Tokenizer::create(const Metadata& metadata) {
   Vocabulary vocabulary(metadata);
@@ -28,4 +28,4 @@ bool Tokenizer::ends_generation(TokenId id) const {
   return std::find(end_tokens_.begin(), end_tokens_.end(), id) != end_tokens_.end();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

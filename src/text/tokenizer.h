@@ -10,7 +10,7 @@
 
 #include "file/metadata.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 using TokenId = int32_t;
 
@@ -113,4 +113,4 @@ class Tokenizer {
   std::vector<std::string> notes_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

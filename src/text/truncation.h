@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// What became of a text that is longer than a model reads.
 struct Truncation {
@@ -12,4 +12,4 @@ struct Truncation {
   bool happened() const { return tokens > 0; }
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

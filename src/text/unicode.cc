@@ -12,7 +12,7 @@
 
 #include "jinja/text.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 int combining_class(char32_t c) {
@@ -190,4 +190,4 @@ std::string Utf8Stream::finish() {
   return rest;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -6,7 +6,7 @@
 
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// Unicode's normalisation forms.
 enum class NormalForm { kC, kD, kKC, kKD };
@@ -42,4 +42,4 @@ class Utf8Stream {
   std::string pending_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// The classes of characters by which tokenizers clean and split texts.
 
@@ -62,4 +62,4 @@ inline bool is_ideograph(char32_t c) {
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -9,7 +9,7 @@
 #include "text/unicode.h"
 #include "text/word_states.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 constexpr double kUnknownPenalty = 10;  // of both references
@@ -176,4 +176,4 @@ std::unique_ptr<TokenModel> make_unigram(const ModelSource& source) {
   return std::make_unique<Unigram<double>>(source, false);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -6,7 +6,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 /// Tokens that end an answer in the chat templates and the pre-training of published models, beside the one
@@ -135,4 +135,4 @@ TokenTable Vocabulary::table(const std::function<bool(TokenId)>& wanted) const {
   return table;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

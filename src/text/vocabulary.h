@@ -10,7 +10,7 @@
 #include "file/metadata.h"
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// tokenizer.ggml.token_type, with the specification's numbers.
 enum class TokenType : uint8_t {
@@ -111,4 +111,4 @@ class Vocabulary {
   std::vector<TokenId> end_tokens_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -6,7 +6,7 @@
 #include "text/unicode.h"
 #include "text/vocabulary.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// Where a text with U+2581 for spaces may be cut so that no token reaches over a cut: merging each part
 /// alone gives what merging the whole text would, in less time.
@@ -54,4 +54,4 @@ class WordCuts {
   std::unordered_set<char32_t> before_inner_space_;  ///< after these some token has a space
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

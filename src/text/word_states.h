@@ -6,7 +6,7 @@
 
 #include "text/tokenizer.h"
 
-namespace wattle {
+namespace wattle::inline text {
 
 /// For each token of a vocabulary, whether a word with its text is cut into that token alone: most words of a
 /// text are (80-90 % of English), and need then one look-up instead of a merge. Learnt as words are met; one
@@ -24,4 +24,4 @@ class WordStates {
   std::unique_ptr<std::atomic<uint8_t>[]> states_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -5,7 +5,7 @@
 #include "text/token_model.h"
 #include "text/unicode.h"
 
-namespace wattle {
+namespace wattle::inline text {
 namespace {
 
 /// WordPiece (Devlin et al. 2019): the longest token that begins a word, then the longest continuation of
@@ -58,4 +58,4 @@ std::unique_ptr<TokenModel> make_wordpiece(const ModelSource& source) {
   return std::make_unique<WordPiece>(source);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline text

@@ -11,7 +11,7 @@
 #include "base/sha256.h"
 #include "train/features.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 constexpr int64_t kTokensPerPass = 4096;
@@ -173,4 +173,4 @@ std::string fingerprint(const ModelFile& file) {
   return hash.hex();
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

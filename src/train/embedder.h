@@ -13,7 +13,7 @@
 #include "tensor/matrix.h"
 #include "text/truncation.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// What embedding one text took.
 struct EmbeddingRecord {
@@ -70,4 +70,4 @@ class Embedder {
 /// for any other model. 64 hexadecimal digits.
 std::string fingerprint(const ModelFile& file);
 
-}  // namespace wattle
+}  // namespace wattle::inline train

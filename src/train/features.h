@@ -7,7 +7,7 @@
 
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// The features of one text that are not zero, by ascending column.
 struct SparseVector {
@@ -53,4 +53,4 @@ inline void to_unit_length(std::span<float> vector) {
   for (float& value : vector) value *= scale;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

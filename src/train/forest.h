@@ -9,7 +9,7 @@
 #include "base/work.h"
 #include "train/features.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// A random forest of regression trees for each output (one a label, or a single one for two labels: it
 /// speaks for label 1; of a number: the number). A tree's leaf holds the mean of what the training rows that
@@ -96,4 +96,4 @@ Forest train_forest(const SparseMatrix& x, std::span<const int> labels, int n_la
 Forest train_regression_forest(const SparseMatrix& x, std::span<const float> numbers,
                                const ForestOptions& options);
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -8,7 +8,7 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 constexpr std::array<std::string_view, 5> kKinds = {"majority", "keywords", "linear", "forest", "nearest"};
@@ -100,4 +100,4 @@ Prediction Head::classify(Work& work) {
   return prediction;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -17,7 +17,7 @@
 #include "train/table.h"
 #include "train/text_features.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// The potato end of the ladder, from the cheapest up.
 enum class HeadKind {
@@ -117,4 +117,4 @@ class Head {
   Forest::Scratch forest_scratch_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -9,7 +9,7 @@
 #include "file/gguf_writer.h"
 #include "train/head.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 template <typename T>
@@ -330,4 +330,4 @@ Head Head::load(const ModelFile& file) {
   return Head(std::move(parts));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -15,7 +15,7 @@
 #include "base/interrupt.h"
 #include "base/threads.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 /// LIBLINEAR's form of the rows: (index from 1, value) ... ended by index -1. The last feature is a
@@ -77,7 +77,7 @@ std::vector<double> train_binary(const LiblinearRows& rows, std::span<const size
   settings.eps = 0.01;
   settings.C = cost;
   settings.init_sol = start.empty() ? nullptr : start.data();
-  const std::unique_ptr<model, FreeModel> fitted(train(&data, &settings));
+  const std::unique_ptr<model, FreeModel> fitted(::train(&data, &settings));
   std::vector<double> weights(fitted->w, fitted->w + rows.n());
   if (fitted->label[0] != 1) {
     for (double& weight : weights) weight = -weight;
@@ -251,4 +251,4 @@ void to_probabilities(std::span<const float> decisions, std::span<float> probabi
   for (float& probability : probabilities) probability /= sum;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

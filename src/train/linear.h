@@ -8,7 +8,7 @@
 #include "base/work.h"
 #include "train/features.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// A linear model with one output a label, or a single one for two labels: then it speaks for label 1; of
 /// numbers it answers the number.
@@ -56,4 +56,4 @@ std::vector<int> stratified_folds(std::span<const int> labels, int n_labels, int
 /// Probabilities of the labels for decisions of one-against-the-rest logistic models: normalised sigmoids.
 void to_probabilities(std::span<const float> decisions, std::span<float> probabilities);
 
-}  // namespace wattle
+}  // namespace wattle::inline train

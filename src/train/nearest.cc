@@ -10,7 +10,7 @@
 #include "kernels/packed.h"
 #include "train/features.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 /// Rows whose cosines with all others are in memory at once.
@@ -168,4 +168,4 @@ NearestFit train_nearest(ConstMatrixView rows, std::span<const int> labels, int 
   return fit;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

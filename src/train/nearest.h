@@ -11,7 +11,7 @@
 #include "tensor/matrix.h"
 #include "train/linear.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// Answers by the k training rows of the largest cosine (Cover and Hart 1967): each votes for its label with
 /// its cosine, one below 0 not at all; where none has a vote, each counts the same. The search is exact; of
@@ -66,4 +66,4 @@ struct NearestOptions {
 NearestFit train_nearest(ConstMatrixView rows, std::span<const int> labels, int n_labels,
                          const NearestOptions& options);
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -11,7 +11,7 @@
 
 #include "text/unicode_classes.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 /// Python's \w: letters, numbers of every kind, and the underscore; not combining marks.
@@ -259,4 +259,4 @@ int64_t Ngrams::add_features(std::string_view text, Pieces& scratch, SparseVecto
   return static_cast<int64_t>(scratch.size());
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -9,7 +9,7 @@
 #include "train/features.h"
 #include "train/term_table.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// What a text's n-grams are made of.
 enum class NgramUnit {
@@ -68,4 +68,4 @@ class Ngrams {
   NgramRule rule_;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline train

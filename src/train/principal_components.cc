@@ -6,7 +6,7 @@
 #define EIGEN_DONT_PARALLELIZE
 #include <Eigen/Dense>
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -72,4 +72,4 @@ PrincipalComponents principal_components(ConstMatrixView rows, int64_t component
   return result;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -2,7 +2,7 @@
 
 #include "tensor/matrix.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// Rows [n, width] in the basis of their principal components.
 struct PrincipalComponents {
@@ -14,4 +14,4 @@ struct PrincipalComponents {
 /// signs of a component the one whose largest score is positive. The same bits for any number of threads.
 PrincipalComponents principal_components(ConstMatrixView rows, int64_t components);
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -10,7 +10,7 @@
 
 #include "base/interrupt.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 constexpr int64_t kMostFeatures = 4096;
@@ -143,4 +143,4 @@ LinearFit train_ridge(const SparseMatrix& x, std::span<const float> numbers, con
   return result;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

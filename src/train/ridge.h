@@ -4,7 +4,7 @@
 
 #include "train/linear.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// Ridge regression (Hoerl and Kennard 1970): squared error plus the squared length of the weights over the
 /// cost; the constant is free. Solved exactly, by Cholesky's decomposition of the features' products. The
@@ -12,4 +12,4 @@ namespace wattle {
 /// that is explained (R2). Error beyond 4,096 features.
 LinearFit train_ridge(const SparseMatrix& x, std::span<const float> numbers, const LinearOptions& options);
 
-}  // namespace wattle
+}  // namespace wattle::inline train

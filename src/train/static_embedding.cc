@@ -20,7 +20,7 @@
 #include "train/embedder.h"
 #include "train/principal_components.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 constexpr std::string_view kArchitecture = "static-embedding";
@@ -212,4 +212,4 @@ Distillation distil(const std::string& teacher, const std::filesystem::path& out
   return result;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

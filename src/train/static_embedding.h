@@ -8,7 +8,7 @@
 
 #include "base/work.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 struct DistilOptions {
   int64_t width = 256;  ///< of the vectors; the teacher's where that is less
@@ -41,4 +41,4 @@ struct Distillation {
 Distillation distil(const std::string& teacher, const std::filesystem::path& output,
                     const DistilOptions& options);
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -12,7 +12,7 @@
 
 #include "statistics/descriptive.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 /// A column of texts has at most so many categories, or one for two rows where those are more.
@@ -176,4 +176,4 @@ void TableFeatures::features(const TableRow& row, std::string_view place, Sparse
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

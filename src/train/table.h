@@ -9,7 +9,7 @@
 
 #include "train/features.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// Nothing, where the value is missing; a number; or a text, which is a category, or a number in a column of
 /// numbers.
@@ -71,4 +71,4 @@ class TableFeatures {
   int64_t size_ = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline train

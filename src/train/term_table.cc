@@ -5,7 +5,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline train {
 
 void RollingHashes::read(std::string_view text) {
   prefixes_.resize(text.size() + 1);
@@ -44,4 +44,4 @@ TermTable::TermTable(std::span<const std::string_view> terms, const std::string&
   }
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

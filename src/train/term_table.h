@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// The factor of the rolling hash: odd, with its bits in no pattern.
 inline constexpr uint64_t kRollingFactor = 0x9E3779B97F4A7C15;
@@ -62,4 +62,4 @@ class TermTable {
   int shift_ = 0;
 };
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -9,7 +9,7 @@
 
 #include "base/utf8.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 constexpr std::array<std::string_view, 4> kTextUnits = {"auto", "words", "characters", "both"};
@@ -99,4 +99,4 @@ double share_served_by_words(std::span<const std::string> texts) {
   return written == 0 ? 1 : static_cast<double>(served) / static_cast<double>(written);
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -8,7 +8,7 @@
 
 #include "train/ngrams.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// The features of texts: n-grams of one or both units, one after another. None: no features.
 struct TextFeatures {
@@ -39,4 +39,4 @@ double share_served_by_words(std::span<const std::string> texts);
 /// Below this share kAuto reads characters too.
 inline constexpr double kLeastServed = 0.9;
 
-}  // namespace wattle
+}  // namespace wattle::inline train

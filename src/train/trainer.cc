@@ -12,7 +12,7 @@
 
 #include "train/ridge.h"
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 /// Terms of the forest and of the keyword rule occur in at least so many texts: rarer ones doubled the
@@ -402,4 +402,4 @@ Head train_numbers_on_table(const TableData& table, std::span<const float> numbe
   return Head(std::move(parts));
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -9,7 +9,7 @@
 #include "tensor/matrix.h"
 #include "train/head.h"
 
-namespace wattle {
+namespace wattle::inline train {
 
 struct TrainOptions {
   HeadKind kind = HeadKind::kLinear;
@@ -68,4 +68,4 @@ Head train_numbers_on_table(const TableData& table, std::span<const float> numbe
 /// How many folds the search for a cost has with so many labels.
 int cost_folds(size_t n_labels);
 
-}  // namespace wattle
+}  // namespace wattle::inline train

@@ -4,7 +4,7 @@
 
 #include <wattle/error.h>
 
-namespace wattle {
+namespace wattle::inline train {
 namespace {
 
 template <typename Function>
@@ -38,4 +38,4 @@ const XgBoost& xgboost() {
   return api;
 }
 
-}  // namespace wattle
+}  // namespace wattle::inline train

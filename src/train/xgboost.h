@@ -2,7 +2,7 @@
 
 #include <xgboost/c_api.h>
 
-namespace wattle {
+namespace wattle::inline train {
 
 /// The functions of XGBoost's C interface that growing a forest needs. The library is opened when the first
 /// forest is grown: linked to the program it would cost each run of any model 5 MB.
@@ -21,4 +21,4 @@ struct XgBoost {
 /// Error when the library that the program was built with is gone.
 const XgBoost& xgboost();
 
-}  // namespace wattle
+}  // namespace wattle::inline train
