@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <optional>
 
@@ -7,6 +9,7 @@
 #include "data/files.h"
 #include "data/labelled_rows.h"
 #include "pull/catalogue.h"
+#include "report/race.h"
 #include "study/scoring.h"
 
 namespace wattle {
@@ -18,7 +21,8 @@ struct Flags {
   std::string data, train, text = "text", label = "label", out;
   std::vector<std::string> metrics{"accuracy", "macro_f1"};
   std::optional<double> quality;
-  bool plan_only = false, restart = false;
+  std::string within = "10%", time = "10min";
+  bool plan_only = false, restart = false, json = false;
 };
 
 bool is_there(const std::string& model) {
@@ -63,6 +67,20 @@ std::vector<Rung> sensible_rungs(const std::vector<std::string>& labels) {
   return rungs;
 }
 
+/// Short windows: the first table is wanted soon, and a race has as many rounds as it needs.
+void set_pace(Plan& plan, int64_t rows) {
+  constexpr double kRowsWanted = 200, kLeastShare = 0.2, kGreatestShare = 0.4, kRowsOfARound = 80;
+  // Of few rows more are asked: the doubt about quality is what decides least.
+  plan.eval_share = std::clamp(kRowsWanted / static_cast<double>(rows), kLeastShare, kGreatestShare);
+  const double asked =
+      std::min(static_cast<double>(plan.max_eval),
+               plan.data.empty() ? static_cast<double>(rows) : plan.eval_share * static_cast<double>(rows));
+  plan.rounds = static_cast<int>(std::clamp(std::ceil(asked / kRowsOfARound), 5.0, 12.0));
+  plan.window_seconds = 0.3;
+  plan.warm_up_seconds = 0.6;
+  plan.attempts = 1;
+}
+
 Plan plan_for(const Flags& flags) {
   LabelledOptions options;
   options.text_field = flags.text;
@@ -88,6 +106,7 @@ Plan plan_for(const Flags& flags) {
   // Beyond these counts more rows cost minutes and move the intervals little.
   plan.max_train = 4000;
   plan.max_eval = 1000;
+  set_pace(plan, static_cast<int64_t>(rows.rows.size()));
   plan.rungs = sensible_rungs(rows.label_names);
   return plan;
 }
@@ -108,10 +127,19 @@ void add_compare(CLI::App& app, const GlobalOptions& options) {
   verb->add_option("--metric", flags->metrics, "metrics, the one that decides first")->capture_default_str();
   verb->add_option("--quality", flags->quality, "bar for the advice, for example 0.90")
       ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--within", flags->within,
+                   "energies that differ by less are taken as equal, for example 5%")
+      ->capture_default_str();
+  verb->add_option("--time", flags->time, "no further round after so long, for example 90s or 1h")
+      ->capture_default_str();
   verb->add_option("--out", flags->out, "directory of plan and results (default: NAME.study)");
   verb->add_flag("--plan-only", flags->plan_only, "write the plan and stop");
   verb->add_flag("--restart", flags->restart, "measure everything again instead of going on");
+  verb->add_flag("--json", flags->json, "figures, race and advice as one JSON object");
   verb->footer(
+      "All rungs race: after every round those that cannot win any more stop, and it ends when the advice is "
+      "decided, when only more rows would decide it, or when the time is up. The same command goes on with "
+      "a race that was interrupted.\n\n"
       "Examples:\n"
       "  wattle compare --data mine.csv --text message --label kind\n"
       "  wattle compare --data mine.csv --text message --label kind --plan-only --out mine");
@@ -131,7 +159,12 @@ void add_compare(CLI::App& app, const GlobalOptions& options) {
       fmt::print("{}\n", path.string());
       return;
     }
-    run_and_report(plan, directory, flags->restart, options);
+    SessionOptions session{.restart = flags->restart, .json = flags->json};
+    session.within = parse_percent(flags->within, "--within");
+    RaceOptions race;
+    race.quality = plan.quality, race.within = session.within;
+    session.race = race_rules(race, parse_seconds(flags->time, "--time"));
+    run_and_report(plan, directory, session, options);
   });
 }
 

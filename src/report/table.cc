@@ -4,6 +4,7 @@
 
 #include "report/advice.h"
 #include "report/format.h"
+#include "report/race.h"
 #include "report/report.h"
 #include "study/scoring.h"
 
@@ -78,8 +79,9 @@ std::string asking_line(const Results& results) {
 std::string table(const Results& results, bool colour) {
   const std::vector<size_t> front = pareto_front(results);
   const auto metric = metric_of(results);
-  std::string text = fmt::format("{}: {} evaluation rows, {} rounds\n\n", printable(results.plan.name),
-                                 count(static_cast<int64_t>(results.truths.size())), results.plan.rounds);
+  std::string text =
+      fmt::format("{}: {} evaluation rows, {}\n\n", printable(results.plan.name),
+                  count(static_cast<int64_t>(results.truths.size())), rounds_in_words(results));
   text += fmt::format("  {:<{}} {:<9} {:>9} {:>14} {:>8} {:>8}\n", "rung", kRungWidth, "precision",
                       heading_of(*metric), "Wh/1,000", "p95 ms", "memory");
   std::string failures;
@@ -101,6 +103,10 @@ std::string table(const Results& results, bool colour) {
       "? fewer than three windows tell no interval\n" +
       (metric->greater_is_better() ? "" : fmt::format("{}: smaller is better\n", title(metric->name()))) +
       source_line(results) + "\n" + asking_line(results);
+  if (const std::vector<std::string> race = race_in_words(results); !race.empty()) {
+    text += "\n";
+    for (const std::string& line : race) text += printable(line) + "\n";
+  }
   return failures.empty() ? text : text + "\n" + failures;
 }
 
