@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/output_file.h"
+#include "cli/live_table.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "pull/catalogue.h"
@@ -134,6 +135,13 @@ StudyOptions study_options(const fs::path& directory, const SessionOptions& sess
 Results run_with_progress(const Plan& plan, const fs::path& directory, const SessionOptions& session,
                           const GlobalOptions& options) {
   StudyOptions study = study_options(directory, session, options);
+  if (session.race && !options.quiet && !session.json && LiveTable::fits()) {
+    LiveTable live(session.race->seconds);
+    study.notice = [&](const std::string& line) { live.notice(line); };
+    study.progress = [&](const StudyProgress& now) { live.doing(now); };
+    study.measured = [&](const Results& results) { live.measured(results); };
+    return run_study(plan, study);
+  }
   Progress progress(options.quiet);
   study.progress = [&](const StudyProgress& now) { progress(now); };
   return run_study(plan, study);

@@ -42,6 +42,15 @@ struct OpenQuestions {
   }
 };
 
+/// What the look after a round spends of kRaceError; `all_rows`: rounds until all rows were asked.
+double share_of_look(int round, int all_rows) {
+  constexpr int kFirst = static_cast<int>(kLeastRepetitions);
+  const int looks = std::max(1, all_rows - kFirst + 1), look = round - kFirst + 1;
+  if (look <= looks) return 0.5 / looks;
+  const double after = look - looks;
+  return 0.5 / (after * (after + 1));
+}
+
 class RaceLook {
  public:
   RaceLook(const Results& results, const RaceOptions& options, Race& race)
@@ -52,10 +61,8 @@ class RaceLook {
         quality_(results, places_),
         energy_(results, places_),
         cheaper_by_(std::log1p(options.within)) {
-    const auto look = static_cast<double>(race.rounds - static_cast<int>(kLeastRepetitions) + 1);
-    const auto n = static_cast<double>(results.cells.size());
-    look_error_ = kRaceError / (look * (look + 1));
-    error_ = look_error_ / (2 * n * n);
+    look_error_ = kRaceError * share_of_look(race.rounds, results.plan.rounds);
+    error_ = look_error_ / static_cast<double>(2 * results.cells.size());
   }
 
   void run() {

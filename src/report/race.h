@@ -8,7 +8,7 @@
 
 namespace wattle::inline report {
 
-/// The probability that a race ever stops a rung that belongs where the advice looks.
+/// The greatest probability with which a race ever stops a rung that belongs where the advice looks.
 inline constexpr double kRaceError = 0.05;
 
 struct RaceOptions {
@@ -25,11 +25,12 @@ struct RaceOptions {
 /// `within` and surely reaches the bar; and where another one surely costs less by more than that and is
 /// surely as good. Without a bar only the last holds, and as good is who is not worse by the margin.
 ///
-/// Looking again after every round would make errors pile up. Of kRaceError the look after round r spends
-/// 1 / (j (j + 1)) with j = r - 2 (the shares of all looks add up to one, however many there are), in equal
-/// parts for every test of every pair of cells (Bonferroni); a test of two things at once errs no more often
-/// than each. So in 95 of 100 races at least no cell is ever stopped that truly is among the cheapest that
-/// reach the bar, or on the frontier. No cell is stopped before its third round.
+/// Looking again after every round would make errors pile up. Of kRaceError one half is spent in equal parts
+/// by the looks until all rows were asked, and the m-th look after these spends 1 / (m (m + 1)) of the other
+/// half, so that all looks together spend it once, however many there are. The tests that may stop a cell
+/// share what a look spends (Bonferroni), and a test of two things at once errs no more often than each. So a
+/// cell that truly is among the cheapest that reach the bar, or on the frontier, is ever stopped in 5 of 100
+/// races at most. No cell is stopped before its third round.
 ///
 /// The race ends when every cell that is left has answered all rows and nothing is open (Race::decided): the
 /// choice is sure to reach the bar, cheaper cells are sure not to, and the choice surely costs at most

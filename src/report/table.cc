@@ -69,6 +69,23 @@ std::string source_line(const Results& results) {
   return "Energy: not measured.";
 }
 
+/// A line a cell, or one for all where there are many.
+std::string disturbed_lines(const Results& results) {
+  constexpr int kMostLines = 3;
+  std::string lines;
+  int cells = 0, disturbed = 0, windows = 0;
+  for (const CellResult& cell : results.cells) {
+    windows += cell.windows;
+    if (cell.disturbed == 0) continue;
+    ++cells, disturbed += cell.disturbed;
+    lines += fmt::format("{}: {} of {} windows kept although others used the machine\n",
+                         printable(cell_name(cell)), cell.disturbed, cell.windows);
+  }
+  if (cells <= kMostLines) return lines;
+  return fmt::format("{} of {} windows of all rungs kept although others used the machine\n", disturbed,
+                     windows);
+}
+
 std::string asking_line(const Results& results) {
   const std::string sentence = asking_in_words(results);
   return sentence.empty() ? "" : sentence + "\n";
@@ -93,11 +110,8 @@ std::string table(const Results& results, bool colour) {
       failures += fmt::format("{} failed: {}\n", printable(cell_name(cell)), printable(cell.error));
     if (!cell.answers_repeat)
       failures += fmt::format("{}: repeated windows gave different answers\n", printable(cell_name(cell)));
-    if (cell.disturbed > 0) {
-      failures += fmt::format("{}: {} of {} windows kept although others used the machine\n",
-                              printable(cell_name(cell)), cell.disturbed, cell.windows);
-    }
   }
+  failures += disturbed_lines(results);
   text +=
       "\n* no other is both better and cheaper; ± is half of the 95 % interval\n"
       "? fewer than three windows tell no interval\n" +

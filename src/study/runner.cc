@@ -111,7 +111,8 @@ class Runner {
   void prepare_all();
   void run_round(int round);
   void run_race();
-  Results measured_so_far() const;
+  Results measured_so_far(bool all_metrics) const;
+  void show() const;
   void run_window(Cell& cell, int round);
   std::vector<Window> measure_until_quiet(WorkerProcess& worker, const Cell& cell, int round, Json& answers);
   std::vector<Output> score(const Cell& cell, const std::vector<int64_t>& rows, const Json& answers);
@@ -172,6 +173,7 @@ void Runner::begin() {
   work_ = plan_cells(plan_, data_, options_);
   parts_ = deal_rows(data_.questions, plan_.rounds);
   set_cells();
+  show();
 }
 
 void Runner::set_cells() {
@@ -305,6 +307,7 @@ void Runner::prepare_all() {
 void Runner::give_up(Cell& cell, const std::string& sentence) {
   cell.result.error = sentence;
   store_.set_description(cell.result);
+  show();
   notice(fmt::format("{}: {}", label_of(cell.result), sentence));
 }
 
@@ -377,7 +380,7 @@ void Runner::run_window(Cell& cell, int round) {
   store_.add_window(cell.result.key, load);
   for (const Window& window : windows) store_.add_window(cell.result.key, window, outputs, plan_.metrics);
   seconds_of_[cell.result.key].push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-  if (options_.measured) options_.measured(measured_so_far());
+  show();
 }
 
 void Runner::run_round(int round) {
@@ -399,10 +402,16 @@ void Runner::run_round(int round) {
   }
 }
 
-Results Runner::measured_so_far() const {
+/// Between rounds the metric that decides is enough: the others' intervals take time.
+Results Runner::measured_so_far(bool all_metrics) const {
   Results results = store_.read();
+  if (!all_metrics) results.plan.metrics.resize(1);
   summarise(results);
   return results;
+}
+
+void Runner::show() const {
+  if (options_.measured) options_.measured(measured_so_far(false));
 }
 
 /// Rounds until the rules see no need of another one, or time is up. What was looked at is kept with every
@@ -425,19 +434,20 @@ void Runner::run_race() {
     store_.set_text("complete", "0");
     run_round(race_.rounds);
     ++race_.rounds;
-    rules.look(measured_so_far(), race_);
+    rules.look(measured_so_far(false), race_);
     const std::chrono::duration<double> passed = Clock::now() - began, last = Clock::now() - began_round;
     if (race_.ended.empty() && (passed + last).count() > rules.seconds) {
       race_.out_of_time = true;
       race_.ended = "The time limit ended the race; the same command goes on with it.";
     }
     store_.set_text("race", text_of(race_json(race_)));
+    show();
   }
 }
 
 /// Marks the cells whose energy still varies too much between windows.
 bool Runner::needs_more_rounds() {
-  const Results results = measured_so_far();
+  const Results results = measured_so_far(false);
   wanted_.clear();
   for (const CellResult& cell : results.cells) {
     if (cell.error.empty() && cell.wh_per_1000 && !(cell.wh_statistical <= plan_.interval))
@@ -475,7 +485,7 @@ Results Runner::run() {
     for (int round = plan_.rounds; round < plan_.max_rounds && needs_more_rounds(); ++round) run_round(round);
   }
   store_.set_text("complete", "1");
-  const Results results = measured_so_far();
+  const Results results = measured_so_far(true);
   store_.publish(results);
   return results;
 }
