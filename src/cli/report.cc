@@ -17,7 +17,7 @@ struct Flags {
 
 void check_figures(const Results& results) {
   if (!results.complete)
-    fail("the study is not finished, so nothing was published yet; run `wattle study` again");
+    fail("the study is not finished, so nothing was published yet; run the command that began it again");
   const std::vector<std::string> differences = verify(results);
   if (!differences.empty()) {
     for (const std::string& difference : differences) fmt::print(stderr, "{}\n", difference);
