@@ -48,14 +48,17 @@ Rounds rounds_of(const Results& results, const CellResult& cell) {
   return rounds;
 }
 
-/// sqrt(degrees / chi-squared): what makes a normal variable one of Student's t.
-double tail(Random& random, int degrees) {
+/// sqrt(degrees / chi-squared) by degrees, up to `most`: what makes a normal variable one of Student's t.
+/// Cells with as many rounds have the same tail, because they move together.
+std::vector<double> tails(Random& random, size_t most) {
+  std::vector<double> scales{0};
   double sum = 0;
-  for (int i = 0; i < degrees; ++i) {
+  for (size_t degrees = 1; degrees <= most; ++degrees) {
     const double z = random.normal();
     sum += z * z;
+    scales.push_back(std::sqrt(static_cast<double>(degrees) / std::max(sum, 1e-12)));
   }
-  return std::sqrt(degrees / std::max(sum, 1e-12));
+  return scales;
 }
 
 }  // namespace
@@ -63,10 +66,11 @@ double tail(Random& random, int degrees) {
 EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& places, int n_draws) {
   std::vector<Rounds> cells;
   int n_rounds = 0;
-  size_t fewest = SIZE_MAX;
+  size_t fewest = SIZE_MAX, most = 0;
   for (const size_t place : places) {
     cells.push_back(rounds_of(results, results.cells[place]));
     fewest = std::min(fewest, cells.back().deviations.size());
+    most = std::max(most, cells.back().deviations.size());
     n_rounds = std::max(n_rounds, cells.back().deviations.rbegin()->first + 1);
   }
   EnergyDraws result;
@@ -76,14 +80,15 @@ EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& pla
   std::vector<double> z(static_cast<size_t>(n_rounds));
   for (int i = 0; i < n_draws; ++i) {
     for (double& one : z) one = rounds.normal();
-    const double scale = tail(rounds, static_cast<int>(fewest) - 1);
+    const std::vector<double> scales = tails(rounds, most - 1);
     ErrorDraw instruments(meters);
     EnergyDraws::Draw& draw = result.draws.emplace_back();
     for (const Rounds& cell : cells) {
       double shift = 0;
       for (const auto& [round, deviation] : cell.deviations)
         shift += z[static_cast<size_t>(round)] * deviation;
-      draw.queries.push_back(std::exp(cell.mean + scale * shift) * instruments.factor(cell.typical));
+      shift *= scales[cell.deviations.size() - 1];
+      draw.queries.push_back(std::exp(cell.mean + shift) * instruments.factor(cell.typical));
       draw.once.push_back(cell.once.source.empty() ? 0 : cell.once.joules * instruments.factor(cell.once));
     }
   }
