@@ -1,8 +1,10 @@
 # wattle_embed(TARGET file...): puts files into the program, so that it depends on no directory at run time.
-# A file data/processors.yaml is read as `std::string_view wattle::embedded_processors_yaml()`, which the user declares.
+# A file data/processors.yaml is read as `std::string_view embedded_processors_yaml()` of the
+# target's namespace, which the user declares.
 # The bytes come in by the assembler's .incbin: no size limit, no escaping, and the build depends on the file. A
 # compiler's cache sees no change of such a file, so these sources are compiled without one.
 function(wattle_embed target)
+  string(REPLACE "wattle_" "" module ${target})
   if(NOT TARGET ${target}_embedded)
     add_library(${target}_embedded OBJECT)
     set_target_properties(${target}_embedded PROPERTIES CXX_COMPILER_LAUNCHER "")
@@ -23,11 +25,11 @@ __asm__(".section .rodata\n"
         ".global wattle_@symbol@_end\n"
         ".text\n");
 extern "C" const char wattle_@symbol@_begin[], wattle_@symbol@_end[];
-namespace wattle {
+namespace wattle::inline @module@ {
 std::string_view embedded_@symbol@() {
   return {wattle_@symbol@_begin, static_cast<size_t>(wattle_@symbol@_end - wattle_@symbol@_begin)};
 }
-}  // namespace wattle
+}  // namespace wattle::inline @module@
 ]=])
     set_source_files_properties(${generated} PROPERTIES OBJECT_DEPENDS ${path})
     target_sources(${target}_embedded PRIVATE ${generated})

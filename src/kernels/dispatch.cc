@@ -14,7 +14,7 @@ void replace_kernels(const KernelTable* table) {
   replacement = table;
 }
 
-const KernelTable& kernels() {
+const KernelTable& active_kernels() {
   if (replacement != nullptr) return *replacement;
   switch (active_isa()) {
 #if defined(__x86_64__)

@@ -10,19 +10,19 @@ int64_t length(std::span<const float> row) {
 }  // namespace
 
 void apply_inplace(ActivationFunction function, std::span<float> values) {
-  kernels().rows.apply(function, values.data(), length(values));
+  active_kernels().rows.apply(function, values.data(), length(values));
 }
 
 void softmax_inplace(std::span<float> values, float scale, const float* bias) {
-  kernels().rows.softmax(values.data(), length(values), scale, bias);
+  active_kernels().rows.softmax(values.data(), length(values), scale, bias);
 }
 
 void rms_norm(std::span<const float> x, const float* weight, float epsilon, float* out, bool add_one) {
-  kernels().rows.rms_norm(x.data(), weight, epsilon, add_one, out, length(x));
+  active_kernels().rows.rms_norm(x.data(), weight, epsilon, add_one, out, length(x));
 }
 
 void layer_norm(std::span<const float> x, const float* weight, const float* bias, float epsilon, float* out) {
-  kernels().rows.layer_norm(x.data(), weight, bias, epsilon, out, length(x));
+  active_kernels().rows.layer_norm(x.data(), weight, bias, epsilon, out, length(x));
 }
 
 }  // namespace wattle::inline kernels

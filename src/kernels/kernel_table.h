@@ -181,7 +181,7 @@ struct KernelTable {
 };
 
 /// The table of the active instruction set (base/cpu.h).
-const KernelTable& kernels();
+const KernelTable& active_kernels();
 
 /// For tests: `table` in place of the active instruction set's, until null is given.
 void replace_kernels(const KernelTable* table);

@@ -381,7 +381,7 @@ void multiply_ungated(const PackedActivations& x, const PackedMatrix& weights, M
   matmul(x, weights, both.view(), plain, ignored);
   for (int64_t row = 0; row < out.rows; ++row) {
     float* gate = both.row(row).data();
-    kernels().rows.apply(epilogue.function, gate, out.columns);
+    active_kernels().rows.apply(epilogue.function, gate, out.columns);
     for (int64_t i = 0; i < out.columns; ++i) {
       const float value = gate[i] * gate[out.columns + i];
       const bool add = epilogue.residual.data != nullptr;
@@ -401,7 +401,7 @@ void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView 
   if (epilogue.gated && out.columns % kPanel != 0) return multiply_ungated(x, weights, out, epilogue);
   const PackedMatrix::Data& w = weights.data();
   const int64_t pairs = epilogue.gated ? w.panel_count() / 2 : (w.panel_count() + 1) / 2;
-  multiply({x.data(), w, out, epilogue, kernels(), pairs});
+  multiply({x.data(), w, out, epilogue, active_kernels(), pairs});
 }
 
 }  // namespace wattle::inline kernels

@@ -40,7 +40,7 @@ void transpose_bf16(ConstMatrixView x, int64_t first, int64_t rows, float* out) 
   for (int64_t r = 0; r < rows; ++r) {
     uint32_t* row = pairs.data() + r * length;
     row[length - 1] = 0;  // an odd last value has no second
-    kernels().bfloat16(x.data + (first + r) * x.stride, x.columns, reinterpret_cast<uint16_t*>(row));
+    active_kernels().bfloat16(x.data + (first + r) * x.stride, x.columns, reinterpret_cast<uint16_t*>(row));
   }
   interleave(pairs.data(), length, length, rows, reinterpret_cast<uint32_t*>(out));
 }
@@ -71,10 +71,11 @@ void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
   const float* values = x.data + first * x.stride;
   const ActivationStore out = data.store(first);
   if (data.kind == Activations::kW8A8) {
-    kernels().quantize_rows(values, x.stride, data.k, static_cast<int>(rows), out.q, out.scale,
-                            data.minus_row_sum.data() + first);
+    active_kernels().quantize_rows(values, x.stride, data.k, static_cast<int>(rows), out.q, out.scale,
+                                   data.minus_row_sum.data() + first);
   } else {
-    kernels().quantize(values, x.stride, data.k, static_cast<int>(rows), data.kind == Activations::kRow, out);
+    active_kernels().quantize(values, x.stride, data.k, static_cast<int>(rows),
+                              data.kind == Activations::kRow, out);
   }
 }
 
@@ -95,7 +96,7 @@ PackedActivations& PackedActivations::operator=(PackedActivations&&) noexcept = 
 PackedActivations::~PackedActivations() = default;
 
 uint32_t sums_of(Format format) {
-  return kernels().of(format).sums;
+  return active_kernels().of(format).sums;
 }
 
 void PackedActivations::pack(ConstMatrixView x, Activations kind, uint32_t sums) {

@@ -75,13 +75,13 @@ void decode_cells(const PackedMatrix::Data& weights, Panel panel, int64_t begin,
   const PanelLayout& layout = weights.layout;
   if (layout.block_weights <= 2) {
     const std::byte* cells = panel.bodies + begin / layout.block_weights * 4 * PanelLayout::kRows;
-    return kernels().widen(layout.format, cells, count, pairs, out);
+    return active_kernels().widen(layout.format, cells, count, pairs, out);
   }
   // A body of 256 is unpacked whole; chunks of dense weights are 128.
   const int64_t step = layout.block_weights / 32;
   const int64_t first = begin / 32 / step * step;
   const int64_t blocks_needed = (begin + count - first * 32 + 31) / 32;
-  const FormatKernels& format = kernels().of(layout.format);
+  const FormatKernels& format = active_kernels().of(layout.format);
   format.unpack(panel, first, (blocks_needed + step - 1) / step * step, blocks);
   format.dense(blocks, begin - first * 32, count, pairs, out);
 }

@@ -78,7 +78,7 @@ void add_products(const PackedMatrix& w, Activations kind, Bits& bits) {
 TEST_P(KernelBits, OfProductsOfEveryFormat) {
   for (const FormatInfo& row : formats()) {
     const bool is_dense = row.format == Format::kF32 || row.format == Format::kF16;
-    if (!is_dense && sums_of(row.format) == 0 && kernels().of(row.format).unpack == nullptr) continue;
+    if (!is_dense && sums_of(row.format) == 0 && active_kernels().of(row.format).unpack == nullptr) continue;
     const auto block = static_cast<int64_t>(row.block_weights);
     const PackedMatrix w = random_weights(row.format, 53, block == 1 ? 90 : block == 32 ? 160 : 768);
     for (const Activations kind : {Activations::kBlock32, Activations::kRow, Activations::kF32}) {
