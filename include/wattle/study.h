@@ -166,7 +166,7 @@ struct CellResult {
   double p50_ms = 0, p95_ms = 0;
   int64_t peak_memory_bytes = 0;
   std::optional<Interval> load_wh;
-  std::optional<Interval> preparation_wh;  ///< training and conversion, as they were: once
+  std::optional<Interval> preparation_wh;  ///< training, conversion, choosing thresholds: once
   int windows = 0, rejected = 0, disturbed = 0, outliers = 0;
   bool answers_repeat = true;  ///< every repeated window gave the same bytes
   std::string error;           ///< the sentence of a cell that failed

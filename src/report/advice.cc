@@ -18,11 +18,12 @@ namespace wattle::inline report {
 namespace {
 
 constexpr int kDraws = 2000;
-constexpr double kRounding = 1e-12;       // 0.9 of 1,000 rows must reach a bar of 0.9
+constexpr double kRounding = 1e-12;  // 0.9 of 1,000 rows must reach a bar of 0.9
+constexpr double kJoulesPerWattHour = 3600;
 constexpr double kMostRows = 10'000'000;  // a number of rows beyond this tells nobody anything
 
 bool is_comparable(const CellResult& cell) {
-  return cell.error.empty() && cell.quality && cell.wh_per_1000 && cell.wh_per_1000->value > 0;
+  return cell.error.empty() && cell.quality && cell.wh_per_1000;
 }
 
 /// The first question: what is reached on rows that were not asked. Inside, values are turned so that greater
@@ -182,7 +183,10 @@ void answer_bar(const Bar& bar, const std::vector<size_t>& places, const std::ve
 void choose(const Results& results, const Requirements& wanted, Advice& advice) {
   const auto wh = [&](size_t place) { return results.cells[place].wh_per_1000->value; };
   const auto memory = [&](size_t place) { return results.cells[place].peak_memory_bytes; };
-  const double most = wh(advice.candidates.front().place) * (1 + wanted.within);
+  const Interval& cheapest = *results.cells[advice.candidates.front().place].wh_per_1000;
+  const double most = cheapest.value > 0   ? cheapest.value * (1 + wanted.within)
+                      : cheapest.bounded() ? cheapest.high
+                                           : 0;
   for (const Candidate& candidate : advice.candidates) {
     if (wh(candidate.place) <= most) advice.equals.push_back(candidate.place);
   }
@@ -214,12 +218,14 @@ void answer_costs(const Results& results, Advice& advice) {
       static_cast<size_t>(std::find(places.begin(), places.end(), *advice.choice) - places.begin());
   const EnergyDraws draws = draw_energies(results, places, kDraws);
   if (draws.draws.empty()) return;
-  std::vector<double> regrets;
+  std::vector<double> regrets, joules;
   for (const auto& draw : draws.draws) {
     const double least = *std::min_element(draw.queries.begin(), draw.queries.end());
-    regrets.push_back(draw.queries[choice] / std::max(least, 1e-300) - 1);
+    joules.push_back(draw.queries[choice] - least);
+    regrets.push_back(joules.back() > 0 ? joules.back() / least : 0);
   }
-  advice.regret = quantile(regrets, 0.95);
+  advice.regret = at_share(regrets, 0.95);
+  advice.regret_wh = at_share(joules, 0.95) / kJoulesPerWattHour;
   for (size_t i = 0; i < places.size(); ++i) {
     if (i == choice) continue;
     std::vector<double> queries;

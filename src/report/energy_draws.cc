@@ -13,11 +13,9 @@
 namespace wattle::inline report {
 namespace {
 
-// The least that is left of a round, as a share of the cell's greatest.
-constexpr double kLeastRound = 0.05;
-
-/// One cell's rounds as logarithms.
+/// One cell's rounds as logarithms; as joules where what asking costs left nothing of a round, or less.
 struct Rounds {
+  bool are_logs = true;
   double mean = 0;
   std::map<int, double> deviations;  ///< from the mean, divided by sqrt(n (n - 1))
   Energy typical;                    ///< the mean window, for what the meter repeats
@@ -27,19 +25,17 @@ struct Rounds {
 Rounds rounds_of(const Results& results, const CellResult& cell) {
   Rounds rounds;
   std::vector<Energy> energies;
-  std::vector<double> logs;
+  std::vector<double> values;
   const std::map<int, Energy> by_round = energy_by_round(results, cell);
-  double most = 1e-300;
-  for (const auto& [round, energy] : by_round) most = std::max(most, energy.joules);
+  for (const auto& [round, energy] : by_round) rounds.are_logs &= energy.joules > 0;
   for (const auto& [round, energy] : by_round) {
     energies.push_back(energy);
-    // What asking costs is taken off, and may leave less than nothing of the cheapest; logarithms need more.
-    logs.push_back(std::log(std::max(energy.joules, kLeastRound * most)));
-    rounds.deviations[round] = logs.back();
+    values.push_back(rounds.are_logs ? std::log(energy.joules) : energy.joules);
+    rounds.deviations[round] = values.back();
   }
   rounds.typical = mean_energy(energies);
-  rounds.mean = mean(logs);
-  const auto n = static_cast<double>(logs.size());
+  rounds.mean = mean(values);
+  const auto n = static_cast<double>(values.size());
   for (auto& [round, value] : rounds.deviations)
     value = (value - rounds.mean) / std::sqrt(n * std::max(n - 1, 1.0));
   rounds.once = preparation_energy(cell);
@@ -87,8 +83,9 @@ EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& pla
       double shift = 0;
       for (const auto& [round, deviation] : cell.deviations)
         shift += z[static_cast<size_t>(round)] * deviation;
-      shift *= scales[cell.deviations.size() - 1];
-      draw.queries.push_back(std::exp(cell.mean + shift) * instruments.factor(cell.typical));
+      const double drawn = cell.mean + scales[cell.deviations.size() - 1] * shift;
+      draw.queries.push_back(cell.are_logs ? std::exp(drawn) * instruments.factor(cell.typical)
+                                           : std::max(0.0, drawn + instruments.shift(cell.typical)));
       draw.once.push_back(cell.once.source.empty() ? 0 : cell.once.joules * instruments.factor(cell.once));
     }
   }
