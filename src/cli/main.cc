@@ -24,9 +24,10 @@ namespace {
 
 using AddVerb = void (*)(CLI::App&, const wattle::GlobalOptions&);
 constexpr AddVerb kVerbs[] = {
-    wattle::add_run,     wattle::add_train,  wattle::add_convert, wattle::add_distil, wattle::add_inspect,
-    wattle::add_bench,   wattle::add_meter,  wattle::add_study,   wattle::add_report, wattle::add_advise,
-    wattle::add_compare, wattle::add_worker, wattle::add_pull,    wattle::add_doctor, wattle::add_completion,
+    wattle::add_run,     wattle::add_train,  wattle::add_convert, wattle::add_distil,
+    wattle::add_inspect, wattle::add_bench,  wattle::add_meter,   wattle::add_study,
+    wattle::add_report,  wattle::add_advise, wattle::add_score,   wattle::add_compare,
+    wattle::add_worker,  wattle::add_pull,   wattle::add_doctor,  wattle::add_completion,
 };
 
 /// Help and versions go where CLI11 prints them; a mistake is one sentence as every other error.
