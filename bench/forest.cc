@@ -81,14 +81,14 @@ int run(int argc, char** argv) {
       {"rows", texts.size()},
       {"features_a_row", static_cast<double>(present) / static_cast<double>(texts.size())},
       {"trees", forest.roots().size()},
-      {"nodes", forest.nodes().size()}};
+      {"nodes", forest.node_count()}};
   result["features"] =
       microseconds(texts.size(), [&](size_t i) { features.features(texts[i], pieces, row); });
   result["walk"] =
       microseconds(texts.size(), [&](size_t i) { forest.shares(rows[i], scratch, shares, work); });
   Work one;
   for (const SparseVector& x : rows) forest.shares(x, scratch, shares, one);
-  result["nodes_a_row"] = one.weight_bytes / sizeof(Forest::Node) / static_cast<double>(texts.size());
+  result["bytes_a_row"] = one.weight_bytes / static_cast<double>(texts.size());
   result["answer"] = microseconds(texts.size(), [&](size_t i) { head.predict(texts[i], work); });
   if (argc > 3) {
     void* library = ::dlopen(argv[3], RTLD_NOW);

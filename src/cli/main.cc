@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <clocale>
 #include <cstdio>
@@ -7,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,13 +21,34 @@
 
 namespace {
 
-using AddVerb = void (*)(CLI::App&, const wattle::GlobalOptions&);
-constexpr AddVerb kVerbs[] = {
-    wattle::add_run,     wattle::add_train,  wattle::add_convert, wattle::add_distil,
-    wattle::add_inspect, wattle::add_bench,  wattle::add_meter,   wattle::add_study,
-    wattle::add_report,  wattle::add_advise, wattle::add_score,   wattle::add_compare,
-    wattle::add_worker,  wattle::add_pull,   wattle::add_doctor,  wattle::add_completion,
+struct Verb {
+  std::string_view name;
+  void (*add)(CLI::App&, const wattle::GlobalOptions&);
 };
+constexpr Verb kVerbs[] = {
+    {"run", wattle::add_run},         {"train", wattle::add_train},
+    {"convert", wattle::add_convert}, {"distil", wattle::add_distil},
+    {"inspect", wattle::add_inspect}, {"bench", wattle::add_bench},
+    {"meter", wattle::add_meter},     {"study", wattle::add_study},
+    {"report", wattle::add_report},   {"advise", wattle::add_advise},
+    {"score", wattle::add_score},     {"compare", wattle::add_compare},
+    {"worker", wattle::add_worker},   {"pull", wattle::add_pull},
+    {"doctor", wattle::add_doctor},   {"completion", wattle::add_completion},
+};
+
+/// Adds the verb that is asked for alone, or all where an option comes first or no verb does: the flags of
+/// all verbs cost a model of some kilobytes a fifth of the time to its answer.
+void add_verbs(CLI::App& app, const wattle::GlobalOptions& options, std::span<char* const> arguments) {
+  const auto first = std::ranges::find_if(
+      arguments, [](std::string_view argument) { return argument != "-q" && argument != "--quiet"; });
+  const auto asked = first == arguments.end()
+                         ? std::end(kVerbs)
+                         : std::ranges::find(kVerbs, std::string_view(*first), &Verb::name);
+  const bool alone = asked != std::end(kVerbs) && asked->add != wattle::add_completion;
+  for (const Verb& verb : kVerbs) {
+    if (!alone || &verb == asked) verb.add(app, options);
+  }
+}
 
 /// Help and versions go where CLI11 prints them; a mistake is one sentence as every other error.
 int end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {
@@ -44,6 +64,18 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {
   fmt::print(stderr, "wattle: {}; `wattle {}--help` shows how it is used\n", sentence,
              verbs.empty() ? "" : verbs.front()->get_name() + " ");
   return 2;
+}
+
+/// `--threads`, or what OMP_NUM_THREADS says, as every other program of its kind has it.
+void choose_threads(const wattle::GlobalOptions& options) {
+  const char* omp = std::getenv("OMP_NUM_THREADS");
+  if (options.threads > 0) {
+    wattle::set_threads(options.threads, "--threads");
+  } else if (omp != nullptr && *omp != '\0') {
+    const int threads = wattle::threads_of_omp(omp);
+    if (threads == 0) wattle::fail("OMP_NUM_THREADS={}: is no number of threads; unset it or give one", omp);
+    wattle::set_threads(threads, "OMP_NUM_THREADS");
+  }
 }
 
 /// Arguments for CLI11, last one first. It takes a "--" for the end of `--json [FILE]` and would read what
@@ -65,7 +97,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   wattle::GlobalOptions options;
-  app.add_option("--threads", options.threads, "threads (default: one a physical core)")
+  app.add_option("--threads", options.threads,
+                 "threads (default: OMP_NUM_THREADS, or one a physical core that affinity and quota leave)")
       ->check(wattle::at_least_one());
   app.add_option("--isa", options.isa,
                  "force an instruction set: portable, avx2, avx2-vnni, avx512, avx512-vnni");
@@ -73,9 +106,9 @@ int run(int argc, char** argv) {
   // Subcommand callbacks run after all parsing; these settings must be in force before the first of them.
   app.parse_complete_callback([&] {
     if (!options.isa.empty()) wattle::force_isa(wattle::isa_from_name(options.isa));
-    if (options.threads > 0) wattle::set_threads(options.threads);
+    choose_threads(options);
   });
-  for (const AddVerb add : kVerbs) add(app, options);
+  add_verbs(app, options, {argv + 1, static_cast<size_t>(std::max(argc - 1, 0))});
   try {
     app.parse(arguments_of(argc, argv));
   } catch (const CLI::ParseError& error) {
@@ -84,28 +117,9 @@ int run(int argc, char** argv) {
   return 0;
 }
 
-/// A thread that waits for its team turns about 3 ms in libgomp before it sleeps. Where another program has
-/// the core that the others need, all of that is lost at every barrier: embedding SST-2 sentences one at a
-/// time beside two busy programs took 24 s, with 1,000 turns (10 us) 4 s; 10,000 outlast the pauses between
-/// the products of a token. libgomp reads its setting only when a program starts, so this one starts again
-/// with it; what the user chose stays.
-void limit_waiting(char** argv) {
-  constexpr const char *kVariable = "GOMP_SPINCOUNT", *kTurns = "10000";
-  if (const char* turns = std::getenv(kVariable); turns != nullptr) {
-    // Programs started from here (`wattle meter -- CMD`) have their own way of waiting.
-    if (std::string_view(turns) == kTurns) ::unsetenv(kVariable);
-    return;
-  }
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  ::setenv(kVariable, kTurns, 1);
-  ::execv("/proc/self/exe", argv);
-  ::unsetenv(kVariable);  // not started again: slower beside others, no less right
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  limit_waiting(argv);
   std::setlocale(LC_CTYPE, "C.UTF-8");
   wattle::watch_for_interrupt();
   try {

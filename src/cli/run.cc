@@ -231,8 +231,9 @@ void run(Arguments arguments, const GlobalOptions& options) {
   arguments.load.take(precision);
   const std::string base =
       precision.changes_weights() ? Task::base_of(model, arguments.task.base) : std::string();
-  const Json identity =
-      run_identity({model, Task::base_of(model, arguments.task.base)}, arguments.given, rows.sha256);
+  Json identity;  // of rows, whose run may be taken up again
+  if (!arguments.input.empty())
+    identity = run_identity({model, Task::base_of(model, arguments.task.base)}, arguments.given, rows.sha256);
   const ModelAtPrecision at(base.empty() ? model : base, precision, options.quiet);
   (base.empty() ? model : arguments.task.base) = at.path();
   const auto task = Task::create(model, arguments.task, arguments.load);
@@ -387,7 +388,8 @@ void add_run(CLI::App& app, const GlobalOptions& options) {
       "  wattle run model.gguf --task perplexity --input wikitext2/eval.jsonl.gz --max-tokens 16384\n"
       "  cat texts.txt | wattle run model.gguf --task tokenize --input -");
   verb->callback([verb, arguments, &options] {
-    arguments->given = options_text(*verb, {"MODEL", "--input", "--output", "--batch", "--json", "--help"});
+    if (!arguments->input.empty())
+      arguments->given = options_text(*verb, {"MODEL", "--input", "--output", "--batch", "--json", "--help"});
     try {
       run(*arguments, options);
     } catch (const ChatError& error) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -19,10 +20,6 @@ namespace {
 /// Trees of pure leaves: text needs long chains of absent words. 60 lost 1.4 points on airline-messages, 300
 /// won none.
 constexpr int kMaxDepth = 128;
-
-/// Answers are summed as whole numbers of at most so many bits, and so many of them stay below 2^63.
-constexpr int kUnitBits = 40;
-constexpr size_t kMaxTrees = size_t{1} << 22;
 
 void check(int status) {
   if (status != 0) fail("XGBoost could not grow the forest: {}", xgboost().last_error());
@@ -49,7 +46,7 @@ MatrixHandle to_xgboost(const SparseMatrix& x, const std::vector<float>& targets
 }
 
 struct Trees {
-  std::vector<Forest::Node> nodes;
+  Forest::Nodes nodes;
   std::vector<int32_t> roots;
 };
 
@@ -71,13 +68,14 @@ class TreeReader {
   /// Recursion is as deep as the tree: kMaxDepth.
   void append(int32_t id) {
     const auto i = static_cast<size_t>(id);
-    const size_t place = grown_.nodes.size();
-    grown_.nodes.push_back({-1, values_[i], -1});
+    Forest::Nodes& nodes = grown_.nodes;
+    const size_t place = nodes.size();
+    nodes.push_back({-1, values_[i], -1});
     if (left_[i] < 0) return;
     const bool near_left = missing_left_[i] != 0;
     append(near_left ? left_[i] : right_[i]);
-    grown_.nodes[place].split = 2 * features_[i] + (near_left ? 1 : 0);
-    grown_.nodes[place].far = static_cast<int32_t>(grown_.nodes.size());
+    nodes.split[place] = 2 * features_[i] + (near_left ? 1 : 0);
+    nodes.far[place] = static_cast<int32_t>(nodes.size());
     append(near_left ? right_[i] : left_[i]);
   }
 
@@ -128,163 +126,13 @@ Trees grow(const SparseMatrix& x, const std::vector<float>& targets, int trees, 
     TreeReader(tree, grown);
   // XGBoost divides the leaves by the number of trees, so that their sum is the mean; here the mean is taken
   // once.
-  for (Forest::Node& node : grown.nodes) {
-    if (node.split < 0) node.value *= static_cast<float>(trees);
+  for (size_t i = 0; i < grown.nodes.size(); ++i) {
+    if (grown.nodes.split[i] < 0) grown.nodes.value[i] *= static_cast<float>(trees);
   }
   return grown;
 }
 
 }  // namespace
-
-Forest::Forest(int64_t features, int64_t outputs, std::vector<Node> nodes, std::vector<int32_t> roots,
-               const std::string& origin)
-    : features_(features), outputs_(outputs), nodes_(std::move(nodes)), roots_(std::move(roots)) {
-  check(origin);
-  float greatest = 0;
-  for (const Node& node : nodes_) {
-    if (node.split < 0) greatest = std::max(greatest, std::abs(node.value));
-  }
-  if (greatest > 0) units_ = std::ldexp(1.0, kUnitBits - std::ilogb(greatest));
-  find_turns();
-}
-
-void Forest::check(const std::string& origin) const {
-  const auto count = static_cast<int32_t>(nodes_.size());
-  bool sound = outputs_ > 0 && !roots_.empty() && roots_.size() % static_cast<size_t>(outputs_) == 0 &&
-               roots_.size() <= kMaxTrees;
-  for (const int32_t root : roots_) sound = sound && root >= 0 && root < count;
-  for (int32_t i = 0; sound && i < count; ++i) {
-    const Node& node = nodes_[static_cast<size_t>(i)];
-    if (node.split < 0) {
-      sound = node.split == -1 && std::isfinite(node.value);
-    } else {
-      sound = node.split / 2 < features_ && node.far > i && node.far < count && i + 1 < count;
-    }
-  }
-  if (!sound) fail("{}: the trees of the forest are damaged; train the head again", origin);
-}
-
-int64_t Forest::in_units(float answer) const {
-  return static_cast<int64_t>(static_cast<double>(answer) * units_);
-}
-
-/// The nodes of each tree's way of absence, by the feature that they test.
-void Forest::find_turns() {
-  std::vector<uint32_t> counts(static_cast<size_t>(features_) + 1, 0);
-  const auto over_ways = [&](auto each) {
-    for (size_t t = 0; t < roots_.size(); ++t) {
-      auto node = static_cast<size_t>(roots_[t]);
-      for (; nodes_[node].split >= 0; ++node)
-        each(t, nodes_[node], static_cast<size_t>(nodes_[node].split / 2));
-      each(t, nodes_[node], static_cast<size_t>(features_));
-    }
-  };
-  over_ways([&](size_t, const Node&, size_t feature) { ++counts[feature]; });
-  turn_offsets_.assign(static_cast<size_t>(features_) + 1, 0);
-  for (size_t f = 0; f < static_cast<size_t>(features_); ++f)
-    turn_offsets_[f + 1] = turn_offsets_[f] + counts[f];
-  turns_.resize(turn_offsets_.back());
-  absent_sums_.assign(static_cast<size_t>(outputs_), 0);
-  absent_answers_.assign(roots_.size(), 0);
-  std::vector<uint32_t> next(turn_offsets_.begin(), turn_offsets_.end() - 1);
-  const size_t trees = roots_.size() / static_cast<size_t>(outputs_);
-  over_ways([&](size_t t, const Node& node, size_t feature) {
-    if (feature < static_cast<size_t>(features_)) {
-      turns_[next[feature]++] = {node.value, 2 * static_cast<int32_t>(t) + (node.split & 1), node.far};
-      return;
-    }
-    absent_answers_[t] = in_units(node.value);
-    absent_sums_[t / trees] += absent_answers_[t];
-  });
-}
-
-/// What the leaf says at which a descent from `begin` ends.
-float Forest::answer_after(int32_t begin, const Scratch& scratch, int64_t& visited) const {
-  // A leaf's split is -1, and so is its half: the byte before the features', which is 1.
-  const uint8_t* const present = scratch.present.data() + 1;
-  const float* const values = scratch.values.data();
-  const Node* const nodes = nodes_.data();
-  const Node* node = nodes + begin;
-  for (;;) {
-    const Node* const first = node;
-    while (present[node->split >> 1] == 0) ++node;
-    visited += node - first + 1;
-    if (node->split < 0) return node->value;
-    const bool near = (values[node->split >> 1] < node->value) == ((node->split & 1) != 0);
-    node = near ? node + 1 : nodes + node->far;
-  }
-}
-
-void Forest::add_all(const Scratch& scratch, std::span<int64_t> sums, int64_t& visited) const {
-  const size_t trees = roots_.size() / sums.size();
-  for (size_t k = 0; k < sums.size(); ++k) {
-    for (size_t t = 0; t < trees; ++t)
-      sums[k] += in_units(answer_after(roots_[k * trees + t], scratch, visited));
-  }
-}
-
-/// The number of trees whose way of absence the row leaves, and where each goes on: after the turn that is
-/// nearest to the root. Without branches, which would be guessed wrong every other time.
-size_t Forest::find_turned(const SparseVector& x, Scratch& scratch, int64_t& visited) const {
-  size_t turned = 0;
-  for (size_t i = 0; i < x.size(); ++i) {
-    const auto feature = static_cast<size_t>(x.columns[i]);
-    const float value = x.values[i];
-    if (std::isnan(value)) continue;
-    const uint32_t begin = turn_offsets_[feature], end = turn_offsets_[feature + 1];
-    visited += end - begin;
-    for (uint32_t e = begin; e < end; ++e) {
-      const Turn& turn = turns_[e];
-      int32_t& entered = scratch.entered[static_cast<size_t>(turn.tree >> 1)];
-      const bool leaves = (value < turn.threshold) != ((turn.tree & 1) != 0);
-      scratch.turned[turned] = turn.tree >> 1;
-      turned += static_cast<size_t>(leaves & (entered == 0));
-      entered = std::max(entered, turn.far & -static_cast<int32_t>(leaves));
-    }
-  }
-  return turned;
-}
-
-void Forest::add_turned(const SparseVector& x, Scratch& scratch, int64_t& visited) const {
-  std::copy(absent_sums_.begin(), absent_sums_.end(), scratch.sums.begin());
-  const size_t turned = find_turned(x, scratch, visited);
-  const size_t trees = roots_.size() / scratch.sums.size();
-  for (size_t i = 0; i < turned; ++i) {
-    const auto tree = static_cast<size_t>(scratch.turned[i]);
-    const float answer = answer_after(scratch.entered[tree], scratch, visited);
-    scratch.sums[tree / trees] += in_units(answer) - absent_answers_[tree];
-    scratch.entered[tree] = 0;
-  }
-}
-
-void Forest::shares(const SparseVector& x, Scratch& scratch, std::span<float> shares, Work& work) const {
-  if (scratch.values.size() != static_cast<size_t>(features_) || scratch.entered.size() != roots_.size()) {
-    scratch.values.assign(static_cast<size_t>(features_), 0);
-    scratch.present.assign(static_cast<size_t>(features_) + 1, 0);
-    scratch.present[0] = 1;
-    scratch.entered.assign(roots_.size(), 0);
-    scratch.turned.resize(roots_.size() + 1);
-    scratch.sums.resize(static_cast<size_t>(outputs_));
-  }
-  for (size_t i = 0; i < x.size(); ++i) {
-    const auto feature = static_cast<size_t>(x.columns[i]);
-    scratch.values[feature] = x.values[i];
-    scratch.present[feature + 1] = std::isnan(x.values[i]) ? 0 : 1;
-  }
-  int64_t visited = 0;
-  // Rows that have many of the features leave nearly every way of absence at once.
-  if (static_cast<int64_t>(x.size()) > features_ / 4) {
-    std::ranges::fill(scratch.sums, 0);
-    add_all(scratch, scratch.sums, visited);
-  } else {
-    add_turned(x, scratch, visited);
-  }
-  const double trees = static_cast<double>(roots_.size()) / static_cast<double>(outputs_);
-  for (size_t k = 0; k < shares.size(); ++k)
-    shares[k] = static_cast<float>(static_cast<double>(scratch.sums[k]) / (units_ * trees));
-  for (const int32_t column : x.columns) scratch.present[static_cast<size_t>(column) + 1] = 0;
-  work.weight_bytes += static_cast<double>(visited) * sizeof(Node);
-}
 
 namespace {
 
@@ -296,37 +144,31 @@ Forest grow_outputs(const SparseMatrix& x, int64_t outputs,
   constexpr int kPart = 25;
   const int64_t parts = (options.trees + kPart - 1) / kPart;
   std::vector<Trees> grown(static_cast<size_t>(outputs * parts));
-  std::string error;
+  std::mutex telling;
   int64_t done = 0;
-#pragma omp parallel for schedule(dynamic) num_threads(threads())
-  for (int64_t job = 0; job < outputs * parts; ++job) {
-    if (interrupted()) continue;
+  for_each_part(outputs * parts, [&](int64_t job) {
+    if (interrupted()) return;
     const int trees = std::min<int>(kPart, options.trees - static_cast<int>(job % parts) * kPart);
-    try {
-      grown[static_cast<size_t>(job)] = grow(x, targets(job / parts), trees, options.features_a_node,
-                                             options.seed * 1000003 + static_cast<uint64_t>(job));
-    } catch (const std::exception& exception) {
-#pragma omp critical
-      error = exception.what();
-    }
-#pragma omp critical
+    grown[static_cast<size_t>(job)] = grow(x, targets(job / parts), trees, options.features_a_node,
+                                           options.seed * 1000003 + static_cast<uint64_t>(job));
+    const std::lock_guard lock(telling);
     if (options.progress)
       options.progress(static_cast<double>(++done) / static_cast<double>(outputs * parts));
-  }
+  });
   throw_if_interrupted();
-  if (!error.empty()) throw Error(error);
-  std::vector<Forest::Node> nodes;
+  Forest::Nodes nodes;
   std::vector<int32_t> roots;
   for (Trees& part : grown) {
     const auto base = static_cast<int32_t>(nodes.size());
     for (const int32_t root : part.roots) roots.push_back(base + root);
-    for (Forest::Node node : part.nodes) {
+    for (size_t i = 0; i < part.nodes.size(); ++i) {
+      Forest::Node node = part.nodes[i];
       if (node.split >= 0) node.far += base;
       nodes.push_back(node);
     }
     part = {};
   }
-  return Forest(x.columns, outputs, std::move(nodes), std::move(roots), "the forest");
+  return Forest(x.columns, outputs, nodes.view(), std::move(roots), "the forest");
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ std::string Head::features() const {
 
 int64_t Head::parameters() const {
   if (const auto* forest = std::get_if<Forest>(&parts_.classifier))
-    return static_cast<int64_t>(forest->nodes().size());
+    return static_cast<int64_t>(forest->node_count());
   if (const auto* nearest = std::get_if<NearestModel>(&parts_.classifier))
     return static_cast<int64_t>(nearest->labels().size()) * nearest->features();
   const auto& linear = std::get<LinearModel>(parts_.classifier);

@@ -28,15 +28,41 @@ TensorToWrite vector_of(std::string name, const std::vector<T>& values) {
 }
 
 template <typename T>
-std::vector<T> values_of(const ModelFile& file, std::string_view name, std::span<const int64_t> shape) {
+const Tensor& tensor_with(const ModelFile& file, std::string_view name, std::span<const int64_t> shape) {
   const Tensor& tensor = file.need(name, shape);
   if (tensor.format != (std::is_same_v<T, float> ? Format::kF32 : Format::kI32)) {
     fail("{}: tensor {} is {}; train the head again", file.path().string(), name, info(tensor.format).name);
   }
+  return tensor;
+}
+
+template <typename T>
+std::vector<T> values_of(const ModelFile& file, std::string_view name, std::span<const int64_t> shape) {
+  const Tensor& tensor = tensor_with<T>(file, name, shape);
   std::vector<T> values(static_cast<size_t>(tensor.elements()));
   std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
   return values;
 }
+
+/// Values that are read where the file is mapped, unless their place there is no multiple of their size.
+template <typename T>
+class MappedValues {
+ public:
+  MappedValues(const ModelFile& file, std::string_view name, std::span<const int64_t> shape) {
+    const Tensor& tensor = tensor_with<T>(file, name, shape);
+    if (reinterpret_cast<uintptr_t>(tensor.bytes.data()) % alignof(T) == 0) {
+      values_ = {reinterpret_cast<const T*>(tensor.bytes.data()), static_cast<size_t>(tensor.elements())};
+    } else {
+      own_ = values_of<T>(file, name, shape);
+      values_ = own_;
+    }
+  }
+  std::span<const T> get() const { return values_; }
+
+ private:
+  std::vector<T> own_;
+  std::span<const T> values_;
+};
 
 /// Where the n-grams of a unit are in the file.
 struct NgramKeys {
@@ -185,17 +211,14 @@ LinearModel linear_of(const ModelFile& file, int64_t features) {
 
 Forest forest_of(const ModelFile& file, int64_t features) {
   const int64_t count = length_of(file, "forest.split");
-  const auto splits = values_of<int32_t>(file, "forest.split", std::array{count});
-  const auto values = values_of<float>(file, "forest.value", std::array{count});
-  const auto far = values_of<int32_t>(file, "forest.far", std::array{count});
-  std::vector<Forest::Node> nodes;
-  nodes.reserve(splits.size());
-  for (size_t i = 0; i < splits.size(); ++i) nodes.push_back({splits[i], values[i], far[i]});
+  const MappedValues<int32_t> splits(file, "forest.split", std::array{count});
+  const MappedValues<float> values(file, "forest.value", std::array{count});
+  const MappedValues<int32_t> far(file, "forest.far", std::array{count});
   const std::vector<int64_t> shape = file.need("forest.roots").shape;
   if (shape.size() != 2)
     fail("{}: tensor forest.roots is not [outputs, trees]; train the head again", file.path().string());
-  return Forest(features, shape[0], std::move(nodes), values_of<int32_t>(file, "forest.roots", shape),
-                file.path().string());
+  return Forest(features, shape[0], {splits.get(), values.get(), far.get()},
+                values_of<int32_t>(file, "forest.roots", shape), file.path().string());
 }
 
 NearestModel nearest_of(const ModelFile& file, int64_t features, size_t n_labels) {
@@ -265,16 +288,10 @@ void Head::save(const std::filesystem::path& path) const {
   } else {
     const auto& forest = std::get<Forest>(parts_.classifier);
     const int64_t trees = static_cast<int64_t>(forest.roots().size()) / forest.outputs();
-    std::vector<int32_t> splits, far;
-    std::vector<float> values;
-    for (const Forest::Node& node : forest.nodes()) {
-      splits.push_back(node.split);
-      values.push_back(node.value);
-      far.push_back(node.far);
-    }
-    tensors.push_back(vector_of("forest.split", splits));
-    tensors.push_back(vector_of("forest.value", values));
-    tensors.push_back(vector_of("forest.far", far));
+    const Forest::Nodes nodes = forest.nodes();
+    tensors.push_back(vector_of("forest.split", nodes.split));
+    tensors.push_back(vector_of("forest.value", nodes.value));
+    tensors.push_back(vector_of("forest.far", nodes.far));
     tensors.push_back(tensor_of("forest.roots", {forest.outputs(), trees}, forest.roots()));
   }
   write_gguf(path, metadata_of(*this, path), tensors);

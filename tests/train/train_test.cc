@@ -204,14 +204,16 @@ TEST_F(TrainTest, ChineseEmojiAndCodeAreLearntFromCharacters) {
 }
 
 /// What a descent says that looks at every node on its way.
-float plain_answer(const Forest& forest, size_t tree, const std::vector<float>& values) {
-  const Forest::Node* node = &forest.nodes()[static_cast<size_t>(forest.roots()[tree])];
-  while (node->split >= 0) {
-    const float value = values[static_cast<size_t>(node->split / 2)];
-    const bool near = std::isnan(value) || (value < node->value) == (node->split % 2 == 1);
-    node = near ? node + 1 : &forest.nodes()[static_cast<size_t>(node->far)];
+float plain_answer(const Forest& forest, const Forest::Nodes& nodes, size_t tree,
+                   const std::vector<float>& values) {
+  auto place = static_cast<size_t>(forest.roots()[tree]);
+  while (nodes.split[place] >= 0) {
+    const Forest::Node node = nodes[place];
+    const float value = values[static_cast<size_t>(node.split / 2)];
+    const bool near = std::isnan(value) || (value < node.value) == (node.split % 2 == 1);
+    place = near ? place + 1 : static_cast<size_t>(node.far);
   }
-  return node->value;
+  return nodes.value[place];
 }
 
 TEST_F(TrainTest, TheShortWalkAnswersAsTheLongOne) {
@@ -237,6 +239,7 @@ TEST_F(TrainTest, TheShortWalkAnswersAsTheLongOne) {
     const Forest forest = train_forest(x, labels, n_labels, {.trees = 40});
     rows.push_back({});
     rows.push_back({{3, 7}, {std::nanf(""), 0.5f}});
+    const Forest::Nodes nodes = forest.nodes();
     Forest::Scratch scratch;
     const auto outputs = static_cast<size_t>(forest.outputs());
     std::vector<float> shares(outputs);
@@ -247,11 +250,36 @@ TEST_F(TrainTest, TheShortWalkAnswersAsTheLongOne) {
       forest.shares(row, scratch, shares, work);
       for (size_t k = 0; k < outputs; ++k) {
         double sum = 0;
-        for (size_t t = 0; t < 40; ++t) sum += plain_answer(forest, k * 40 + t, values);
+        for (size_t t = 0; t < 40; ++t) sum += plain_answer(forest, nodes, k * 40 + t, values);
         EXPECT_NEAR(shares[k], sum / 40, 1e-7);
       }
     }
   }
+}
+
+TEST_F(TrainTest, AForestOfMoreFeaturesThanTwoBytesNumber) {
+  constexpr int32_t kFeatures = 70000;
+  Forest::Nodes nodes;
+  std::vector<int32_t> roots;
+  for (int32_t f = 0; f < kFeatures; ++f) {
+    const int32_t root = 3 * f;
+    roots.push_back(root);
+    nodes.push_back({2 * f + f % 2, 0.5f, root + 2});
+    nodes.push_back({-1, 1, -1});
+    nodes.push_back({-1, static_cast<float>(2 + f % 5), -1});
+  }
+  const Forest forest(kFeatures, 1, nodes.view(), roots, "x");
+  EXPECT_EQ(forest.nodes().split, nodes.split);
+  EXPECT_EQ(forest.nodes().far, nodes.far);
+  EXPECT_EQ(forest.nodes().value, nodes.value);
+  // Even features go far when they are small, odd ones when they are great.
+  const SparseVector row{{2, 3, 66000, 69998, 69999}, {0.25f, 0.75f, 0.75f, 0.25f, 0.5f}};
+  const double far = (2 + 2 % 5) + (2 + 3 % 5) + (2 + 69998 % 5) + (2 + 69999 % 5);
+  Forest::Scratch scratch;
+  Work work;
+  float share = 0;
+  forest.shares(row, scratch, {&share, 1}, work);
+  EXPECT_EQ(share, static_cast<float>((kFeatures - 4 + far) / kFeatures));
 }
 
 TEST_F(TrainTest, SameBytesForAnyNumberOfThreads) {
@@ -337,15 +365,19 @@ TEST_F(TrainTest, BadTrainingData) {
 }
 
 TEST_F(TrainTest, DamagedHeadsAreRefused) {
-  using Nodes = std::vector<Forest::Node>;
-  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}, {-1, 0, -1}}, {0}, "x"), Error)
-      << "a child before its parent";
-  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 9}, {-1, 0, -1}}, {0}, "x"), Error) << "a child beyond the nodes";
-  EXPECT_THROW(Forest(3, 1, Nodes{{6, 0.5f, 2}, {-1, 0, -1}, {-1, 1, -1}}, {0}, "x"), Error)
-      << "a feature too many";
-  EXPECT_THROW(Forest(3, 1, Nodes{{0, 0.5f, 0}}, {0}, "x"), Error) << "a last node that is no leaf";
-  EXPECT_THROW(Forest(3, 1, Nodes{{-1, 0, -1}}, {1}, "x"), Error) << "a root beyond the nodes";
-  EXPECT_THROW(Forest(3, 2, Nodes{{-1, 0, -1}}, {0}, "x"), Error) << "trees that do not divide into outputs";
+  const auto forest = [](std::initializer_list<Forest::Node> list, int64_t outputs, int32_t root) {
+    Forest::Nodes nodes;
+    for (const Forest::Node& node : list) nodes.push_back(node);
+    return Forest(3, outputs, nodes.view(), {root}, "x");
+  };
+  EXPECT_THROW(forest({{0, 0.5f, 0}, {-1, 0, -1}}, 1, 0), Error) << "a child before its parent";
+  EXPECT_THROW(forest({{0, 0.5f, 9}, {-1, 0, -1}}, 1, 0), Error) << "a child beyond the nodes";
+  EXPECT_THROW(forest({{6, 0.5f, 2}, {-1, 0, -1}, {-1, 1, -1}}, 1, 0), Error) << "a feature too many";
+  EXPECT_THROW(forest({{0, std::nanf(""), 2}, {-1, 0, -1}, {-1, 1, -1}}, 1, 0), Error)
+      << "a threshold that is no number";
+  EXPECT_THROW(forest({{0, 0.5f, 0}}, 1, 0), Error) << "a last node that is no leaf";
+  EXPECT_THROW(forest({{-1, 0, -1}}, 1, 1), Error) << "a root beyond the nodes";
+  EXPECT_THROW(forest({{-1, 0, -1}}, 2, 0), Error) << "trees that do not divide into outputs";
 
   Metadata metadata;
   metadata.set("general.architecture", Value::of(std::string("wattle-head")));
