@@ -8,10 +8,13 @@ const scales = [
 ];
 const colour = {scale: "colour", field: "rung"};
 
+// A log axis has no zero: what was not seen to take more than asking stands at its upper bound.
+function place(wh) { return wh.value > 0 ? wh.value : wh.high; }
+
 function pareto(width) {
-  const values = data.cells.filter((cell) => cell.quality && cell.wh).map((cell) => ({...cell,
-    x: cell.wh.value, x0: cell.wh.low ?? cell.wh.value, x1: cell.wh.high ?? cell.wh.value, y: cell.quality.value, y0: cell.quality.low, y1: cell.quality.high,
-    tip: `${cell.name}: ${data.share ? `${(100 * cell.quality.value).toFixed(1)} %` : significant(cell.quality.value)}, ${significant(cell.wh.value)} Wh per 1,000`}));
+  const values = data.cells.filter((cell) => cell.quality && cell.wh && place(cell.wh) > 0).map((cell) => ({...cell,
+    x: place(cell.wh), x0: cell.wh.low ?? cell.wh.value, x1: cell.wh.high ?? cell.wh.value, y: cell.quality.value, y0: cell.quality.low, y1: cell.quality.high,
+    tip: `${cell.name}: ${data.share ? `${(100 * cell.quality.value).toFixed(1)} %` : significant(cell.quality.value)}, ${cell.wh.value > 0 ? "" : "at most "}${significant(place(cell.wh))} Wh per 1,000`}));
   if (values.length === 0) return null;
   const low = Math.min(...values.map((v) => Math.max(v.x0, v.x / 10))), high = Math.max(...values.map((v) => v.x1));
   const front = values.filter((v) => v.front).sort((a, b) => a.x - b.x);
@@ -62,7 +65,8 @@ function rows(width, values, title, log) {
 
 function energy(width) {
   const many = rungs.filter((rung) => data.cells.filter((cell) => cell.rung === rung && cell.wh).length > 1);
-  return rows(width, data.cells.filter((cell) => cell.wh && many.includes(cell.rung)).map((cell) => ({...cell, ...cell.wh,
+  return rows(width, data.cells.filter((cell) => cell.wh && place(cell.wh) > 0 && many.includes(cell.rung)).map((cell) => ({...cell, ...cell.wh,
+    value: place(cell.wh),
     low: cell.wh.low ?? cell.wh.value, high: cell.wh.high ?? cell.wh.value})),
     "Wh per 1,000 queries (log scale)", true);
 }

@@ -166,13 +166,23 @@ struct CellResult {
   double p50_ms = 0, p95_ms = 0;
   int64_t peak_memory_bytes = 0;
   std::optional<Interval> load_wh;
-  std::optional<Interval> preparation_wh;  ///< training and conversion, as they were: once
+  std::optional<Interval> preparation_wh;  ///< training, conversion, choosing thresholds: once
   int windows = 0, rejected = 0, disturbed = 0, outliers = 0;
   bool answers_repeat = true;  ///< every repeated window gave the same bytes
   std::string error;           ///< the sentence of a cell that failed
 
   std::vector<Window> samples;
   std::vector<Output> outputs;
+};
+
+/// How far a race came (RaceRules): a cell that cannot win any more is measured no further.
+struct Race {
+  int rounds = 0;                              ///< that were measured and looked at
+  std::map<std::string, std::string> stopped;  ///< by the key of a cell: why the race went on without it
+  std::string ended;         ///< the sentence that says why no further round was measured; empty: it goes on
+  bool decided = false;      ///< it ended because nothing is left open
+  bool out_of_time = false;  ///< it ended by its time limit; the same study may go on
+  std::string rules;         ///< the name of the rules by which it was looked at
 };
 
 struct Results {
@@ -186,6 +196,7 @@ struct Results {
   /// A contender that answers at once with nothing, measured in the same rounds: what asking costs by itself.
   /// The energies of queries are net of it, in every cell.
   std::optional<CellResult> empty;
+  std::optional<Race> race;  ///< of a study that was one
   bool complete = false;
 };
 
@@ -197,6 +208,16 @@ struct StudyProgress {
   double seconds_left = -1;
 };
 
+/// Makes a study a race: after every round `look` says which cells go on and whether any does. The first
+/// `rounds` of the plan ask all evaluation rows once; the race has as many as it needs.
+struct RaceRules {
+  /// Of the rules with their numbers. What others decided about the same study is forgotten.
+  std::string name;
+  /// Gets everything measured so far, summarised; `race.rounds` counts the round that was just finished.
+  std::function<void(const Results&, Race& race)> look;
+  double seconds = 600;  ///< no round begins that would most likely end later, but for the first
+};
+
 struct StudyOptions {
   std::filesystem::path directory;  ///< of the store and the prepared models; made when it is not there
   std::filesystem::path program;    ///< the executable whose verb `worker` runs a cell
@@ -206,6 +227,8 @@ struct StudyOptions {
   std::function<std::filesystem::path(const std::string&)> resolve_data;
   std::function<void(const StudyProgress&)> progress;
   std::function<void(const std::string&)> notice;  ///< one line: a cell failed, a window was repeated
+  std::optional<RaceRules> race;
+  std::function<void(const Results&)> measured;  ///< after each window: everything so far, summarised
 };
 
 /// Runs what is missing of a study and returns its results. Resumes what an earlier call left; a changed plan

@@ -1,6 +1,7 @@
 #include "base/cpu.h"
 
 #include <sched.h>
+#include <unistd.h>
 #if defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -156,6 +157,18 @@ int physical_cores() {
 
 int default_threads() {
   return processor_limits().usable(physical_cores());
+}
+
+std::string why_default_threads() {
+  const ProcessorLimits& limits = processor_limits();
+  if (default_threads() < physical_cores()) {
+    return limits.usable(1 << 16) < static_cast<int>(limits.allowed.size())
+               ? "the quota of " + limits.quota_file
+               : "the processors of its cpuset";
+  }
+  long online = ::sysconf(_SC_NPROCESSORS_ONLN);
+  const bool all = limits.allowed.empty() || static_cast<long>(limits.allowed.size()) >= online;
+  return all ? "one a physical core" : "one a physical core of those that affinity or cpuset allow";
 }
 
 }  // namespace wattle::inline base

@@ -42,5 +42,7 @@ int physical_cores();
 
 /// Those, or fewer where the control group's quota leaves time for fewer: the team's size by default.
 int default_threads();
+/// Why as many, as a noun: "one a physical core", "the quota of /sys/fs/cgroup/cpu.max".
+std::string why_default_threads();
 
 }  // namespace wattle::inline base

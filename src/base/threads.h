@@ -1,18 +1,44 @@
 #pragma once
 
-#include <omp.h>
-
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
-#include <vector>
+#include <string>
+#include <string_view>
+
+#include "base/core_load.h"
+#include "base/team.h"
 
 namespace wattle::inline base {
 
-/// Size of the one OpenMP team, for the whole process (`--threads`; default: physical cores). Error below 1
-/// or above 4 x the processors, which is a typing mistake rather than a wish.
-void set_threads(int threads);
+/// Threads that the one team of the process has at most, the calling one among them; default_threads() unless
+/// set. `chosen_by` says who wants it, for reports. Error below 1 or above most_threads(), which is a typing
+/// mistake rather than a wish.
+void set_threads(int threads, std::string_view chosen_by = "as asked for");
 int threads();
+/// Why as many: "OMP_NUM_THREADS", "one a physical core", "the quota of .../cpu.max".
+std::string threads_chosen_by();
+/// 4 x the processors.
+int most_threads();
+/// The number that OMP_NUM_THREADS says ("4"; of "4,2" the first); 0 for a text that is none.
+int threads_of_omp(std::string_view text);
+
+/// Those that the team has now: fewer than threads() while others use its cores (TeamSize). Constant within a
+/// job, may be another in the next.
+int active_threads();
+
+/// What became of the team since the process began or forget_team_report().
+struct TeamReport {
+  int most = 1, smallest = 1;
+  int64_t shrunk = 0;         ///< times that it lost threads
+  double seconds = 0;         ///< between the first and the last piece of work
+  double seconds_shrunk = 0;  ///< of these, with fewer threads than it may have
+  Shrunk why = Shrunk::kNo;   ///< when it last lost one
+};
+TeamReport team_report();
+void forget_team_report();
+/// "2 threads (one a physical core)", and what part of the time there were fewer and why.
+std::string describe(const TeamReport& report);
 
 /// Indices begin .. end.
 struct IndexRange {
@@ -27,49 +53,64 @@ struct Part {
   IndexRange range(int64_t count) const { return {count * index / of, count * (index + 1) / of}; }
 };
 
-/// Calls f(i) for every i below `count`: by the team where `by_team` says that this is worth waking it, on
-/// the calling thread otherwise and wherever a team is at work already.
+/// Runs every part of every step by the team: the parts of a step in any order, by whoever is free, beginning
+/// with a stretch of neighbours for each thread. On the calling thread alone, in order, where the team is at
+/// work already. An exception ends the job with its step and leaves here: that of the first part that threw.
+void run_by_team(int64_t steps, int64_t parts, Team::RunPart run, const void* context);
+
+/// Calls f(part) for every part: see run_by_team.
 template <class F>
-void for_each_index(int64_t count, bool by_team, const F& f) {
-  if (!by_team || omp_in_parallel() != 0) {
-    for (int64_t i = 0; i < count; ++i) f(i);
-    return;
-  }
-#pragma omp parallel for schedule(static) num_threads(threads())
-  for (int64_t i = 0; i < count; ++i) f(i);
+void for_each_part(int64_t parts, const F& f) {
+  run_by_team(
+      1, parts, [](const void* of, int64_t, int64_t part) { (*static_cast<const F*>(of))(part); }, &f);
 }
 
-/// Calls step(number, Part) for every number below `count` in turn. By the team: every thread with its part,
+/// Parts for each thread of work that divides at will: what one thread is late with, another takes.
+inline constexpr int64_t kPartsOfThread = 4;
+
+/// Calls f(IndexRange) for ranges that make up 0 .. count: by the team where `by_team` says that this is
+/// worth waking it, for the whole on the calling thread otherwise and wherever a team is at work already.
+template <class F>
+void for_each_range(int64_t count, bool by_team, const F& f) {
+  const int64_t threads = by_team && count > 1 && !in_team() ? active_threads() : 1;
+  if (threads == 1) {
+    if (count > 0) f(IndexRange{0, count});
+    return;
+  }
+  const int64_t parts = std::min(count, kPartsOfThread * threads);
+  for_each_part(parts, [&](int64_t part) { f(Part{part, parts}.range(count)); });
+}
+
+/// Calls f(i) for every i below `count`, as for_each_range.
+template <class F>
+void for_each_index(int64_t count, bool by_team, const F& f) {
+  for_each_range(count, by_team, [&](IndexRange range) {
+    for (int64_t i = range.begin; i < range.end; ++i) f(i);
+  });
+}
+
+/// Calls step(number, Part) for every number below `count` in turn. By the team: for every part of each step,
 /// all waiting for each other between steps; what is divided within a step is then done by the calling thread
 /// alone. Otherwise once, with the whole, and what a step calls may use the team. An exception of any thread
 /// ends the steps and leaves here.
 template <class Step>
 void in_numbered_steps(bool by_team, int64_t count, const Step& step) {
-  if (!by_team || threads() == 1 || omp_in_parallel() != 0) {
+  const int64_t parts = by_team && !in_team() ? active_threads() : 1;
+  if (parts == 1) {
     for (int64_t number = 0; number < count; ++number) step(number, Part{});
     return;
   }
-  std::vector<std::exception_ptr> failures(static_cast<size_t>(count));
-#pragma omp parallel num_threads(threads())
-  {
-    const Part part{omp_get_thread_num(), omp_get_num_threads()};
-    for (int64_t number = 0; number < count; ++number) {
-      if (number > 0) {
-#pragma omp barrier
-        // Nobody writes to an earlier step's failure any more, so all threads stop at the same step.
-        if (failures[static_cast<size_t>(number - 1)] != nullptr) break;
-      }
-      try {
-        step(number, part);
-      } catch (...) {
-#pragma omp critical(wattle_step_failure)
-        failures[static_cast<size_t>(number)] = std::current_exception();
-      }
-    }
-  }
-  for (const std::exception_ptr& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
+  struct Context {
+    const Step& step;
+    int64_t parts;
+  } const context{step, parts};
+  run_by_team(
+      count, parts,
+      [](const void* of, int64_t number, int64_t part) {
+        const auto& its = *static_cast<const Context*>(of);
+        its.step(number, Part{part, its.parts});
+      },
+      &context);
 }
 
 }  // namespace wattle::inline base

@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/operation_times.h"
 #include "base/stopwatch.h"
+#include "base/threads.h"
 #include "cli/bench.h"
 #include "cli/help.h"
 #include "cli/paths.h"
@@ -273,6 +274,7 @@ void print(const Json& result) {
              result["model"].get<std::string>(), result["load_seconds"].get<double>(),
              1e-6 * result["peak_memory_bytes"].get<double>(), result["energy_grade"].get<std::string>(),
              result["energy_source"].get<std::string>());
+  fmt::print("team      {}\n", result["team"]["described"].get<std::string>());
   for (const char* phase : kPhases) {
     if (!result.contains(phase)) continue;
     const Json& p = result[phase];
@@ -287,6 +289,16 @@ void print(const Json& result) {
     fmt::print("{:9} {:9.1f} rows/s, p50 {:.2f} ms, p95 {:.2f} ms\n", "", p["rows_per_s"].get<double>(),
                p["latency_ms"]["p50"].get<double>(), p["latency_ms"]["p95"].get<double>());
   }
+}
+
+Json team_json(const TeamReport& report) {
+  return {{"threads", report.most},
+          {"chosen_by", threads_chosen_by()},
+          {"fewest", report.smallest},
+          {"shrunk", report.shrunk},
+          {"part_of_time_shrunk", report.seconds > 0 ? report.seconds_shrunk / report.seconds : 0},
+          {"because", report.shrunk > 0 || report.smallest < report.most ? Json(name(report.why)) : Json()},
+          {"described", describe(report)}};
 }
 
 void bench_model(const ModelBenchOptions& options, bool quiet) {
@@ -307,6 +319,7 @@ void bench_model(const ModelBenchOptions& options, bool quiet) {
   result["load_seconds"] = watch.seconds();
   const auto meter = Meter::open();
   std::map<std::string, Phase> phases;
+  forget_team_report();
   if (!options.input.empty()) {
     bench_rows(*model, options, *meter, phases);
   } else if (model->decoder() != nullptr) {
@@ -315,6 +328,7 @@ void bench_model(const ModelBenchOptions& options, bool quiet) {
   } else {
     bench_encoder(*model->encoder(), options, *meter, model->tokenizer().size(), phases);
   }
+  result["team"] = team_json(team_report());
   // Before the peaks: their read loop walks through memory beyond the caches, which is not the model's.
   result["peak_memory_bytes"] = peak_memory_bytes();
   const Peaks peaks = measure_peaks();

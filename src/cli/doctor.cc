@@ -186,7 +186,7 @@ void print_diagnosis(const Diagnosis& found, bool own_machine) {
   if (limits.quota > 0)
     fmt::print("quota             {:.4g} processors' worth of time ({})\n", limits.quota, limits.quota_file);
   if (own_machine) {
-    fmt::print("threads used      {}\n", threads());
+    fmt::print("threads used      {} ({})\n", threads(), threads_chosen_by());
     for (const Isa isa : runnable_isas())
       fmt::print("instruction set   {}{}\n", name(isa), isa == active_isa() ? " (used)" : "");
     for (const Isa isa : untested_isas())

@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <clocale>
 #include <cstdio>
@@ -65,6 +63,18 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {
   return 2;
 }
 
+/// `--threads`, or what OMP_NUM_THREADS says, as every other program of its kind has it.
+void choose_threads(const wattle::GlobalOptions& options) {
+  const char* omp = std::getenv("OMP_NUM_THREADS");
+  if (options.threads > 0) {
+    wattle::set_threads(options.threads, "--threads");
+  } else if (omp != nullptr && *omp != '\0') {
+    const int threads = wattle::threads_of_omp(omp);
+    if (threads == 0) wattle::fail("OMP_NUM_THREADS={}: is no number of threads; unset it or give one", omp);
+    wattle::set_threads(threads, "OMP_NUM_THREADS");
+  }
+}
+
 /// Arguments for CLI11, last one first. It takes a "--" for the end of `--json [FILE]` and would read what
 /// follows it as options of `wattle meter`; a second one keeps the measured program's arguments apart.
 std::vector<std::string> arguments_of(int argc, char** argv) {
@@ -84,7 +94,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   wattle::GlobalOptions options;
-  app.add_option("--threads", options.threads, "threads (default: one a physical core)")
+  app.add_option("--threads", options.threads,
+                 "threads (default: OMP_NUM_THREADS, or one a physical core that affinity and quota leave)")
       ->check(wattle::at_least_one());
   app.add_option("--isa", options.isa,
                  "force an instruction set: portable, avx2, avx2-vnni, avx512, avx512-vnni");
@@ -92,7 +103,7 @@ int run(int argc, char** argv) {
   // Subcommand callbacks run after all parsing; these settings must be in force before the first of them.
   app.parse_complete_callback([&] {
     if (!options.isa.empty()) wattle::force_isa(wattle::isa_from_name(options.isa));
-    if (options.threads > 0) wattle::set_threads(options.threads);
+    choose_threads(options);
   });
   add_verbs(app, options, {argv + 1, static_cast<size_t>(std::max(argc - 1, 0))});
   try {
@@ -103,28 +114,9 @@ int run(int argc, char** argv) {
   return 0;
 }
 
-/// A thread that waits for its team turns about 3 ms in libgomp before it sleeps. Where another program has
-/// the core that the others need, all of that is lost at every barrier: embedding SST-2 sentences one at a
-/// time beside two busy programs took 24 s, with 1,000 turns (10 us) 4 s; 10,000 outlast the pauses between
-/// the products of a token. libgomp reads its setting only when a program starts, so this one starts again
-/// with it; what the user chose stays.
-void limit_waiting(char** argv) {
-  constexpr const char *kVariable = "GOMP_SPINCOUNT", *kTurns = "10000";
-  if (const char* turns = std::getenv(kVariable); turns != nullptr) {
-    // Programs started from here (`wattle meter -- CMD`) have their own way of waiting.
-    if (std::string_view(turns) == kTurns) ::unsetenv(kVariable);
-    return;
-  }
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  ::setenv(kVariable, kTurns, 1);
-  ::execv("/proc/self/exe", argv);
-  ::unsetenv(kVariable);  // not started again: slower beside others, no less right
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  limit_waiting(argv);
   std::setlocale(LC_CTYPE, "C.UTF-8");
   wattle::watch_for_interrupt();
   try {

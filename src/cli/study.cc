@@ -103,7 +103,7 @@ void add_study(CLI::App& app, const GlobalOptions& options) {
     const Plan plan = plan_of(*flags, options);
     run_and_report(plan,
                    flags->out.empty() ? default_directory(plan.name) : std::filesystem::path(flags->out),
-                   flags->restart, options);
+                   {.restart = flags->restart}, options);
   });
 }
 

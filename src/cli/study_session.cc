@@ -1,10 +1,12 @@
 #include "cli/study_session.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <unistd.h>
 
 #include "base/output_file.h"
+#include "cli/live_table.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "pull/catalogue.h"
@@ -87,6 +89,14 @@ double parse_milliseconds(const std::string& text, const std::string& flag) {
   fail("{} takes ms or s, not \"{}\"; write for example 200ms", flag, unit);
 }
 
+double parse_seconds(const std::string& text, const std::string& flag) {
+  const auto [value, unit] = split_unit(text, flag, "10min");
+  for (const auto& [name, factor] : {std::pair{"", 1.0}, {"s", 1.0}, {"min", 60.0}, {"h", 3600.0}}) {
+    if (unit == name) return value * factor;
+  }
+  fail("{} takes s, min or h, not \"{}\"; write for example 10min", flag, unit);
+}
+
 double parse_percent(const std::string& text, const std::string& flag) {
   const auto [value, unit] = split_unit(text, flag, "10%");
   if (unit == "%") return value / 100;
@@ -103,35 +113,81 @@ int64_t parse_bytes(const std::string& text, const std::string& flag) {
   fail("{} needs a unit: B, kB, MB, GB, MiB or GiB, for example 2GB", flag);
 }
 
-void run_and_report(const Plan& plan, const fs::path& directory, bool restart, const GlobalOptions& options) {
+namespace {
+
+StudyOptions study_options(const fs::path& directory, const SessionOptions& session,
+                           const GlobalOptions& options) {
   StudyOptions study;
   study.directory = directory;
   study.program = fs::read_symlink("/proc/self/exe");
   study.isa = options.isa;
-  study.restart = restart;
+  study.restart = session.restart;
+  study.race = session.race;
   study.resolve_model = [](const std::string& name) { return model_path(name); };
   study.resolve_data = [](const std::string& name) { return data_path(name); };
-  if (!options.quiet)
-    study.notice = [](const std::string& line) { fmt::print(stderr, "\r\033[K{}\n", line); };
-  if (isatty(STDERR_FILENO) == 0 && !options.quiet) {
-    study.notice = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  if (!options.quiet) {
+    const char* begin = isatty(STDERR_FILENO) == 0 ? "" : "\r\033[K";
+    study.notice = [begin](const std::string& line) { fmt::print(stderr, "{}{}\n", begin, line); };
   }
-  Results results;
-  {
-    Progress progress(options.quiet);
-    study.progress = [&](const StudyProgress& now) { progress(now); };
-    results = run_study(plan, study);
+  return study;
+}
+
+Results run_with_progress(const Plan& plan, const fs::path& directory, const SessionOptions& session,
+                          const GlobalOptions& options) {
+  StudyOptions study = study_options(directory, session, options);
+  if (session.race && !options.quiet && !session.json && LiveTable::fits()) {
+    LiveTable live(session.race->seconds);
+    study.notice = [&](const std::string& line) { live.notice(line); };
+    study.progress = [&](const StudyProgress& now) { live.doing(now); };
+    study.measured = [&](const Results& results) { live.measured(results); };
+    return run_study(plan, study);
   }
+  Progress progress(options.quiet);
+  study.progress = [&](const StudyProgress& now) { progress(now); };
+  return run_study(plan, study);
+}
+
+void print_json(const Results& results, const std::optional<Requirements>& wanted,
+                const fs::path& directory) {
+  nlohmann::ordered_json whole{{"study", directory.string()},
+                               {"report", (directory / "report.html").string()},
+                               {"task", results.plan.task},
+                               {"cells", nlohmann::ordered_json::parse(json(results))}};
+  if (results.race) {
+    whole["race"] = {{"rounds", results.race->rounds},
+                     {"decided", results.race->decided},
+                     {"ended", results.race->ended},
+                     {"out_of_time", results.race->out_of_time}};
+  }
+  whole["advice"] = wanted ? to_json(results, *wanted, advise(results, *wanted)) : nullptr;
+  fmt::print("{}\n", whole.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void print_text(const Results& results, const std::optional<Requirements>& wanted,
+                const fs::path& directory) {
+  fmt::print("{}\nReport: {}\n", table(results, isatty(STDOUT_FILENO) != 0),
+             (directory / "report.html").string());
+  if (!wanted) return;
+  fmt::print("\n");
+  print_lines(summary(results, *wanted, advise(results, *wanted)));
+}
+
+}  // namespace
+
+void run_and_report(const Plan& plan, const fs::path& directory, const SessionOptions& session,
+                    const GlobalOptions& options) {
+  const Results results = run_with_progress(plan, directory, session, options);
   write_file(directory / "report.html", html(results));
   write_file(directory / "report.csv", csv(results));
   write_file(directory / "report.json", json(results));
-  fmt::print("{}\nReport: {}\n", table(results, isatty(STDOUT_FILENO) != 0),
-             (directory / "report.html").string());
+  std::optional<Requirements> wanted;
   if (plan.quality) {
-    Requirements wanted;
-    wanted.quality = plan.quality;
-    fmt::print("\n");
-    print_lines(summary(results, wanted, advise(results, wanted)));
+    wanted.emplace();
+    wanted->quality = plan.quality, wanted->within = session.within;
+  }
+  session.json ? print_json(results, wanted, directory) : print_text(results, wanted, directory);
+  if (std::ranges::none_of(results.cells, [](const CellResult& cell) { return cell.error.empty(); })) {
+    throw Error(fmt::format("{}: every rung failed; the report says why", directory.string()), 1);
   }
 }
 

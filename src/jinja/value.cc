@@ -151,8 +151,8 @@ Value Context::object(std::unique_ptr<Object> object) {
 }
 
 void Context::charge_bytes(size_t bytes) {
+  if (bytes > static_cast<size_t>(limits_.bytes - bytes_)) over("bytes", limits_.bytes);
   bytes_ += static_cast<int64_t>(bytes);
-  if (bytes_ > limits_.bytes) over("bytes", limits_.bytes);
   charge(static_cast<int64_t>(bytes / 64));
 }
 

@@ -1,7 +1,5 @@
 #include "kernels/matmul.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -306,17 +304,32 @@ Grid best_grid(int64_t tiles, int64_t pairs, int64_t team) {
   return best;
 }
 
+/// Pieces of each part's columns, so that a thread that is through takes from one that is late, or slower by
+/// its kind: long enough that beginning one costs nothing (a piece streams 512 KB of weights for one row, and
+/// multiplies for 50 us or so for many).
+int64_t pieces_of_part(const Product& p, const Grid& grid) {
+  constexpr int64_t kBytes = 512 << 10, kMultiplyAdds = 32 << 20, kMostPieces = 16, kFewestPairs = 16;
+  const int64_t parts = grid.rows * grid.columns;
+  const int64_t work = p.x.m == 1 ? p.w.panel_count() * p.w.layout.panel_bytes(p.w.k) / kBytes
+                                  : p.x.m * p.w.n * p.w.k / kMultiplyAdds;
+  const int64_t most = std::min(kMostPieces, p.pairs / grid.columns / kFewestPairs);
+  return std::max<int64_t>(1, std::min(work / parts, most));
+}
+
 void multiply(const Product& p) {
   const double size = static_cast<double>(p.x.m) * static_cast<double>(p.w.n) * static_cast<double>(p.w.k);
-  const bool alone = size < kSmallProduct || omp_in_parallel() != 0;
-  const Grid grid = best_grid(p.x.tiles(), p.pairs, alone ? 1 : threads());
+  const bool alone = size < kSmallProduct || in_team();
+  const Grid grid = best_grid(p.x.tiles(), p.pairs, alone ? 1 : active_threads());
   const int64_t parts = grid.rows * grid.columns;
   if (parts == 1) return multiply_part(p, {0, p.x.tiles()}, {0, p.pairs});
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts))
-  for (int64_t i = 0; i < parts; ++i) {
-    multiply_part(p, Part{i / grid.columns, grid.rows}.range(p.x.tiles()),
-                  Part{i % grid.columns, grid.columns}.range(p.pairs));
-  }
+  const int64_t pieces = pieces_of_part(p, grid);
+  for_each_part(parts * pieces, [&](int64_t i) {
+    const int64_t part = i / pieces;
+    const IndexRange columns = Part{part % grid.columns, grid.columns}.range(p.pairs);
+    const IndexRange piece = Part{i % pieces, pieces}.range(columns.count());
+    multiply_part(p, Part{part / grid.columns, grid.rows}.range(p.x.tiles()),
+                  {columns.begin + piece.begin, columns.begin + piece.end});
+  });
 }
 
 void check(const PackedActivations& x, const PackedMatrix& weights, MatrixView out,

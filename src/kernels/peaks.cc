@@ -1,11 +1,11 @@
 #include "kernels/peaks.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <numeric>
+#include <vector>
 
 #include "base/cpu.h"
 #include "base/huge_pages.h"
@@ -71,11 +71,11 @@ double rate(double (*loop)(int64_t), double seconds) {
   loop(20000);
   const double once = std::max(now() - begin, 1e-7);
   const auto iterations = std::max<int64_t>(20000, static_cast<int64_t>(20000 * seconds / once));
-  double operations = 0;
+  const int members = active_threads();
+  std::vector<double> operations(static_cast<size_t>(members));
   const double start = now();
-#pragma omp parallel reduction(+ : operations) num_threads(threads())
-  operations += loop(iterations);
-  return operations / (now() - start) / 1e9;
+  for_each_part(members, [&](int64_t part) { operations[static_cast<size_t>(part)] = loop(iterations); });
+  return std::accumulate(operations.begin(), operations.end(), 0.0) / (now() - start) / 1e9;
 }
 
 /// Bytes a second that all threads read from a buffer beyond the caches, each its own part in one stream.
@@ -90,17 +90,17 @@ double read_rate(double seconds) {
   double bytes = 0;
   const double start = now();
   do {
-#pragma omp parallel for schedule(static) num_threads(threads())
-    for (int64_t part = 0; part < threads(); ++part) {
-      const uint64_t* at = buffer + kWords * part / threads();
-      const uint64_t* end = buffer + kWords * (part + 1) / threads();
+    const int members = active_threads();
+    for_each_part(members, [&](int64_t part) {
+      const uint64_t* at = buffer + kWords * part / members;
+      const uint64_t* end = buffer + kWords * (part + 1) / members;
       uint64_t sums[8] = {};
       for (; at + 8 <= end; at += 8) {
         __builtin_prefetch(at + 512);
         for (int i = 0; i < 8; ++i) sums[i] += at[i];
       }
       __asm__ volatile("" : : "r"(sums) : "memory");
-    }
+    });
     bytes += kWords * sizeof(uint64_t);
   } while (now() - start < seconds);
   return bytes / (now() - start) / 1e9;

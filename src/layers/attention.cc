@@ -257,12 +257,11 @@ void attend_with_globals(const AttentionKernels& kernel, const AttentionShape& s
 /// by the team, whoever is free next.
 template <class F>
 void for_each_item(int64_t items, Part part, const F& f) {
-  if (part.of > 1 || omp_in_parallel() != 0) {
+  if (part.of > 1 || in_team()) {
     for (int64_t item = part.index; item < items; item += part.of) f(item);
     return;
   }
-#pragma omp parallel for schedule(dynamic) num_threads(threads())
-  for (int64_t item = 0; item < items; ++item) f(item);
+  for_each_part(items, f);
 }
 
 }  // namespace
@@ -334,13 +333,14 @@ struct CachedItem {
   int64_t kv_head, begin, end;
 };
 
-// Small tiles when there are few rows, so that every thread has one; a row's arithmetic does not depend on
-// its tile.
-std::vector<CachedItem> cached_items(const AttentionShape& shape, std::span<const CachedSequence> sequences) {
+// Small tiles when there are few rows, so that each of so many threads has one; a row's arithmetic does not
+// depend on its tile.
+std::vector<CachedItem> cached_items(const AttentionShape& shape, std::span<const CachedSequence> sequences,
+                                     int64_t threads) {
   const int64_t group = shape.heads / shape.kv_heads;
   int64_t all = 0;
   for (const CachedSequence& sequence : sequences) all += sequence.count * shape.heads;
-  const int64_t tile = std::clamp<int64_t>((all + threads() - 1) / threads(), 1, kTileRows);
+  const int64_t tile = std::clamp<int64_t>((all + threads - 1) / threads, 1, kTileRows);
   std::vector<CachedItem> items;
   for (const CachedSequence& sequence : sequences) {
     for (int64_t head = 0; head < shape.kv_heads; ++head) {
@@ -371,7 +371,9 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
   const AttentionKernels& kernel = attention_kernels();
   const int64_t n = shape.head_dim;
   const int64_t group = shape.heads / shape.kv_heads;
-  const std::vector<CachedItem> items = cached_items(shape, sequences);
+  // The parts of one attention find the same items, each by itself.
+  const std::vector<CachedItem> items =
+      cached_items(shape, sequences, part.of > 1 ? part.of : active_threads());
   for_each_item(static_cast<int64_t>(items.size()), part, [&](int64_t i) {
     const CachedItem& item = items[static_cast<size_t>(i)];
     Scratch& memory = scratch();
@@ -415,7 +417,7 @@ void attend_memory(const AttentionShape& shape, ConstMatrixView q, std::span<con
     const int64_t count = std::min(rows.end, sequence.first + sequence.count) - begin;
     if (count > 0) asking.push_back({sequence.cache, begin, count, sequence.position});
   }
-  const std::vector<CachedItem> items = cached_items(shape, asking);
+  const std::vector<CachedItem> items = cached_items(shape, asking, active_threads());
   for_each_item(static_cast<int64_t>(items.size()), {}, [&](int64_t i) {
     const CachedItem& item = items[static_cast<size_t>(i)];
     const KeyValueCache& memory_cache = *item.sequence->cache->memory();

@@ -55,20 +55,12 @@ void TokenEmbedding::operator()(std::span<const int32_t> ids, float scale, Matri
     if (id < 0 || id >= tokens())
       fail("token {}: the model's vocabulary has {}; the tokenizer belongs to another model", id, tokens());
   }
-  std::string error;
-#pragma omp parallel for num_threads(threads()) if (ids.size() > 16)
-  for (size_t i = 0; i < ids.size(); ++i) {
-    const auto values = out.row(static_cast<int64_t>(i));
-    try {
-      read_row(ids[i], values);
-    } catch (const Error& failure) {
-#pragma omp critical
-      error = failure.what();
-    }
-    if (scale == 1) continue;
+  for_each_index(static_cast<int64_t>(ids.size()), ids.size() > 16, [&](int64_t i) {
+    const auto values = out.row(i);
+    read_row(ids[static_cast<size_t>(i)], values);
+    if (scale == 1) return;
     for (float& value : values) value *= scale;
-  }
-  if (!error.empty()) throw Error(error);
+  });
   work.weight_bytes += static_cast<double>(ids.size() * row_bytes());
   work.activation_bytes += static_cast<double>(ids.size()) * static_cast<double>(out.columns) * sizeof(float);
 }

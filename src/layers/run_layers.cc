@@ -34,9 +34,10 @@ IndexRange sequences_of(std::span<const int64_t> offsets, Part part) {
 // Whether whole sequences give every thread nearly the same number of tokens: then none waits for another
 // within a layer.
 bool are_even(std::span<const int64_t> offsets) {
-  const double fair = static_cast<double>(offsets.back()) / threads();
-  for (int64_t i = 0; i < threads(); ++i) {
-    const IndexRange mine = sequences_of(offsets, {i, threads()});
+  const int64_t parts = active_threads();
+  const double fair = static_cast<double>(offsets.back()) / static_cast<double>(parts);
+  for (int64_t i = 0; i < parts; ++i) {
+    const IndexRange mine = sequences_of(offsets, {i, parts});
     const int64_t rows = offsets[static_cast<size_t>(mine.end)] - offsets[static_cast<size_t>(mine.begin)];
     if (static_cast<double>(rows) > 1.1 * fair) return false;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/threads.h"
 #include "base/work.h"
@@ -14,7 +15,7 @@ namespace wattle::inline layers {
 /// 150 (32 tokens: 18 % faster by outputs), a sentence of bert-base (7 MB at 8 bits) is 12 to 19 % faster by
 /// outputs.
 inline int64_t tokens_of_team(double layer_bytes) {
-  return threads() * std::max<int64_t>(4, static_cast<int64_t>(layer_bytes / 300e3));
+  return active_threads() * std::max<int64_t>(4, static_cast<int64_t>(layer_bytes / 300e3));
 }
 
 /// step(number, Part, Work&) for every number below `count`: a team's threads go through each step with their
@@ -26,7 +27,8 @@ void layers_in_steps(bool by_team, int64_t count, Work& work, const Step& step) 
   in_numbered_steps(by_team, count, [&](int64_t number, Part part) {
     Work mine;
     step(number, part, mine);
-#pragma omp critical(wattle_layer_work)
+    static std::mutex adding;
+    const std::lock_guard lock(adding);
     work += mine;
   });
 }

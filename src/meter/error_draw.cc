@@ -74,10 +74,14 @@ double ErrorDraw::on_curve(const Energy& energy) {
 }
 
 double ErrorDraw::factor(const Energy& energy) {
-  if (!(energy.joules > 0)) return 1;
+  return energy.joules > 0 ? std::max(0.0, 1 + shift(energy) / energy.joules) : 1;
+}
+
+double ErrorDraw::shift(const Energy& energy) {
   if (energy.grade == Grade::kModelled && energy.model.terms.empty()) {
-    const double z = energy.model.curve_scale > 0 ? on_curve(energy) : random_.normal();
-    return at(energy.low, energy.joules, energy.high, z) / energy.joules;
+    const bool is_point = energy.model.curve_scale > 0 && energy.joules > 0;
+    return at(energy.low, energy.joules, energy.high, is_point ? on_curve(energy) : random_.normal()) -
+           energy.joules;
   }
   double published = 0, drawn = 0;
   if (!energy.model.terms.empty()) {
@@ -89,7 +93,7 @@ double ErrorDraw::factor(const Energy& energy) {
   }
   // What is left was measured: its gain is one, and moves it in proportion.
   if (energy.systematic > 0) drawn += gain(energy.source) / z95() * energy.systematic;
-  return std::max(0.0, 1 + (drawn - published) / energy.joules);
+  return drawn - published;
 }
 
 Ratio energy_ratio(std::span<const Energy> a, std::span<const Energy> b, bool paired, uint64_t seed) {

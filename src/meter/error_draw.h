@@ -23,6 +23,8 @@ class ErrorDraw {
   /// What the energy is under this draw, over what it is published as. A modelled figure that is neither a
   /// sum of terms nor a point of a curve shares nothing with any other.
   double factor(const Energy& energy);
+  /// The same as joules to add: also of what is left of a subtraction, which may be nothing or less.
+  double shift(const Energy& energy);
 
  private:
   using Parameters = std::array<double, ModelTerm::kBytes + 1>;  // standard normal

@@ -125,11 +125,9 @@ std::vector<std::byte> encoded(const ModelFile& file, const Tensor& tensor, Form
       options.importance ? options.importance(tensor) : std::span<const float>();
   std::vector<std::byte> bytes(static_cast<size_t>(tensor.rows()) * to_bytes);
   std::atomic<bool> finite{true};
-#pragma omp parallel num_threads(threads())
-  {
+  for_each_range(tensor.rows(), true, [&](IndexRange rows) {
     std::vector<float> weights(row);
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < tensor.rows(); ++i) {
+    for (int64_t i = rows.begin; i < rows.end; ++i) {
       const auto index = static_cast<size_t>(i);
       decode(tensor.format, tensor.bytes.subspan(index * from_bytes, from_bytes), weights);
       if (!std::all_of(weights.begin(), weights.end(), [](float weight) { return std::isfinite(weight); })) {
@@ -137,7 +135,7 @@ std::vector<std::byte> encoded(const ModelFile& file, const Tensor& tensor, Form
       }
       info(to).encode(weights, importance, std::span(bytes).subspan(index * to_bytes, to_bytes));
     }
-  }
+  });
   if (!finite) {
     fail(
         "{}: tensor {} holds a weight that is not a finite number, which {} cannot store; get the model "
@@ -160,9 +158,10 @@ std::vector<std::byte> panels_of(const std::vector<std::byte>& rows, Format form
   const PanelLayout layout = panel_layout(format);
   const auto panel_bytes = static_cast<size_t>(layout.panel_bytes(k));
   std::vector<std::byte> panels(rows.size());
-#pragma omp parallel for num_threads(threads())
-  for (size_t at = 0; at < rows.size(); at += panel_bytes)
+  for_each_index(static_cast<int64_t>(rows.size() / panel_bytes), true, [&](int64_t panel) {
+    const size_t at = static_cast<size_t>(panel) * panel_bytes;
     pack_panel(layout, k, rows.data() + at, PanelLayout::kRows, panels.data() + at);
+  });
   return panels;
 }
 

@@ -8,80 +8,23 @@
 
 #include "report/energy_draws.h"
 #include "report/format.h"
+#include "report/quality_draws.h"
 #include "statistics/descriptive.h"
 #include "statistics/distributions.h"
 #include "statistics/intervals.h"
-#include "statistics/random.h"
 #include "study/scoring.h"
 
 namespace wattle::inline report {
 namespace {
 
 constexpr int kDraws = 2000;
-constexpr double kRounding = 1e-12;       // 0.9 of 1,000 rows must reach a bar of 0.9
+constexpr double kRounding = 1e-12;  // 0.9 of 1,000 rows must reach a bar of 0.9
+constexpr double kJoulesPerWattHour = 3600;
 constexpr double kMostRows = 10'000'000;  // a number of rows beyond this tells nobody anything
 
 bool is_comparable(const CellResult& cell) {
-  return cell.error.empty() && cell.quality && cell.wh_per_1000 && cell.wh_per_1000->value > 0;
+  return cell.error.empty() && cell.quality && cell.wh_per_1000;
 }
-
-/// What the rows of a cell contribute to the metric that decides.
-struct Scored {
-  std::vector<RowScore> scores;
-  std::vector<int64_t> place_of_row;  ///< in scores; negative: the row has no answer
-
-  Scored(const CellResult& cell, size_t n_rows) : scores(row_scores(cell, 0)), place_of_row(n_rows, -1) {
-    for (size_t place = 0; place < scores.size(); ++place)
-      place_of_row.at(static_cast<size_t>(cell.outputs[place].row)) = static_cast<int64_t>(place);
-  }
-  /// Of a proportion.
-  int64_t right() const {
-    return std::count_if(scores.begin(), scores.end(), [](const RowScore& score) { return score[0] != 0; });
-  }
-};
-
-/// Values of the comparable cells when rows are drawn with replacement, the same for all; times `sign`.
-class QualityDraws {
- public:
-  QualityDraws(const Metric& metric, double sign, const std::vector<Scored>& cells, uint64_t seed)
-      : n_cells_(cells.size()) {
-    const auto n_rows = static_cast<int64_t>(cells.front().place_of_row.size());
-    Random random(seed);
-    std::vector<int64_t> rows(static_cast<size_t>(n_rows)), places;
-    std::vector<ValueOfPlaces> values_of;
-    for (const Scored& cell : cells) values_of.push_back(metric.over(cell.scores));
-    for (int i = 0; i < kDraws; ++i) {
-      for (int64_t& row : rows) row = random.below(n_rows);
-      for (size_t c = 0; c < cells.size(); ++c) {
-        places.clear();
-        for (const int64_t row : rows) {
-          const int64_t place = cells[c].place_of_row[static_cast<size_t>(row)];
-          if (place >= 0) places.push_back(place);
-        }
-        values_.push_back(sign * (places.empty() ? NAN : values_of[c](places)));
-      }
-    }
-  }
-
-  double at(int draw, size_t cell) const { return values_[static_cast<size_t>(draw) * n_cells_ + cell]; }
-  double best(int draw) const {
-    double most = -INFINITY;
-    for (size_t cell = 0; cell < n_cells_; ++cell) most = std::fmax(most, at(draw, cell));
-    return most;
-  }
-  /// Of the cell's value over the draws where it is defined.
-  double deviation(size_t cell) const {
-    std::vector<double> values;
-    for (int draw = 0; draw < kDraws; ++draw) {
-      if (!std::isnan(at(draw, cell))) values.push_back(at(draw, cell));
-    }
-    return values.empty() ? 0 : std::sqrt(variance(values));
-  }
-
- private:
-  size_t n_cells_;
-  std::vector<double> values_;
-};
 
 /// The first question: what is reached on rows that were not asked. Inside, values are turned so that greater
 /// is better: a perplexity of 12 is -12.
@@ -98,7 +41,7 @@ class Bar {
       if (i == 0 || turned(i) > turned(best_)) best_ = i;
     }
     if (!wanted.quality || !metric_->is_proportion())
-      draws_.emplace(*metric_, sign_, scored_, results.plan.seed);
+      draws_.emplace(*metric_, sign_, scored_, results.plan.seed, kDraws);
   }
 
   size_t best() const { return best_; }
@@ -240,7 +183,10 @@ void answer_bar(const Bar& bar, const std::vector<size_t>& places, const std::ve
 void choose(const Results& results, const Requirements& wanted, Advice& advice) {
   const auto wh = [&](size_t place) { return results.cells[place].wh_per_1000->value; };
   const auto memory = [&](size_t place) { return results.cells[place].peak_memory_bytes; };
-  const double most = wh(advice.candidates.front().place) * (1 + wanted.within);
+  const Interval& cheapest = *results.cells[advice.candidates.front().place].wh_per_1000;
+  const double most = cheapest.value > 0   ? cheapest.value * (1 + wanted.within)
+                      : cheapest.bounded() ? cheapest.high
+                                           : 0;
   for (const Candidate& candidate : advice.candidates) {
     if (wh(candidate.place) <= most) advice.equals.push_back(candidate.place);
   }
@@ -272,12 +218,14 @@ void answer_costs(const Results& results, Advice& advice) {
       static_cast<size_t>(std::find(places.begin(), places.end(), *advice.choice) - places.begin());
   const EnergyDraws draws = draw_energies(results, places, kDraws);
   if (draws.draws.empty()) return;
-  std::vector<double> regrets;
+  std::vector<double> regrets, joules;
   for (const auto& draw : draws.draws) {
     const double least = *std::min_element(draw.queries.begin(), draw.queries.end());
-    regrets.push_back(draw.queries[choice] / std::max(least, 1e-300) - 1);
+    joules.push_back(draw.queries[choice] - least);
+    regrets.push_back(joules.back() > 0 ? joules.back() / least : 0);
   }
-  advice.regret = quantile(regrets, 0.95);
+  advice.regret = at_share(regrets, 0.95);
+  advice.regret_wh = at_share(joules, 0.95) / kJoulesPerWattHour;
   for (size_t i = 0; i < places.size(); ++i) {
     if (i == choice) continue;
     std::vector<double> queries;

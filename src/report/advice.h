@@ -60,7 +60,9 @@ struct Advice {
 
   // What does a wrong choice cost?
   std::optional<double> regret;  ///< with 95 % certainty the choice costs at most so much more than the
-                                 ///< cheapest candidate, relative; nothing: fewer than three windows
+                                 ///< cheapest candidate, relative; nothing: fewer than three windows;
+                                 ///< infinite where the cheapest may cost nothing beyond asking
+  double regret_wh = 0;          ///< the same in watt-hours for a thousand queries
   std::vector<BreakEven> break_even;
 };
 
@@ -73,7 +75,8 @@ struct Advice {
 ///
 /// Energy: 2,000 draws (seeded) of the mean logarithm over rounds, with Student's tails, all cells of a round
 /// moving together as they did; times ErrorDraw's factor for what meters and models repeat. The choice is,
-/// of the candidates that were measured within `within` of the cheapest, the smallest in memory.
+/// of the candidates that were measured within `within` of the cheapest, the smallest in memory. Where the
+/// cheapest was seen to cost nothing beyond asking, those within the doubt of that are taken as equal to it.
 Advice advise(const Results& results, const Requirements& wanted);
 
 /// Cells that no other beats in both energy and quality, cheapest first.

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -52,6 +54,15 @@ std::string whole_percent(double share) {
   return fmt::format("{:.0f} %", 100 * share);
 }
 
+/// Whether nothing was seen beyond what asking costs.
+bool is_free(const CellResult& cell) {
+  return !(cell.wh_per_1000->value > 0);
+}
+
+std::string times(const CellResult& cell, const CellResult& choice) {
+  return significant(cell.wh_per_1000->value / choice.wh_per_1000->value, 3);
+}
+
 const Candidate& chosen(const Advice& advice) {
   size_t i = 0;
   while (advice.candidates[i].place != *advice.choice) ++i;
@@ -62,13 +73,13 @@ const Candidate& chosen(const Advice& advice) {
 std::string equals_in_words(const Results& results, const Requirements& wanted, const Advice& advice) {
   constexpr size_t kMostNames = 4;
   if (advice.candidates.size() == 1) return "No other rung reaches the bar.";
+  const CellResult& choice = results.cells[*advice.choice];
   if (advice.equals.size() == 1) {
     const size_t place = advice.candidates[advice.candidates[0].place == *advice.choice ? 1 : 0].place;
     const CellResult& next = results.cells[place];
-    return fmt::format(
-        "The next takes {} times its energy: {}, {}.",
-        significant(next.wh_per_1000->value / results.cells[*advice.choice].wh_per_1000->value, 3),
-        cell_name(next), figures(results, next));
+    const std::string more =
+        is_free(choice) ? "more than asking" : fmt::format("{} times its energy", times(next, choice));
+    return fmt::format("The next takes {}: {}, {}.", more, cell_name(next), figures(results, next));
   }
   std::vector<std::string> names;
   for (const size_t place : advice.equals) {
@@ -76,6 +87,10 @@ std::string equals_in_words(const Results& results, const Requirements& wanted, 
   }
   if (advice.equals.size() > kMostNames)
     names.back() = fmt::format("{} more", advice.equals.size() - kMostNames + 1);
+  if (is_free(results.cells[advice.candidates.front().place])) {
+    return fmt::format("{} take too little beyond asking to be told apart; {} is the smallest of them.",
+                       and_list(names), cell_name(choice));
+  }
   return fmt::format("{} were measured within {} of each other; it is the smallest of them.", and_list(names),
                      whole_percent(wanted.within));
 }
@@ -89,6 +104,13 @@ std::string regret_in_words(const Results& results, const Advice& advice) {
            "rounds or more.";
   }
   if (advice.candidates.size() == 1) return "There is nothing to choose from, so no choice can be wrong.";
+  if (!std::isfinite(*advice.regret)) {
+    return fmt::format(
+        "With 95 % certainty {} costs at most {} Wh per 1,000 queries more than the cheapest of them, which "
+        "may "
+        "take nothing beyond asking.",
+        name, energy(advice.regret_wh, 2));
+  }
   if (*advice.regret < 0.005) return fmt::format("With 95 % certainty {} is the cheapest of them.", name);
   return fmt::format("With 95 % certainty {} costs at most {:.0f} % more than the cheapest of them.", name,
                      std::ceil(100 * *advice.regret));
@@ -121,15 +143,27 @@ std::string cure_in_words(const Results& results, const Advice& advice) {
   std::string text;
   if (advice.sure_choice) {
     const CellResult& sure = results.cells[*advice.sure_choice];
-    text = fmt::format(
-        "To be sure, take {}, {} ({} times the energy).", cell_name(sure), figures(results, sure),
-        significant(sure.wh_per_1000->value / results.cells[*advice.choice].wh_per_1000->value, 3));
+    const CellResult& choice = results.cells[*advice.choice];
+    text = fmt::format("To be sure, take {}, {}{}.", cell_name(sure), figures(results, sure),
+                       is_free(choice) ? "" : fmt::format(" ({} times the energy)", times(sure, choice)));
   }
   if (advice.rows_to_decide) {
     text += fmt::format("{}{} more evaluation rows would decide.", text.empty() ? "" : " ",
                         whole(static_cast<double>(std::max<int64_t>(1, *advice.rows_to_decide))));
   }
   return text;
+}
+
+/// What of the cell's windows counts as preparation (preparation_energy()): "training, choosing thresholds".
+std::string preparations_in_words(const CellResult& cell) {
+  constexpr std::pair<const char*, const char*> kKinds[] = {
+      {"train", "training"}, {"convert", "conversion"}, {"threshold", "choosing thresholds"}};
+  std::vector<std::string> words;
+  for (const auto& [kind, word] : kKinds) {
+    if (std::ranges::any_of(cell.samples, [&](const Window& window) { return window.kind == kind; }))
+      words.push_back(word);
+  }
+  return fmt::format("{}", fmt::join(words, ", "));
 }
 
 Json number(double value) {
@@ -167,10 +201,12 @@ std::vector<std::string> details(const Results& results, const Advice& advice) {
   const CellResult& choice = results.cells[*advice.choice];
   if (choice.preparation_wh) {
     const Interval& once = *choice.preparation_wh;
-    lines.push_back(
-        fmt::format("Its preparation (training, conversion) took {} Wh ({} to {}), as much as {} queries.",
-                    energy(once.value, 3), energy(once.low, 3), energy(once.high, 3),
-                    whole(once.value / choice.wh_per_1000->value * 1000)));
+    lines.push_back(fmt::format(
+        "Its preparation ({}) took {} Wh ({} to {}){}.", preparations_in_words(choice), energy(once.value, 3),
+        energy(once.low, 3), energy(once.high, 3),
+        is_free(choice)
+            ? ""
+            : fmt::format(", as much as {} queries", whole(once.value / choice.wh_per_1000->value * 1000))));
   }
   for (const BreakEven& even : advice.break_even) {
     if (!std::isfinite(even.queries.value) || even.queries.value <= 0) continue;
@@ -200,7 +236,8 @@ nlohmann::ordered_json to_json(const Results& results, const Requirements& wante
                      {"sure_choice", cell(advice.sure_choice)}};
   json["within"] = wanted.within;
   json["equals"] = places(results, advice.equals);
-  json["regret_95"] = advice.regret ? Json(*advice.regret) : Json(nullptr);
+  json["regret_95"] = advice.regret ? number(*advice.regret) : Json(nullptr);
+  json["regret_wh_per_1000_95"] = advice.regret ? Json(advice.regret_wh) : Json(nullptr);
   std::vector<size_t> candidates;
   for (const Candidate& candidate : advice.candidates) candidates.push_back(candidate.place);
   json["candidates"] = places(results, candidates);

@@ -13,11 +13,9 @@
 namespace wattle::inline report {
 namespace {
 
-// The least that is left of a round, as a share of the cell's greatest.
-constexpr double kLeastRound = 0.05;
-
-/// One cell's rounds as logarithms.
+/// One cell's rounds as logarithms; as joules where what asking costs left nothing of a round, or less.
 struct Rounds {
+  bool are_logs = true;
   double mean = 0;
   std::map<int, double> deviations;  ///< from the mean, divided by sqrt(n (n - 1))
   Energy typical;                    ///< the mean window, for what the meter repeats
@@ -27,19 +25,17 @@ struct Rounds {
 Rounds rounds_of(const Results& results, const CellResult& cell) {
   Rounds rounds;
   std::vector<Energy> energies;
-  std::vector<double> logs;
+  std::vector<double> values;
   const std::map<int, Energy> by_round = energy_by_round(results, cell);
-  double most = 1e-300;
-  for (const auto& [round, energy] : by_round) most = std::max(most, energy.joules);
+  for (const auto& [round, energy] : by_round) rounds.are_logs &= energy.joules > 0;
   for (const auto& [round, energy] : by_round) {
     energies.push_back(energy);
-    // What asking costs is taken off, and may leave less than nothing of the cheapest; logarithms need more.
-    logs.push_back(std::log(std::max(energy.joules, kLeastRound * most)));
-    rounds.deviations[round] = logs.back();
+    values.push_back(rounds.are_logs ? std::log(energy.joules) : energy.joules);
+    rounds.deviations[round] = values.back();
   }
   rounds.typical = mean_energy(energies);
-  rounds.mean = mean(logs);
-  const auto n = static_cast<double>(logs.size());
+  rounds.mean = mean(values);
+  const auto n = static_cast<double>(values.size());
   for (auto& [round, value] : rounds.deviations)
     value = (value - rounds.mean) / std::sqrt(n * std::max(n - 1, 1.0));
   rounds.once = preparation_energy(cell);
@@ -48,14 +44,17 @@ Rounds rounds_of(const Results& results, const CellResult& cell) {
   return rounds;
 }
 
-/// sqrt(degrees / chi-squared): what makes a normal variable one of Student's t.
-double tail(Random& random, int degrees) {
+/// sqrt(degrees / chi-squared) by degrees, up to `most`: what makes a normal variable one of Student's t.
+/// Cells with as many rounds have the same tail, because they move together.
+std::vector<double> tails(Random& random, size_t most) {
+  std::vector<double> scales{0};
   double sum = 0;
-  for (int i = 0; i < degrees; ++i) {
+  for (size_t degrees = 1; degrees <= most; ++degrees) {
     const double z = random.normal();
     sum += z * z;
+    scales.push_back(std::sqrt(static_cast<double>(degrees) / std::max(sum, 1e-12)));
   }
-  return std::sqrt(degrees / std::max(sum, 1e-12));
+  return scales;
 }
 
 }  // namespace
@@ -63,10 +62,11 @@ double tail(Random& random, int degrees) {
 EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& places, int n_draws) {
   std::vector<Rounds> cells;
   int n_rounds = 0;
-  size_t fewest = SIZE_MAX;
+  size_t fewest = SIZE_MAX, most = 0;
   for (const size_t place : places) {
     cells.push_back(rounds_of(results, results.cells[place]));
     fewest = std::min(fewest, cells.back().deviations.size());
+    most = std::max(most, cells.back().deviations.size());
     n_rounds = std::max(n_rounds, cells.back().deviations.rbegin()->first + 1);
   }
   EnergyDraws result;
@@ -76,14 +76,16 @@ EnergyDraws draw_energies(const Results& results, const std::vector<size_t>& pla
   std::vector<double> z(static_cast<size_t>(n_rounds));
   for (int i = 0; i < n_draws; ++i) {
     for (double& one : z) one = rounds.normal();
-    const double scale = tail(rounds, static_cast<int>(fewest) - 1);
+    const std::vector<double> scales = tails(rounds, most - 1);
     ErrorDraw instruments(meters);
     EnergyDraws::Draw& draw = result.draws.emplace_back();
     for (const Rounds& cell : cells) {
       double shift = 0;
       for (const auto& [round, deviation] : cell.deviations)
         shift += z[static_cast<size_t>(round)] * deviation;
-      draw.queries.push_back(std::exp(cell.mean + scale * shift) * instruments.factor(cell.typical));
+      const double drawn = cell.mean + scales[cell.deviations.size() - 1] * shift;
+      draw.queries.push_back(cell.are_logs ? std::exp(drawn) * instruments.factor(cell.typical)
+                                           : std::max(0.0, drawn + instruments.shift(cell.typical)));
       draw.once.push_back(cell.once.source.empty() ? 0 : cell.once.joules * instruments.factor(cell.once));
     }
   }

@@ -107,6 +107,11 @@ nlohmann::ordered_json cell_json(const CellResult& cell, const Results& results)
   json["grams_co2e_per_1000"] = interval_json(cell.grams_per_1000);
   json["load_wh"] = cell.load_wh ? Json(cell.load_wh->value) : Json(nullptr);
   json["preparation_wh"] = interval_json(cell.preparation_wh);
+  json["error"] = cell.error.empty() ? Json(nullptr) : Json(cell.error);
+  if (results.race) {
+    const auto stopped = results.race->stopped.find(cell.key);
+    json["stopped"] = stopped == results.race->stopped.end() ? Json(nullptr) : Json(stopped->second);
+  }
   json["asking_wh_per_1000"] = interval_json(results.empty ? results.empty->wh_per_1000 : std::nullopt);
   return json;
 }

@@ -29,7 +29,7 @@ std::string asking_in_words(const Results& results);
 
 /// One cell with the keys that `report --json` promises: rung, model, precision, bits_per_weight, n, quality,
 /// metrics, wh_per_1000, latency_ms, peak_memory_bytes, net_wh_per_1000, grams_co2e_per_1000, load_wh,
-/// preparation_wh, asking_wh_per_1000. What was not measured is null.
+/// preparation_wh, error, asking_wh_per_1000, and of a race `stopped`. What was not measured is null.
 nlohmann::ordered_json cell_json(const CellResult& cell, const Results& results);
 
 }  // namespace wattle::inline report

@@ -10,6 +10,7 @@
 #include "report/format.h"
 #include "report/page.h"
 #include "report/paper.h"
+#include "report/race.h"
 #include "report/report.h"
 #include "study/scoring.h"
 
@@ -137,6 +138,11 @@ std::string advice_card(const Results& results) {
   return more.empty() ? text : text + "<h2>Preparation</h2>\n" + list_of(more);
 }
 
+std::string race_section(const Results& results) {
+  const std::vector<std::string> lines = race_in_words(results);
+  return lines.empty() ? "" : "<h2>The race</h2>\n" + list_of(lines);
+}
+
 std::string findings_section(const Results& results) {
   const std::vector<std::string> found = findings(results);
   const std::string heading = "<h2>Where quantising costs energy, and where quality breaks</h2>\n";
@@ -161,11 +167,11 @@ std::string method(const Results& results) {
                    count(static_cast<int64_t>(results.truths.size())), count(results.train_rows),
                    results.labels.empty() ? "" : fmt::format(", labels {}", fmt::join(results.labels, ", "))),
        fmt::format(
-           "{} rounds of all cells, in an order drawn anew each round (seed {}), each cell in a process of "
+           "{} of all cells{}, in an order drawn anew each round (seed {}), each cell in a process of "
            "its "
            "own. The rows, sorted by length, are dealt to the rounds, so that all rounds together ask every "
            "row once and every round costs nearly the same.",
-           plan.rounds, plan.seed),
+           rounds_in_words(results), results.race ? " that were still in the race" : "", plan.seed),
        fmt::format("Warm-up until the speed varies by less than 3 %, at most {} s; windows of at least {} s.",
                    plan.warm_up_seconds, plan.window_seconds),
        fmt::format(
@@ -220,15 +226,15 @@ std::string html(const Results& results) {
   const std::string processor = machine.is_object() ? machine.value("processor", "") : "";
   return page_of(embedded_report_html(),
                  {{"TITLE", escaped(results.plan.name)},
-                  {"SUBTITLE", escaped(fmt::format(
-                                   "{} evaluation rows · {} configurations · {} rounds · {} · {}{}",
-                                   count(static_cast<int64_t>(results.truths.size())), results.cells.size(),
-                                   results.plan.rounds, processor, results.began.substr(0, 10),
-                                   results.complete ? "" : " · unfinished"))},
+                  {"SUBTITLE", escaped(fmt::format("{} evaluation rows · {} configurations · {} · {} · {}{}",
+                                                   count(static_cast<int64_t>(results.truths.size())),
+                                                   results.cells.size(), rounds_in_words(results), processor,
+                                                   results.began.substr(0, 10),
+                                                   results.complete ? "" : " · unfinished"))},
                   {"ADVICE", advice_card(results)},
                   {"TABLE", table_of(results, front)},
                   {"METRICS", metrics_of(results)},
-                  {"FINDINGS", findings_section(results) + paper_section(results)},
+                  {"FINDINGS", race_section(results) + findings_section(results) + paper_section(results)},
                   {"METHOD", method(results)},
                   {"PLAN", escaped(to_yaml(results.plan))},
                   {"DATA", script_safe(chart_data(results, front))},

@@ -4,6 +4,7 @@
 
 #include "report/advice.h"
 #include "report/format.h"
+#include "report/race.h"
 #include "report/report.h"
 #include "study/scoring.h"
 
@@ -68,6 +69,23 @@ std::string source_line(const Results& results) {
   return "Energy: not measured.";
 }
 
+/// A line a cell, or one for all where there are many.
+std::string disturbed_lines(const Results& results) {
+  constexpr int kMostLines = 3;
+  std::string lines;
+  int cells = 0, disturbed = 0, windows = 0;
+  for (const CellResult& cell : results.cells) {
+    windows += cell.windows;
+    if (cell.disturbed == 0) continue;
+    ++cells, disturbed += cell.disturbed;
+    lines += fmt::format("{}: {} of {} windows kept although others used the machine\n",
+                         printable(cell_name(cell)), cell.disturbed, cell.windows);
+  }
+  if (cells <= kMostLines) return lines;
+  return fmt::format("{} of {} windows of all rungs kept although others used the machine\n", disturbed,
+                     windows);
+}
+
 std::string asking_line(const Results& results) {
   const std::string sentence = asking_in_words(results);
   return sentence.empty() ? "" : sentence + "\n";
@@ -78,8 +96,9 @@ std::string asking_line(const Results& results) {
 std::string table(const Results& results, bool colour) {
   const std::vector<size_t> front = pareto_front(results);
   const auto metric = metric_of(results);
-  std::string text = fmt::format("{}: {} evaluation rows, {} rounds\n\n", printable(results.plan.name),
-                                 count(static_cast<int64_t>(results.truths.size())), results.plan.rounds);
+  std::string text =
+      fmt::format("{}: {} evaluation rows, {}\n\n", printable(results.plan.name),
+                  count(static_cast<int64_t>(results.truths.size())), rounds_in_words(results));
   text += fmt::format("  {:<{}} {:<9} {:>9} {:>14} {:>8} {:>8}\n", "rung", kRungWidth, "precision",
                       heading_of(*metric), "Wh/1,000", "p95 ms", "memory");
   std::string failures;
@@ -91,16 +110,17 @@ std::string table(const Results& results, bool colour) {
       failures += fmt::format("{} failed: {}\n", printable(cell_name(cell)), printable(cell.error));
     if (!cell.answers_repeat)
       failures += fmt::format("{}: repeated windows gave different answers\n", printable(cell_name(cell)));
-    if (cell.disturbed > 0) {
-      failures += fmt::format("{}: {} of {} windows kept although others used the machine\n",
-                              printable(cell_name(cell)), cell.disturbed, cell.windows);
-    }
   }
+  failures += disturbed_lines(results);
   text +=
       "\n* no other is both better and cheaper; ± is half of the 95 % interval\n"
       "? fewer than three windows tell no interval\n" +
       (metric->greater_is_better() ? "" : fmt::format("{}: smaller is better\n", title(metric->name()))) +
       source_line(results) + "\n" + asking_line(results);
+  if (const std::vector<std::string> race = race_in_words(results); !race.empty()) {
+    text += "\n";
+    for (const std::string& line : race) text += printable(line) + "\n";
+  }
   return failures.empty() ? text : text + "\n" + failures;
 }
 

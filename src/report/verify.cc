@@ -132,7 +132,7 @@ Interval over_rounds(const std::vector<Reading>& rounds, double* relative) {
   for (int side = 0; side < 2; ++side)
     sides[side] = std::hypot(whole.repeated[side], std::max(whole.alone[side], spread[side]));
   wh.low = std::max(0.0, (value - sides[0]) / kWattHour);
-  wh.high = std::max(0.0, (value + sides[1]) / kWattHour);
+  wh.high = (std::max(0.0, value) + sides[1]) / kWattHour;
   return wh;
 }
 

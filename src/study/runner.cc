@@ -14,6 +14,7 @@
 #include "base/output_file.h"
 #include "models/shapes.h"
 #include "study/cells.h"
+#include "study/race_json.h"
 #include "study/scoring.h"
 #include "study/store.h"
 #include "study/window_json.h"
@@ -109,6 +110,9 @@ class Runner {
   void prepare(Preparation& preparation);
   void prepare_all();
   void run_round(int round);
+  void run_race();
+  Results measured_so_far(bool all_metrics) const;
+  void show() const;
   void run_window(Cell& cell, int round);
   std::vector<Window> measure_until_quiet(WorkerProcess& worker, const Cell& cell, int round, Json& answers);
   std::vector<Output> score(const Cell& cell, const std::vector<int64_t>& rows, const Json& answers);
@@ -144,6 +148,7 @@ class Runner {
   std::vector<std::vector<int64_t>> parts_;
   std::map<std::string, std::vector<double>> seconds_of_;  ///< by cell: each round so far
   std::map<std::string, bool> wanted_;                     ///< cells that the current extra round measures
+  Race race_;
   bool said_meter_notice_ = false;
   int done_ = 0, total_ = 0;
 };
@@ -168,6 +173,7 @@ void Runner::begin() {
   work_ = plan_cells(plan_, data_, options_);
   parts_ = deal_rows(data_.questions, plan_.rounds);
   set_cells();
+  show();
 }
 
 void Runner::set_cells() {
@@ -301,6 +307,7 @@ void Runner::prepare_all() {
 void Runner::give_up(Cell& cell, const std::string& sentence) {
   cell.result.error = sentence;
   store_.set_description(cell.result);
+  show();
   notice(fmt::format("{}: {}", label_of(cell.result), sentence));
 }
 
@@ -327,9 +334,12 @@ std::vector<Window> Runner::measure_until_quiet(WorkerProcess& worker, const Cel
       window.remark = !invalid.empty() ? fmt::format("the energy is not to be believed: {}", invalid)
                                        : fmt::format("others took {:.0f} % of the processors' time",
                                                      100 * window.disturbance);
-      notice(fmt::format(
-          "{}, round {}: {}; {}", label_of(cell.result), round + 1, window.remark,
-          attempt + 1 < plan_.attempts ? "measured again" : "the quietest window is kept and marked"));
+      // Where windows are not repeated a marked one is no news: the report counts them.
+      if (plan_.attempts > 1 || !invalid.empty()) {
+        notice(fmt::format(
+            "{}, round {}: {}; {}", label_of(cell.result), round + 1, window.remark,
+            attempt + 1 < plan_.attempts ? "measured again" : "the quietest window is kept and marked"));
+      }
     }
     windows.push_back(std::move(window));
     if (windows.back().accepted) return windows;
@@ -370,14 +380,15 @@ void Runner::run_window(Cell& cell, int round) {
   store_.add_window(cell.result.key, load);
   for (const Window& window : windows) store_.add_window(cell.result.key, window, outputs, plan_.metrics);
   seconds_of_[cell.result.key].push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  show();
 }
 
 void Runner::run_round(int round) {
   const auto n_cells = static_cast<int64_t>(work_.cells.size());
   for (const int64_t place : order_of_round(n_cells + 1, plan_.seed, round)) {
     Cell& cell = place == n_cells ? empty_ : work_.cells[static_cast<size_t>(place)];
-    if (!cell.result.error.empty()) continue;
-    if (round >= plan_.rounds && !wanted_[cell.result.key]) continue;
+    if (!cell.result.error.empty() || race_.stopped.contains(cell.result.key)) continue;
+    if (!options_.race && round >= plan_.rounds && !wanted_[cell.result.key]) continue;
     const std::vector<int> finished = store_.finished_rounds(cell.result.key);
     if (std::count(finished.begin(), finished.end(), round) == 0) {
       try {
@@ -391,10 +402,52 @@ void Runner::run_round(int round) {
   }
 }
 
+/// Between rounds the metric that decides is enough: the others' intervals take time.
+Results Runner::measured_so_far(bool all_metrics) const {
+  Results results = store_.read();
+  if (!all_metrics) results.plan.metrics.resize(1);
+  summarise(results);
+  return results;
+}
+
+void Runner::show() const {
+  if (options_.measured) options_.measured(measured_so_far(false));
+}
+
+/// Rounds until the rules see no need of another one, or time is up. What was looked at is kept with every
+/// round, so that a race that goes on decides as one that was never interrupted.
+void Runner::run_race() {
+  const RaceRules& rules = *options_.race;
+  if (const std::string before = store_.text("race"); !before.empty())
+    race_ = race_from_json(nlohmann::json::parse(before));
+  if (race_.rules != rules.name) race_.stopped.clear();
+  if (race_.rules != rules.name || race_.out_of_time) {
+    race_.ended.clear();
+    race_.decided = race_.out_of_time = false;
+  }
+  race_.rules = rules.name;
+  const auto began = Clock::now();
+  while (race_.ended.empty()) {
+    const auto began_round = Clock::now();
+    done_ = 0;
+    total_ = static_cast<int>(work_.cells.size() + 1 - race_.stopped.size());
+    store_.set_text("complete", "0");
+    run_round(race_.rounds);
+    ++race_.rounds;
+    rules.look(measured_so_far(false), race_);
+    const std::chrono::duration<double> passed = Clock::now() - began, last = Clock::now() - began_round;
+    if (race_.ended.empty() && (passed + last).count() > rules.seconds) {
+      race_.out_of_time = true;
+      race_.ended = "The time limit ended the race; the same command goes on with it.";
+    }
+    store_.set_text("race", text_of(race_json(race_)));
+    show();
+  }
+}
+
 /// Marks the cells whose energy still varies too much between windows.
 bool Runner::needs_more_rounds() {
-  Results results = store_.read();
-  summarise(results);
+  const Results results = measured_so_far(false);
   wanted_.clear();
   for (const CellResult& cell : results.cells) {
     if (cell.error.empty() && cell.wh_per_1000 && !(cell.wh_statistical <= plan_.interval))
@@ -425,11 +478,14 @@ Results Runner::run() {
   total_ = static_cast<int>(work_.preparations.size() +
                             (work_.cells.size() + 1) * static_cast<size_t>(plan_.rounds));
   prepare_all();
-  for (int round = 0; round < plan_.rounds; ++round) run_round(round);
-  for (int round = plan_.rounds; round < plan_.max_rounds && needs_more_rounds(); ++round) run_round(round);
+  if (options_.race) {
+    run_race();
+  } else {
+    for (int round = 0; round < plan_.rounds; ++round) run_round(round);
+    for (int round = plan_.rounds; round < plan_.max_rounds && needs_more_rounds(); ++round) run_round(round);
+  }
   store_.set_text("complete", "1");
-  Results results = store_.read();
-  summarise(results);
+  const Results results = measured_so_far(true);
   store_.publish(results);
   return results;
 }

@@ -9,6 +9,7 @@
 
 #include "meter/energy_json.h"
 #include "study/published.h"
+#include "study/race_json.h"
 
 namespace wattle::inline study {
 namespace {
@@ -288,6 +289,8 @@ Results Store::read() const {
   try {
     const std::string labels = text("labels");
     if (!labels.empty()) results.labels = nlohmann::json::parse(labels).get<std::vector<std::string>>();
+    if (const std::string race = text("race"); !race.empty())
+      results.race = race_from_json(nlohmann::json::parse(race));
     Statement truth(*this, "SELECT truth FROM truth ORDER BY row");
     while (truth.step()) results.truths.push_back(truth.text(0));
     Statement cells(*this,

@@ -57,9 +57,10 @@ Interval combine(std::span<const Energy> samples, double* statistical) {
   const Energy mean = mean_energy(samples);
   const Energy typical = mean.joules > 0 ? scaled(mean, spread.value / mean.joules) : mean;
   const Energy whole = with_spread(typical, spread.value - spread.low, spread.high - spread.value);
-  // What is left after a subtraction is known not to be less than nothing.
+  // What is left after a subtraction is known not to be less than nothing; where less was seen, as much may
+  // be left as the doubt upwards is.
   wh.low = std::max(0.0, whole.low / kJoulesPerWattHour);
-  wh.high = std::max(0.0, whole.high / kJoulesPerWattHour);
+  wh.high = wh.value + (whole.high - whole.joules) / kJoulesPerWattHour;
   return wh;
 }
 

@@ -108,11 +108,10 @@ class Perplexity : public Task {
                                window.subspan(static_cast<size_t>(begin), static_cast<size_t>(count))};
       decoder_.forward({&input, 1}, LogitsWanted::kAll, logits_, work);
       std::vector<double> nats(static_cast<size_t>(count));
-#pragma omp parallel for num_threads(threads())
-      for (int64_t t = 0; t < count; ++t) {
+      for_each_index(count, true, [&](int64_t t) {
         nats[static_cast<size_t>(t)] =
             -log_probability(std::as_const(logits_).row(t), window[static_cast<size_t>(begin + t + 1)]);
-      }
+      });
       for (const double value : nats) score.nats += value;
     }
     return score;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -143,25 +144,18 @@ Forest grow_outputs(const SparseMatrix& x, int64_t outputs,
   constexpr int kPart = 25;
   const int64_t parts = (options.trees + kPart - 1) / kPart;
   std::vector<Trees> grown(static_cast<size_t>(outputs * parts));
-  std::string error;
+  std::mutex telling;
   int64_t done = 0;
-#pragma omp parallel for schedule(dynamic) num_threads(threads())
-  for (int64_t job = 0; job < outputs * parts; ++job) {
-    if (interrupted()) continue;
+  for_each_part(outputs * parts, [&](int64_t job) {
+    if (interrupted()) return;
     const int trees = std::min<int>(kPart, options.trees - static_cast<int>(job % parts) * kPart);
-    try {
-      grown[static_cast<size_t>(job)] = grow(x, targets(job / parts), trees, options.features_a_node,
-                                             options.seed * 1000003 + static_cast<uint64_t>(job));
-    } catch (const std::exception& exception) {
-#pragma omp critical
-      error = exception.what();
-    }
-#pragma omp critical
+    grown[static_cast<size_t>(job)] = grow(x, targets(job / parts), trees, options.features_a_node,
+                                           options.seed * 1000003 + static_cast<uint64_t>(job));
+    const std::lock_guard lock(telling);
     if (options.progress)
       options.progress(static_cast<double>(++done) / static_cast<double>(outputs * parts));
-  }
+  });
   throw_if_interrupted();
-  if (!error.empty()) throw Error(error);
   Forest::Nodes nodes;
   std::vector<int32_t> roots;
   for (Trees& part : grown) {

@@ -1,13 +1,12 @@
 #include "train/linear.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <memory>
 #include <numeric>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include <linear.h>
@@ -101,16 +100,17 @@ class Trainer {
                   const std::function<void(double)>& progress) const {
     const auto jobs = static_cast<int64_t>(sets.size() * outputs_);
     std::atomic<int64_t> done = 0;
-#pragma omp parallel for schedule(dynamic) num_threads(threads())
-    for (int64_t job = 0; job < jobs; ++job) {
-      if (interrupted()) continue;
+    const std::thread::id caller = std::this_thread::get_id();
+    for_each_part(jobs, [&](int64_t job) {
+      if (interrupted()) return;
       const size_t set = static_cast<size_t>(job) / outputs_, output = static_cast<size_t>(job) % outputs_;
       std::vector<double>& result = weights[static_cast<size_t>(job)];
       result = train_binary(rows_, sets[set], labels_, outputs_ == 1 ? 1 : static_cast<int>(output), cost,
                             std::move(result));
       ++done;
-      if (omp_get_thread_num() == 0) progress(static_cast<double>(done) / static_cast<double>(jobs));
-    }
+      if (std::this_thread::get_id() == caller)
+        progress(static_cast<double>(done) / static_cast<double>(jobs));
+    });
     throw_if_interrupted();
   }
 

@@ -3,7 +3,6 @@
 #include "kernels/matmul.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -410,7 +409,7 @@ TEST(Threads, MayOutnumberTheCores) {
   const Matrix x = random_rows(m, k, random);
   set_threads(1);
   const Matrix alone = product(w, x.view(), Activations::kBlock32);
-  const int most = 4 * omp_get_num_procs();
+  const int most = most_threads();
   for (const int count : {most / 2 + 1, most}) {
     set_threads(count);
     const Matrix together = product(w, x.view(), Activations::kBlock32);

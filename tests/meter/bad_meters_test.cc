@@ -353,8 +353,9 @@ TEST(Commands, AMeterCommandIsNoProcessLeftBehind) {
   for (int i = 0; i < 3; ++i) {
     const CommandRun run = run_command(meter, {{"sleep 0.3"}, true}, {.quiet = true}, 1);
     EXPECT_EQ(run.problem, "");
-    // A steady power of unknown refresh cannot tell of half a second, and says so.
-    EXPECT_TRUE(run.energy.invalid.find("not known yet") != std::string::npos ||
+    // A steady power of unknown refresh cannot tell of half a second, and says so. A machine that is busy
+    // elsewhere may need much longer for it.
+    EXPECT_TRUE(run.energy.invalid.find("not known yet") != std::string::npos || run.energy.seconds > 0.9 ||
                 SpoiltMeter::held_up(run.energy))
         << run.energy.invalid;
     EXPECT_LT(run.busy_seconds, 0.2);

@@ -7,7 +7,9 @@
 
 #include "report/findings.h"
 #include "report/made_up.h"
+#include "report/report.h"
 #include "study/scoring.h"
+#include "study/summary.h"
 
 namespace wattle {
 namespace {
@@ -68,6 +70,66 @@ TEST(Advice, EqualsInEnergyAreAClassAndTheSmallestIsTaken) {
   Requirements strict = at_least(0.9);
   strict.within = 0.005;
   EXPECT_EQ(advise(study, strict).equals, std::vector<size_t>{0});
+}
+
+/// Sets what asking costs: `joules` a query, with `noise`.
+void set_asking(Results& study, double joules, double noise) {
+  study.empty = made_up_cell(study, "empty", "", 0, joules, noise);
+  study.empty->outputs.clear();
+}
+
+TEST(Advice, ACellThatCostsNoMoreThanAskingStaysWithAnIntervalFromZeroAndCanBeChosen) {
+  Results study = made_up_study();
+  study.cells = {made_up_cell(study, "rule", "F32", 940, 0.00098),
+                 made_up_cell(study, "small", "F32", 940, 0.00099),
+                 made_up_cell(study, "dear", "F32", 960, 1)};
+  for (Window& window : study.cells[1].samples) window.peak_memory_bytes = 10'000'000;
+  set_asking(study, 0.001, 0.002);
+  summarise(study);
+  for (const size_t place : {0u, 1u}) {
+    const Interval& wh = *study.cells[place].wh_per_1000;
+    EXPECT_EQ(wh.value, 0);
+    EXPECT_EQ(wh.low, 0);
+    EXPECT_GT(wh.high, 0);
+    EXPECT_LT(wh.high, 0.001 / 3.6);
+  }
+  EXPECT_TRUE(verify(study).empty());
+  const Advice advice = advise(study, at_least(0.9));
+  EXPECT_EQ(advice.candidates.size(), 3u);
+  EXPECT_EQ(advice.equals.size(), 2u);
+  EXPECT_EQ(advice.choice, 1u);  // the smaller of the two that cost nothing beyond asking
+  EXPECT_EQ(advice.front, (std::vector<size_t>{0, 2}));
+  EXPECT_GE(*advice.regret, 0);
+  EXPECT_LT(advice.regret_wh, 0.001 / 3.6);
+  expect_says(study, at_least(0.9),
+              "take too little beyond asking to be told apart; small F32 is the smallest");
+  const auto json = to_json(study, at_least(0.9), advice);
+  EXPECT_EQ(json.at("choice").at("rung"), "small");
+  // Beside one that is no candidate nothing changes; alone it is told apart from the dear one.
+  study.cells.erase(study.cells.begin());
+  summarise(study);
+  expect_says(study, at_least(0.9), "The next takes more than asking: dear F32");
+  for (const std::string& line : details(study, advise(study, at_least(0.9))))
+    EXPECT_EQ(line.find("inf"), std::string::npos) << line;
+  EXPECT_NE(html(study).find("small"), std::string::npos);
+}
+
+TEST(Advice, ACellWhoseRoundsLieOnBothSidesOfAskingIsDrawnAsJoules) {
+  Results study = made_up_study();
+  study.cells = {made_up_cell(study, "near", "F32", 940, 0.00101, 0.02),
+                 made_up_cell(study, "dear", "F32", 940, 0.002)};
+  for (CellResult& cell : study.cells) {
+    for (Window& window : cell.samples)
+      window.energy.grade = Grade::kMeasured, window.energy.systematic = 0.05 * window.energy.joules;
+  }
+  set_asking(study, 0.001, 0.01);
+  for (Window& window : study.empty->samples) window.energy.grade = Grade::kMeasured;
+  summarise(study);
+  const auto rounds = energy_by_round(study, study.cells[0]);
+  ASSERT_TRUE(std::ranges::any_of(rounds, [](const auto& entry) { return entry.second.joules <= 0; }));
+  const Advice advice = advise(study, at_least(0.9));
+  EXPECT_EQ(advice.choice, 0u);
+  EXPECT_EQ(*advice.regret, 0);
 }
 
 TEST(Advice, TooCloseToTheBar) {
@@ -205,6 +267,10 @@ TEST(Advice, BreakEvenCountsTraining) {
   ASSERT_EQ(advice.break_even.size(), 1u);
   const Interval& queries = advice.break_even[0].queries;
   EXPECT_NEAR(queries.value, 1000, 100);  // 2,000 J saved at 2 J a query
+  EXPECT_NE(details(study, advice).at(0).find("Its preparation (training) took"), std::string::npos);
+  study.cells[0].samples.back().kind = "threshold";
+  EXPECT_NE(details(study, advice).at(0).find("Its preparation (choosing thresholds) took"),
+            std::string::npos);
   EXPECT_LT(queries.low, 950);
   EXPECT_GT(queries.high, 1050);
 }

@@ -154,8 +154,9 @@ TEST_F(StaticEmbeddings, EveryPrecisionKeepsTheTextsAndTheFingerprint) {
       EXPECT_GE(cosine(found.row(i), all.row(i)), least)
           << to << " \"" << texts_[static_cast<size_t>(i)] << '"';
   }
-  convert(open_model_file(path), folder_ / "packed.gguf", Precision::parse("Q8_0"),
-          {.packed = true, .progress = {}});
+  ConvertOptions options;
+  options.packed = true;
+  convert(open_model_file(path), folder_ / "packed.gguf", Precision::parse("Q8_0"), options);
   const Matrix packed = embed(folder_ / "packed.gguf", texts_);
   convert(open_model_file(path), folder_ / "rows.gguf", Precision::parse("Q8_0"));
   const Matrix rows = embed(folder_ / "rows.gguf", texts_);
