@@ -19,7 +19,7 @@ struct Flags {
 
 void check_figures(const Results& results) {
   if (!results.complete)
-    fail("the study is not finished, so nothing was published yet; run `wattle study` again");
+    fail("the study is not finished, so nothing was published yet; run the command that began it again");
   std::vector<std::string> differences = verify_windows(results);
   const size_t windows_differ = differences.size();
   for (std::string& difference : verify_figures(results)) differences.push_back(std::move(difference));

@@ -490,6 +490,7 @@ Results Runner::run() {
   if (options_.race) {
     run_race();
   } else {
+    store_.set_text("race", "");  // every cell is measured in full now
     for (int round = 0; round < plan_.rounds; ++round) run_round(round);
     for (int round = plan_.rounds; round < plan_.max_rounds && needs_more_rounds(); ++round) run_round(round);
   }

@@ -42,6 +42,7 @@ TEST(Json, OneObjectACellWithExactlyThePromisedKeys) {
                                         "grams_co2e_per_1000",
                                         "load_wh",
                                         "preparation_wh",
+                                        "error",
                                         "metrics",
                                         "asking_wh_per_1000"};
   for (const auto& cell : cells) {
