@@ -24,7 +24,8 @@ std::string place_of(const CellResult& cell, const Window& window) {
 
 /// Differences of less than `scale` x 1e-9 come from the order of sums.
 std::string difference_of(const char* what, double stored, double computed, double scale) {
-  if (std::abs(stored - computed) <= kWindowTolerance * std::max({std::abs(stored), std::abs(computed), scale}))
+  if (std::abs(stored - computed) <=
+      kWindowTolerance * std::max({std::abs(stored), std::abs(computed), scale}))
     return "";
   return fmt::format("{} is kept as {}, but its raw samples give {}", what, stored, computed);
 }

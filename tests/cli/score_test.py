@@ -60,7 +60,7 @@ class ScoreTest(unittest.TestCase):
         self.assertEqual({metric["metric"]: metric["value"] for metric in about["metrics"]},
                          {"rouge_l": 0.5, "rouge_1": 0.5, "rouge_2": 0.5})
         sentence = self.score("answers.jsonl", "--data", "eval.jsonl", "--task", "summarise", "--metric", "accuracy",
-                              status=2)
+                              "--quiet", status=2)
         self.assertEqual(sentence.count("\n"), 1, sentence)
 
     def test_bad_input_is_one_sentence(self):

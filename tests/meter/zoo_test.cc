@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <memory>
 
@@ -17,6 +18,13 @@ namespace {
 
 constexpr int kSeeds = 1000;
 constexpr double kFewestHits = 0.935, kMostHits = 0.98, kWidest = 1.5;
+
+/// Studies simulate three times the time of a window: so many of a kind are enough to see a rule that is
+/// wrong, and WATTLE_ZOO_SEEDS=1000 holds them to what single windows are held to.
+int seeds_of_studies() {
+  const char* asked = std::getenv("WATTLE_ZOO_SEEDS");
+  return asked != nullptr ? std::atoi(asked) : 100;
+}
 
 class Zoo : public testing::TestWithParam<Kind> {};
 
@@ -42,9 +50,11 @@ class Score {
   void check(const std::string& kind) const {
     printf("%-44s %5.1f %% hold the truth; half-width %.1f %%, %.2f of the narrowest; %d windows invalid\n",
            kind.c_str(), 100 * hits(), 100 * width_ / judged(), width_over_narrowest(), invalid_);
-    EXPECT_GE(hits(), kFewestHits) << kind;
-    EXPECT_LE(hits(), kMostHits) << kind;
-    EXPECT_LE(width_over_narrowest(), kWidest) << kind;
+    // Of few seeds chance alone moves the share.
+    const double chance = judged() < 500 ? 2.6 * std::sqrt(0.05 * 0.95 / judged()) : 0;
+    EXPECT_GE(hits(), kFewestHits - chance) << kind;
+    EXPECT_LE(hits(), kMostHits + chance) << kind;
+    EXPECT_LE(width_over_narrowest(), kWidest + 5 * chance) << kind;
   }
 
  private:
@@ -80,6 +90,39 @@ TEST_P(Zoo, IntervalHoldsTheTruth) {
     EXPECT_NEAR(energy.joules / truth, 1, 0.35) << "seed " << seed;
   }
   score.check(GetParam().name);
+}
+
+/// As the windows of a cell of a study lie: others' windows are between them. What repeats in them stays,
+/// what is independent shrinks, and the mean must still hold the truth as often as it says.
+TEST_P(Zoo, IntervalOfAStudysMeanHoldsTheTruth) {
+  constexpr int kWindows = 5;
+  Score score;
+  for (int seed = 0; seed < seeds_of_studies(); ++seed) {
+    Scene scene;
+    scene.random.seed(static_cast<uint64_t>(seed) * 6007 + 11);
+    GetParam().build(scene);
+    SimulatedMachine& machine = *scene.machine;
+    MachineMeter meter(std::move(scene.machine), scene.options, false);
+    run_until(meter, scene, machine, kStart + kLeadIn);
+    std::vector<Energy> windows;
+    double truth = 0;
+    bool lost = false;
+    for (int i = 0; i < kWindows; ++i) {
+      const double from = machine.time;
+      const auto begin = meter.begin();
+      run_until(meter, scene, machine, from + scene.uniform(3.5, 6));
+      const double to = machine.time;
+      windows.push_back(meter.end_foreign(begin, 0, Settle::kYes));
+      lost |= !windows.back().invalid.empty();
+      for (const TruePower& power : scene.counted) truth += power.energy(to) - power.energy(from);
+      run_until(meter, scene, machine, machine.time + scene.uniform(2, 4));
+    }
+    if (lost)
+      score.count_invalid();
+    else
+      score.add(mean_energy(windows), truth / kWindows);
+  }
+  if (score.judged() > 0) score.check(fmt::format("{}, {} windows", GetParam().name, kWindows));
 }
 
 std::string name_of(const testing::TestParamInfo<Kind>& info) {
