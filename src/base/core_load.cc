@@ -120,38 +120,46 @@ std::string_view name(Shrunk why) {
 }
 
 void TeamSize::shrink(int by, Shrunk why) {
-  // Growing was a mistake: the next time it waits longer.
-  hold_ = since_growth_ < 1 ? std::min(2 * hold_, kLongestHold) : kFirstHold;
+  // Where growing was a mistake, it waits longer the next time.
+  patience_ = has_grown_ && since_growth_ < 1 ? std::min(2 * patience_, kLongestPatience) : kFirstPatience;
+  since_shrinking_ = lost_ = 0;
   size_ = std::max(1, size_ - by);
   why_ = why;
 }
 
 void TeamSize::grow(int by) {
   size_ = std::min(most_, size_ + by);
-  since_growth_ = 0;
+  since_growth_ = 0, has_grown_ = true;
   if (size_ == most_) why_ = Shrunk::kNo;
 }
 
-void TeamSize::note_delay(double seconds, double delay) {
+void TeamSize::note_delay(double seconds, CoreDelay delay, double worked) {
   since_growth_ += seconds;
-  // A thread that waits holds up the others: a team of n that is held up for a part p of the time does
-  // n (1 - p), one thread fewer n - 1. Threads scale less than that, so it pays a little earlier.
-  const double waiting = delay / seconds;
-  if (size_ > 1 && waiting > 0.6 / size_)
-    shrink(std::max(1, static_cast<int>(std::lround(waiting))), Shrunk::kOthers);
+  // A thread that waits holds up the others. One fewer works for size - 1 seconds a second, a little more
+  // than that with what is lost at barriers: what the team does less, because a thread waits, adds up; what
+  // it does more makes up for it.
+  const double less = (size_ - 0.9) * seconds - worked;
+  const bool waits = delay.largest > 0.2 * seconds;
+  lost_ = std::max(0.0, lost_ + (waits ? std::min(less, delay.sum) : std::min(less, 0.0)));
+  if (size_ == 1 || lost_ < kMostLost) return;
+  shrink(std::max(1, static_cast<int>(std::lround(delay.sum / seconds))), Shrunk::kOthers);
 }
 
 void TeamSize::note_cores(double seconds, std::optional<CoreTimes> times, double throttled, double process) {
   const int of_quota = quota_ > 0 ? std::max(1, static_cast<int>(std::ceil(quota_ - 1e-9))) : most_;
   if (throttled > 0.05 * seconds && size_ > of_quota) return shrink(size_ - of_quota, Shrunk::kQuota);
   if (times && size_ > 1 && times->stolen > 0.6 / size_ * seconds) return shrink(1, Shrunk::kStolen);
+  since_shrinking_ += seconds;
   const int largest = why_ == Shrunk::kQuota ? of_quota : most_;
   if (size_ >= largest) return;
-  if (!times) return grow(1);
   // Of the cores' idle time, what the team left idle itself is no other core's.
-  const double spare = times->idle - std::max(0.0, size_ * seconds - process);
+  const double spare = times ? times->idle - std::max(0.0, size_ * seconds - process) : 0;
   const int free = static_cast<int>(spare / seconds + 0.25);
-  if (free > 0) grow(std::min(free, largest - size_));
+  if (free > 0 && since_shrinking_ >= patience_ / 4) {
+    grow(std::min(free, largest - size_));
+  } else if (since_shrinking_ >= patience_) {
+    grow(1);  // a core in use may still be had, by priority or by share
+  }
 }
 
 }  // namespace wattle::inline base

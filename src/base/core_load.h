@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/processor_limits.h"
+#include "base/threads.h"
 
 namespace wattle::inline base {
 
@@ -45,10 +46,10 @@ class RunQueueDelay {
 std::optional<CoreTimes> core_times();
 std::optional<double> throttled_seconds(const ProcessorLimits& limits);
 
-/// Why a team has fewer threads than it may have.
-enum class Shrunk { kNo, kOthers, kStolen, kQuota };
-/// As a sentence's end: "others use its cores".
-std::string_view name(Shrunk why);
+/// Seconds that threads were ready to run and had no core.
+struct CoreDelay {
+  double sum = 0, largest = 0;  ///< of all threads; of the one that waited longest
+};
 
 /// How many threads a team has worth having, of what the kernel says about its cores. One thread that shares
 /// its core holds all others up at every barrier, so a team does without that core until it is free again.
@@ -62,20 +63,26 @@ class TeamSize {
   int most() const { return most_; }
   Shrunk why() const { return why_; }
 
-  /// In `seconds` the team's threads waited so long in all for a core, not counting what the quota took.
-  void note_delay(double seconds, double delay);
+  /// In `seconds` the team's threads waited so long for cores, not counting what the quota took, and its
+  /// process worked so long in all.
+  void note_delay(double seconds, CoreDelay delay, double worked);
 
   /// In `seconds` its cores were idle and stolen for so long in all, its quota took so long from all its
-  /// threads together, and its process had so much processor time. Without `times` it tries a larger team now
-  /// and then.
+  /// threads together, and its process had so much processor time. A core that is idle is taken again soon,
+  /// one that is not, or of which nothing is known, is tried seldom.
   void note_cores(double seconds, std::optional<CoreTimes> times, double throttled, double process);
 
+  /// Seconds that note_delay wants to look back: short while it is new that the team has this size.
+  double delay_window() const { return since_growth_ < 0.1 ? 0.01 : 0.02; }
   /// Seconds that note_cores wants to look back.
-  double core_window() const { return size_ < most_ ? hold_ : kWindow; }
+  double core_window() const { return size_ < most_ ? 0.5 * kWindow : kWindow; }
 
  private:
   static constexpr double kWindow = 0.2;  ///< /proc/stat counts hundredths of a second
-  static constexpr double kFirstHold = 0.1, kLongestHold = 3.2;
+  static constexpr double kFirstPatience = 0.4, kLongestPatience = 6.4;
+
+  /// Seconds of work that a team loses, against one with a thread fewer, before it gives the thread up.
+  static constexpr double kMostLost = 0.008;
 
   void shrink(int by, Shrunk why);
   void grow(int by);
@@ -83,8 +90,10 @@ class TeamSize {
   int most_, size_;
   double quota_;
   Shrunk why_ = Shrunk::kNo;
-  double hold_ = kFirstHold;   ///< how long a core must have been free before it is used again
-  double since_growth_ = 1e9;  ///< seconds
+  double patience_ = kFirstPatience;  ///< seconds after which a core is tried that is not idle
+  double since_growth_ = 0, since_shrinking_ = 0;
+  bool has_grown_ = false;
+  double lost_ = 0;  ///< seconds of work
 };
 
 }  // namespace wattle::inline base

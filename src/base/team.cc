@@ -30,6 +30,22 @@ void pause() {
 #endif
 }
 
+/// Turns until `changed` or for so many nanoseconds since `start`; adds the time to `turned`.
+template <class Changed>
+bool turn_until(const Changed& changed, int64_t start, int64_t nanoseconds, std::atomic<int64_t>& turned) {
+  bool came = false;
+  int64_t time = start;
+  do {
+    for (int i = 0; i < 8 && !came; ++i) {
+      came = changed();
+      if (!came) pause();
+    }
+    time = now();
+  } while (!came && time - start < nanoseconds);
+  turned.store(turned.load(std::memory_order_relaxed) + time - start, std::memory_order_relaxed);
+  return came;
+}
+
 }  // namespace
 
 bool in_team() {
@@ -67,14 +83,23 @@ void Team::serve(int index) {
   }
 }
 
-double Team::delay() {
-  double sum = 0;
+double Team::turned() const {
+  int64_t sum = 0;
+  for (int i = 0; i < most_; ++i)
+    sum += members_[static_cast<size_t>(i)].turned.load(std::memory_order_relaxed);
+  return 1e-9 * static_cast<double>(sum);
+}
+
+CoreDelay Team::new_delay() {
+  CoreDelay delay;
   for (int i = 1; i < most_; ++i) {
-    const Member& member = members_[static_cast<size_t>(i)];
+    Member& member = members_[static_cast<size_t>(i)];
     if (!member.has_delay.load(std::memory_order_acquire)) break;
-    sum += member.delay->seconds().value_or(0);
+    const double until = member.delay->seconds().value_or(0);
+    const double waited = until - std::exchange(member.delay_before, until);
+    delay.sum += waited, delay.largest = std::max(delay.largest, waited);
   }
-  return sum;
+  return delay;
 }
 
 bool Team::begin(int members, const Job& job) {
@@ -202,15 +227,11 @@ void Team::wait(int index, uint32_t seen) {
   const int64_t longest = longest_turn_.load(std::memory_order_relaxed);
   const bool is_active = index < active_.load(std::memory_order_relaxed);
   const int64_t turn = is_active ? std::min(mine.turn, longest) : 0, start = now();
-  do {
-    for (int i = 0; i < 8; ++i) {
-      if (changed()) {
-        mine.turn = std::min(longest, mine.turn + mine.turn / 8);
-        return;
-      }
-      pause();
-    }
-  } while (now() - start < turn);
+  const bool came = turn_until(changed, start, turn, mine.turned);
+  if (came) {
+    mine.turn = std::min(longest, mine.turn + mine.turn / 8);
+    return;
+  }
   mine.asleep.store(1, std::memory_order_seq_cst);
   if (generation_.load(std::memory_order_seq_cst) != seen || ends_) {
     mine.asleep.store(0, std::memory_order_relaxed);

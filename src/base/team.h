@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/core_load.h"
+#include "base/threads.h"
 
 namespace wattle::inline base {
 
@@ -24,7 +25,6 @@ namespace wattle::inline base {
 /// Who waits, for a step or for the next job, turns for as long as its last waits were short, then sleeps.
 class Team {
  public:
-  using RunPart = void (*)(const void* context, int64_t step, int64_t part);
   struct Job {
     int64_t steps, parts;  ///< parts of each step, at most kMostParts
     RunPart run;
@@ -53,8 +53,12 @@ class Team {
 
   bool is_running() const { return busy_.load(std::memory_order_relaxed); }
 
-  /// Seconds that the threads of the team, the calling one left out, have waited for a core in all.
-  double delay();
+  /// What the threads of the team, the calling one left out, waited for a core since the last call. By one
+  /// caller at a time.
+  CoreDelay new_delay();
+
+  /// Seconds of all waits' turning so far, which is processor time without work.
+  double turned() const;
 
   /// Longest time in nanoseconds that waiting turns; 0 where there are more threads than cores.
   void set_longest_turn(int64_t nanoseconds) { longest_turn_ = nanoseconds; }
@@ -75,8 +79,10 @@ class Team {
     std::atomic<uint64_t> stretch{0};
     alignas(64) std::atomic<uint32_t> asleep{0};
     int64_t turn = 0;  ///< nanoseconds that its next wait turns at most
+    std::atomic<int64_t> turned{0};
     std::unique_ptr<RunQueueDelay> delay;
     std::atomic<bool> has_delay{false};
+    double delay_before = 0;
     std::thread thread;
   };
 
@@ -117,8 +123,5 @@ class Team {
 
   alignas(64) std::atomic<int64_t> done_{0};  ///< parts of the step that have ended
 };
-
-/// Whether the calling thread is at work for a team, so that what it calls does not use one.
-bool in_team();
 
 }  // namespace wattle::inline base

@@ -15,13 +15,13 @@
 #include <fmt/format.h>
 #include <wattle/error.h>
 
+#include "base/core_load.h"
 #include "base/cpu.h"
+#include "base/team.h"
 
 namespace wattle::inline base {
 namespace {
 
-/// Seconds between two looks at how long the team's threads waited for a core.
-constexpr double kDelayWindow = 0.02;
 /// Waiting turns at most so long: to sleep and be woken takes a virtual machine 50 us and more.
 constexpr int64_t kLongestTurn = 100'000;
 
@@ -54,6 +54,7 @@ class TeamOfProcess {
     most_ = threads;
     size_ = TeamSize(threads, processor_limits().quota);
     now_.store(threads, std::memory_order_relaxed);
+    wanted_.store(threads, std::memory_order_relaxed);
     team_.set_longest_turn(threads > most_threads() / 4 ? 0 : kLongestTurn);
     report_ = {.most = threads, .smallest = threads};
     next_look_.store(0, std::memory_order_relaxed);
@@ -74,7 +75,7 @@ class TeamOfProcess {
     return size;
   }
 
-  void run(int64_t steps, int64_t parts, Team::RunPart part, const void* context) {
+  void run(int64_t steps, int64_t parts, RunPart part, const void* context) {
     const Team::Job job{steps, parts, part, context};
     if (most() > 1 && !in_team() && team_.run(now(), job, [this] { return look(); })) return;
     for (int64_t step = 0; step < steps; ++step) {
@@ -112,11 +113,11 @@ class TeamOfProcess {
     } else if (has_quota) {
       if (at_cores) look_at_both(now);
     } else {
-      const double delay = begin_delay_of_team(), seconds = now - std::exchange(delay_since_, now);
-      size_.note_delay(seconds, delay);
+      const double seconds = now - std::exchange(delay_since_, now);
+      size_.note_delay(seconds, begin_delay_of_team(), begin_work());
       if (size_.size() == before && at_cores) look_at_cores(now, 0);
     }
-    next_look_ = now + kDelayWindow;
+    next_look_ = now + size_.delay_window();
     tell(now, before);
   }
 
@@ -124,8 +125,10 @@ class TeamOfProcess {
     const int before = size_.size();
     const double throttled_until = throttled_seconds(processor_limits()).value_or(0);
     const double throttled = throttled_until - std::exchange(throttled_, throttled_until);
-    const double delay = begin_delay_of_team(), seconds = now - std::exchange(delay_since_, now);
-    size_.note_delay(seconds, std::max(0.0, delay - throttled));
+    const double seconds = now - std::exchange(delay_since_, now);
+    CoreDelay delay = begin_delay_of_team();
+    delay.sum = std::max(0.0, delay.sum - throttled), delay.largest = std::min(delay.largest, delay.sum);
+    size_.note_delay(seconds, delay, begin_work());
     if (size_.size() == before) look_at_cores(now, throttled);
   }
 
@@ -138,13 +141,21 @@ class TeamOfProcess {
     times_ = times, process_ = process, cores_since_ = now;
   }
 
-  double begin_delay_of_team() {
-    const double delay = team_.delay();
-    return delay - std::exchange(team_delay_, delay) + own_delay();
+  CoreDelay begin_delay_of_team() {
+    CoreDelay delay = team_.new_delay();
+    const double own = own_delay();
+    delay.sum += own, delay.largest = std::max(delay.largest, own);
+    return delay;
+  }
+
+  /// Seconds that the process worked since the last time, without the team's turning.
+  double begin_work() {
+    const double worked = process_seconds() - team_.turned();
+    return worked - std::exchange(worked_, worked);
   }
 
   void begin_delay(double now) {
-    begin_delay_of_team();
+    begin_delay_of_team(), begin_work();
     delay_since_ = now;
   }
 
@@ -173,7 +184,7 @@ class TeamOfProcess {
   std::mutex looking_;  ///< guards what follows
   TeamSize size_{1};
   std::string chosen_by_;
-  double delay_since_ = 0, team_delay_ = 0;
+  double delay_since_ = 0, worked_ = 0;
   double cores_since_ = 0, process_ = 0, throttled_ = 0;
   std::optional<CoreTimes> times_;
   TeamReport report_;
@@ -260,12 +271,12 @@ std::string describe(const TeamReport& report) {
                             100 * report.seconds_shrunk / report.seconds, report.smallest, name(report.why));
 }
 
-void run_by_team(int64_t steps, int64_t parts, Team::RunPart run, const void* context) {
+void run_by_team(int64_t steps, int64_t parts, RunPart run, const void* context) {
   if (steps <= 0 || parts <= 0) return;
   if (parts <= Team::kMostParts) return team().run(steps, parts, run, context);
   struct Grouped {
     int64_t parts;
-    Team::RunPart run;
+    RunPart run;
     const void* context;
   } const grouped{parts, run, context};
   team().run(

@@ -6,9 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/core_load.h"
-#include "base/team.h"
-
 namespace wattle::inline base {
 
 /// Threads that the one team of the process has at most, the calling one among them; default_threads() unless
@@ -23,9 +20,17 @@ int most_threads();
 /// The number that OMP_NUM_THREADS says ("4"; of "4,2" the first); 0 for a text that is none.
 int threads_of_omp(std::string_view text);
 
+/// Whether the calling thread is at work for the team, so that what it calls does not use it.
+bool in_team();
+
 /// Those that the team has now: fewer than threads() while others use its cores (TeamSize). Constant within a
 /// job, may be another in the next.
 int active_threads();
+
+/// Why a team has fewer threads than it may have.
+enum class Shrunk { kNo, kOthers, kStolen, kQuota };
+/// As a sentence's end: "others use its cores".
+std::string_view name(Shrunk why);
 
 /// What became of the team since the process began or forget_team_report().
 struct TeamReport {
@@ -53,10 +58,12 @@ struct Part {
   IndexRange range(int64_t count) const { return {count * index / of, count * (index + 1) / of}; }
 };
 
+using RunPart = void (*)(const void* context, int64_t step, int64_t part);
+
 /// Runs every part of every step by the team: the parts of a step in any order, by whoever is free, beginning
 /// with a stretch of neighbours for each thread. On the calling thread alone, in order, where the team is at
 /// work already. An exception ends the job with its step and leaves here: that of the first part that threw.
-void run_by_team(int64_t steps, int64_t parts, Team::RunPart run, const void* context);
+void run_by_team(int64_t steps, int64_t parts, RunPart run, const void* context);
 
 /// Calls f(part) for every part: see run_by_team.
 template <class F>

@@ -300,26 +300,44 @@ TEST(CoreLoad, OwnDelayIsShownByThisKernel) {
   EXPECT_GE(*delay.seconds(), 0);
 }
 
+// A window in which one thread of the team waited for nearly all of it, and the others for that thread.
+void hold_up(TeamSize& size) {
+  size.note_delay(0.02, {0.018, 0.018}, 0.02 * (size.size() - 1.4));
+}
+
 TEST(TeamSize, GivesACoreUpThatOthersUse) {
   TeamSize size(2);
-  size.note_delay(0.02, 0.004);
-  EXPECT_EQ(size.size(), 2);
-  size.note_delay(0.02, 0.009);
+  size.note_delay(0.02, {0.004, 0.004}, 0.01);  // the thread that waits is not why so little is done
+  size.note_delay(0.02, {0.01, 0.01}, 0.012);
   EXPECT_EQ(size.size(), 1);
   EXPECT_EQ(size.why(), Shrunk::kOthers);
-  size.note_delay(0.02, 0.02);
+  for (int i = 0; i < 9; ++i) size.note_delay(0.02, {0.02, 0.02}, 0);
   EXPECT_EQ(size.size(), 1);
+}
+
+// Half a core more than one thread has is worth waiting for, and a bad moment is made up for.
+TEST(TeamSize, KeepsACoreOfWhichItHasEnough) {
+  TeamSize size(2);
+  for (int i = 0; i < 20; ++i) size.note_delay(0.02, {0.01, 0.01}, 0.03);
+  for (int i = 0; i < 20; ++i) size.note_delay(0.01, {0.005, 0.005}, i % 2 == 0 ? 0.005 : 0.02);
+  EXPECT_EQ(size.size(), 2);
 }
 
 TEST(TeamSize, GivesUpAsManyAsAreTaken) {
   TeamSize size(64);
-  size.note_delay(0.02, 0.02 * 7.8);
+  size.note_delay(0.02, {0.02 * 7.8, 0.018}, 0.02 * 50);
   EXPECT_EQ(size.size(), 56);
+}
+
+TEST(TeamSize, ManyShortWaitsAreNoReason) {
+  TeamSize size(64);
+  for (int i = 0; i < 100; ++i) size.note_delay(0.02, {0.02, 0.002}, 0.02 * 40);
+  EXPECT_EQ(size.size(), 64);
 }
 
 TEST(TeamSize, ComesBackWhenTheCoreIsIdle) {
   TeamSize size(2);
-  size.note_delay(0.02, 0.015);
+  hold_up(size);
   size.note_cores(0.1, CoreTimes{0.00, 0}, 0, 0.1);  // the other core is busy
   EXPECT_EQ(size.size(), 1);
   size.note_cores(0.1, CoreTimes{0.10, 0}, 0, 0.0);  // this thread did nothing itself
@@ -329,21 +347,38 @@ TEST(TeamSize, ComesBackWhenTheCoreIsIdle) {
   EXPECT_EQ(size.why(), Shrunk::kNo);
 }
 
+// Seconds until a team of one tries a core of which nothing is known.
+double seconds_until_growth(TeamSize& size) {
+  double seconds = 0;
+  for (; size.size() == 1 && seconds < 100; seconds += size.core_window())
+    size.note_cores(size.core_window(), std::nullopt, 0, size.core_window());
+  return seconds;
+}
+
 TEST(TeamSize, TriesSeldomWhereTryingWasAMistake) {
   TeamSize size(2);
-  double longest = 0;
+  double before = 0;
   for (int round = 0; round < 12; ++round) {
-    size.note_delay(0.02, 0.02);
+    hold_up(size);
     ASSERT_EQ(size.size(), 1);
-    EXPECT_GE(size.core_window(), longest);
-    longest = size.core_window();
-    size.note_cores(longest, std::nullopt, 0, longest);  // nothing tells whether the core is free
+    const double seconds = seconds_until_growth(size);
     ASSERT_EQ(size.size(), 2);
+    EXPECT_GE(seconds, before);
+    before = seconds;
   }
-  EXPECT_GT(longest, 2);
-  for (int i = 0; i < 100; ++i) size.note_delay(0.02, 0);  // that time it was right
-  size.note_delay(0.02, 0.02);
-  EXPECT_LT(size.core_window(), 0.2);
+  EXPECT_GT(before, 5);
+  EXPECT_LT(before, 10);
+  for (int i = 0; i < 100; ++i) size.note_delay(0.02, {}, 0.04);  // that time it was right
+  hold_up(size);
+  EXPECT_LT(seconds_until_growth(size), 1);
+}
+
+// Nothing is idle, and yet it may have a second core: the others yield to it.
+TEST(TeamSize, TriesACoreThatIsNotIdle) {
+  TeamSize size(2);
+  hold_up(size);
+  for (int i = 0; i < 10 && size.size() == 1; ++i) size.note_cores(0.1, CoreTimes{0, 0}, 0, 0.1);
+  EXPECT_EQ(size.size(), 2);
 }
 
 TEST(TeamSize, GivesWayToTheHypervisor) {
