@@ -16,17 +16,18 @@ constexpr size_t kMaxNameBytes = 64;
 constexpr uint32_t kMaxDimensions = 4;
 constexpr int64_t kDefaultAlignment = 32;
 
-std::string read_string(ByteReader& reader, std::string_view what, size_t limit) {
+std::string read_string(ByteReader& reader, std::string_view what, uint64_t limit) {
   const auto length = reader.read<uint64_t>(what);
   if (length > limit) {
     fail("{}: {} is {} bytes long and at most {} are allowed; the file is corrupt, get it again",
          reader.origin(), what, length, limit);
   }
-  return std::string(reader.text(length, what));
+  reader.need_items(length, 1, what);  // before a length of 64 bits is cut to those of an address
+  return std::string(reader.text(static_cast<size_t>(length), what));
 }
 
 std::string read_text(ByteReader& reader, std::string_view what) {
-  return read_string(reader, what, std::numeric_limits<size_t>::max());
+  return read_string(reader, what, std::numeric_limits<uint64_t>::max());
 }
 
 template <typename Stored>
