@@ -15,7 +15,8 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& sentence, int exit_status = 2)
       : std::runtime_error(sentence), exit_status_(exit_status) {}
 
-  /// 1: all that was to be measured failed; 2: bad input; 3: a required grade of measurement is not to be had; 130: interrupted.
+  /// 1: all that was to be measured failed; 2: bad input; 3: a required grade of measurement is not to be
+  /// had; 130: interrupted.
   int exit_status() const { return exit_status_; }
 
  private:

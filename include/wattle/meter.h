@@ -96,6 +96,9 @@ Energy share_of(const Energy& whole, double share);
 /// in order, are the window's to the last bit. Error when no weight is positive.
 std::vector<Energy> split(const Energy& whole, std::span<const double> weights);
 
+/// The raw samples that a window's energy follows from (meter/raw_window.h).
+struct RawWindow;
+
 struct MeterOptions {
   std::string root = "/";  ///< where /sys and /proc are looked for: a simulated machine is a directory
   std::string source;   ///< empty: the best there is; else force by name ("rapl", "model", "model-package",
@@ -123,13 +126,15 @@ class Meter {
   virtual Energy end(const std::shared_ptr<const Moment>& begin, const Work* work = nullptr) = 0;
 
   /// The same after waiting for the readings that still speak of the window: none of fast counters, two
-  /// refreshes of means, one of other slow sources.
-  virtual Energy end_settled(const std::shared_ptr<const Moment>& begin, const Work* work = nullptr) = 0;
+  /// refreshes of means, one of other slow sources. `raw`: takes the samples that the figure follows from.
+  virtual Energy end_settled(const std::shared_ptr<const Moment>& begin, const Work* work = nullptr,
+                             RawWindow* raw = nullptr) = 0;
 
   /// end() or, with `settled`, end_settled() of work by other processes than this one's: `busy_seconds` is
   /// asked for at the end, and stands for this process's processor time.
   virtual Energy end_processes(const std::shared_ptr<const Moment>& begin,
-                               const std::function<double()>& busy_seconds, bool settled) = 0;
+                               const std::function<double()>& busy_seconds, bool settled,
+                               RawWindow* raw = nullptr) = 0;
 
   /// The same by source: processor, graphics processors. end() is their sum.
   virtual std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin,

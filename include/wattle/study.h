@@ -129,6 +129,8 @@ struct Window {
   int attempt = 0;
   int64_t queries = 0;  ///< answered in the window, repeats counted
   Energy energy;
+  std::string readings;         ///< JSON: the raw samples that `energy` follows from (meter/raw_window.h)
+  std::string readings_sha256;  ///< of them, as the worker that took them told
   std::vector<double> latencies_ms;  ///< one a query, or the mean of `queries_a_latency` in a row
   int64_t queries_a_latency = 1;     ///< more where one takes less than 20 microseconds
   int64_t peak_memory_bytes = 0;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include <wattle/error.h>
@@ -21,6 +22,11 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor_);
     fail("{}: is not a regular file; give the path of a file", path.string());
+  }
+  if (static_cast<uint64_t>(status.st_size) > std::numeric_limits<size_t>::max()) {
+    ::close(descriptor_);
+    fail("{}: has {} bytes, more than this machine can address; use a smaller model", path.string(),
+         status.st_size);
   }
   size_ = static_cast<size_t>(status.st_size);
   if (size_ > 0) {

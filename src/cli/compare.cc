@@ -136,7 +136,7 @@ void add_compare(CLI::App& app, const GlobalOptions& options) {
       "  wattle compare --data mine.csv --text message --label kind --quality 0.9\n"
       "  wattle compare --data wine.csv --task table --label quality\n"
       "  wattle compare --data pairs.jsonl --task similarity --model all-minilm-l6-v2\n"
-      "  wattle compare --data news.jsonl --field reference=abstract --rows 40 --time 30min\n"
+      "  wattle compare --data news.jsonl --task summarise --field reference=abstract --rows 40\n"
       "  wattle compare --data mine.csv --plan-only --out mine");
   verb->callback([flags, &options] { compare(*flags, options); });
 }

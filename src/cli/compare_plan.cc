@@ -34,10 +34,10 @@ int64_t most_rows(const std::string& task) {
 }
 
 /// Short windows: the first table is wanted soon, and a race has as many rounds as it needs. Of few rows a
-/// greater share is asked: the doubt about quality is what decides least. `rows`: of the file.
-void set_pace(Plan& plan, int64_t rows) {
+/// greater share is asked: the doubt about quality is what decides last. `rows`: of the file; `splits`: some
+/// of them are for training.
+void set_pace(Plan& plan, int64_t rows, bool splits) {
   constexpr double kRowsWanted = 200, kLeastShare = 0.2, kGreatestShare = 0.4, kRowsOfARound = 80;
-  const bool splits = plan.train_data.empty() && (plan.task == "classify" || plan.task == "table");
   plan.eval_share = std::clamp(kRowsWanted / static_cast<double>(rows), kLeastShare, kGreatestShare);
   const double asked = std::min(static_cast<double>(plan.max_eval),
                                 (splits ? plan.eval_share : 1) * static_cast<double>(rows));
@@ -52,7 +52,8 @@ std::string absolute_of(const std::string& path) {
 }
 
 void set_data(Plan& plan, const CompareFlags& flags) {
-  plan.name = fs::path(flags.data).stem().string();
+  const fs::path named(flags.data);
+  plan.name = (named.has_filename() ? named : named.parent_path()).stem().string();
   const std::string data = fs::exists(flags.data) ? absolute_of(flags.data) : flags.data;
   if (flags.train.empty()) {
     plan.data = data;
@@ -140,7 +141,8 @@ ComparePlan make_compare_plan(const CompareFlags& flags) {
   plan.quality = flags.quality;
   plan.max_train = kMostTraining;
   plan.max_eval = flags.rows > 0 ? flags.rows : most_rows(plan.task);
-  set_pace(plan, rows);
+  const bool learns = plan.task == "classify" || plan.task == "table";
+  set_pace(plan, rows, learns && flags.train.empty() && find_data_files(path).train.empty());
   plan.rungs = contenders_for(flags, plan.task, labels);
   return compare;
 }

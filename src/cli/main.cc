@@ -26,11 +26,14 @@ struct Verb {
   void (*add)(CLI::App&, const wattle::GlobalOptions&);
 };
 constexpr Verb kVerbs[] = {
-    {"run", wattle::add_run},       {"train", wattle::add_train},     {"convert", wattle::add_convert},
-    {"distil", wattle::add_distil}, {"inspect", wattle::add_inspect}, {"bench", wattle::add_bench},
-    {"meter", wattle::add_meter},   {"study", wattle::add_study},     {"report", wattle::add_report},
-    {"advise", wattle::add_advise}, {"compare", wattle::add_compare}, {"worker", wattle::add_worker},
-    {"pull", wattle::add_pull},     {"doctor", wattle::add_doctor},   {"completion", wattle::add_completion},
+    {"run", wattle::add_run},         {"train", wattle::add_train},
+    {"convert", wattle::add_convert}, {"distil", wattle::add_distil},
+    {"inspect", wattle::add_inspect}, {"bench", wattle::add_bench},
+    {"meter", wattle::add_meter},     {"study", wattle::add_study},
+    {"report", wattle::add_report},   {"advise", wattle::add_advise},
+    {"score", wattle::add_score},     {"compare", wattle::add_compare},
+    {"worker", wattle::add_worker},   {"pull", wattle::add_pull},
+    {"doctor", wattle::add_doctor},   {"completion", wattle::add_completion},
 };
 
 /// Adds the verb that is asked for alone, or all where an option comes first or no verb does: the flags of

@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <memory>
 
 #include <unistd.h>
 
 #include "base/output_file.h"
 #include "cli/study_session.h"
+#include "report/format.h"
 #include "report/paper.h"
 #include "report/report.h"
 
@@ -17,18 +19,28 @@ struct Flags {
 
 void check_figures(const Results& results) {
   if (!results.complete)
-    fail("the study is not finished, so nothing was published yet; run `wattle study` again");
-  const std::vector<std::string> differences = verify(results);
+    fail("the study is not finished, so nothing was published yet; run the command that began it again");
+  std::vector<std::string> differences = verify_windows(results);
+  const size_t windows_differ = differences.size();
+  for (std::string& difference : verify_figures(results)) differences.push_back(std::move(difference));
   if (!differences.empty()) {
     for (const std::string& difference : differences) fmt::print(stderr, "{}\n", difference);
     fail(
-        "{} published figures do not follow from their samples; the store was changed, so run the study "
-        "again",
-        differences.size());
+        "{} windows do not follow from their raw samples and {} published figures not from their windows; "
+        "the "
+        "store was changed, so run the study again",
+        windows_differ, differences.size() - windows_differ);
   }
-  size_t samples = 0;
-  for (const CellResult& cell : results.cells) samples += cell.samples.size();
-  fmt::print("All figures of {} cells follow from their {} windows.\n", results.cells.size(), samples);
+  size_t windows = 0, bytes = 0;
+  const auto add = [&](const CellResult& cell) {
+    windows += cell.samples.size();
+    for (const Window& window : cell.samples) bytes += window.readings.size();
+  };
+  std::ranges::for_each(results.cells, add);
+  if (results.empty) add(*results.empty);
+  fmt::print(
+      "All figures of {} cells follow from their {} windows, and these from {} bytes of raw samples.\n",
+      results.cells.size(), windows, count(static_cast<int64_t>(bytes)));
 }
 
 }  // namespace

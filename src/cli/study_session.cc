@@ -76,7 +76,7 @@ Results results_of(const fs::path& path, const GlobalOptions& options) {
   if (results.complete) return results;
   summarise(results);
   if (!options.quiet) {
-    fmt::print(stderr, "{}: this study is not finished; run `wattle study` again to go on with it\n",
+    fmt::print(stderr, "{}: this study is not finished; the command that began it goes on with it\n",
                path.string());
   }
   return results;

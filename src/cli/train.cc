@@ -295,7 +295,7 @@ bool is_table_task(const Arguments& arguments) {
 }
 
 void run_task(Arguments arguments, const GlobalOptions& options) {
-  arguments.train.kind = head_kind_from_name(arguments.kind);
+  arguments.train.kind = head_kind_from_name(arguments.kind, "--kind");
   arguments.train.units = text_units_from_name(arguments.features);
   if (is_table_task(arguments)) {
     if (arguments.on != "ngrams")

@@ -23,6 +23,7 @@ void add_bench(CLI::App& app, const GlobalOptions& options);
 void add_meter(CLI::App& app, const GlobalOptions& options);
 void add_study(CLI::App& app, const GlobalOptions& options);
 void add_report(CLI::App& app, const GlobalOptions& options);
+void add_score(CLI::App& app, const GlobalOptions& options);
 void add_advise(CLI::App& app, const GlobalOptions& options);
 void add_compare(CLI::App& app, const GlobalOptions& options);
 void add_worker(CLI::App& app, const GlobalOptions& options);

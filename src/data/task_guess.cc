@@ -100,7 +100,24 @@ struct Sample {
   }
 };
 
+/// Texts with a place for a word, and the word.
+std::optional<TaskGuess> by_masks(const Sample& sample) {
+  const auto text = sample.first_of({"text", "sentence", "masked_text", "masked_sentence"}),
+             word = sample.first_of({"target", "answer", "word", "obj_label", "label"});
+  if (!text || !word || sample.rows.empty()) return std::nullopt;
+  const auto is_masked = [&](const RawRow& row) {
+    const Json* value = value_at(row.fields, *text);
+    if (value == nullptr || !value->is_string()) return false;
+    const auto& words = value->get_ref<const std::string&>();
+    return words.find("[MASK]") != std::string::npos || words.find("<mask>") != std::string::npos;
+  };
+  const auto masked = static_cast<size_t>(std::ranges::count_if(sample.rows, is_masked));
+  if (2 * masked <= sample.rows.size()) return std::nullopt;
+  return TaskGuess{"fill", {}, fmt::format("the masks in {} and the column {}", *text, *word)};
+}
+
 std::optional<TaskGuess> by_marks(const Sample& sample) {
+  if (auto guess = by_masks(sample)) return guess;
   for (const Mark& mark : marks()) {
     std::vector<std::string> found;
     for (const Names& names : mark.columns) {

@@ -5,7 +5,11 @@
 
 #include "families/family.h"
 
-// Every family, one line each; its page defines NAME_family().
+// Every family, one line each; its page defines NAME_family(). A build for small models has one that needs no
+// matrices.
+#ifdef WATTLE_SMALL_MODELS_ONLY
+#define WATTLE_FAMILIES(F) F(static_embedding)
+#else
 #define WATTLE_FAMILIES(F) \
   F(bert)                  \
   F(distilbert)            \
@@ -42,6 +46,7 @@
   F(pegasus)               \
   F(m2m_100)               \
   F(marian)
+#endif
 
 namespace wattle::inline families {
 

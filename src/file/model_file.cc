@@ -34,16 +34,22 @@ int64_t checked_elements(std::span<const int64_t> shape, const std::string& orig
 
 size_t checked_bytes(Format format, std::span<const int64_t> shape, const std::string& origin,
                      std::string_view tensor) {
-  const auto elements = static_cast<size_t>(checked_elements(shape, origin, tensor));
+  const auto elements = static_cast<uint64_t>(checked_elements(shape, origin, tensor));
   const FormatInfo& stored = info(format);
-  const auto row = static_cast<size_t>(shape.empty() ? 1 : shape.back());
+  const auto row = static_cast<uint64_t>(shape.empty() ? 1 : shape.back());
   if (row % stored.block_weights != 0) {
     fail(
         "{}: tensor {} has rows of {} values, which {} cannot store in blocks of {}; the file is corrupt, "
         "get it again",
         origin, tensor, row, stored.name, stored.block_weights);
   }
-  return elements / stored.block_weights * stored.block_bytes;  // at most 8 bytes a weight: no overflow
+  const uint64_t bytes =
+      elements / stored.block_weights * stored.block_bytes;  // at most 8 a weight: no overflow
+  if (bytes > std::numeric_limits<size_t>::max()) {
+    fail("{}: tensor {} has {} bytes, more than this machine can address; use a smaller model", origin,
+         tensor, bytes);
+  }
+  return static_cast<size_t>(bytes);
 }
 
 void check_names(const std::vector<Tensor>& tensors, const std::string& origin) {

@@ -71,6 +71,7 @@ MachineMeter::MachineMeter(std::unique_ptr<Machine> machine, const MeterOptions&
     : machine_(std::move(machine)),
       sources_(find_sources(*machine_, options)),
       idle_(sources_.recorders.size()),
+      raw_idle_(sources_.recorders.size()),
       helpers_before_(helper_cpu_seconds()) {
   if (options.require_measured && grade() == Grade::kModelled) {
     throw Error(sources_.notice.empty()
@@ -180,7 +181,7 @@ void MachineMeter::wait(double seconds) {
 }
 
 std::vector<Energy> MachineMeter::close(const Moment& begin, const std::function<double()>& busy_seconds,
-                                        const Work* work, Settle settle) {
+                                        const Work* work, Settle settle, RawWindow* raw) {
   std::vector<Energy> parts;
   const double end = machine_->now();
   std::vector<double> marks;
@@ -195,7 +196,10 @@ std::vector<Energy> MachineMeter::close(const Moment& begin, const std::function
   if (settle != Settle::kNo) wait(late);
   const Edges edges = settle == Settle::kLoadEnded ? Edges::kOfTheLoad : Edges::kAny;
   for (size_t i = 0; i < sources_.recorders.size(); ++i) {
-    Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], marks[i], edges));
+    RawSource source{sources_.recorders[i]->source().name(), {}, raw_idle_[i]};
+    RawStretch* readings = raw != nullptr ? &source.window : nullptr;
+    Energy part = measured(i, sources_.recorders[i]->between(begin.marks[i], marks[i], edges, readings));
+    if (raw != nullptr) raw->sources.push_back(std::move(source));
     if (idle_[i]) {
       part.idle_known = true;
       const double times = part.seconds / idle_[i]->seconds;
@@ -208,6 +212,7 @@ std::vector<Energy> MachineMeter::close(const Moment& begin, const std::function
     activity.threads = sources_.threads;
     if (work != nullptr) activity.work = *work;
     parts.push_back(modelled_energy(*sources_.profile, activity));
+    if (raw != nullptr) raw->model = raw_model(*sources_.profile, activity);
   }
   return parts;
 }
@@ -223,17 +228,18 @@ Energy MachineMeter::end(const std::shared_ptr<const Moment>& begin, const Work*
   return sum;
 }
 
-Energy MachineMeter::end_settled(const std::shared_ptr<const Moment>& begin, const Work* work) {
+Energy MachineMeter::end_settled(const std::shared_ptr<const Moment>& begin, const Work* work,
+                                 RawWindow* raw) {
   const auto busy_seconds = [&] { return process_cpu_seconds() - begin->cpu_seconds; };
   Energy sum;
-  for (const Energy& part : close(*begin, busy_seconds, work, Settle::kYes)) sum = sum + part;
+  for (const Energy& part : close(*begin, busy_seconds, work, Settle::kYes, raw)) sum = sum + part;
   return sum;
 }
 
 Energy MachineMeter::end_foreign(const std::shared_ptr<const Moment>& begin,
-                                 const std::function<double()>& busy_seconds, Settle settle) {
+                                 const std::function<double()>& busy_seconds, Settle settle, RawWindow* raw) {
   Energy sum;
-  for (const Energy& part : close(*begin, busy_seconds, nullptr, settle)) sum = sum + part;
+  for (const Energy& part : close(*begin, busy_seconds, nullptr, settle, raw)) sum = sum + part;
   return sum;
 }
 
@@ -319,10 +325,12 @@ Energy MachineMeter::measure_idle(double seconds) {
   }
   wait(std::max(0.0, moment->time + std::min(kIdleRefreshes * slowest, kLongestIdle) - machine_->now()));
   Energy sum;
+  RawWindow raw;
   const std::vector<Energy> parts = close(
-      *moment, [] { return 0.0; }, nullptr);
+      *moment, [] { return 0.0; }, nullptr, Settle::kNo, &raw);
   for (size_t i = 0; i < parts.size(); ++i) {
-    if (i < idle_.size() && parts[i].invalid.empty()) idle_[i] = parts[i];
+    if (i < idle_.size() && parts[i].invalid.empty())
+      idle_[i] = parts[i], raw_idle_[i] = std::move(raw.sources[i].window);
     sum = sum + parts[i];
   }
   sum.idle_joules = sum.joules;

@@ -56,7 +56,8 @@ class MachineMeter : public Meter {
 
   std::shared_ptr<const Moment> begin() override;
   Energy end(const std::shared_ptr<const Moment>& begin, const Work* work) override;
-  Energy end_settled(const std::shared_ptr<const Moment>& begin, const Work* work) override;
+  Energy end_settled(const std::shared_ptr<const Moment>& begin, const Work* work,
+                     RawWindow* raw = nullptr) override;
   std::vector<Energy> end_parts(const std::shared_ptr<const Moment>& begin, const Work* work) override;
   std::vector<double> stretch_joules(const Energy& window, std::span<const Stretch> stretches) override;
   /// A window of a foreign program: `busy_seconds` of processor time instead of this process's own.
@@ -65,10 +66,11 @@ class MachineMeter : public Meter {
   /// The same where the processor time is to be asked for after the end of the window, because that takes
   /// time.
   Energy end_foreign(const std::shared_ptr<const Moment>& begin, const std::function<double()>& busy_seconds,
-                     Settle settle = Settle::kNo);
+                     Settle settle = Settle::kNo, RawWindow* raw = nullptr);
   Energy end_processes(const std::shared_ptr<const Moment>& begin,
-                       const std::function<double()>& busy_seconds, bool settled) override {
-    return end_foreign(begin, busy_seconds, settled ? Settle::kYes : Settle::kNo);
+                       const std::function<double()>& busy_seconds, bool settled,
+                       RawWindow* raw = nullptr) override {
+    return end_foreign(begin, busy_seconds, settled ? Settle::kYes : Settle::kNo, raw);
   }
   Energy measure_idle(double seconds) override;
   int repetitions(double seconds) const override;
@@ -93,7 +95,7 @@ class MachineMeter : public Meter {
 
  private:
   std::vector<Energy> close(const Moment& begin, const std::function<double()>& busy_seconds,
-                            const Work* work, Settle settle = Settle::kNo);
+                            const Work* work, Settle settle = Settle::kNo, RawWindow* raw = nullptr);
   void wait(double seconds);
   Energy measured(size_t recorder, const WindowEnergy& window) const;
   double counted_joules(const Stretch& stretch, const PowerProfile& profile) const;
@@ -103,6 +105,7 @@ class MachineMeter : public Meter {
   std::unique_ptr<Machine> machine_;
   Sources sources_;
   std::vector<std::optional<Energy>> idle_;  ///< measured idle of each recorder
+  std::vector<std::optional<RawStretch>> raw_idle_;
   PhaseRegression regression_;               ///< of short phases, over all windows of this meter
   std::optional<PowerProfile> proportions_;  ///< where counters are: the model that divides what they show
   std::mutex moments_mutex_;

@@ -11,6 +11,8 @@
 #include <wattle/error.h>
 #include <yaml-cpp/yaml.h>
 
+#include "meter/load_pairs.h"
+
 namespace wattle::inline meter {
 
 std::string_view embedded_processors_yaml();
@@ -180,7 +182,8 @@ PowerProfile package_profile(const ProcessorId& processor) {
     fail("data/server_power.yaml: the package law needs design power; write it anew with `wattle meter fit`");
   PowerProfile profile = find_profile(processor);
   profile.name = "package-law";
-  profile.package = PackageModel{law, static_cast<double>(processor.cores), processor.megahertz};
+  profile.package = PackageModel{law, static_cast<double>(processor.cores), processor.megahertz,
+                                 server_power().package_curve_scale};
   return profile;
 }
 
@@ -206,18 +209,19 @@ std::string to_yaml(const PowerProfile& profile) {
 
 namespace {
 
-// The load curves begin at a load of 7 %; what a package draws below is not in them.
-constexpr double kLeastLoad = 0.07;
-/// How far the errors of two loads of a package go together: of the 334 pairs of loads on the curves of
-/// processors that were left out, the ratios then lie in their 95 % intervals in 95.2 %.
-constexpr double kCurveScale = 1;
+double load_of(const Activity& activity) {
+  return activity.busy_seconds / std::max(activity.threads * activity.seconds, 1e-9);
+}
+
+/// The design power is not known here; package_profile has made sure that the law does not ask for it.
+std::vector<double> features_of(const PackageModel& model, const Activity& activity) {
+  return package_features(1, model.cores, model.megahertz, std::clamp(load_of(activity), kLeastLoad, 1.0));
+}
 
 Energy package_energy(const PowerProfile& profile, const Activity& activity) {
   const PackageModel& model = *profile.package;
-  const double load = activity.busy_seconds / std::max(activity.threads * activity.seconds, 1e-9);
-  // The design power is not known here; package_profile has made sure that the law does not ask for it.
-  const std::vector<double> features =
-      package_features(1, model.cores, model.megahertz, std::clamp(load, kLeastLoad, 1.0));
+  const double load = load_of(activity);
+  const std::vector<double> features = features_of(model, activity);
   Energy energy;
   energy.grade = Grade::kModelled;
   energy.source = "model:" + profile.name;
@@ -226,7 +230,7 @@ Energy package_energy(const PowerProfile& profile, const Activity& activity) {
   energy.joules = activity.seconds * std::exp(model.law.log_watts(features));
   energy.low = load < kLeastLoad ? 0 : energy.joules * std::exp(-model.law.log_half_width);
   energy.high = energy.joules * std::exp(model.law.log_half_width);
-  energy.model.curve_scale = kCurveScale;
+  energy.model.curve_scale = model.curve_scale;
   return energy;
 }
 
@@ -265,6 +269,31 @@ Energy modelled_energy(const PowerProfile& profile, const Activity& activity) {
   energy.idle_half = idle_seconds * std::max(idle.value - idle.low, idle.high - idle.value);
   energy.idle_known = true;
   return energy;
+}
+
+RawModel raw_model(const PowerProfile& profile, const Activity& activity) {
+  RawModel raw;
+  raw.source = "model:" + profile.name;
+  raw.threads = activity.threads, raw.seconds = activity.seconds, raw.busy_seconds = activity.busy_seconds;
+  const Work& work = activity.work;
+  raw.macs_int8 = work.macs_int8, raw.macs_bf16 = work.macs_bf16, raw.macs_fp32 = work.macs_fp32;
+  raw.bytes = work.weight_bytes + work.activation_bytes;
+  if (profile.package) {
+    const PowerLaw& law = profile.package->law;
+    const std::vector<double> features = features_of(*profile.package, activity);
+    if (law.scale >= 0) raw.log_watts.emplace_back(1, features[static_cast<size_t>(law.scale)]);
+    for (size_t i = 0; i < law.uses.size(); ++i)
+      raw.log_watts.emplace_back(law.coefficients[i], features[static_cast<size_t>(law.uses[i])]);
+    raw.log_half_width = law.log_half_width;
+    return raw;
+  }
+  const auto add = [&](const Range& range, double unit) {
+    raw.parameters.push_back({range.low * unit, range.value * unit, range.high * unit});
+  };
+  add(profile.idle_watts_per_thread, 1), add(profile.full_watts_per_thread, 1);
+  for (const Range* picojoules : {&profile.int8_pj, &profile.bf16_pj, &profile.fp32_pj, &profile.byte_pj})
+    add(*picojoules, 1e-12);
+  return raw;
 }
 
 }  // namespace wattle::inline meter

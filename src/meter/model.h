@@ -9,6 +9,7 @@
 
 #include "base/work.h"
 #include "meter/processor.h"
+#include "meter/raw_window.h"
 #include "meter/server_power.h"
 
 namespace wattle::inline meter {
@@ -17,6 +18,7 @@ namespace wattle::inline meter {
 struct PackageModel {
   PowerLaw law;
   double cores = 0, megahertz = 0;
+  double curve_scale = 0;  ///< ModelRecord::curve_scale
 };
 
 /// Parameters of the modelled source for one processor family, or one calibrated machine.
@@ -60,5 +62,7 @@ struct Activity {
 /// The interval follows from the ranges, each taken as independent of the others. With a package model it is
 /// the energy of the packages at the window's mean load instead.
 Energy modelled_energy(const PowerProfile& profile, const Activity& activity);
+/// What that figure follows from.
+RawModel raw_model(const PowerProfile& profile, const Activity& activity);
 
 }  // namespace wattle::inline meter

@@ -29,11 +29,26 @@ constexpr double kSuspended = 0.01;
 constexpr size_t kChangesForRefresh = 12, kChangesForRefreshOfPower = 24;
 /// What many changes have taught is looked at again with so many more: it costs time.
 constexpr size_t kLearnEach = 8;
+/// What a window follows from begins with so many changes before it; of momentary readings, whose noise
+/// follows from more, with so many in all (meter/window.cc).
+constexpr size_t kChangesBefore = 3, kChangesOfNoise = 200;
 
 double quantile(std::vector<double> values, double share) {
   const auto at = values.begin() + static_cast<ptrdiff_t>(share * static_cast<double>(values.size()));
   std::nth_element(values.begin(), at, values.end());
   return *at;
+}
+
+/// The first reading that a window beginning at `begin` needs: the one before the third change until then,
+/// and before `least` changes in all.
+size_t first_needed(const std::vector<RawReading>& readings, double begin, size_t least) {
+  size_t before = 0, all = 0;
+  for (size_t i = readings.size(); i-- > 1;) {
+    if (!readings[i].ok || readings[i].shows_the_same(readings[i - 1])) continue;
+    ++all, before += readings[i].time <= begin ? 1 : 0;
+    if (before >= kChangesBefore && all >= least) return i - 1;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -53,7 +68,10 @@ void Recorder::poll() {
   // Half-way between asking and answering: a plug over HTTP may take its time.
   const double now = (before + machine_.now()) / 2;
   note_silence(now);
-  for (size_t i = 0; i < tracks_.size(); ++i) take(tracks_[i], source_->channels()[i], readings[i], now);
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    keep(tracks_[i], readings[i], now);
+    take(tracks_[i], source_->channels()[i], readings[i], now);
+  }
   if (listener_) listener_(*source_, now, readings);
 }
 
@@ -96,6 +114,16 @@ double Recorder::mark() {
   double now = 0;
   for (const Track& track : tracks_) now = std::max(now, track.last_read);
   return now;
+}
+
+void Recorder::keep(Track& track, const Reading& reading, double now) {
+  const RawReading raw{now, reading.ok, reading.ok ? reading.counts : 0, reading.ok ? reading.watts : 0};
+  std::vector<RawReading>& kept = track.readings;
+  const size_t n = kept.size();
+  if (n >= 2 && kept[n - 1].shows_the_same(raw) && kept[n - 2].shows_the_same(raw))
+    kept.back().time = now;
+  else
+    kept.push_back(raw);
 }
 
 void Recorder::take(Track& track, const Channel& channel, const Reading& reading, double now) {
@@ -344,8 +372,34 @@ WindowEnergy Recorder::channel_between(size_t channel, double begin, double end,
   return window_of(channel, begin, end, edges);
 }
 
-WindowEnergy Recorder::between(double begin, double end, Edges edges) const {
+RawStretch Recorder::raw_between(double begin, double end) const {
+  RawStretch raw{begin, end, {}};
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    const Channel& channel = source_->channels()[i];
+    if (!channel.left_out.empty()) continue;
+    const Track& track = tracks_[i];
+    const bool is_power = channel.kind == Channel::Kind::kPower;
+    const size_t first =
+        first_needed(track.readings, begin, is_power && !channel.averaged ? kChangesOfNoise : kChangesBefore);
+    raw.channels.push_back({channel.name,
+                            channel.scope,
+                            is_power,
+                            channel.averaged,
+                            channel.unit,
+                            channel.wrap_counts,
+                            channel.accuracy,
+                            channel.max_watts,
+                            refresh_of(i),
+                            known(i),
+                            track.resolution,
+                            {track.readings.begin() + static_cast<ptrdiff_t>(first), track.readings.end()}});
+  }
+  return raw;
+}
+
+WindowEnergy Recorder::between(double begin, double end, Edges edges, RawStretch* raw) const {
   const std::lock_guard lock(mutex_);
+  if (raw != nullptr) *raw = raw_between(begin, end);
   WindowEnergy sum;
   sum.seconds = end - begin;
   std::map<std::string, double> gains;  // of one scope: one maker's counters of one kind err alike
@@ -366,11 +420,15 @@ WindowEnergy Recorder::between(double begin, double end, Edges edges) const {
 void Recorder::forget_before(double moment) {
   const std::lock_guard lock(mutex_);
   for (Track& track : tracks_) {
-    // The change before the moment stays: it holds the value at the moment.
+    // The changes that a window from the moment on follows from stay.
     const auto keep =
         std::upper_bound(track.changes.begin(), track.changes.end(), moment - 2 * track.refresh - 1,
                          [](double t, const Change& change) { return t < change.time; });
-    if (keep - track.changes.begin() > 1024) track.changes.erase(track.changes.begin(), keep - 1);
+    if (keep - track.changes.begin() > 1024) {
+      track.changes.erase(track.changes.begin(), keep - 1 - static_cast<ptrdiff_t>(kChangesBefore));
+      const double first = track.changes.front().time;
+      std::erase_if(track.readings, [first](const RawReading& reading) { return reading.time < first; });
+    }
     std::erase_if(track.gaps, [&](const Gap& gap) { return gap.end < moment; });
   }
 }

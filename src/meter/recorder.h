@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "meter/machine.h"
+#include "meter/raw_window.h"
 #include "meter/source.h"
 #include "meter/window.h"
 
@@ -47,7 +48,8 @@ class Recorder {
   /// A moment at which the source was read.
   double mark();
   /// Both must come from mark(); what lies before the oldest kept moment is forgotten by forget_before.
-  WindowEnergy between(double begin, double end, Edges edges = Edges::kAny) const;
+  /// `raw`: takes the readings that the window follows from.
+  WindowEnergy between(double begin, double end, Edges edges = Edges::kAny, RawStretch* raw = nullptr) const;
   WindowEnergy channel_between(size_t channel, double begin, double end, Edges edges = Edges::kAny) const;
   void forget_before(double moment);
 
@@ -61,8 +63,9 @@ class Recorder {
     std::string reason;
   };
   struct Track {
-    std::vector<Change> changes;  ///< readings that differ from the one before
-    std::vector<Gap> gaps;        ///< stretches of time that no reading vouches for
+    std::vector<Change> changes;       ///< readings that differ from the one before
+    std::vector<RawReading> readings;  ///< as they came, but for those between two equal ones
+    std::vector<Gap> gaps;             ///< stretches of time that no reading vouches for
     uint64_t last_counts = 0;
     double last_read = -1;
     double joules = 0;
@@ -74,6 +77,8 @@ class Recorder {
   void note_gap(double begin, double end, const std::string& reason);
   void note_silence(double now);
   void take(Track& track, const Channel& channel, const Reading& reading, double now);
+  static void keep(Track& track, const Reading& reading, double now);
+  RawStretch raw_between(double begin, double end) const;
   void count(Track& track, const Channel& channel, const Reading& reading, double now);
   void learn_refresh(Track& track, Channel::Kind kind);
   double usual_period() const;

@@ -10,6 +10,7 @@
 #include <wattle/error.h>
 #include <yaml-cpp/yaml.h>
 
+#include "meter/load_pairs.h"
 #include "statistics/descriptive.h"
 
 namespace wattle::inline meter {
@@ -174,7 +175,9 @@ ServerPower fit_server_power(const std::string& folder) {
   ServerPower power;
   power.full = choose_law(server_points(results, &ServerResult::full_watts), server_candidates());
   power.idle = choose_law(server_points(results, &ServerResult::idle_watts), server_candidates());
-  power.package = choose_law(package_points(read_load_results(folder)), package_candidates());
+  const std::vector<LoadResult> loads = read_load_results(folder);
+  power.package = choose_law(package_points(loads), package_candidates());
+  power.package_curve_scale = fit_curve_scale(loads);
   std::map<std::string, std::vector<ServerResult>> families;
   for (const ServerResult& result : results) families[result.family].push_back(result);
   const std::vector<RowError> full_errors = row_errors(results, &ServerResult::full_watts);
@@ -201,6 +204,7 @@ std::string to_yaml(const ServerPower& power) {
       "wall, with memory, fans and\n# supplies (figures published by SPEC, collected by "
       "cloud-carbon-footprint/ccf-coefficients, Apache-2.0; load curves of\n# mlco2/codecarbon, MIT).\n";
   text += fmt::format("idle_full_correlation: {:.4g}\n", power.idle_full_correlation);
+  text += fmt::format("package_curve_scale: {:.4g}\n", power.package_curve_scale);
   text += fmt::format("laws:\n  server_full: {}\n  server_idle: {}\n  package: {}\nfamilies:\n",
                       text_of(power.full), text_of(power.idle), text_of(power.package));
   for (const auto& [name, row] : power.families) {
@@ -219,6 +223,7 @@ ServerPower parse_server_power(const std::string& text, const std::string& file)
   try {
     const YAML::Node node = YAML::Load(text);
     power.idle_full_correlation = node["idle_full_correlation"].as<double>();
+    power.package_curve_scale = node["package_curve_scale"].as<double>();
     power.full = law_of(node["laws"]["server_full"]);
     power.idle = law_of(node["laws"]["server_idle"]);
     power.package = law_of(node["laws"]["package"]);

@@ -25,6 +25,8 @@ struct ServerPower {
   ///< "unknown-amd", "unknown-intel", "unknown": of a family that is not listed, by its vendor
   PowerLaw full, idle, package;
   double idle_full_correlation = 0;  ///< of the errors of idle and full watts of one server
+  double package_curve_scale =
+      0;  ///< how far the errors of two loads of a package go together (load_pairs.h)
 };
 
 /// Fits everything to the tables of `folder` (see power_tables.h). A row is the median of its family's

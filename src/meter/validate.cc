@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "meter/load_pairs.h"
 #include "meter/server_power.h"
 #include "statistics/descriptive.h"
 
@@ -108,6 +109,13 @@ std::vector<LawPoint> calibrated_points(const std::vector<LoadResult>& results) 
   return points;
 }
 
+/// The ratio of two loads on a curve that had no part in the law, its width or the scale.
+LawCheck check_ratios(const std::vector<LoadResult>& results) {
+  const CurveScaleCheck check = check_curve_scale(results);
+  return {"ratio of two loads", "points of one curve", check.pairs,
+          check.processors,     check.median_error,    check.left_out};
+}
+
 LawCheck fixed_law(const std::string& law, const std::vector<LoadResult>& results,
                    const std::function<double(double)>& share) {
   Score score;
@@ -149,6 +157,7 @@ std::vector<LawCheck> validate_power_laws(const std::string& folder) {
       check("package under load", calibrated_points(loads),
             {{"full load known: load^b", -1, {0}}, {"full load known, curved", -1, {0, 1}}})
           .result,
+      check_ratios(loads),
       fixed_law("CodeCarbon: TDP (0.1 + 0.9 load^3)", loads, [](double u) { return 0.1 + 0.9 * u * u * u; }),
       fixed_law("TDP x load", loads, [](double u) { return u; }),
   };

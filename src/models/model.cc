@@ -65,6 +65,7 @@ std::unique_ptr<Model> Model::open(const std::string& path, const LoadOptions& w
   if (model->is_shape_) {
     model->tokenizer_ = shape_tokenizer(*model->file_, options.shape_tokenizer);
   } else if (model->metadata().find("tokenizer.ggml.model") != nullptr) {
+    model->file_->release();
     model->tokenizer_ = Tokenizer::create(model->metadata());
   }
   // The tokenizer has its own form of these, 4 MB of strings for 50,000 tokens. What making it took is given

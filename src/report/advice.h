@@ -73,10 +73,11 @@ struct Advice {
 /// relative to the best it is the share of 2,000 draws of rows, the same for all cells. Limits: of Student's
 /// predictive distribution of the next round, on logarithms.
 ///
-/// Energy: 2,000 draws (seeded) of the mean logarithm over rounds, with Student's tails, all cells of a round
-/// moving together as they did; times ErrorDraw's factor for what meters and models repeat. The choice is,
-/// of the candidates that were measured within `within` of the cheapest, the smallest in memory. Where the
-/// cheapest was seen to cost nothing beyond asking, those within the doubt of that are taken as equal to it.
+/// Energy: 2,000 draws (seeded) of the mean logarithm over rounds, with Student's tails: what all cells of a
+/// round share moves them together, the rest by each cell's variance, moderated by that of all; times
+/// ErrorDraw's factor for what meters and models repeat. The choice is, of the candidates that were measured
+/// within `within` of the cheapest, the smallest in memory. Where the cheapest was seen to cost nothing
+/// beyond asking, those within the doubt of that are taken as equal to it.
 Advice advise(const Results& results, const Requirements& wanted);
 
 /// Cells that no other beats in both energy and quality, cheapest first.

@@ -153,7 +153,7 @@ std::vector<std::string> live_lines(const Results& results, const std::string& d
   }
   if (shown < cells.size())
     lines.push_back(cut_to_columns(fmt::format("  and {} more", cells.size() - shown), columns));
-  lines.push_back(cut_to_columns(doing, columns));
+  if (!doing.empty()) lines.push_back(cut_to_columns(doing, columns));
   return lines;
 }
 

@@ -24,6 +24,11 @@ std::string html(const Results& results);
 /// Computes every published figure again from the windows and answers of the store, by code that shares
 /// nothing with summarise() but the statistics module and the metrics, and returns one sentence for each that
 /// differs.
-std::vector<std::string> verify(const Results& results);
+std::vector<std::string> verify_figures(const Results& results);
+
+/// Computes the energy of every window again from its raw samples, by code that shares nothing with the meter
+/// but the form of the samples and the statistics module, and returns one sentence for each window that
+/// differs, that has no samples, or whose samples are not those that were taken.
+std::vector<std::string> verify_windows(const Results& results);
 
 }  // namespace wattle::inline report

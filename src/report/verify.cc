@@ -313,7 +313,7 @@ void check_quality(const Results& results, const CellResult& cell, Check& check)
 
 }  // namespace
 
-std::vector<std::string> verify(const Results& results) {
+std::vector<std::string> verify_figures(const Results& results) {
   std::vector<std::string> sentences;
   std::vector<Truth> truths;
   for (const std::string& truth : results.truths)

@@ -11,6 +11,8 @@
 #include <wattle/error.h>
 
 #include "base/interrupt.h"
+#include "base/sha256.h"
+#include "meter/raw_window.h"
 #include "study/conditions.h"
 #include "study/process_tree.h"
 
@@ -79,9 +81,12 @@ void Metering::check_place(const Contender& who) const {
 Window Metering::close(const Open& open, const Work* work, int64_t peak_memory) {
   Window window;
   window.kind = open.kind;
-  window.energy = work != nullptr ? meter_->end_settled(open.begin, work)
+  RawWindow raw;
+  window.energy = work != nullptr ? meter_->end_settled(open.begin, work, &raw)
                                   : meter_->end_processes(
-                                        open.begin, [&] { return open.busy_since(); }, true);
+                                        open.begin, [&] { return open.busy_since(); }, true, &raw);
+  window.readings = to_json_text(raw);
+  window.readings_sha256 = sha256_hex(window.readings);
   const Conditions::Report report = open.conditions.since_begin();
   window.conditions = report.json.dump();
   window.disturbance = report.disturbance;

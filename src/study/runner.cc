@@ -87,6 +87,15 @@ fs::path made(const fs::path& directory) {
   return directory;
 }
 
+/// Whether a preparation's record is there and has the raw samples that earlier versions did not keep. What
+/// cannot be read at all is said later.
+bool is_record_of_now(const fs::path& path) {
+  std::ifstream file(path);
+  if (!file) return false;
+  const auto record = nlohmann::json::parse(file, nullptr, false);
+  return !record.is_object() || record.value("window", record).contains("readings");
+}
+
 class Runner {
  public:
   Runner(const Plan& plan, const StudyOptions& options)
@@ -248,7 +257,7 @@ void Runner::keep_window(const Preparation& preparation, Window window, int more
 void Runner::prepare(Preparation& preparation) {
   const bool has_file = preparation.kind != "threshold";
   const fs::path record = preparation.path.string() + ".json";
-  if ((has_file && !fs::exists(preparation.path)) || !fs::exists(record)) {
+  if ((has_file && !fs::exists(preparation.path)) || !is_record_of_now(record)) {
     Json request = preparation.request;
     add_rows(preparation, request);
     const auto worker = new_worker();
@@ -481,6 +490,7 @@ Results Runner::run() {
   if (options_.race) {
     run_race();
   } else {
+    store_.set_text("race", "");  // every cell is measured in full now
     for (int round = 0; round < plan_.rounds; ++round) run_round(round);
     for (int round = plan_.rounds; round < plan_.max_rounds && needs_more_rounds(); ++round) run_round(round);
   }

@@ -14,8 +14,8 @@
 namespace wattle::inline study {
 namespace {
 
-constexpr int kApplicationId = 0x57545433;  // "WTT3": tells a store from any other SQLite file
-constexpr int kEarlierIds[] = {0x57545431, 0x57545432};
+constexpr int kApplicationId = 0x57545434;  // "WTT4": tells a store from any other SQLite file
+constexpr int kEarlierIds[] = {0x57545431, 0x57545432, 0x57545433};
 // Where the empty contender stands, before the first of the plan's cells.
 constexpr int kPlaceOfEmpty = -1;
 
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS cells (
   bits_per_weight REAL, note TEXT DEFAULT '', error TEXT DEFAULT '', published TEXT);
 CREATE TABLE IF NOT EXISTS windows (
   id INTEGER PRIMARY KEY, cell TEXT NOT NULL, kind TEXT NOT NULL, round INTEGER, attempt INTEGER, queries INTEGER,
-  energy TEXT NOT NULL, latencies_ms BLOB, queries_a_latency INTEGER, peak_memory_bytes INTEGER, outputs_sha256 TEXT, conditions TEXT,
+  energy TEXT NOT NULL, readings TEXT NOT NULL, readings_sha256 TEXT NOT NULL, latencies_ms BLOB, queries_a_latency INTEGER, peak_memory_bytes INTEGER, outputs_sha256 TEXT, conditions TEXT,
   disturbance REAL, accepted INTEGER, remark TEXT);
 CREATE INDEX IF NOT EXISTS windows_of_cell ON windows (cell, kind, round);
 CREATE TABLE IF NOT EXISTS outputs (cell TEXT, row INTEGER, answer TEXT NOT NULL, scores TEXT NOT NULL,
@@ -207,11 +207,12 @@ void Store::add_window(const std::string& cell, const Window& window, const std:
   transaction([&] {
     Statement insert(
         *this,
-        "INSERT INTO windows (cell, kind, round, attempt, queries, energy, latencies_ms, queries_a_latency, "
-        "peak_memory_bytes, outputs_sha256, conditions, disturbance, accepted, remark) "
-        "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+        "INSERT INTO windows (cell, kind, round, attempt, queries, energy, readings, readings_sha256, "
+        "latencies_ms, queries_a_latency, peak_memory_bytes, outputs_sha256, conditions, disturbance, "
+        "accepted, "
+        "remark) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     insert.bind(cell).bind(window.kind).bind(window.round).bind(window.attempt).bind(window.queries);
-    insert.bind(energy_json(window.energy).dump());
+    insert.bind(energy_json(window.energy).dump()).bind(window.readings).bind(window.readings_sha256);
     insert.bind(window.latencies_ms)
         .bind(window.queries_a_latency)
         .bind(window.peak_memory_bytes)
@@ -240,7 +241,8 @@ void Store::read_windows(CellResult& cell) const {
   Statement select(
       *this,
       "SELECT kind, round, attempt, queries, energy, latencies_ms, peak_memory_bytes, outputs_sha256, "
-      "conditions, disturbance, accepted, remark, queries_a_latency FROM windows WHERE cell = ? ORDER BY id");
+      "conditions, disturbance, accepted, remark, queries_a_latency, readings, readings_sha256 FROM windows "
+      "WHERE cell = ? ORDER BY id");
   select.bind(cell.key);
   while (select.step()) {
     Window window;
@@ -257,6 +259,8 @@ void Store::read_windows(CellResult& cell) const {
     window.accepted = select.integer(10) != 0;
     window.remark = select.text(11);
     window.queries_a_latency = select.integer(12);
+    window.readings = select.text(13);
+    window.readings_sha256 = select.text(14);
     cell.samples.push_back(std::move(window));
   }
 }

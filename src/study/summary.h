@@ -15,8 +15,8 @@ Energy asking_energy(const Results& results);
 /// asking_energy(). Below zero where the doubt of both is greater than what is left.
 std::map<int, Energy> energy_by_round(const Results& results, const CellResult& cell);
 
-/// What was done once before the first query: training, conversion and choosing thresholds together. No source:
-/// nothing was.
+/// What was done once before the first query: training, conversion and choosing thresholds together. No
+/// source: nothing was.
 Energy preparation_energy(const CellResult& cell);
 
 /// Opening the model, once a process: each round's.

@@ -7,6 +7,8 @@ namespace wattle::inline study {
 nlohmann::ordered_json to_json(const Window& window) {
   nlohmann::ordered_json json = energy_json(window.energy);
   json.update({{"kind", window.kind},
+               {"readings", window.readings},
+               {"readings_sha256", window.readings_sha256},
                {"queries", window.queries},
                {"latencies_ms", window.latencies_ms},
                {"queries_a_latency", window.queries_a_latency},
@@ -21,6 +23,8 @@ Window window_from_json(const nlohmann::json& json) {
   Window window;
   window.energy = energy_from_json(json);
   window.kind = json.at("kind");
+  window.readings = json.at("readings");
+  window.readings_sha256 = json.at("readings_sha256");
   window.queries = json.at("queries");
   window.latencies_ms = json.at("latencies_ms").get<std::vector<double>>();
   window.queries_a_latency = json.value("queries_a_latency", int64_t{1});

@@ -177,7 +177,7 @@ std::function<Head()> training_of(const Json& request) {
   auto labels = request.at("labels").get<std::vector<int>>();
   auto names = request.at("label_names").get<std::vector<std::string>>();
   TrainOptions options;
-  options.kind = head_kind_from_name(request.at("kind").get<std::string>());
+  options.kind = head_kind_from_name(request.at("kind").get<std::string>(), "kind");
   options.seed = request.at("seed");
   if (!request.contains("columns")) {
     return [texts = request.at("texts").get<std::vector<std::string>>(), base = request.value("base", ""),

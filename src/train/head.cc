@@ -8,6 +8,8 @@
 #include <fmt/ranges.h>
 #include <wattle/error.h>
 
+#include "base/utf8.h"
+
 namespace wattle::inline train {
 namespace {
 
@@ -24,9 +26,10 @@ std::string_view name(HeadKind kind) {
   return kKinds[static_cast<size_t>(kind)];
 }
 
-HeadKind head_kind_from_name(std::string_view name) {
+HeadKind head_kind_from_name(std::string_view name, std::string_view origin) {
   const auto found = std::find(kKinds.begin(), kKinds.end(), name);
-  if (found == kKinds.end()) fail("--kind {}: unknown kind; one of {}", name, fmt::join(kKinds, ", "));
+  if (found == kKinds.end())
+    fail("{}: no kind of head is called {}; one of {}", origin, repaired_utf8(name), fmt::join(kKinds, ", "));
   return static_cast<HeadKind>(found - kKinds.begin());
 }
 

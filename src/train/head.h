@@ -28,8 +28,8 @@ enum class HeadKind {
   kNearest,   ///< the labels of the nearest training rows
 };
 std::string_view name(HeadKind kind);
-/// Throws Error naming the kinds.
-HeadKind head_kind_from_name(std::string_view name);
+/// Throws Error naming the kinds; `origin` says where the name stands.
+HeadKind head_kind_from_name(std::string_view name, std::string_view origin);
 
 /// What a head labels, and so which of a base model's vectors it reads.
 enum class HeadUnit {

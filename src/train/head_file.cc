@@ -298,11 +298,12 @@ void Head::save(const std::filesystem::path& path) const {
 }
 
 Head Head::load(const ModelFile& file) {
+  file.release();  // of the pages of the metadata, which have their own form by now
   const std::string origin = file.path().string();
   const Metadata& metadata = file.metadata();
   if (file.architecture() != kArchitecture)
     fail("{}: is not a trained head; make one with `wattle train`", origin);
-  const HeadKind kind = head_kind_from_name(metadata.need_text("wattle.head.kind"));
+  const HeadKind kind = head_kind_from_name(metadata.need_text("wattle.head.kind"), origin);
   const auto labels = metadata.strings("wattle.head.labels");
   Parts parts{kind,
               unit_of(metadata),

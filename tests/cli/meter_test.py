@@ -259,7 +259,7 @@ class MeterTest(unittest.TestCase):
             zones = {row["zone"] for row in samples if row["counted"] == "yes"}
             self.assertTrue(all(any(zone.startswith(name) for name in counted) for zone in zones), zones)
             self.assertEqual(len(zones), len(counted))
-            joules = 0
+            joules, unseen = 0, 0
             for zone in zones:
                 points = [(float(row["time"]), int(row["raw"]), float(row["joules_per_count"])) for row in samples if row["zone"] == zone]
                 total = [0.0]
@@ -267,7 +267,10 @@ class MeterTest(unittest.TestCase):
                     total.append(total[-1] + unit * (after - before + (262143328851 if after < before else 0)))
                 times = [time for time, _, _ in points]
                 joules += at(run["end"], times, total) - at(run["begin"], times, total)
-            self.assertAlmostEqual(joules / run["joules"], 1, 2)
+                moved = [time for time, before, now in zip(times[1:], total, total[1:]) if now > before]
+                unseen = max(unseen, gap(run["begin"], moved), gap(run["end"], moved))
+            # A straight line is right where the counter moves often; a writer that lost its processor leaves a gap.
+            self.assertAlmostEqual(joules / run["joules"], 1, delta=max(0.005, unseen / (run["end"] - run["begin"])))
 
     def test_shares_of_processes_by_cycles_and_by_time(self):
         by_time, by_cycles = self.rounds(self.on_tree("perf-cycles", "--watch", "--rounds", "2", "--json"))
@@ -336,6 +339,11 @@ class MeterTest(unittest.TestCase):
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertEqual(done.stderr.strip().count("\n"), 0, done.stderr)
         self.assertIn("no energy counter", done.stderr)
+
+
+def gap(moment, times):
+    """From the last of the times before a moment to the first after it."""
+    return min((time for time in times if time >= moment), default=moment) - max((time for time in times if time < moment), default=moment)
 
 
 def at(moment, times, values):

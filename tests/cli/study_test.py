@@ -111,6 +111,22 @@ class StudyTest(unittest.TestCase):
         done = subprocess.run([WATTLE, "report", self.out, "--verify"], capture_output=True, text=True)
         self.assertEqual(done.returncode, 2)
         self.assertIn("wh_per_1000", done.stderr)
+        self.assertIn("linear, queries window 1: joules is kept as", done.stderr)
+
+    def test_verify_finds_changed_and_missing_raw_samples(self):
+        self.study()
+        for change, words in (("readings = replace(readings, '\"busy_seconds\":', '\"busy_seconds\":1')", "SHA-256 differs"),
+                              ("readings = ''", "has no raw samples")):
+            with sqlite3.connect(self.out / "study.db") as database:
+                kept = database.execute("SELECT id, readings FROM windows WHERE kind = 'queries' LIMIT 1").fetchone()
+                database.execute(f"UPDATE windows SET {change} WHERE id = ?", (kept[0],))
+            done = subprocess.run([WATTLE, "report", self.out, "--verify"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(words, done.stderr)
+            self.assertIn("1 windows do not follow from their raw samples and 0 published figures", done.stderr)
+            with sqlite3.connect(self.out / "study.db") as database:
+                database.execute("UPDATE windows SET readings = ? WHERE id = ?", (kept[1], kept[0]))
+        self.assertIn("follow from their", self.run_wattle("report", self.out, "--verify").stdout)
 
     def end_half_way(self, end):
         process = subprocess.Popen([WATTLE, "study", self.plan, "--out", self.out], stdout=subprocess.DEVNULL,

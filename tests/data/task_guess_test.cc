@@ -27,6 +27,7 @@ TEST_F(TaskGuessTest, ColumnsThatOnlyOneTaskHas) {
   EXPECT_EQ(task_of(R"({"dialogue": "a: b", "summary": "c", "id": 3})"), "summarise");
   EXPECT_EQ(task_of(R"({"prompt": "a", "completion": "b"})"), "generate");
   EXPECT_EQ(task_of(R"({"text": "a", "translation": "b"})"), "translate");
+  EXPECT_EQ(task_of(R"({"text": "a [MASK] sky", "target": "blue"})"), "fill");
 }
 
 TEST_F(TaskGuessTest, ATextWithALabel) {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "meter/energy_json.h"
+#include "meter/load_pairs.h"
 #include "meter/model.h"
 #include "meter/server_power.h"
 #include "statistics/descriptive.h"
@@ -109,19 +110,19 @@ TEST(ErrorDraw, TheSameLoadOfAPackageCancelsAndOtherLoadsDoSoInPart) {
   EXPECT_EQ(back.model.curve_scale, half.model.curve_scale);
 }
 
-TEST(ErrorDraw, RatiosOfTwoLoadsOfAPackageHoldThoseOfCurvesLeftOut) {
+/// The scale was fitted so that each of these curves holds 95 %: that the comparisons do what the fit says.
+TEST(ErrorDraw, RatiosOfTwoLoadsOfAPackageHoldThoseOfEveryCurve) {
   if (!std::ifstream(kTables + "/rapl_load.csv")) GTEST_SKIP() << kTables << " is absent";
   const std::vector<LoadResult> loads = read_load_results(kTables);
-  // What errors of curves that were left out are at most in 95 of 100.
   const double half_width = choose_law(package_points(loads), package_candidates()).log_half_width;
   std::set<std::string> processors;
   for (const LoadResult& one : loads) processors.insert(one.processor);
-  int inside = 0, all = 0;
   for (const std::string& processor : processors) {
     std::vector<LoadResult> own, rest;
     for (const LoadResult& one : loads) (one.processor == processor ? own : rest).push_back(one);
-    std::erase_if(own, [](const LoadResult& one) { return one.load < 0.07; });
+    std::erase_if(own, [](const LoadResult& one) { return one.load < kLeastLoad; });
     const PowerLaw law = choose_law(package_points(rest), package_candidates());
+    int inside = 0, all = 0;
     for (const LoadResult& a : own) {
       for (const LoadResult& b : own) {
         if (a.mode != b.mode || a.load <= b.load) continue;
@@ -131,10 +132,31 @@ TEST(ErrorDraw, RatiosOfTwoLoadsOfAPackageHoldThoseOfCurvesLeftOut) {
         ++all;
       }
     }
+    EXPECT_GE(all, 70) << processor;
+    EXPECT_GE(inside, 0.935 * all) << processor << ": " << inside << " of " << all;
   }
-  EXPECT_GE(all, 300);
-  EXPECT_GE(inside, 0.935 * all) << inside << " of " << all;
-  EXPECT_LE(inside, 0.98 * all) << inside << " of " << all;
+}
+
+/// The honest figure: law, width and scale from three processors, checked on the fourth. A curve that is
+/// unlike the three others is not foretold by them; docs/meter.md says both figures.
+TEST(ErrorDraw, ScaleOfCurvesOnProcessorsThatHadNoPartInIt) {
+  if (!std::ifstream(kTables + "/rapl_load.csv")) GTEST_SKIP() << kTables << " is absent";
+  const CurveScaleCheck check = check_curve_scale(read_load_results(kTables));
+  printf(
+      "%d pairs of loads on %d curves: %.1f %% inside where the scale was fitted, %.1f %% left out (worst "
+      "%.1f %%)\n",
+      check.pairs, check.processors, 100 * check.fitted, 100 * check.left_out, 100 * check.least_left_out);
+  EXPECT_EQ(check.pairs, 334);
+  EXPECT_GE(check.fitted, 0.95);
+  EXPECT_GE(check.left_out, 0.92);
+}
+
+TEST(ErrorDraw, AScaleHoldsMoreTheLessTwoPointsShare) {
+  const std::vector<LoadPair> pairs{{"a", 0.1, 0.1}, {"a", 0.5, 0.1}, {"b", 1.2, 2}, {"b", 1.5, 2}};
+  EXPECT_EQ(share_inside(pairs, 1, 0), 0.75);    // within root 2
+  EXPECT_EQ(share_inside(pairs, 1, 0.5), 0.75);  // 0.1: within 0.60
+  EXPECT_EQ(share_inside(pairs, 1, 2), 0.25);    // 0.1: within 0.31; 2: within 1.12
+  EXPECT_EQ(share_inside(pairs, 0.05, 1000), 0);
 }
 
 TEST(ErrorDraw, TwoWindowsTellNoInterval) {

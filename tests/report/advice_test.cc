@@ -93,7 +93,7 @@ TEST(Advice, ACellThatCostsNoMoreThanAskingStaysWithAnIntervalFromZeroAndCanBeCh
     EXPECT_GT(wh.high, 0);
     EXPECT_LT(wh.high, 0.001 / 3.6);
   }
-  EXPECT_TRUE(verify(study).empty());
+  EXPECT_TRUE(verify_figures(study).empty());
   const Advice advice = advise(study, at_least(0.9));
   EXPECT_EQ(advice.candidates.size(), 3u);
   EXPECT_EQ(advice.equals.size(), 2u);

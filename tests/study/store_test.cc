@@ -44,6 +44,7 @@ Window window_of(int round, double joules) {
                    Grade::kModelled, "model:test", "vcpu",       1};
   window.energy.systematic = 2, window.energy.idle_known = true;
   window.energy.model.terms = {{ModelTerm::kFull, joules, 0.5, 1, 2}};
+  window.readings = R"({"model":{}})", window.readings_sha256 = "cd";
   window.latencies_ms = {1, 2, 3};
   window.outputs_sha256 = "ab";
   window.conditions = "{}";
@@ -81,6 +82,8 @@ TEST_F(StoreTest, GivesBackWhatItWasGiven) {
   EXPECT_EQ(a.rung, "rung \"a\"");
   EXPECT_EQ(a.samples[1].latencies_ms, (std::vector<double>{1, 2, 3}));
   EXPECT_EQ(a.samples[1].energy.joules, 40);
+  EXPECT_EQ(a.samples[1].readings, R"({"model":{}})");
+  EXPECT_EQ(a.samples[1].readings_sha256, "cd");
   EXPECT_EQ(a.n, 4);
   EXPECT_DOUBLE_EQ(a.quality->value, 0.75);
   EXPECT_NEAR(a.metrics.at("macro_f1").value, (0.8 + 2.0 / 3) / 2, 1e-12);
@@ -126,6 +129,21 @@ TEST_F(StoreTest, PublishedFiguresAreRead) {
   store.publish(results);
   const Results again = store.read();
   EXPECT_EQ(published_figures(again.cells[0]), published_figures(results.cells[0]));
+}
+
+TEST_F(StoreTest, RefusesStoresWithoutRawSamples) {
+  fill(*std::make_unique<Store>(path(), Store::Mode::kReadWrite));
+  std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(68) << "WTT3";  // SQLite's application id
+  file.close();
+  for (const Store::Mode mode : {Store::Mode::kReadOnly, Store::Mode::kReadWrite}) {
+    try {
+      const Store store(path(), mode);
+      FAIL() << "a store of an earlier version was opened";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("an earlier version wrote this study"), std::string::npos);
+    }
+  }
 }
 
 TEST_F(StoreTest, RefusesOtherFiles) {

@@ -114,7 +114,11 @@ TEST(Summary, AWindowKeepsItsWholeEnergyOnTheWayFromTheWorker) {
   Window window = study_of(1, Grade::kMeasured).cells[0].samples[0];
   window.energy.idle_known = true, window.energy.idle_joules = 20, window.energy.idle_half = 1;
   window.energy.resolution = 2;
-  const Energy back = window_from_json(nlohmann::json::parse(to_json(window).dump())).energy;
+  window.readings = R"({"model":{}})", window.readings_sha256 = "ab";
+  const Window whole = window_from_json(nlohmann::json::parse(to_json(window).dump()));
+  EXPECT_EQ(whole.readings, window.readings);
+  EXPECT_EQ(whole.readings_sha256, "ab");
+  const Energy& back = whole.energy;
   EXPECT_EQ(back.systematic, 5);
   EXPECT_EQ(back.resolution, 2);
   EXPECT_TRUE(back.idle_known);
