@@ -22,8 +22,8 @@ class Store {
   Store& operator=(const Store&) = delete;
   ~Store();
 
-  /// A named text of the study: "plan", "machine", "began", "labels", "train_rows", "race", "complete". Empty when
-  /// not set.
+  /// A named text of the study: "plan", "machine", "began", "labels", "train_rows", "race", "complete". Empty
+  /// when not set.
   std::string text(const std::string& name) const;
   void set_text(const std::string& name, const std::string& value);
 
