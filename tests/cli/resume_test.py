@@ -66,13 +66,13 @@ class ResumeTest(unittest.TestCase):
             return {"state": None}
 
     def until_kept(self, process, more_than=-1):
-        """Waits until the run has kept more rows than that; whether it has before it was over."""
+        """Waits until the run has kept more rows than that: how many it has then, None when it was over before."""
         while process.poll() is None:
             state = self.record()["state"]
             if state is not None and state["rows"] > more_than:
-                return True
+                return state["rows"]
             time.sleep(0.01)
-        return False
+        return None
 
     def started(self):
         """A run that has kept some rows and still has most before it, and how many rows it was given."""
@@ -80,7 +80,8 @@ class ResumeTest(unittest.TestCase):
         while True:
             self.write_rows(rows)
             process = subprocess.Popen(self.command(), cwd=self.dir, env=self.environment, stderr=subprocess.PIPE, text=True)
-            if self.until_kept(process) and self.record()["state"]["rows"] < rows / 2:
+            kept = self.until_kept(process)
+            if kept is not None and kept < rows / 2:
                 return process, rows
             process.wait()
             self.assertEqual(process.returncode, 0, process.communicate()[1])
