@@ -1,21 +1,12 @@
-# The modules from base to layers and the tests of kernels and layers, without a library for the target: headers of fmt,
-# nlohmann-json and the sources of GoogleTest are those of the machine that compiles.
+# The modules from base to layers and the tests of kernels and layers, without a library for the target.
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
-foreach(name fmt nlohmann)
-  if(NOT EXISTS /usr/include/${name})
-    message(FATAL_ERROR "/usr/include/${name} is missing; run tools/setup")
-  endif()
-  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/headers)
-  file(CREATE_LINK /usr/include/${name} ${CMAKE_BINARY_DIR}/headers/${name} SYMBOLIC)
-endforeach()
-include_directories(SYSTEM ${CMAKE_BINARY_DIR}/headers)
+include(cmake/cross_compiled.cmake)
+wattle_headers_of_this_machine(fmt nlohmann)
 add_compile_definitions(FMT_HEADER_ONLY)
 
 wattle_module(base LIBS OpenMP::OpenMP_CXX Threads::Threads)
-get_target_property(base_sources wattle_base SOURCES)
-list(FILTER base_sources EXCLUDE REGEX "/sha256\\.cc$")  # OpenSSL's
-set_property(TARGET wattle_base PROPERTY SOURCES ${base_sources})
+wattle_only(base EXCLUDE REGEX "/sha256\\.cc$")  # OpenSSL's
 wattle_module(quant USES base)
 wattle_module(file USES quant)
 wattle_module(tensor USES file)
@@ -23,11 +14,6 @@ wattle_module(kernels USES tensor)
 wattle_module(layers USES kernels)
 
 if(WATTLE_TESTS)
-  enable_testing()
-  add_subdirectory(/usr/src/googletest googletest EXCLUDE_FROM_ALL)
-  target_compile_options(gtest PRIVATE -w)
-  if(NOT TARGET GTest::gtest)
-    add_library(GTest::gtest ALIAS gtest)
-  endif()
+  wattle_googletest_from_source()
   wattle_tests(kernels layers)
 endif()

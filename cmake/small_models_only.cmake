@@ -2,16 +2,8 @@
 # with its tests. No growing of forests, no distilling, no other family, no program.
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
-# Headers that are the same for every machine are those of this one.
-foreach(name nlohmann eigen3/Eigen)
-  if(NOT EXISTS /usr/include/${name})
-    message(FATAL_ERROR "/usr/include/${name} is missing; run tools/setup")
-  endif()
-  get_filename_component(link ${name} NAME)
-  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/headers)
-  file(CREATE_LINK /usr/include/${name} ${CMAKE_BINARY_DIR}/headers/${link} SYMBOLIC)
-endforeach()
-include_directories(SYSTEM ${CMAKE_BINARY_DIR}/headers)
+include(cmake/cross_compiled.cmake)
+wattle_headers_of_this_machine(nlohmann eigen3/Eigen)
 foreach(name fmt utf8proc pcre2-8 yaml-cpp crypto linear)
   find_library(LIBRARY_${name} ${name} REQUIRED)
 endforeach()
@@ -19,13 +11,6 @@ find_path(LIBRARY_HEADERS utf8proc.h REQUIRED)
 find_path(OPENSSL_HEADERS openssl/opensslconf.h REQUIRED PATH_SUFFIXES arm-linux-gnueabihf)
 include_directories(SYSTEM ${LIBRARY_HEADERS} ${OPENSSL_HEADERS})
 add_link_options(-Wl,--allow-shlib-undefined)
-
-# Leaves of a module only the sources that the expression names, or all but those with EXCLUDE.
-function(wattle_only name)
-  get_target_property(sources wattle_${name} SOURCES)
-  list(FILTER sources ${ARGN})
-  set_property(TARGET wattle_${name} PROPERTY SOURCES ${sources})
-endfunction()
 
 wattle_module(base LIBS ${LIBRARY_fmt} ${LIBRARY_crypto} OpenMP::OpenMP_CXX Threads::Threads)
 wattle_module(statistics USES base)
@@ -50,12 +35,7 @@ wattle_module(train USES base families file kernels models statistics tensor tex
 wattle_only(train EXCLUDE REGEX "/(forest|principal_components|ridge|static_embedding|trainer|xgboost)\\.cc$")
 
 if(WATTLE_TESTS)
-  enable_testing()
-  add_subdirectory(/usr/src/googletest googletest EXCLUDE_FROM_ALL)
-  target_compile_options(gtest PRIVATE -w)
-  if(NOT TARGET GTest::gtest)
-    add_library(GTest::gtest ALIAS gtest)
-  endif()
+  wattle_googletest_from_source()
   add_executable(test_small_models tests/main.cc tests/train/small_models_test.cc tests/file/gguf_test.cc
     tests/file/hostile_test.cc)
   target_link_libraries(test_small_models PRIVATE wattle_train GTest::gtest)

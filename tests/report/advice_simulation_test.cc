@@ -8,6 +8,7 @@
 #include "meter/error_draw.h"
 #include "report/advice.h"
 #include "report/made_up.h"
+#include "report/simulated_meter.h"
 #include "statistics/descriptive.h"
 #include "statistics/random.h"
 
@@ -40,9 +41,9 @@ class Simulation {
     study_.plan.name = "simulated";
     study_.labels = {"no", "yes"};
     study_.truths.assign(kRows, R"({"label":"yes"})");
-    modelled_ = seed % 2 == 0;
+    meter_.modelled = seed % 2 == 0;
     noise_ = 0.01 * std::pow(5, random_.uniform());
-    for (double& z : wrong_) z = random_.normal() / 1.959964;
+    for (double& z : meter_.wrong) z = random_.normal() / 1.959964;
     const int rounds = 3 + static_cast<int>(random_.below(6));
     for (int round = 0; round < rounds; ++round) drift_.push_back(0.05 * random_.normal());
     for (int cell = 0; cell < design_.cells; ++cell) add(cell);
@@ -61,51 +62,23 @@ class Simulation {
       cell.outputs.push_back(made_up_output(study_, row, random_.uniform() < accuracy));
     const double joules = std::exp(design_.spread * random_.normal());
     const double idle_share = 0.2 + 0.1 * random_.uniform();
-    double true_joules = joules;
-    if (modelled_) {
-      // True parameters lie in the ranges of the terms as far from the values as these were drawn.
-      true_joules =
-          joules * (idle_share * std::pow(2, wrong_[0]) + (1 - idle_share) * std::pow(1.6, wrong_[1]));
-    }
+    const double true_joules = meter_.modelled ? joules * meter_.model_error(idle_share) : joules;
     const int64_t memory = 20'000'000 + random_.below(80'000'000);
     for (size_t round = 0; round < drift_.size(); ++round) {
-      Window window;
-      window.kind = "queries";
-      window.round = static_cast<int>(round);
-      window.queries = 1000;
       const double seen = joules * std::exp(drift_[round] + noise_ * random_.normal());
-      window.energy = energy_of(seen, idle_share);
-      window.latencies_ms = {1};
-      window.peak_memory_bytes = memory;
-      cell.samples.push_back(window);
+      cell.samples.push_back(meter_.window(static_cast<int>(round), seen, idle_share, memory));
     }
     study_.cells.push_back(std::move(cell));
     truth_.accuracy.push_back(accuracy);
     truth_.joules.push_back(true_joules);
   }
 
-  Energy energy_of(double joules, double idle_share) const {
-    Energy energy;
-    energy.joules = joules, energy.seconds = 1;
-    if (modelled_) {
-      energy.source = "model:simulated", energy.grade = Grade::kModelled;
-      energy.low = joules / 1.8, energy.high = joules * 1.8;
-      energy.model.terms = {{ModelTerm::kIdle, joules * idle_share, 0.5, 1, 2},
-                            {ModelTerm::kFull, joules * (1 - idle_share), 1 / 1.6, 1, 1.6}};
-    } else {
-      energy.source = "rapl-perf", energy.grade = Grade::kMeasured;
-      energy.low = 0.95 * joules, energy.high = 1.05 * joules, energy.systematic = 0.05 * joules;
-    }
-    return energy;
-  }
-
   Design design_;
   Random random_;
   Results study_;
   KnownTruth truth_;
-  bool modelled_ = false;
+  SimulatedMeter meter_;
   double noise_ = 0;
-  std::array<double, 2> wrong_{};
   std::vector<double> drift_;
 };
 

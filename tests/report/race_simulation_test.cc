@@ -9,6 +9,7 @@
 #include "report/advice.h"
 #include "report/made_up.h"
 #include "report/race.h"
+#include "report/simulated_meter.h"
 #include "statistics/random.h"
 
 namespace wattle {
@@ -32,9 +33,9 @@ class SimulatedRace {
     study_.plan.rounds = kRaceParts;
     study_.labels = {"no", "yes"};
     study_.truths.assign(kRaceRows, R"({"label":"yes"})");
-    modelled_ = seed % 2 == 0;
+    meter_.modelled = seed % 2 == 0;
     noise_ = 0.01 * std::pow(5, random_.uniform());
-    for (double& z : wrong_) z = random_.normal() / 1.959964;
+    for (double& z : meter_.wrong) z = random_.normal() / 1.959964;
     for (size_t i = 0; i < truth_.size(); ++i) {
       CellResult& cell = study_.cells.emplace_back();
       cell.rung = "rung" + std::to_string(i);
@@ -69,13 +70,8 @@ class SimulatedRace {
       const double seen = truth_[i].joules / doubt(i) * std::exp(drift + noise_ * random_.normal());
       CellResult& cell = study_.cells[i];
       if (is_stopped(i)) continue;
-      Window& window = cell.samples.emplace_back();
-      window.kind = "queries";
-      window.round = round;
-      window.queries = 1000;
-      window.energy = energy_of(seen, idle_shares_[i]);
-      window.latencies_ms = {1};
-      window.peak_memory_bytes = 20'000'000 + static_cast<int64_t>(i);
+      cell.samples.push_back(
+          meter_.window(round, seen, idle_shares_[i], 20'000'000 + static_cast<int64_t>(i)));
       if (round >= kRaceParts) continue;
       for (int row = round; row < kRaceRows; row += kRaceParts) {
         const double drawn =
@@ -87,23 +83,8 @@ class SimulatedRace {
 
   /// How many times as much a cell truly takes as the meter says of it.
   double doubt(size_t i) const {
-    if (!modelled_) return 1 + 0.05 * wrong_[0];
-    return idle_shares_[i] * std::pow(2, wrong_[0]) + (1 - idle_shares_[i]) * std::pow(1.6, wrong_[1]);
-  }
-
-  Energy energy_of(double joules, double idle_share) const {
-    Energy energy;
-    energy.joules = joules, energy.seconds = 1;
-    if (modelled_) {
-      energy.source = "model:simulated", energy.grade = Grade::kModelled;
-      energy.low = joules / 1.8, energy.high = joules * 1.8;
-      energy.model.terms = {{ModelTerm::kIdle, joules * idle_share, 0.5, 1, 2},
-                            {ModelTerm::kFull, joules * (1 - idle_share), 1 / 1.6, 1, 1.6}};
-    } else {
-      energy.source = "rapl-perf", energy.grade = Grade::kMeasured;
-      energy.low = 0.95 * joules, energy.high = 1.05 * joules, energy.systematic = 0.05 * joules;
-    }
-    return energy;
+    if (!meter_.modelled) return 1 + 0.05 * meter_.wrong[0];
+    return meter_.model_error(idle_shares_[i]);
   }
 
   Random random_;
@@ -111,9 +92,8 @@ class SimulatedRace {
   std::vector<RaceRung> truth_;
   Results study_;
   Race race_;
-  bool modelled_ = false;
+  SimulatedMeter meter_;
   double noise_ = 0;
-  std::array<double, 2> wrong_{};
   std::vector<double> idle_shares_, difficulty_;
 };
 
