@@ -1,7 +1,6 @@
 # The small end of the ladder alone: what opens and runs linear heads, forests, static embeddings and heads on these,
 # with its tests. No growing of forests, no distilling, no other family, no program.
 find_package(Threads REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)
 include(cmake/cross_compiled.cmake)
 wattle_headers_of_this_machine(nlohmann eigen3/Eigen)
 foreach(name fmt utf8proc pcre2-8 yaml-cpp crypto linear)
@@ -12,7 +11,7 @@ find_path(OPENSSL_HEADERS openssl/opensslconf.h REQUIRED PATH_SUFFIXES arm-linux
 include_directories(SYSTEM ${LIBRARY_HEADERS} ${OPENSSL_HEADERS})
 add_link_options(-Wl,--allow-shlib-undefined)
 
-wattle_module(base LIBS ${LIBRARY_fmt} ${LIBRARY_crypto} OpenMP::OpenMP_CXX Threads::Threads)
+wattle_module(base LIBS ${LIBRARY_fmt} ${LIBRARY_crypto} Threads::Threads)
 wattle_module(statistics USES base)
 wattle_module(quant USES base)
 wattle_module(file USES base quant)
