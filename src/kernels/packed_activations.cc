@@ -88,6 +88,9 @@ void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
   }
 }
 
+/// What kAllSums asks for: the starts of every zero point, too.
+constexpr uint32_t kEverySum = (kStartBit << kStartCount) - 1;
+
 /// Values under which a team costs more than it gives (about a microsecond of one core).
 constexpr int64_t kSmall = 2048;
 
@@ -115,7 +118,7 @@ void PackedActivations::pack(ConstMatrixView x, Activations kind, uint32_t sums)
          x.columns);
   }
   Data& data = *data_;
-  if (sums == kAllSums) sums = ~0u;  // TEMPORARY
+  if (sums == kAllSums) sums = kEverySum;
   data.kind = kind, data.sums = kind == Activations::kW8A8 ? 0 : sums, data.m = x.rows, data.k = x.columns;
   data.bfloat16_pairs = active_kernels().bfloat16_pairs;
   data.cut();
