@@ -39,6 +39,15 @@ const KernelTable& active_kernels() {
   }
 }
 
+bool reads_once_faster() {
+#if defined(__x86_64__)
+  static const bool is_amd = __builtin_cpu_is("amd") != 0;
+  return is_amd;
+#else
+  return false;
+#endif
+}
+
 Activations default_activations(Format format) {
   switch (format) {
     case Format::kF32:
