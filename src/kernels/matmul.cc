@@ -18,8 +18,11 @@ constexpr int64_t kPanel = PanelLayout::kRows;
 /// Rows up to which a tile unpacks the weights for itself rather than once for all tiles. Measured on a Zen
 /// 4: 32-blocks unpack in so few instructions that reading unpacked ones costs more (IQ4_NL at 32 rows 71 %
 /// of the peak against 60 %); K-quants gain from sharing beyond one tile (Q3_K at 12 rows 51 % against 47 %).
+/// Where unpacking takes the ports of the dot products, 32-blocks gain as well, but for Q8_0, which has
+/// nothing to unpack.
 int64_t rows_unpacked_by_tiles(const PanelLayout& layout, const KernelTable& table) {
-  return layout.block_weights == 32 && table.reads_panels ? INT64_MAX : kTileRows;
+  if (layout.block_weights != 32 || !table.reads_panels) return kTileRows;
+  return layout.format == Format::kQ8_0 || !vectors_share_ports() ? INT64_MAX : 2 * kTileRows;
 }
 
 /// Rows of a chunk of activations, so that they stay in a second-level cache beside the weights.
@@ -89,8 +92,9 @@ void store_pair(const Product& p, const float* sums, int64_t tile, int64_t pair)
 void multiply_row(const Product& p, int64_t tile, IndexRange pairs) {
   constexpr int64_t kRun = 16;
   alignas(64) float sums[kRun][kTileColumns];
-  const VectorTile vector = p.table.of(p.w.layout.format).vector;
-  const ActivationTile x = p.x.tile(p.x.tile_begin(tile));
+  const FormatKernels& format = p.table.of(p.w.layout.format);
+  const VectorTile vector = format.vector;
+  const ActivationTile x = p.x.tile(p.x.tile_begin(tile), format);
   for (int64_t first = pairs.begin; first < pairs.end; first += kRun) {
     const int64_t count = std::min(kRun, pairs.end - first);
     const auto multiply_panel = [&](int64_t pair, int64_t panel, int64_t column) {
@@ -120,7 +124,7 @@ void multiply_directly(const Product& p, IndexRange tiles, IndexRange pairs) {
     Ahead ahead{true, p.w.panel(p.left(next)).heads - a.heads, p.w.panel(p.right(next)).heads - b.heads};
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_rows(tile);
-      format.direct[rows](a, b, p.x.tile(first), p.w.blocks32(), sums, std::exchange(ahead, {}));
+      format.direct[rows](a, b, p.x.tile(first, format), p.w.blocks32(), sums, std::exchange(ahead, {}));
       store_pair(p, sums, tile, pair);
     }
   }
@@ -171,7 +175,8 @@ void multiply_unpacked(const Product& p, IndexRange tiles, IndexRange pairs) {
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
         const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_rows(tile);
         float* sums = mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns;
-        format.unpacked[rows](left, right, p.x.tile(first).from_block(block, rows), count, sums, block == 0);
+        format.unpacked[rows](left, right, p.x.tile(first, format).from_block(block, rows), count, sums,
+                              block == 0);
         ahead.ask();
       }
     }
@@ -216,7 +221,8 @@ void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
   const bool bf16 = p.x.kind == Activations::kBF16, native = is_native(p);
   const bool halves = native && p.w.layout.format == Format::kF16;
   const DenseTile* kernel = bf16 ? p.table.bf16 : halves ? p.table.f16 : p.table.f32;
-  const int64_t cell_weights = bf16 ? 2 : 1, cell_values = halves ? 2 : 1;
+  const int64_t cell_weights = bf16 ? 2 : 1;
+  const int64_t cell_values = halves || (bf16 && !p.table.bfloat16_pairs) ? 2 : 1;
   const int64_t length = p.x.dense_length() / cell_values;
   Scratch& mine = scratch();
   mine.sums.reserve(static_cast<size_t>((tiles.end - tiles.begin) * kTileRows * kTileColumns));
