@@ -21,7 +21,8 @@ struct Lanes {
   static constexpr int kRegisters = 32;
   /// Whether there are registers for tiles that unpack weights of any format in them (tiles.h).
   static constexpr bool kDirect = false;
-  /// Whether dot() takes full bytes for signed numbers.
+  /// Whether dot() takes full bytes for signed numbers. (dot_positive() takes signed bytes always, with other
+  /// factors of 0 .. 127: no instruction set saturates those.)
   static constexpr bool kSignedBytes = false;
 
   static Word load(const void* from) {
@@ -38,6 +39,12 @@ struct Lanes {
   static Float to_float(Int i) { return __builtin_convertvector(i, Float); }
   static Word multiply16(Word a, Word b) { return (Word)((Shorts)a * (Shorts)b); }
   static Word add8(Word a, Word b) { return (Word)((Bytes)a + (Bytes)b); }
+
+  /// Bits of `a` where the mask has them, of `b` elsewhere.
+  template <uint32_t kMask>
+  static Word merge_bits(Word a, Word b) {
+    return (a & kMask) | (b & ~kMask);
+  }
 
   /// The low 16 bits of each lane as IEEE halves. Moving exponent and mantissa to their places gives 2^-112
   /// times the value, for subnormals too.

@@ -19,6 +19,11 @@ struct Lanes512 : Lanes {
   static void store_int8(int8_t* to, Int codes) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)codes));
   }
+  template <uint32_t kMask>
+  static Word merge_bits(Word a, Word b) {
+    return (Word)_mm512_ternarylogic_epi32(_mm512_set1_epi32(static_cast<int>(kMask)), (__m512i)a, (__m512i)b,
+                                           0xCA);
+  }
   static int32_t max_int(Int v) { return _mm512_reduce_max_epi32((__m512i)v); }
   static Word lookup_iq4(Word indices) {
     const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4));

@@ -60,6 +60,7 @@ constexpr KernelTable kernel_table() {
   table.widen = widen<V>;
   table.bfloat16 = bfloat16<V>;
   table.store = store<V>;
+  table.attention = integer_attention<V>();
   table.rows = {apply<V>, softmax<V>, rms_norm<V>, layer_norm<V>};
   return table;
 }
