@@ -17,7 +17,7 @@ inline __attribute__((always_inline)) typename V::Float power_of_two(typename V:
   using Float = typename V::Float;
   using Word = typename V::Word;
   const Float least = fill<V>(kLeast), magic = fill<V>(kMagic);
-  x = least > x ? least : x;
+  x = V::larger(least, x);
   const Float shifted = x + magic;
   const Float r = x - (shifted - magic);
   Float p = fill<V>(0.055008583f);
@@ -95,82 +95,80 @@ constexpr int kChains = R == 1   ? 4
                         : R <= 3 ? 2
                                  : 1;
 
-/// Of two vectors of keys, where one group of 32 values begins; the next ones follow.
-struct KeyPair {
-  const std::byte* codes[2];
-  const uint16_t* scales[2];
-};
-
-/// scores [R][kKeyBlock] of 2 vectors of keys, from level on. codes [groups][R][32], starts and scale
-/// [groups][R] are of the queries.
+/// scores [R][kKeyBlock] of the panels of a block, from level [kKeyBlock] on. codes [groups][R][32], starts
+/// and scale [groups][R] are of the queries; bodies and heads as IntegerLayout has the codes and scales of
+/// keys.
 template <class V, bool kNibbles, int R>
-__attribute__((noinline)) void score_pair(const int8_t* codes, const int32_t* starts, const float* scale,
-                                          KeyPair keys, int64_t groups, const float* level, float* scores) {
+__attribute__((noinline)) void score_panels(const int8_t* codes, const int32_t* starts, const float* scale,
+                                            const std::byte* bodies, const uint16_t* heads, int64_t groups,
+                                            const float* level, float* scores) {
   using Int = typename V::Int;
   using Float = typename V::Float;
   using Word = typename V::Word;
   constexpr int C = kChains<R>;
-  Float sums[R][2];
+  constexpr int64_t kGroupCodes = (kNibbles ? 4 : 8) * 64, kPanel = IntegerLayout::kPanel;
+  for (int64_t key = 0; key < kKeyBlock; key += 2 * V::kLanes) {
+    // Of the second vector, from the first: in the same panel, or in the next one.
+    const int64_t next_codes = V::kLanes == 16 ? groups * kGroupCodes : V::kLanes * 4;
+    const int64_t next_scales = V::kLanes == 16 ? groups * kPanel : V::kLanes;
+    const std::byte* body = bodies + key / kPanel * groups * kGroupCodes + key % kPanel * 4;
+    const uint16_t* head = heads + key / kPanel * groups * kPanel + key % kPanel;
+    Float sums[R][2];
 #pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-    sums[r][0] = V::load_float(level), sums[r][1] = V::load_float(level + V::kLanes);
-  for (int64_t group = 0; group < groups; ++group) {
-    Int dot[C][R][2];
+    for (int r = 0; r < R; ++r)
+      sums[r][0] = V::load_float(level + key), sums[r][1] = V::load_float(level + key + V::kLanes);
+    for (int64_t group = 0; group < groups; ++group, body += kGroupCodes, head += kPanel) {
+      const int8_t* code = codes + group * R * 32;
+      Int dot[C][R][2];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        dot[0][r][0] = dot[0][r][1] = V::broadcast(starts + group * R + r);
+#pragma GCC unroll 4
+        for (int c = 1; c < C; ++c) dot[c][r][0] = dot[c][r][1] = Int{};
+      }
+#pragma GCC unroll 8
+      for (int g = 0; g < kGroups; ++g) {
+        const int cell = kNibbles ? g % 4 : g, shift = g / 4 * 4, c = g % C;
+        Word w[2] = {V::load(body + cell * 64), V::load(body + next_codes + cell * 64)};
+        if constexpr (kNibbles) w[0] = (w[0] >> shift) & 0x0F0F0F0Fu, w[1] = (w[1] >> shift) & 0x0F0F0F0Fu;
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+          for (int p = 0; p < 2; ++p)
+            dot[c][r][p] = V::template dot<!kNibbles>(dot[c][r][p], w[p], code + r * 32 + g * 4);
+        }
+      }
+#pragma GCC unroll 2
+      for (int p = 0; p < 2; ++p) {
+        // The sums began at the bits of kMagic, so that they are floats: kMagic + dot. kMagic times a half is
+        // exact, and with it the one rounding is that of dot * scale: an operation less than to convert and
+        // multiply.
+        const Float key_scale = V::halves(head + p * next_scales), offset = kMagic * key_scale;
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+          for (int c = 1; c < C; ++c) dot[0][r][p] += dot[c][r][p];
+          const Float product = V::fma((Float)dot[0][r][p], key_scale, -offset);
+          sums[r][p] = V::fma(product, V::broadcast(scale + group * R + r), sums[r][p]);
+        }
+      }
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      dot[0][r][0] = dot[0][r][1] = V::broadcast(starts + r);
-#pragma GCC unroll 4
-      for (int c = 1; c < C; ++c) dot[c][r][0] = dot[c][r][1] = Int{};
+      V::store_float(scores + r * kKeyBlock + key, sums[r][0]);
+      V::store_float(scores + r * kKeyBlock + key + V::kLanes, sums[r][1]);
     }
-#pragma GCC unroll 8
-    for (int g = 0; g < kGroups; ++g) {
-      const int cell = kNibbles ? g % 4 : g, shift = g / 4 * 4, c = g % C;
-      Word w[2] = {V::load(keys.codes[0] + cell * 64), V::load(keys.codes[1] + cell * 64)};
-      if constexpr (kNibbles) w[0] = (w[0] >> shift) & 0x0F0F0F0Fu, w[1] = (w[1] >> shift) & 0x0F0F0F0Fu;
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
-        for (int p = 0; p < 2; ++p)
-          dot[c][r][p] = V::template dot<!kNibbles>(dot[c][r][p], w[p], codes + r * 32 + g * 4);
-      }
-    }
-#pragma GCC unroll 2
-    for (int p = 0; p < 2; ++p) {
-      // The sums began at the bits of kMagic, so that they are floats: kMagic + dot. kMagic times a half is
-      // exact, and with it the one rounding is that of dot * scale: an operation less than to convert and
-      // multiply.
-      const Float key_scale = V::halves(keys.scales[p]), offset = kMagic * key_scale;
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-        for (int c = 1; c < C; ++c) dot[0][r][p] += dot[c][r][p];
-        const Float product = V::fma((Float)dot[0][r][p], key_scale, -offset);
-        sums[r][p] = V::fma(product, V::broadcast(scale + r), sums[r][p]);
-      }
-      keys.codes[p] += (kNibbles ? 4 : 8) * 64, keys.scales[p] += IntegerLayout::kPanel;
-    }
-    codes += R * 32, starts += R, scale += R;
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-    V::store_float(scores + r * kKeyBlock, sums[r][0]);
-    V::store_float(scores + r * kKeyBlock + V::kLanes, sums[r][1]);
   }
 }
 
 template <class V, bool kNibbles, int R>
 void score_rows(const IntegerStep& step, const std::byte* keys, const float* level, int64_t row) {
   const IntegerLayout layout(step.groups, kNibbles);
-  const auto* scales = reinterpret_cast<const uint16_t*>(keys + layout.code_bytes());
   const int64_t first = row * step.groups;
-  for (int64_t key = 0; key < kKeyBlock; key += 2 * V::kLanes) {
-    const int64_t other = key + V::kLanes;
-    const KeyPair pair{{keys + layout.key_code(key, 0, 0), keys + layout.key_code(other, 0, 0)},
-                       {scales + layout.key_scale(key, 0), scales + layout.key_scale(other, 0)}};
-    score_pair<V, kNibbles, R>(step.query_codes + first * 32, step.query_starts + first,
-                               step.query_scale + first, pair, step.groups, level + key,
-                               step.scores + row * kKeyBlock + key);
-  }
+  score_panels<V, kNibbles, R>(step.query_codes + first * 32, step.query_starts + first,
+                               step.query_scale + first, keys,
+                               reinterpret_cast<const uint16_t*>(keys + layout.code_bytes()), step.groups,
+                               level, step.scores + row * kKeyBlock);
 }
 
 inline bool sees_all(const AttentionRow& row, int64_t first_key) {
@@ -216,16 +214,13 @@ inline void maxima_of_rows(const IntegerStep& step, StepMaxima& of) {
 #pragma GCC unroll 16
       for (int64_t j = 0; j < kKeyBlock; j += V::kLanes) {
         const Float score = V::load_float(step.scores + (first + r) * kKeyBlock + j);
-        top = score > top ? score : top;
+        top = V::larger(score, top);
       }
       tops[r] = (Int)top, known[r] = row.maximum;
     }
-    const auto larger = [](Int a, Int b) {
-      const Float x = (Float)a, y = (Float)b;
-      return (Int)(x > y ? x : y);
-    };
+    const auto larger = [](Int a, Int b) { return (Int)V::larger((Float)a, (Float)b); };
     const Float top = (Float)V::reduce_each(tops, larger), old = V::load_float(known);
-    const Float next = top > old ? top : old;
+    const Float next = V::larger(top, old);
     const Float before = power_of_two<V>(old - next), now = power_of_two<V>(top - next);
     V::store_float(of.maximum + first, top);
     V::store_float(of.next + first, next);
@@ -240,24 +235,41 @@ inline void rescale_row(float factor, float* values, int64_t count) {
     V::store_float(values + i, V::load_float(values + i) * factor);
 }
 
+/// What merges the bytes of a cell. Read from memory, because compilers would rather make them anew for every
+/// row, by the port that shuffles.
+template <class V>
+struct CellMasks {
+  typename V::Word one, two, three;  ///< bytes, the low ones
+
+  CellMasks() {
+    static constexpr int32_t kMasks[] = {0xFF, 0xFFFF, 0xFFFFFF};
+    const int32_t* from = kMasks;
+    __asm__("" : "+r"(from));
+    one = (typename V::Word)V::broadcast(from), two = (typename V::Word)V::broadcast(from + 1);
+    three = (typename V::Word)V::broadcast(from + 2);
+  }
+};
+
 /// Four numbers as the bytes of a cell. Those of 0 .. 127 are added to powers of two that leave three of them
 /// where they belong, so that no shift is needed for these; the second and third, rounded from their sums
 /// with a half, may differ from the nearest integer where they are within 2^-9 of halfway.
 template <class V>
-inline __attribute__((always_inline)) typename V::Word positive_cell(const typename V::Float (&power)[4],
+inline __attribute__((always_inline)) typename V::Word positive_cell(const CellMasks<V>& masks,
+                                                                     const typename V::Float (&power)[4],
                                                                      const typename V::Float (&factor)[4]) {
   using Word = typename V::Word;
   const Word first = (Word)V::fma(power[0], factor[0], fill<V>(0x1p23f));
   const Word second = (Word)V::fma(power[1], factor[1], fill<V>(0x1p15f + 0.5f));
   const Word third = (Word)V::fma(power[2], factor[2], fill<V>(0x1p7f + 0.5f));
   const Word fourth = (Word)V::fma(power[3], factor[3], fill<V>(0x1p23f));
-  const Word low = V::template merge_bits<0xFFu>(first, second);
-  return V::template merge_bits<0xFFFFFFu>(V::template merge_bits<0xFFFFu>(low, third), fourth << 24);
+  const Word low = V::merge_bits(masks.one, first, second);
+  return V::merge_bits(masks.three, V::merge_bits(masks.two, low, third), fourth << 24);
 }
 
 /// The same of numbers of either sign, and their sum.
 template <class V>
-inline __attribute__((always_inline)) typename V::Word signed_cell(const typename V::Float (&power)[4],
+inline __attribute__((always_inline)) typename V::Word signed_cell(const CellMasks<V>& masks,
+                                                                   const typename V::Float (&power)[4],
                                                                    const typename V::Float (&factor)[4],
                                                                    typename V::Word& sum) {
   using Word = typename V::Word;
@@ -268,14 +280,15 @@ inline __attribute__((always_inline)) typename V::Word signed_cell(const typenam
     code[i] = (Word)V::fma(power[i], factor[i], fill<V>(kMagic));
     sum += code[i];
   }
-  const Word low = V::template merge_bits<0xFFu>(code[0], code[1] << 8);
-  const Word high = V::template merge_bits<0xFFu>(code[2], code[3] << 8);
-  return V::template merge_bits<0xFFFFu>(low, high << 16);
+  const Word low = V::merge_bits(masks.one, code[0], code[1] << 8);
+  const Word high = V::merge_bits(masks.one, code[2], code[3] << 8);
+  return V::merge_bits(masks.two, low, high << 16);
 }
 
 /// Codes of one row, of every group, from its scores; adds to its total.
 template <class V, bool kSeesAll>
-inline void codes_of_row(const IntegerStep& step, int64_t row, float maximum, float now) {
+inline void codes_of_row(const IntegerStep& step, const CellMasks<V>& masks, int64_t row, float maximum,
+                         float now) {
   using Float = typename V::Float;
   using Word = typename V::Word;
   constexpr int64_t kQuarter = IntegerLayout::kCells;
@@ -305,10 +318,10 @@ inline void codes_of_row(const IntegerStep& step, int64_t row, float maximum, fl
       const int64_t at = g * step.count + row;
       Word cell, sum;
       if (step.nibbles) {
-        cell = signed_cell<V>(power, factor, sum);
+        cell = signed_cell<V>(masks, power, factor, sum);
         V::store(step.code_sums + at * kQuarter + lane, sum);
       } else {
-        cell = positive_cell<V>(power, factor);
+        cell = positive_cell<V>(masks, power, factor);
       }
       V::store(step.codes + at * kKeyBlock + lane * 4, cell);
     }
@@ -338,6 +351,7 @@ template <class V>
 void soften_integers(const IntegerStep& step) {
   StepMaxima of;
   maxima_of_rows<V>(step, of);
+  const CellMasks<V> masks;
   for (int64_t r = 0; r < step.count; ++r) {
     AttentionRow& row = step.rows[r];
     row.maximum = of.next[r];
@@ -351,9 +365,9 @@ void soften_integers(const IntegerStep& step) {
       rescale_row<V>(of.before[r], step.sums + r * step.groups * 32, step.groups * 32);
     }
     if (sees_all(row, step.first_key)) {
-      codes_of_row<V, true>(step, r, of.maximum[r], of.now[r]);
+      codes_of_row<V, true>(step, masks, r, of.maximum[r], of.now[r]);
     } else {
-      codes_of_row<V, false>(step, r, of.maximum[r], of.now[r]);
+      codes_of_row<V, false>(step, masks, r, of.maximum[r], of.now[r]);
     }
   }
 }

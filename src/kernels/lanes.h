@@ -40,11 +40,10 @@ struct Lanes {
   static Word multiply16(Word a, Word b) { return (Word)((Shorts)a * (Shorts)b); }
   static Word add8(Word a, Word b) { return (Word)((Bytes)a + (Bytes)b); }
 
+  /// The larger one; b where either is no number.
+  static Float larger(Float a, Float b) { return a > b ? a : b; }
   /// Bits of `a` where the mask has them, of `b` elsewhere.
-  template <uint32_t kMask>
-  static Word merge_bits(Word a, Word b) {
-    return (a & kMask) | (b & ~kMask);
-  }
+  static Word merge_bits(Word mask, Word a, Word b) { return (a & mask) | (b & ~mask); }
 
   /// The low 16 bits of each lane as IEEE halves. Moving exponent and mantissa to their places gives 2^-112
   /// times the value, for subnormals too.

@@ -19,10 +19,10 @@ struct Lanes512 : Lanes {
   static void store_int8(int8_t* to, Int codes) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)codes));
   }
-  template <uint32_t kMask>
-  static Word merge_bits(Word a, Word b) {
-    return (Word)_mm512_ternarylogic_epi32(_mm512_set1_epi32(static_cast<int>(kMask)), (__m512i)a, (__m512i)b,
-                                           0xCA);
+  // Compilers make two instructions of the comparison.
+  static Float larger(Float a, Float b) { return (Float)_mm512_max_ps((__m512)a, (__m512)b); }
+  static Word merge_bits(Word mask, Word a, Word b) {
+    return (Word)_mm512_ternarylogic_epi32((__m512i)mask, (__m512i)a, (__m512i)b, 0xCA);
   }
   static int32_t max_int(Int v) { return _mm512_reduce_max_epi32((__m512i)v); }
   static Word lookup_iq4(Word indices) {
