@@ -1,5 +1,5 @@
 // Which AVX-512 instructions share pipes with vpdpbusd: cycles of twelve independent chains of one
-// instruction, and of the same chains with a vpdpbusd in each link. docs/performance.md argues from its
+// instruction, and of the same chains with a vpdpbusd in each link. docs/kernels.md argues from its
 // figures.
 //
 //   g++ -O2 -march=native bench/instruction_pipes.cc -o /tmp/pipes && taskset -c 1 /tmp/pipes
