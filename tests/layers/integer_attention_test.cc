@@ -59,11 +59,6 @@ std::vector<Group> stored(Format format, const float* x, int64_t n) {
   return groups;
 }
 
-double decoded(const std::vector<Group>& of, int64_t i) {
-  return static_cast<double>(of[static_cast<size_t>(i / 32)].scale) *
-         of[static_cast<size_t>(i / 32)].codes[i % 32];
-}
-
 struct Position {
   std::vector<Group> key, value;
   double level() const {
