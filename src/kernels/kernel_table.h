@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attention_kernels.h"
 #include "kernels/matmul.h"
 
 namespace wattle::inline kernels {
@@ -205,6 +206,7 @@ struct KernelTable {
   void (*bfloat16)(const float* x, int64_t count, uint16_t* out);
   void (*store)(const StoreJob& job);
   RowKernels rows;
+  IntegerAttention attention;
 
   const FormatKernels& of(Format format) const { return formats[static_cast<uint32_t>(format)]; }
 };
