@@ -4,10 +4,11 @@ Reads a line of JSON: engine, precision, kind ("encoder", "decoder" or "translat
 file), files (directory for what is made of it), tree (llama.cpp's source), threads; for encoders rows (lists of token ids),
 calibration (others), batch and passes; for the others prompt and generate (tokens) and beams. Says {"ready": version, "isa": what
 its kernels use} when loaded and warm; then for every line "measure" its figures, for "embed" the normalised means of the first
-rows' hidden states.
+rows' hidden states. For decoders also sequences (how many texts write together, each list entry a measurement) and
+sequence_prompt (tokens of each text before).
 
 Figures: encoders rows_per_s. Decoders and translators tokens/s: prompt (a translator: its encoder), generate (greedy), beams
-(steps of a beam search of that width a second). CTranslate2 does encoder, prompt and steps in one call: what a step takes is
+(steps of a beam search of that width a second), sequences_N (tokens of all N). CTranslate2 does encoder, prompt and steps in one call: what a step takes is
 the difference between the call with all steps and the call with one.
 """
 import json
@@ -157,6 +158,7 @@ class CTranslate2Text(CTranslate2):
             words = json.load(file)
         self.tokens = [words[i] for i in prompt_of(order, len(words))]
         self.count, self.beams = order["generate"], order["beams"]
+        self.sequences, self.sequence_prompt = order.get("sequences", []), order.get("sequence_prompt", 0)
 
     def measure(self):
         one, whole = (seconds_of(lambda: self.call(1, tokens)) for tokens in (1, self.count))
@@ -165,6 +167,9 @@ class CTranslate2Text(CTranslate2):
         if self.beams > 1:
             one, whole = (seconds_of(lambda: self.call(self.beams, tokens)) for tokens in (1, self.count))
             figures["beams"] = (self.count - 1) / (whole - one)
+        for together in self.sequences:
+            one, whole = (seconds_of(lambda: self.call_together(together, tokens)) for tokens in (1, self.count))
+            figures[f"sequences_{together}"] = together * (self.count - 1) / (whole - one)
         return figures
 
 
@@ -177,6 +182,10 @@ class CTranslate2Decoder(CTranslate2Text):
     def call(self, beams, tokens):
         self.model.generate_batch([self.tokens], beam_size=beams, max_length=tokens, min_length=tokens,
                                   include_prompt_in_result=False)
+
+    def call_together(self, together, tokens):
+        prompts = [self.tokens[i:i + self.sequence_prompt] for i in range(together)]
+        self.model.generate_batch(prompts, beam_size=1, max_length=tokens, min_length=tokens, include_prompt_in_result=False)
 
 
 class CTranslate2Translator(CTranslate2Text):
@@ -204,14 +213,33 @@ class Ggml:
         tried = []
         for flash in (False, True):
             self.peer.new_context(flash)
-            self.measure()
-            figures = self.measure()
+            self.measure_one()
+            figures = self.measure_one()
             tried.append((figures["prompt"], flash))
-        self.peer.new_context(max(tried)[1])
+        self.flash = max(tried)[1]
+        self.peer.new_context(self.flash)
+        self.sequences, self.sequence_prompt = order.get("sequences", []), order.get("sequence_prompt", 0)
         info = self.peer.lib.system_info()
-        self.isa = " ".join([*info, "flash attention" if max(tried)[1] else "without flash attention"])
+        self.isa = " ".join([*info, "flash attention" if self.flash else "without flash attention"])
 
     def measure(self):
+        figures = self.measure_one()
+        for together in self.sequences:
+            figures[f"sequences_{together}"] = self.measure_together(together)
+        if self.sequences:
+            self.peer.new_context(self.flash)
+        return figures
+
+    def measure_together(self, together):
+        # ik_llama.cpp's flash attention ends the process where a block of keys is all another text's.
+        self.peer.new_context(self.flash and not self.peer.lib.is_ik, together)
+        tokens = self.peer.read_together([self.prompt[i:i + self.sequence_prompt] for i in range(together)])
+        started = time.perf_counter()
+        for _ in range(self.count):
+            tokens = self.peer.continue_together(tokens)
+        return together * self.count / (time.perf_counter() - started)
+
+    def measure_one(self):
         peer = self.peer
         peer.clear()
         started = time.perf_counter()

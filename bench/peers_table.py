@@ -8,6 +8,8 @@ TITLES = {"wattle": "Wattle", "onnxruntime": "ONNX Runtime", "openvino": "OpenVI
 KINDS = {"F32": "fp32", "BF16": "bf16", "Q8_0": "int8", "Q4_0": "int8", "W8A8": "int8"}
 PHASES = {"decoder": (("prompt", "prompt of {prompt}", "percent_of_peak", "peak"),
                       ("generate", "generation", "percent_of_read_loop", "read loop"),
+                      ("sequences_4", "4 sequences together", "percent_of_read_loop", "read loop"),
+                      ("sequences_16", "16 sequences together", "percent_of_peak", "peak"),
                       ("beams", "beam {beams}", "percent_of_peak", "peak")),
           "translator": (("prompt", "encoder, {prompt} tokens", "percent_of_peak", "peak"),
                          ("generate", "generation", "percent_of_read_loop", "read loop"),
@@ -17,12 +19,12 @@ NEW = "<!-- bench/peers: tables of other processors come here -->"
 
 
 def median(entry, figure):
-    return statistics.median(one[figure] for one in entry["rounds"])
+    return statistics.median(one[figure] for one in entry["rounds"] if figure in one)
 
 
 def ratio(ours, theirs, figure):
     """Median of each round's ratio."""
-    return statistics.median(a[figure] / b[figure] for a, b in zip(ours["rounds"], theirs["rounds"]))
+    return statistics.median(a[figure] / b[figure] for a, b in zip(ours["rounds"], theirs["rounds"]) if figure in a and figure in b)
 
 
 def has(entry, figure):

@@ -37,6 +37,15 @@ const KernelTable& active_kernels() {
   }
 }
 
+bool reads_once_faster() {
+#if defined(__x86_64__)
+  static const bool is_amd = __builtin_cpu_is("amd") != 0;
+  return is_amd;
+#else
+  return false;
+#endif
+}
+
 bool multiplies_bfloat16() {
 #if defined(__x86_64__)
   static const bool has_it = __builtin_cpu_supports("avx512bf16") != 0;

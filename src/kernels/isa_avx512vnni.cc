@@ -17,6 +17,7 @@ constexpr int kLaneCount = 16;
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+#include "kernels/attention_integer.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"
 
@@ -27,6 +28,9 @@ struct Vnni512 : Lanes512 {
   template <bool kFullBytes>
   static Int dot(Int acc, Word w, const int8_t* a) {
     return (Int)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, broadcast4(a));
+  }
+  static Int dot_positive(Int acc, Word w, const int8_t* a) {
+    return (Int)_mm512_dpbusd_epi32((__m512i)acc, broadcast4(a), (__m512i)w);
   }
 };
 

@@ -27,7 +27,8 @@ struct Lanes {
   static constexpr bool kBfloat16Pairs = false;
   /// Whether scale_by_power(x, n) = x * 2^n, n a whole number, is one instruction.
   static constexpr bool kScalesByPowers = false;
-  /// Whether dot() takes full bytes for signed numbers.
+  /// Whether dot() takes full bytes for signed numbers. (dot_positive() takes signed bytes always, with other
+  /// factors of 0 .. 127: no instruction set saturates those.)
   static constexpr bool kSignedBytes = false;
 
   static Word load(const void* from) {
@@ -44,6 +45,11 @@ struct Lanes {
   static Float to_float(Int i) { return __builtin_convertvector(i, Float); }
   static Word multiply16(Word a, Word b) { return (Word)((Shorts)a * (Shorts)b); }
   static Word add8(Word a, Word b) { return (Word)((Bytes)a + (Bytes)b); }
+
+  /// The larger one; b where either is no number.
+  static Float larger(Float a, Float b) { return a > b ? a : b; }
+  /// Bits of `a` where the mask has them, of `b` elsewhere.
+  static Word merge_bits(Word mask, Word a, Word b) { return (a & mask) | (b & ~mask); }
 
   /// The low 16 bits of each lane as IEEE halves. Moving exponent and mantissa to their places gives 2^-112
   /// times the value, for subnormals too.

@@ -10,6 +10,7 @@ struct Lanes256 : Lanes {
   static Float fnma(Float a, Float b, Float c) {
     return (Float)_mm256_fnmadd_ps((__m256)a, (__m256)b, (__m256)c);
   }
+  static Float larger(Float a, Float b) { return (Float)_mm256_max_ps((__m256)a, (__m256)b); }
   static Float broadcast(const float* from) { return (Float)_mm256_broadcast_ss(from); }
   static Int broadcast(const int32_t* from) { return (Int)_mm256_set1_epi32(*from); }
   static Float low_halves(Word w) {

@@ -33,6 +33,11 @@ struct Lanes512 : Lanes {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high)));
   }
+  // Compilers make two instructions of the comparison.
+  static Float larger(Float a, Float b) { return (Float)_mm512_max_ps((__m512)a, (__m512)b); }
+  static Word merge_bits(Word mask, Word a, Word b) {
+    return (Word)_mm512_ternarylogic_epi32((__m512i)mask, (__m512i)a, (__m512i)b, 0xCA);
+  }
   static int32_t max_int(Int v) { return _mm512_reduce_max_epi32((__m512i)v); }
   static Word lookup_iq4(Word indices) {
     const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4));

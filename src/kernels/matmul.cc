@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include <wattle/error.h>
 
@@ -322,20 +323,50 @@ int64_t pieces_of_part(const Product& p, const Grid& grid) {
   return std::max<int64_t>(1, std::min(work / parts, most));
 }
 
-void multiply(const Product& p) {
-  const double size = static_cast<double>(p.x.m) * static_cast<double>(p.w.n) * static_cast<double>(p.w.k);
-  const bool alone = size < kSmallProduct || in_team();
-  const Grid grid = best_grid(p.x.tiles(), p.pairs, alone ? 1 : active_threads());
+double size_of(const Product& p) {
+  return static_cast<double>(p.x.m) * static_cast<double>(p.w.n) * static_cast<double>(p.w.k);
+}
+
+/// Products with so few rows that threads divide their columns alone. Every part has its share of each of
+/// them, so that they take one job of the team.
+void multiply_together(std::span<const Product> products, int64_t team, const ReadAhead& next) {
+  int64_t pieces = 1;
+  for (const Product& p : products)
+    pieces = std::max(pieces, pieces_of_part(p, {1, std::min(team, p.pairs)}));
+  const int64_t parts = team * pieces;
+  for_each_part(
+      parts,
+      [&](int64_t part) {
+        for (const Product& p : products)
+          multiply_part(p, {0, p.x.tiles()}, Part{part, parts}.range(p.pairs));
+      },
+      next);
+}
+
+void multiply_by_grid(const Product& p, const Grid& grid, const ReadAhead& next) {
   const int64_t parts = grid.rows * grid.columns;
   if (parts == 1) return multiply_part(p, {0, p.x.tiles()}, {0, p.pairs});
   const int64_t pieces = pieces_of_part(p, grid);
-  for_each_part(parts * pieces, [&](int64_t i) {
-    const int64_t part = i / pieces;
-    const IndexRange columns = Part{part % grid.columns, grid.columns}.range(p.pairs);
-    const IndexRange piece = Part{i % pieces, pieces}.range(columns.count());
-    multiply_part(p, Part{part / grid.columns, grid.rows}.range(p.x.tiles()),
-                  {columns.begin + piece.begin, columns.begin + piece.end});
-  });
+  for_each_part(
+      parts * pieces,
+      [&](int64_t i) {
+        const int64_t part = i / pieces;
+        const IndexRange columns = Part{part % grid.columns, grid.columns}.range(p.pairs);
+        const IndexRange piece = Part{i % pieces, pieces}.range(columns.count());
+        multiply_part(p, Part{part / grid.columns, grid.rows}.range(p.x.tiles()),
+                      {columns.begin + piece.begin, columns.begin + piece.end});
+      },
+      next);
+}
+
+void multiply(std::span<const Product> products, const ReadAhead& next) {
+  double size = 0;
+  bool one_tile = true;
+  for (const Product& p : products) size += size_of(p), one_tile = one_tile && p.x.tiles() == 1;
+  const int64_t team = size < kSmallProduct || in_team() ? 1 : active_threads();
+  if (team > 1 && one_tile && products.size() > 1) return multiply_together(products, team, next);
+  for (const Product& p : products)
+    multiply_by_grid(p, best_grid(p.x.tiles(), p.pairs, team), &p == &products.back() ? next : ReadAhead{});
 }
 
 void check(const PackedActivations& x, const PackedMatrix& weights, MatrixView out,
@@ -412,15 +443,29 @@ void multiply_ungated(const PackedActivations& x, const PackedMatrix& weights, M
 
 }  // namespace
 
+void matmul(std::span<const MatrixProduct> products, Work& work, const ReadAhead& next) {
+  std::vector<Product> together;
+  together.reserve(products.size());
+  for (const MatrixProduct& product : products) {
+    const auto& [x, weights, out, epilogue] = product;
+    check(x, weights, out, epilogue);
+    count(x, weights, out, work);
+    if (x.m() == 0) continue;
+    if (epilogue.gated && out.columns % kPanel != 0) {
+      multiply_ungated(x, weights, out, epilogue);
+      continue;
+    }
+    const PackedMatrix::Data& w = weights.data();
+    const int64_t pairs = epilogue.gated ? w.panel_count() / 2 : (w.panel_count() + 1) / 2;
+    together.push_back({x.data(), w, out, epilogue, active_kernels(), pairs});
+  }
+  multiply(together, next);
+}
+
 void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView out, const Epilogue& epilogue,
             Work& work) {
-  check(x, weights, out, epilogue);
-  count(x, weights, out, work);
-  if (x.m() == 0) return;
-  if (epilogue.gated && out.columns % kPanel != 0) return multiply_ungated(x, weights, out, epilogue);
-  const PackedMatrix::Data& w = weights.data();
-  const int64_t pairs = epilogue.gated ? w.panel_count() / 2 : (w.panel_count() + 1) / 2;
-  multiply({x.data(), w, out, epilogue, active_kernels(), pairs});
+  const MatrixProduct product{x, weights, out, epilogue};
+  matmul({&product, 1}, work);
 }
 
 }  // namespace wattle::inline kernels

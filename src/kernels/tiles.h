@@ -175,11 +175,12 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
   // A single row reads the panels in one stream, heads and bodies and the next panel: asking for them in that
   // order, further ahead than the heads are long, leaves no part of the panel out. Bodies of K-quants are
   // asked for a block at a time: as many requests at once as a body has lines are lost (one row beyond the
-  // caches, Zen 5: Q6_K 68 -> 87 % of a read loop of 48 GB/s, Q3_K 50 -> 101). As read once they come faster
-  // by 5 to 10 %; 32-blocks do not, and lose what the third-level cache would keep of a small model.
+  // caches, Zen 5: Q6_K 68 -> 87 % of a read loop of 48 GB/s, Q3_K 50 -> 101). Some processors deliver them
+  // faster as read once (reads_once_faster); 32-blocks none does, and they would lose what the third-level
+  // cache keeps of a small model.
   constexpr int64_t kAhead = 8192, kPart = (Recipe::kHead + Recipe::kBody) / Recipe::kBlocks;
-  constexpr int kLocality = Recipe::kBlocks > 1 ? 0 : 3;
   const std::byte* stream = bodies[0] + kAhead;
+  const bool once = R == 1 && Recipe::kBlocks > 1 && reads_once_faster();
   for (int64_t block = 0; block < blocks; block += Recipe::kBlocks) {
     typename Recipe::Scales scales[P];
 #pragma GCC unroll 4
@@ -191,7 +192,14 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
     }
 #pragma GCC unroll 8
     for (int j = 0; j < Recipe::kBlocks; ++j) {
-      if constexpr (R == 1) prefetch<kPart, kLocality>(stream), stream += kPart;
+      if constexpr (R == 1) {
+        if (once) {
+          prefetch<kPart, 0>(stream);
+        } else {
+          prefetch<kPart>(stream);
+        }
+        stream += kPart;
+      }
       if (R > 1 && ahead.is_cold) ask_for_part<Recipe, P>(bodies, block, j, blocks, ahead);
       // Loads stay in the order of the stream. GCC moves those of all eight parts to the front: memory serves
       // one row worse (Zen 5, long rows beyond the caches: Q4_K 83 -> 93, Q6_K 77 -> 91 % of the read loop),

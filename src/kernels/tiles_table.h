@@ -77,6 +77,7 @@ constexpr KernelTable kernel_table() {
   table.widen = widen<V>;
   table.bfloat16 = bfloat16<V>;
   table.store = store<V>;
+  table.attention = integer_attention<V>();
   table.rows = {apply<V>, softmax<V>, rms_norm<V>, layer_norm<V>, rotate_halves<V>, rotate_neighbours<V>};
   return table;
 }

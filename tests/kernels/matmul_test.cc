@@ -420,6 +420,43 @@ TEST(Threads, MayOutnumberTheCores) {
   set_threads(1);
 }
 
+TEST(Threads, TakeSeveralProductsInOneJob) {
+  std::mt19937 random(7);
+  constexpr int64_t k = 256;
+  const int before = threads();
+  for (const int64_t rows : {1, 4, 13}) {
+    const Matrix x = random_rows(rows, k, random);
+    PackedActivations packed;
+    packed.pack(x.view(), Activations::kBlock32);
+    std::vector<PackedMatrix> weights;
+    for (const auto& [format, n] :
+         {std::pair(Format::kQ4_K, 400), std::pair(Format::kQ6_K, 40), std::pair(Format::kQ8_0, 2000)})
+      weights.push_back(PackedMatrix::pack(format, n, k, random_blocks(format, n, k, random, Fill::kRandom)));
+    std::vector<Matrix> alone, together;
+    for (const PackedMatrix& one : weights) {
+      Work work;
+      matmul(packed, one, alone.emplace_back(rows, one.n()).view(), {}, work);
+    }
+    for (const int count : {1, 2, 3}) {
+      set_threads(count);
+      together.clear();
+      for (const PackedMatrix& one : weights) together.emplace_back(rows, one.n());
+      std::vector<MatrixProduct> products;
+      for (size_t i = 0; i < weights.size(); ++i)
+        products.push_back({packed, weights[i], together[i].view()});
+      Work work;
+      matmul(products, work, weights.front().read_ahead());
+      EXPECT_EQ(work.macs_int8, static_cast<double>(rows * k * 2440));
+      for (size_t i = 0; i < weights.size(); ++i) {
+        const auto bytes = static_cast<size_t>(rows * weights[i].n()) * sizeof(float);
+        EXPECT_EQ(std::memcmp(alone[i].data(), together[i].data(), bytes), 0)
+            << rows << " rows, product " << i << ", " << count << " threads";
+      }
+    }
+  }
+  set_threads(before);
+}
+
 TEST(InstructionSets, ThatTheMachineLacksAreRefusedByName) {
   for (const char* known : {"avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon", "neon-dot"}) {
     const Isa isa = isa_from_name(known);
