@@ -19,9 +19,10 @@ void for_each_piece(const Tensor& tensor, Visit&& visit) {
   for (int64_t row = 0; row < rows; row += rows_at_once) {
     const int64_t count = std::min(rows_at_once, rows - row);
     values.resize(static_cast<size_t>(count * tensor.row_length()));
-    decode_weights(tensor.format,
-           tensor.bytes.subspan(static_cast<size_t>(row) * row_bytes, static_cast<size_t>(count) * row_bytes),
-           values);
+    decode_weights(
+        tensor.format,
+        tensor.bytes.subspan(static_cast<size_t>(row) * row_bytes, static_cast<size_t>(count) * row_bytes),
+        values);
     visit(std::span<const float>(values));
   }
 }

@@ -20,7 +20,8 @@ void TokenEmbedding::read_row(int32_t id, std::span<float> values) const {
   thread_local std::vector<std::byte> read, rows;
   const size_t stride = row_bytes();
   if (!table_.packed) {
-    decode_weights(table_.format, file_->read(table_, static_cast<size_t>(id) * stride, stride, read), values);
+    decode_weights(table_.format, file_->read(table_, static_cast<size_t>(id) * stride, stride, read),
+                   values);
     return;
   }
   const auto in_panel = static_cast<size_t>(id % PanelLayout::kRows);
