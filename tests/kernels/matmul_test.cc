@@ -145,7 +145,7 @@ TEST_P(Products, AgreeWithTheScalarTruthForOneToTwentyRows) {
   const int64_t n = 53, k = block() * (block() == 32 ? 5 : 2);
   const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
   std::vector<float> weights(static_cast<size_t>(n * k));
-  decode(format(), bytes, weights);
+  decode_weights(format(), bytes, weights);
   const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
   for (int64_t m = 1; m <= 20; ++m) {
     const Matrix x = random_rows(m, k, random);
@@ -161,7 +161,7 @@ TEST_P(Products, AgreeOnAdversarialBlocks) {
     const int64_t n = 17, k = block() == 32 ? 96 : 256;
     const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, fill);
     std::vector<float> weights(static_cast<size_t>(n * k));
-    decode(format(), bytes, weights);
+    decode_weights(format(), bytes, weights);
     const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
     for (int64_t m = 1; m <= 20; ++m) {
       Matrix x = random_rows(m, k, random);
@@ -212,7 +212,7 @@ TEST_P(Products, ReadFloatActivationsWithoutQuantisingThem) {
   const int64_t n = 40, k = block() == 32 ? 160 : 512, m = 9;
   const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
   std::vector<float> weights(static_cast<size_t>(n * k));
-  decode(format(), bytes, weights);
+  decode_weights(format(), bytes, weights);
   const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
   const Matrix x = random_rows(m, k, random);
   const std::vector<double> values(x.data(), x.data() + m * k);
@@ -326,7 +326,7 @@ TEST_P(DenseProducts, AgreeWithTheTruthAndGiveTheSameBitsForAnyBatch) {
   for (const Format format : {Format::kF32, Format::kF16, Format::kBF16}) {
     const std::vector<std::byte> bytes = dense_bytes(format, values);
     std::vector<float> weights(static_cast<size_t>(n * k));
-    decode(format, bytes, weights);
+    decode_weights(format, bytes, weights);
     const PackedMatrix w = PackedMatrix::pack(format, n, k, bytes);
     const std::vector<double> input(x.data(), x.data() + m * k);
     for (const Activations kind : {Activations::kF32, Activations::kBF16}) {
