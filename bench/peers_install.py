@@ -2,6 +2,7 @@
 source packages of their Python bindings for the processor at hand.
 
     DIR/venv         the environment; the bindings llama_cpp and ik_llama_cpp lie in it with the libraries built here
+    DIR/venv-genai   openvino-genai and onnxruntime-genai, whose converters want another transformers; the rest from DIR/venv
     DIR/source       the source packages; llama.cpp's has convert_hf_to_gguf.py
     DIR/native       the build trees
     DIR/native.json  what was built: version, compiler, flags, processor; on another kind of processor it is built again
@@ -19,6 +20,9 @@ import venv
 # transformers of the release that llama.cpp's converter names.
 PACKAGES = ["numpy", "torch", "transformers==4.57.6", "safetensors", "tokenizers", "sentencepiece", "protobuf", "onnx", "onnxscript",
             "onnxruntime", "sympy", "openvino", "nncf", "ctranslate2", "diskcache", "jinja2", "typing-extensions", "pyyaml"]
+# The builder of onnxruntime-genai wants transformers of at least 5.3, optimum-intel less than 5.6.
+GENAI = ["openvino-genai", "onnxruntime-genai", "optimum-intel", "transformers>=5.3,<5.6", "accelerate", "gguf"]
+GENAI_ENGINES = ("openvino-genai", "onnxruntime-genai")
 COMMON = ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_C_COMPILER=gcc", "-DCMAKE_CXX_COMPILER=g++",
           "-DCMAKE_INSTALL_RPATH=$ORIGIN", "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",  # libraries find each other beside them
           "-DGGML_NATIVE=ON", "-DGGML_OPENMP=ON", "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
@@ -55,6 +59,7 @@ class Environment:
     def __init__(self, folder, jobs=2):
         self.folder, self.jobs = pathlib.Path(folder).absolute(), jobs
         self.python = self.folder / "venv" / "bin" / "python"
+        self.genai_python = self.folder / "venv-genai" / "bin" / "python"
         self.record = self.folder / "native.json"
 
     @property
@@ -71,8 +76,11 @@ class Environment:
         """Directory of llama.cpp's library without tables, for LLAMA_CPP_LIB_PATH."""
         return self.packages / "llama_cpp" / "lib-exact"
 
-    def pip(self, *words):
-        subprocess.run([self.python, "-m", "pip", "--quiet", *words], check=True)
+    def python_of(self, engine):
+        return self.genai_python if engine in GENAI_ENGINES else self.python
+
+    def pip(self, *words, python=None):
+        subprocess.run([python or self.python, "-m", "pip", "--quiet", *words], check=True)
 
     def built(self):
         return json.loads(self.record.read_text(encoding="utf-8")) if self.record.exists() else {}
@@ -85,15 +93,27 @@ class Environment:
         if absent:
             print(f"installing {', '.join(absent)} into {self.folder}", file=sys.stderr)
             self.pip("install", *absent)
+        self.install_genai()
         for engine in NATIVE:
             if self.built().get(engine, {}).get("processor") != processor_kind():
                 self.build(engine)
         if not self.exact.exists():
             self.build_exact()
-        return self.versions(), self.built()
+        return self.versions() | {name: self.versions(self.genai_python)[name] for name in GENAI_ENGINES}, self.built()
 
-    def versions(self):
-        run = subprocess.run([self.python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
+    def install_genai(self):
+        if not self.genai_python.exists():
+            venv.create(self.folder / "venv-genai", with_pip=True)
+            mine = next((self.folder / "venv-genai" / "lib").glob("python*/site-packages"))
+            (mine / "zz-peers.pth").write_text(str(self.packages) + "\n", encoding="utf-8")  # searched after its own
+        run = subprocess.run([self.genai_python, "-c", "import importlib.metadata as m; m.version('optimum-intel'), "
+                              "m.version('openvino-genai'), m.version('onnxruntime-genai')"], capture_output=True)
+        if run.returncode != 0:
+            print(f"installing {', '.join(GENAI)} into {self.folder}", file=sys.stderr)
+            self.pip("install", *GENAI, python=self.genai_python)
+
+    def versions(self, python=None):
+        run = subprocess.run([python or self.python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
         return {entry["name"].lower().replace("_", "-"): entry["version"] for entry in json.loads(run.stdout)}
 
     def source(self, engine):
