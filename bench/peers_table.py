@@ -66,10 +66,11 @@ def title_of(contender):
     return f"{TITLES[engine]} {precision}".strip()
 
 
-def cell_of(theirs, engine, told):
-    """told(entry) of an engine's contenders with their precisions, or a dash."""
+def cell_of(theirs, column, told):
+    """told(entry) of a column's contenders, with their precisions where the column's head has none, or a dash."""
+    engine, common = column
     those = {split(name)[1]: told(entry) for name, entry in theirs.items() if split(name)[0] == engine}
-    those = {precision: text for precision, text in those.items() if text}
+    those = {"" if precision == common else precision: text for precision, text in those.items() if text}
     return " / ".join(f"{text} {precision}".strip() for precision, text in those.items()) or "–"
 
 
@@ -87,10 +88,17 @@ def cases_of_kind(results, kind):
 
 
 def peers_of(results, cases, figures):
-    """The engines that have one of the figures in some case, in their order."""
-    found = {split(name)[0] for case in cases for name, entry in results["cases"][case].items()
-             if "kl" in entry or any(has(entry, figure) for figure in figures)}
-    return [engine for engine in TEXT_PEERS if engine in found]
+    """Columns: the engines that have one of the figures in some case, each with the precision that all its contenders have."""
+    found = {}
+    for case in cases:
+        for name, entry in results["cases"][case].items():
+            if "kl" in entry or any(has(entry, figure) for figure in figures):
+                found.setdefault(split(name)[0], set()).add(split(name)[1])
+    return [(engine, next(iter(found[engine])) if len(found[engine]) == 1 else "") for engine in TEXT_PEERS if engine in found]
+
+
+def heads_of(columns):
+    return " | ".join(f"{TITLES[engine]} {precision}".strip() for engine, precision in columns)
 
 
 def text_lines(results, kind):
@@ -113,7 +121,7 @@ def text_lines(results, kind):
     if not lines:
         return []
     name = kind if kind == "decoder" else "encoder-decoder"
-    head = f"| {name} | phase | Wattle | share of the limit | {' | '.join(TITLES[peer] for peer in peers)} | over the best |"
+    head = f"| {name} | phase | Wattle | share of the limit | {heads_of(peers)} | over the best |"
     if any(WORSE in line for line in lines):
         lines += ["", f"{WORSE} That peer's answers are nearer to single precision than Wattle's, by the next table."]
     return [head, "|---" * (5 + len(peers)) + "|", *lines, "", *divergence_lines(results, cases, peers), *left_out(results, cases)]
@@ -133,7 +141,7 @@ def divergence_lines(results, cases, peers):
     if not lines:
         return []
     return ["KL divergence of the next token's probabilities from single precision, mean of 256 positions, nats:", "",
-            f"| decoder | Wattle | {' | '.join(TITLES[peer] for peer in peers)} |", "|---" * (2 + len(peers)) + "|", *lines, ""]
+            f"| decoder | Wattle | {heads_of(peers)} |", "|---" * (2 + len(peers)) + "|", *lines, ""]
 
 
 def left_out(results, cases):
