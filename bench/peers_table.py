@@ -4,7 +4,7 @@ import statistics
 
 TITLES = {"wattle": "Wattle", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ctranslate2": "CTranslate2",
           "llama.cpp": "llama.cpp", "ik_llama.cpp": "ik_llama.cpp", "openvino-genai": "OpenVINO GenAI",
-          "onnxruntime-genai": "ONNX Runtime GenAI"}
+          "onnxruntime-genai": "ONNX Runtime GenAI", "stable-diffusion.cpp": "stable-diffusion.cpp (loads; no case runs it yet)"}
 # Arithmetic of the peers that a precision of ours is compared with.
 KINDS = {"F32": "fp32", "BF16": "bf16", "Q8_0": "int8", "Q4_0": "int8", "W8A8": "int8"}
 PHASES = {"decoder": (("prompt", "prompt of {prompt}", "percent_of_peak", "peak"),
@@ -45,11 +45,11 @@ def split(contender):
 
 def peers_lines(results):
     lines = ["| peer | version | built | what its kernels use here |", "|---|---|---|---|"]
-    for engine in (*TEXT_PEERS, "onnxruntime", "openvino"):
+    for engine in (*TEXT_PEERS, "onnxruntime", "openvino", "stable-diffusion.cpp"):
         native = results["native"].get(engine)
         version = native["version"] if native else results["versions"].get(engine, "")
         used = sorted({entry["isa"] for case in results["cases"].values() for name, entry in case.items()
-                       if split(name)[0] == engine and "isa" in entry})
+                       if split(name)[0] == engine and "isa" in entry} | ({native["isa"]} if native and "isa" in native else set()))
         if used:
             built = f"{native['compiler']}, {native['flags']}" if native else "wheel, which chooses at run time"
             lines.append(f"| {TITLES[engine]} | {version} | {built} | {'; '.join(used)} |")
