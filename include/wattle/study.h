@@ -57,6 +57,7 @@ struct Rung {
       words;                         ///< classify: what the model is to say for a label; default: the label
   int examples = 0;                  ///< classify: training rows shown before the question, one label in turn
   int64_t max_tokens = 0;            ///< of a generated text; 0: as the task has it
+  int64_t beams = 0;                 ///< of a generated text; 1: no beam search; 0: the model's own settings
   int64_t top = 0;                   ///< fill and answer: how many are answered; 0: as the task has it
   std::string from, to;              ///< translate: languages
   std::string task;                  ///< rank, choose: the model's own task by which it is done
@@ -86,6 +87,7 @@ struct Plan {
   std::vector<std::string>
       labels;  ///< classify, table: the data's labels in the order of their indices; none: its own
   std::map<std::string, std::string> fields;  ///< other parts of a row by the task's names for them
+  std::vector<std::string> leave_out;         ///< table: columns that are not looked at
   std::string split = "auto";  ///< "auto": the data's own; "hash": by label and SHA-256 of seed and text
   double eval_share = 0.2;     ///< of a hash split
   int64_t max_train = 0;       ///< rows at most; 0: all

@@ -8,17 +8,17 @@
 #include "tasks/raw_rows.h"
 
 namespace wattle::inline data {
-namespace {
 
-void leave_out(const std::string& name, TableRows& table, const std::string& origin) {
-  const auto column = std::ranges::find(table.columns, name, &DataColumn::name);
-  if (column == table.columns.end()) fail("{}: has no column '{}' to leave out", origin, name);
-  const auto place = column - table.columns.begin();
-  table.columns.erase(column);
-  for (std::vector<TableValue>& row : table.rows) row.erase(row.begin() + place);
+void leave_out(const std::vector<std::string>& names, TableRows& table, const std::string& origin) {
+  for (const std::string& name : names) {
+    const auto column = std::ranges::find(table.columns, name, &DataColumn::name);
+    if (column == table.columns.end()) fail("{}: has no column '{}' to leave out", origin, name);
+    const auto place = column - table.columns.begin();
+    table.columns.erase(column);
+    for (std::vector<TableValue>& row : table.rows) row.erase(row.begin() + place);
+  }
+  if (table.columns.empty()) fail("{}: has no column but the label; give a table with others", origin);
 }
-
-}  // namespace
 
 std::vector<std::string> LabelledTable::column_names() const {
   std::vector<std::string> names;
@@ -31,10 +31,7 @@ LabelledTable read_labelled_table(const std::filesystem::path& path, const Table
   TableRows table = read_table_rows(path, {{options.numbers ? "score" : "label", options.label_field}},
                                     options.columns, options.label_names);
   // With given columns those that were left out are not among them.
-  if (options.columns.empty()) {
-    for (const std::string& name : options.leave_out) leave_out(name, table, origin);
-    if (table.columns.empty()) fail("{}: has no column but the label; give a table with others", origin);
-  }
+  if (options.columns.empty()) leave_out(options.leave_out, table, origin);
   if (options.numbers && !table.labels.empty()) {
     fail(
         "{}: the `labels` of its meta.json say that '{}' is a class, and numbers are asked for; ask for "

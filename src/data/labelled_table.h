@@ -28,6 +28,9 @@ struct LabelledTable : LabelledRows {
 /// Rows of a table with the places of their labels, or with their numbers, and all remarks.
 LabelledRows labelled_rows(TableRows table);
 
+/// Takes columns out of a table. Throws Error for one that is not there, and where none is left.
+void leave_out(const std::vector<std::string>& names, TableRows& table, const std::string& origin);
+
 /// Reads the labelled rows of a table as read_table_rows() does. Throws Error for a column to leave out that
 /// is not there.
 LabelledTable read_labelled_table(const std::filesystem::path& path, const TableOptions& options = {});

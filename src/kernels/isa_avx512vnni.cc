@@ -35,7 +35,11 @@ constexpr KernelTable kTable = kernel_table<Vnni512>();
 /// The same where the processor also multiplies bfloat16.
 struct Bf16 : Vnni512 {
   static Float dot_bf16(Float acc, Word w, const float* pair) {
-    return (Float)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_ps(*pair));
+    __m512 pairs = _mm512_set1_ps(*pair);
+#ifdef __clang__
+    asm("" : "+v"(pairs));  // Clang 16 crashes where it sees that these are copies of one value
+#endif
+    return (Float)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)pairs);
   }
 };
 

@@ -225,6 +225,7 @@ class Planner {
     if (!rung.task.empty()) open["task"] = rung.task;
     if (!rung.prompt.empty()) open["prompt"] = rung.prompt;
     if (rung.max_tokens > 0) open["max_tokens"] = rung.max_tokens;
+    if (rung.beams > 0) open["beams"] = rung.beams;
     if (rung.top > 0) open["top"] = rung.top;
     if (!rung.from.empty()) open["from"] = rung.from;
     if (!rung.to.empty()) open["to"] = rung.to;

@@ -128,6 +128,8 @@ void read_tables(const Plan& plan, const DataFiles& files, StudyData& data) {
     const fs::path& file = trains ? files.train : files.eval;
     if (file.empty()) continue;
     TableRows table = read_table(plan, file, data.columns, labels);
+    // The columns that the first file leaves are those of the second.
+    if (data.columns.empty()) leave_out(plan.leave_out, table, file.string());
     data.columns = table.columns, labels = table.labels;
     LabelledRows& rows = trains ? data.train : data.eval;
     rows = labelled_rows(std::move(table));

@@ -94,6 +94,7 @@ void read_fields(YamlMap& map, Plan& plan, const std::string& file) {
   const YAML::Node node = map.node("fields");
   if (plan_task(plan.task).table && plan.fields.size() > 1)
     map.fail_at(node, "a table is asked for a `label` or for a `score`; name one of them in `fields`");
+  if (plan_task(plan.task).table) plan.leave_out = map.texts("leave_out");
 }
 
 void read_task(YamlMap& map, Plan& plan, const std::string& file) {
@@ -240,6 +241,7 @@ std::string to_yaml(const Plan& plan) {
   if (task.labelled && !task.table) put("text", plan.text), put("label", plan.label);
   if (task.labelled && !plan.labels.empty()) put("labels", plan.labels);
   if (!plan.fields.empty()) put("fields", plan.fields);
+  if (!plan.leave_out.empty()) put("leave_out", plan.leave_out);
   put("split", plan.split), put("eval_share", plan.eval_share);
   std::map<std::string, int64_t> rows;
   if (plan.max_train > 0) rows["train"] = plan.max_train;

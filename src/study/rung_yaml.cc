@@ -97,6 +97,7 @@ const std::vector<TaskKey>& task_keys() {
       {"words", {"classify"}},
       {"examples", {"classify"}},
       {"max_tokens", {"generate", "summarise", "translate"}},
+      {"beams", {"generate", "summarise", "translate"}},
       {"top", {"fill", "answer"}},
       {"from", {"translate"}},
       {"to", {"translate"}},
@@ -140,6 +141,7 @@ void read_task_options(YamlMap& map, const std::string& file, const Kind& kind, 
   if (rung.examples > 0 && rung.prompt.empty())
     map.fail_at(map.node("examples"), "`examples` stand before a `prompt`; give one that holds {text}");
   if (takes("max_tokens", task)) rung.max_tokens = map.integer("max_tokens", 0, 1, 1'000'000);
+  if (kind.kind == RungKind::kModel && takes("beams", task)) rung.beams = map.integer("beams", 0, 1, 256);
   if (takes("top", task)) rung.top = map.integer("top", 0, 1, 1000);
   if (takes("from", task)) rung.from = map.text("from", "");
   if (takes("to", task)) rung.to = map.text("to", "");
@@ -246,7 +248,7 @@ void write_rung(YAML::Emitter& out, const Rung& rung) {
   put_text("prompt", rung.prompt);
   put_count("examples", rung.examples);
   if (!rung.words.empty()) put("words", rung.words);
-  put_count("max_tokens", rung.max_tokens), put_count("top", rung.top);
+  put_count("max_tokens", rung.max_tokens), put_count("beams", rung.beams), put_count("top", rung.top);
   put_text("from", rung.from), put_text("to", rung.to), put_text("task", rung.task);
   out << YAML::EndMap;
 }

@@ -213,6 +213,16 @@ TEST_F(TableDataTest, RowsOfATableAreSplitByLabelAndEqualRowsStayTogether) {
   EXPECT_NE(data.sha256, read_table("{label: colour}").sha256);
 }
 
+TEST_F(TableDataTest, ColumnsAreLeftOut) {
+  write_table();
+  const StudyData data = read_table("{label: kind}", "leave_out: [age, colour]");
+  EXPECT_EQ(data.columns, (std::vector<DataColumn>{{"price", true}}));
+  for (const LabelledRows* rows : {&data.train, &data.eval}) {
+    for (const Question& row : rows->rows) EXPECT_EQ(row.table_row().cells.size(), 1u);
+  }
+  EXPECT_NE(data.sha256, read_table("{label: kind}").sha256);
+}
+
 TEST_F(TableDataTest, NumbersAreSplitWithTheirRows) {
   write_table();
   const StudyData data = read_table("{score: price}", "rows: {train: 30}");
@@ -248,9 +258,9 @@ TEST_F(TableDataTest, ACategoryThatNoTrainingRowHasIsMissingAndSaid) {
 }
 
 TEST_F(TableDataTest, TablesThatCannotBeAskedAreRefused) {
-  const auto why = [&](const std::string& fields) -> std::string {
+  const auto why = [&](const std::string& fields, const std::string& more = "") -> std::string {
     try {
-      read_table(fields);
+      read_table(fields, more);
     } catch (const Error& error) {
       return error.what();
     }
@@ -261,6 +271,10 @@ TEST_F(TableDataTest, TablesThatCannotBeAskedAreRefused) {
   EXPECT_NE(why("{}").find("no column is called label"), std::string::npos);
   EXPECT_NE(why("{label: age}").find("`age` has 60 different values"), std::string::npos);
   EXPECT_NE(why("{score: kind}").find("no number"), std::string::npos);
+  EXPECT_NE(why("{label: kind}", "leave_out: [kind]").find("no column 'kind' to leave out"),
+            std::string::npos);
+  EXPECT_NE(why("{label: kind}", "leave_out: [age, colour, price]").find("no column but the label"),
+            std::string::npos);
   std::ofstream(path_) << "a,y\n1,0.5\n2,0.7\n3,0.2\n";
   EXPECT_NE(why("{}").find("`fields: {score: y}`"), std::string::npos);
   std::ofstream(path_) << "a,y\n";

@@ -53,6 +53,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadPlan{"not a number", kData + kRungs + "quality: nan", "3", "number from 0 to 1"},
         BadPlan{"metric", kData + kRungs + "metric: blue", "3",
                 "there is no metric \"blue\"; take one of accuracy"},
+        BadPlan{"beams of a server",
+                kData + "task: generate\nrungs:\n  - {kind: server, url: \"http://a\", beams: 2}", "4",
+                "`beams` is not a key"},
+        BadPlan{"columns of texts", kData + kRungs + "leave_out: [a]", "3", "`leave_out` is not a key"},
         BadPlan{"split", kData + kRungs + "split: random", "3", "hash"},
         BadPlan{"rounds", kData + kRungs + "max_rounds: 2", "3", "at least `rounds`"},
         BadPlan{"half of the files", "data: {train: a}\n" + kRungs, "1", "{train: FILE, eval: FILE}"},
@@ -192,7 +196,7 @@ rungs:
 TEST(Plan, TablesHaveALabelOrAScore) {
   for (const auto& [fields, metric] :
        {std::pair("", "accuracy"), std::pair("fields: {label: income}\n", "accuracy"),
-        std::pair("fields: {score: alcohol}\n", "rmse")}) {
+        std::pair("fields: {score: alcohol}\nleave_out: [id, name]\n", "rmse")}) {
     const Plan plan = parse_plan(std::string("data: d\ntask: table\n") + fields +
                                      "rungs: [{kind: majority}, {kind: linear}, {kind: forest}, {kind: "
                                      "command, command: [x]}]\n",
@@ -201,7 +205,17 @@ TEST(Plan, TablesHaveALabelOrAScore) {
     const std::string yaml = to_yaml(plan);
     EXPECT_EQ(to_yaml(parse_plan(yaml, "again.yaml")), yaml);
     EXPECT_EQ(parse_plan(yaml, "again.yaml").fields, plan.fields);
+    EXPECT_EQ(parse_plan(yaml, "again.yaml").leave_out, plan.leave_out);
   }
+}
+
+TEST(Plan, AModelMaySearchWithBeams) {
+  const Plan plan = parse_plan(
+      "data: d\ntask: summarise\nrungs: [{kind: model, model: m.gguf, beams: 4, max_tokens: 20}]\n",
+      "plan.yaml");
+  EXPECT_EQ(plan.rungs[0].beams, 4);
+  const std::string yaml = to_yaml(plan);
+  EXPECT_EQ(to_yaml(parse_plan(yaml, "again.yaml")), yaml);
 }
 
 TEST(Plan, EveryExampleIsRead) {
