@@ -5,11 +5,13 @@ file), files (directory for what is made of it), tree (llama.cpp's source), thre
 calibration (others), batch and passes; for the others prompts (lengths), generate (tokens) and beams; for decoders text, ids and
 truth, the files of the token ids that are compared and of their logits in single precision. Says {"ready": version, "isa": what
 its kernels use} when loaded and warm; then for every line "measure" its figures, for "embed" the normalised means of the first
-rows' hidden states, for "ids" the token ids of the text, for "kl" its logits' divergence from the truth.
+rows' hidden states, for "ids" the token ids of the text, for "kl" its logits' divergence from the truth. Decoders also get
+sequences (how many texts write together, each list entry a measurement) and sequence_prompt (tokens of each text before).
 
 Figures: encoders rows_per_s. Decoders and translators tokens/s: prompt (the first; a translator: its encoder), prompt_N (further
-ones), generate (greedy, after the first), beams (steps of a beam search of that width a second). CTranslate2 does encoder, prompt and steps in one call: what a step takes is
-the difference between the call with all steps and the call with one.
+ones), generate (greedy, after the first), beams (steps of a beam search of that width a second), sequences_N (tokens of all N).
+CTranslate2 does encoder, prompt and steps in one call: what a step takes is the difference between the call with all steps and
+the call with one.
 """
 import json
 import logging
@@ -157,6 +159,7 @@ class CTranslate2Text(TextPeer, CTranslate2):
         self.prepare(order, len(self.words))
         self.tokens = [self.words[i] for i in self.prompts[0]]
         self.beams = order["beams"]
+        self.sequences, self.sequence_prompt = order.get("sequences", []), order.get("sequence_prompt", 0)
 
     def measure(self):
         one, whole = (seconds_of(lambda: self.call(1, tokens)) for tokens in (1, self.count))
@@ -165,6 +168,9 @@ class CTranslate2Text(TextPeer, CTranslate2):
         if self.beams > 1:
             one, whole = (seconds_of(lambda: self.call(self.beams, tokens)) for tokens in (1, self.count))
             figures["beams"] = (self.count - 1) / (whole - one)
+        for together in self.sequences:
+            one, whole = (seconds_of(lambda: self.call_together(together, tokens)) for tokens in (1, self.count))
+            figures[f"sequences_{together}"] = together * (self.count - 1) / (whole - one)
         return figures
 
 
@@ -180,6 +186,10 @@ class CTranslate2Decoder(CTranslate2Text):
 
     def logits(self, ids):
         return np.asarray(self.model.forward_batch([[self.words[i] for i in ids]]))[0]
+
+    def call_together(self, together, tokens):
+        prompts = [self.tokens[i:i + self.sequence_prompt] for i in range(together)]
+        self.model.generate_batch(prompts, beam_size=1, max_length=tokens, min_length=tokens, include_prompt_in_result=False)
 
 
 class CTranslate2Translator(CTranslate2Text):
@@ -204,13 +214,31 @@ class Ggml(TextPeer):
                               repack=order["kind"] == "decoder")  # ik_llama.cpp packs T5's tables too, and then cannot read them
         self.prepare(order, self.peer.size)
         self.version = "as built"  # DIR/native.json says which
-        flash = self.faster((False, True), self.speed_with)
-        self.peer.new_context(flash)
-        self.isa = " ".join([*self.peer.lib.system_info(), "flash attention" if flash else "without flash attention"])
+        self.flash = self.faster((False, True), self.speed_with)
+        self.peer.new_context(self.flash)
+        self.sequences, self.sequence_prompt = order.get("sequences", []), order.get("sequence_prompt", 0)
+        self.isa = " ".join([*self.peer.lib.system_info(), "flash attention" if self.flash else "without flash attention"])
 
     def speed_with(self, flash):
         self.peer.new_context(flash)
         return self.read(self.prompts[0], 1)["prompt"]
+
+    def measure(self):
+        figures = super().measure()
+        for together in self.sequences:
+            figures[f"sequences_{together}"] = self.measure_together(together)
+        if self.sequences:
+            self.peer.new_context(self.flash)
+        return figures
+
+    def measure_together(self, together):
+        # ik_llama.cpp's flash attention ends the process where a block of keys is all another text's.
+        self.peer.new_context(self.flash and not self.peer.lib.is_ik, together)
+        tokens = self.peer.read_together([self.prompts[0][i:i + self.sequence_prompt] for i in range(together)])
+        started = time.perf_counter()
+        for _ in range(self.count):
+            tokens = self.peer.continue_together(tokens)
+        return together * self.count / (time.perf_counter() - started)
 
     def read(self, ids, generate):
         peer = self.peer

@@ -10,6 +10,8 @@ KINDS = {"F32": "fp32", "BF16": "bf16", "Q8_0": "int8", "Q4_0": "int8", "W8A8": 
 PHASES = {"decoder": (("prompt", "prompt of {prompt}", "percent_of_peak", "peak"),
                       ("prompt_2048", "prompt of 2,048", "percent_of_peak", "peak"),
                       ("generate", "generation", "percent_of_read_loop", "read loop"),
+                      ("sequences_4", "4 sequences together", "percent_of_read_loop", "read loop"),
+                      ("sequences_16", "16 sequences together", "percent_of_peak", "peak"),
                       ("beams", "beam {beams}", "percent_of_peak", "peak")),
           "translator": (("prompt", "encoder, {prompt} tokens", "percent_of_peak", "peak"),
                          ("generate", "generation", "percent_of_read_loop", "read loop"),

@@ -11,15 +11,60 @@ namespace wattle::inline kernels {
 /// positions as one vector.
 inline constexpr int64_t kKeyBlock = 64;
 
-/// The stored keys and values of one head of one layer.
-/// Keys of block b, F32 and F16: [head_dim, kKeyBlock]; Q8_0: int8 [head_dim, kKeyBlock], then the scales as
-/// F16 [head_dim / 32, kKeyBlock]. Values: rows [head_dim] of the format, one a position.
+/// The stored keys and values of one head of one layer. Keys of a block, F32 and F16: [head_dim, kKeyBlock];
+/// their values: rows [head_dim], one a position. Q8_0 and Q4_0: IntegerLayout.
 struct HeadCache {
   Format format = Format::kF32;
   const std::byte* keys = nullptr;
   const std::byte* values = nullptr;
   size_t key_block_bytes = 0;
-  size_t value_row_bytes = 0;
+  size_t value_row_bytes = 0;  ///< of Q8_0 and Q4_0: a block's over kKeyBlock
+};
+
+/// Whether attention over keys and values of this format multiplies integers.
+constexpr bool is_integer_cache(Format format) {
+  return format == Format::kQ8_0 || format == Format::kQ4_0;
+}
+
+/// Where a block of kKeyBlock positions of one head lies in Q8_0 or Q4_0, as integer attention reads it: the
+/// codes, then the scales in F16, one for each position and 32 values. Codes of Q4_0 are nibbles: value i of
+/// 32 is the low one of its byte, value 16 + i the high one.
+///
+/// Keys are four panels of 16 positions as products read them (recipes.h): cells of 4 values of each
+/// position, unsigned with zero point 128 (Q4_0: 8); scales [panel][group][16]. Values are cells of kCellKeys
+/// positions that lie kCells apart, each with all 32 values of a group, signed (Q4_0: nibbles with zero point
+/// 8); scales [group][kKeyBlock].
+struct IntegerLayout {
+  static constexpr int64_t kPanel = 16, kPanels = kKeyBlock / kPanel, kCellKeys = 4,
+                           kCells = kKeyBlock / kCellKeys;
+
+  int64_t groups = 0;  ///< of 32 values
+  bool nibbles = false;
+
+  constexpr IntegerLayout(int64_t groups, bool nibbles) : groups(groups), nibbles(nibbles) {}
+  constexpr IntegerLayout(Format format, int64_t head_dim)
+      : IntegerLayout(head_dim / 32, format == Format::kQ4_0) {}
+
+  /// Codes of all positions of one group.
+  int64_t group_bytes() const { return kKeyBlock * (nibbles ? 16 : 32); }
+  int64_t code_bytes() const { return groups * group_bytes(); }
+  int64_t block_bytes() const { return code_bytes() + groups * kKeyBlock * int64_t{sizeof(uint16_t)}; }
+
+  /// The byte of value i of a group for keys and for values, from the block's beginning.
+  int64_t key_code(int64_t position, int64_t group, int64_t i) const {
+    const int64_t of_panel = (position / kPanel * groups + group) * (group_bytes() / kPanels);
+    if (nibbles) i %= 16;
+    return of_panel + i / 4 * 64 + position % kPanel * 4 + i % 4;
+  }
+  int64_t value_code(int64_t position, int64_t group, int64_t i) const {
+    const int64_t wide = nibbles ? 16 : 32;
+    return group * group_bytes() + (position % kCells * wide + i % wide) * kCellKeys + position / kCells;
+  }
+  /// Of their scales, the index.
+  int64_t key_scale(int64_t position, int64_t group) const {
+    return (position / kPanel * groups + group) * kPanel + position % kPanel;
+  }
+  int64_t value_scale(int64_t position, int64_t group) const { return group * kKeyBlock + position; }
 };
 
 /// One query of one head, the place of its answer, and its online softmax (Milakov and Gimelshein 2018): the
@@ -57,6 +102,54 @@ struct AttentionKernels {
   void (*scatter)(const AttentionRow* rows, int64_t count, int64_t n, const float* sums);
   /// from [rows, columns] to to [columns, kKeyBlock]; at most kKeyBlock rows.
   void (*transpose)(const float* from, int64_t stride, int64_t rows, int64_t columns, float* to);
+};
+
+inline constexpr float kLog2E = 1.44269504088896341f;
+
+/// What integer attention takes from the scales of a block's values, for all rows.
+struct ValueWeights {
+  float* level;    ///< [kKeyBlock]: about the binary logarithm of a position's largest scale
+  float* inverse;  ///< [kKeyBlock]: 2^-level
+  float* factor;   ///< [groups][kKeyBlock]: kTopCode * 2^-level * the scale
+};
+
+/// Rows of a step, and the lanes of the total of a softmax.
+constexpr int64_t kQueryRows = 16, kTotals = 16;
+
+/// A step of integer attention: up to kQueryRows rows and a block of kKeyBlock positions.
+struct IntegerStep {
+  bool nibbles;
+  int64_t groups;  ///< of 32 values
+  AttentionRow* rows;
+  int64_t count;
+  int64_t first_key;
+  // Of the queries: what prepare() leaves, in an order of its own; [count][32 * groups], [count][groups]
+  // twice.
+  int8_t* query_codes;
+  float* query_scale;
+  int32_t* query_starts;
+  ValueWeights weights;
+  float* scores;       ///< [count][kKeyBlock], in units of a binary logarithm
+  float* totals;       ///< [count][kTotals], of the softmax
+  float* sums;         ///< [count][32 * groups], of the values
+  int8_t* codes;       ///< [groups][count][kKeyBlock] of the probabilities, in the order of the values' cells
+  int32_t* code_sums;  ///< [groups][count][IntegerLayout::kCells] of nibbles
+  float* code_scale;   ///< [count]
+};
+
+/// Attention with 8-bit integer products (docs/kernels.md has the definition). The same bits on every
+/// instruction set and for any rows of a step. Pairs are for bytes and for nibbles.
+struct IntegerAttention {
+  /// Queries [count, 32 * groups], scaled, to 8 bits.
+  void (*prepare)(const float* queries, const IntegerStep& step);
+  /// From the scales [groups][kKeyBlock] of a block's values, of which `count` positions are stored.
+  void (*weigh)(const uint16_t* scales, int64_t groups, int64_t count, const ValueWeights& out);
+  /// Scores of a block's keys plus level [kKeyBlock].
+  void (*score[2])(const IntegerStep& step, const std::byte* keys, const float* level);
+  /// One step of every row's softmax; leaves the codes. A row's maximum is in units of a binary logarithm.
+  void (*soften)(const IntegerStep& step);
+  /// Adds the codes times the values of the block to the sums.
+  void (*add[2])(const IntegerStep& step, const std::byte* values);
 };
 
 extern const AttentionKernels kAttentionPortable, kAttentionAvx2, kAttentionAvx512, kAttentionNeon;

@@ -17,6 +17,7 @@ constexpr int kLaneCount = 8;
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+#include "kernels/attention_integer.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"
 
@@ -36,6 +37,12 @@ struct Avx2 : Lanes256 {
     const __m256i pairs = _mm256_maddubs_epi16(weights, values);
     acc = (Int)_mm256_add_epi32((__m256i)acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
     // Otherwise GCC adds the products of a block in pairs, which it has no registers for.
+    __asm__("" : "+x"(acc));
+    return acc;
+  }
+  static Int dot_positive(Int acc, Word w, const int8_t* a) {
+    const __m256i pairs = _mm256_maddubs_epi16(broadcast4(a), (__m256i)w);
+    acc = (Int)_mm256_add_epi32((__m256i)acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
     __asm__("" : "+x"(acc));
     return acc;
   }

@@ -17,6 +17,7 @@ constexpr int kLaneCount = 16;
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+#include "kernels/attention_integer.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"
 
@@ -37,6 +38,12 @@ struct Plain512 : Lanes512 {
     const __m512i pairs = _mm512_maddubs_epi16(weights, values);
     acc = (Int)_mm512_add_epi32((__m512i)acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
     // Otherwise GCC adds the products of a block in pairs, which it has no registers for.
+    __asm__("" : "+v"(acc));
+    return acc;
+  }
+  static Int dot_positive(Int acc, Word w, const int8_t* a) {
+    const __m512i pairs = _mm512_maddubs_epi16(broadcast4(a), (__m512i)w);
+    acc = (Int)_mm512_add_epi32((__m512i)acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
     __asm__("" : "+v"(acc));
     return acc;
   }

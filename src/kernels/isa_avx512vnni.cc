@@ -17,6 +17,7 @@ constexpr int kLaneCount = 16;
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+#include "kernels/attention_integer.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"
 
@@ -28,12 +29,17 @@ struct Vnni512 : Lanes512 {
   static Int dot(Int acc, Word w, const int8_t* a) {
     return (Int)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, broadcast4(a));
   }
+  static Int dot_positive(Int acc, Word w, const int8_t* a) {
+    return (Int)_mm512_dpbusd_epi32((__m512i)acc, broadcast4(a), (__m512i)w);
+  }
 };
 
 constexpr KernelTable kTable = kernel_table<Vnni512>();
 
 /// The same where the processor also multiplies bfloat16.
 struct Bf16 : Vnni512 {
+  static constexpr bool kBfloat16Pairs = true;
+
   static Float dot_bf16(Float acc, Word w, const float* pair) {
     __m512 pairs = _mm512_set1_ps(*pair);
 #ifdef __clang__
@@ -46,6 +52,7 @@ struct Bf16 : Vnni512 {
 constexpr KernelTable with_bf16() {
   KernelTable table = kTable;
   dense_tiles<Bf16, Cells::kBfloat16>(table.bf16);
+  table.bfloat16_pairs = true;
   return table;
 }
 constexpr KernelTable kTableBf16 = with_bf16();

@@ -14,6 +14,7 @@ constexpr int kLaneCount = 4;
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+#include "kernels/attention_integer.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"
 
@@ -26,6 +27,7 @@ struct Neon : LanesNeon {
     const int16x8_t high = vmull_high_s8(weights, values);
     return (Int)vpadalq_s16((int32x4_t)acc, vpaddq_s16(low, high));
   }
+  static Int dot_positive(Int acc, Word w, const int8_t* a) { return dot<false>(acc, w, a); }
 };
 
 constexpr KernelTable kTable = kernel_table<Neon>();

@@ -14,6 +14,7 @@ constexpr int kLaneCount = 4;
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+#include "kernels/attention_integer.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"
 
@@ -22,6 +23,7 @@ struct NeonDot : LanesNeon {
   static Int dot(Int acc, Word w, const int8_t* a) {
     return (Int)vdotq_s32((int32x4_t)acc, signed_bytes<kFullBytes>(w), broadcast4(a));
   }
+  static Int dot_positive(Int acc, Word w, const int8_t* a) { return dot<false>(acc, w, a); }
 };
 
 constexpr KernelTable kTable = kernel_table<NeonDot>();

@@ -9,4 +9,7 @@ struct Avx2Vnni : Lanes256 {
   static Int dot(Int acc, Word w, const int8_t* a) {
     return (Int)dpbusd((__m256i)acc, (__m256i)w, broadcast4(a));
   }
+  static Int dot_positive(Int acc, Word w, const int8_t* a) {
+    return (Int)dpbusd((__m256i)acc, broadcast4(a), (__m256i)w);
+  }
 };

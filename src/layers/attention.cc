@@ -9,7 +9,7 @@
 #include "base/operation_times.h"
 #include "base/threads.h"
 #include "kernels/attention_kernels.h"
-#include "quant/half.h"
+#include "layers/integer_attention.h"
 
 namespace wattle::inline layers {
 
@@ -37,7 +37,7 @@ namespace {
 constexpr int64_t kTileRows = 48;  // queries (48 x 128 floats) and scores stay in the second-level cache
 
 struct Scratch {
-  AlignedBuffer<float> queries, scores, sums, keys, values;
+  AlignedBuffer<float> queries, scores, sums, keys;
   std::vector<AttentionRow> rows;
   bool is_first = true;  ///< nothing was added to `sums` yet
   // Of sequences with global tokens.
@@ -58,18 +58,6 @@ Scratch& scratch() {
   return memory;
 }
 
-void decode_q8_keys(const std::byte* block, int64_t head_dim, float* out) {
-  const auto* quants = reinterpret_cast<const int8_t*>(block);
-  const auto* scales = reinterpret_cast<const uint16_t*>(block + head_dim * kKeyBlock);
-  for (int64_t group = 0; group < head_dim / 32; ++group) {
-    float scale[kKeyBlock];
-    for (int64_t j = 0; j < kKeyBlock; ++j) scale[j] = float_from_half(scales[group * kKeyBlock + j]);
-    for (int64_t i = group * 32 * kKeyBlock; i < (group + 1) * 32 * kKeyBlock; ++i) {
-      out[i] = static_cast<float>(quants[i]) * scale[i % kKeyBlock];
-    }
-  }
-}
-
 // scores [rows, columns] = queries times the transposed keys of a block.
 void score_block(const AttentionKernels& kernel, const HeadCache& head, int64_t head_dim, int64_t block,
                  int64_t rows, int64_t columns, Scratch& memory) {
@@ -81,13 +69,8 @@ void score_block(const AttentionKernels& kernel, const HeadCache& head, int64_t 
                        kKeyBlock, scores, kKeyBlock, false);
     return;
   }
-  const auto* floats = reinterpret_cast<const float*>(keys);
-  if (head.format == Format::kQ8_0) {
-    memory.keys.reserve(static_cast<size_t>(head_dim * kKeyBlock));
-    decode_q8_keys(keys, head_dim, memory.keys.data());
-    floats = memory.keys.data();
-  }
-  kernel.product_f32(rows, columns, head_dim, queries, head_dim, floats, kKeyBlock, scores, kKeyBlock, false);
+  kernel.product_f32(rows, columns, head_dim, queries, head_dim, reinterpret_cast<const float*>(keys),
+                     kKeyBlock, scores, kKeyBlock, false);
 }
 
 // sums [rows, head_dim] (+)= probabilities [rows, count] times the values of `count` positions from
@@ -102,16 +85,8 @@ void add_values(const AttentionKernels& kernel, const HeadCache& head, int64_t h
                        static_cast<int64_t>(head.value_row_bytes / sizeof(uint16_t)), sums, head_dim, add);
     return;
   }
-  const auto* floats = reinterpret_cast<const float*>(values);
-  auto stride = static_cast<int64_t>(head.value_row_bytes / sizeof(float));
-  if (head.format == Format::kQ8_0) {
-    memory.values.reserve(static_cast<size_t>(head_dim * kKeyBlock));
-    decode(Format::kQ8_0, {values, static_cast<size_t>(count) * head.value_row_bytes},
-           {memory.values.data(), static_cast<size_t>(count * head_dim)});
-    floats = memory.values.data();
-    stride = head_dim;
-  }
-  kernel.product_f32(rows, head_dim, count, scores, kKeyBlock, floats, stride, sums, head_dim, add);
+  kernel.product_f32(rows, head_dim, count, scores, kKeyBlock, reinterpret_cast<const float*>(values),
+                     static_cast<int64_t>(head.value_row_bytes / sizeof(float)), sums, head_dim, add);
 }
 
 // Attention of up to kTileRows queries that read the same key-value head: begin_tile, then what they see,
@@ -150,6 +125,7 @@ void end_tile(const AttentionKernels& kernel, const AttentionShape& shape, Scrat
 
 void attend_tile(const AttentionKernels& kernel, const HeadCache& head, const AttentionShape& shape,
                  Scratch& memory) {
+  if (is_integer_cache(head.format)) return attend_integers(head, shape, memory.rows);
   begin_tile(kernel, shape, memory);
   see_keys(kernel, head, shape, memory);
   end_tile(kernel, shape, memory);
@@ -251,6 +227,11 @@ void attend_with_globals(const AttentionKernels& kernel, const AttentionShape& s
   const HeadCache everything = head_of(kernel, of_globals.k, of_globals.v, memory.keys);
   for_each_tile(of_globals, memory.globals, memory,
                 [&](auto) { attend_tile(kernel, everything, shape, memory); });
+}
+
+/// Where multiply-adds over a cache of this format are counted.
+double& macs_over(const KeyValueCache& cache, Work& work) {
+  return is_integer_cache(cache.shape().format) ? work.macs_int8 : work.macs_fp32;
 }
 
 /// Calls f(item) for the items of a part: every part.of-th, so that the parts' items are alike; of the whole,
@@ -396,7 +377,7 @@ void attend_cached(const AttentionShape& shape, ConstMatrixView q, std::span<con
     for (int64_t to = sequence.position + 1; to <= sequence.position + sequence.count; ++to) {
       seen += static_cast<double>(window > 0 ? std::min(to, window) : to);
     }
-    work.macs_fp32 += 2 * seen * static_cast<double>(shape.heads * n);
+    macs_over(*sequence.cache, work) += 2 * seen * static_cast<double>(shape.heads * n);
     const int64_t end = sequence.position + sequence.count;
     const int64_t held = window > 0 ? std::min(end, window + sequence.count - 1) : end;
     work.activation_bytes += static_cast<double>(held) *
@@ -435,7 +416,7 @@ void attend_memory(const AttentionShape& shape, ConstMatrixView q, std::span<con
     const KeyValueCache& memory_cache = *sequence.cache->memory();
     const auto seen = static_cast<double>(memory_cache.length());
     const auto count = static_cast<double>(sequence.count);
-    work.macs_fp32 += 2 * count * seen * static_cast<double>(shape.heads * n);
+    macs_over(memory_cache, work) += 2 * count * seen * static_cast<double>(shape.heads * n);
     work.activation_bytes += seen * static_cast<double>(memory_cache.bytes_per_position()) /
                                  static_cast<double>(memory_cache.shape().layers) +
                              2.0 * sizeof(float) * count * static_cast<double>(shape.heads * n);

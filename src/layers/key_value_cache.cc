@@ -6,26 +6,86 @@
 
 #include <wattle/error.h>
 
+#include "kernels/kernel_table.h"
 #include "quant/half.h"
+#include "quant/precision.h"
 
 namespace wattle::inline layers {
 namespace {
 
 constexpr int64_t kQuantBlock = 32;
 
-// Scale of 32 values as Q8_0 stores it, and the factor that quantises by it.
-struct BlockScale {
-  uint16_t stored;
-  float inverse;
+/// Codes and scales of up to kMost values: signed (Q8_0), or with zero point 8 (Q4_0).
+struct QuantisedValues {
+  static constexpr int64_t kMost = 256;
+  alignas(64) int8_t codes[kMost];
+  uint16_t scales[kMost / kQuantBlock];
+
+  /// As activations of products: scale = the largest magnitude / 127.
+  void take_q8(const float* values, int64_t count) {
+    alignas(64) float exact[kMost / kQuantBlock];
+    active_kernels().quantize(values, count, count, 1, false,
+                              {.q = codes,
+                               .scale = exact,
+                               .scaled_sum = nullptr,
+                               .scaled_half_sum = nullptr,
+                               .minus_sum = nullptr,
+                               .minus_half_sum = nullptr});
+    for (int64_t g = 0; g < count / kQuantBlock; ++g) scales[g] = half_from_float(exact[g]);
+  }
+  /// The value of the largest magnitude becomes -8 times the scale, which has its sign.
+  void take_q4(const float* values, int64_t count) {
+    for (int64_t g = 0; g < count / kQuantBlock; ++g, values += kQuantBlock) {
+      float most = 0, special = 0;
+      for (int64_t i = 0; i < kQuantBlock; ++i) {
+        if (std::fabs(values[i]) > std::fabs(most)) most = values[i];
+        special += values[i] - values[i];  // no number where a value is none or infinite
+      }
+      const float scale = std::fabs(most) < 0x1p-120f ? 0 : most / -8, inverse = scale != 0 ? 1 / scale : 0;
+      scales[g] = half_from_float(scale + special);
+      for (int64_t i = 0; i < kQuantBlock; ++i) {
+        const float level = special == 0 ? values[i] * inverse + 8.5f : 0;
+        codes[g * kQuantBlock + i] = static_cast<int8_t>(std::min(15.0f, level));
+      }
+    }
+  }
 };
-BlockScale block_scale(const float* values) {
-  float largest = 0;
-  for (int64_t i = 0; i < kQuantBlock; ++i) largest = std::max(largest, std::fabs(values[i]));
-  return {half_from_float(largest / 127), largest > 0 ? 127 / largest : 0};
+
+/// Puts codes to where `place(i)` says that value i of `count` lies; nibbles two at a time.
+template <class Place>
+void put_codes(const int8_t* codes, int64_t count, bool nibbles, uint8_t offset, const Place& place) {
+  for (int64_t g = 0; g < count; g += kQuantBlock) {
+    for (int64_t i = g; i < g + (nibbles ? kQuantBlock / 2 : kQuantBlock); ++i) {
+      const auto code = static_cast<uint8_t>(codes[i]);
+      *place(i) = static_cast<std::byte>(
+          nibbles ? code | static_cast<uint8_t>(codes[i + kQuantBlock / 2]) << 4 : code ^ offset);
+    }
+  }
 }
 
-int8_t quantise(float value, float inverse) {
-  return static_cast<int8_t>(std::clamp(std::nearbyintf(value * inverse), -127.0f, 127.0f));
+/// One position of a head in the blocks of IntegerLayout.
+void store_integers(const IntegerLayout& layout, int64_t column, const float* key, const float* value,
+                    std::byte* keys, std::byte* values) {
+  auto* key_scales = reinterpret_cast<uint16_t*>(keys + layout.code_bytes());
+  auto* value_scales = reinterpret_cast<uint16_t*>(values + layout.code_bytes());
+  QuantisedValues of;
+  const auto take = [&](const float* from, int64_t count) {
+    layout.nibbles ? of.take_q4(from, count) : of.take_q8(from, count);
+  };
+  constexpr int64_t kGroups = QuantisedValues::kMost / kQuantBlock;
+  for (int64_t first = 0; first < layout.groups; first += kGroups) {
+    const int64_t groups = std::min(kGroups, layout.groups - first), count = groups * kQuantBlock;
+    take(key + first * kQuantBlock, count);
+    put_codes(of.codes, count, layout.nibbles, 0x80, [&](int64_t i) {
+      return keys + layout.key_code(column, first + i / kQuantBlock, i % kQuantBlock);
+    });
+    for (int64_t g = 0; g < groups; ++g) key_scales[layout.key_scale(column, first + g)] = of.scales[g];
+    take(value + first * kQuantBlock, count);
+    put_codes(of.codes, count, layout.nibbles, 0, [&](int64_t i) {
+      return values + layout.value_code(column, first + i / kQuantBlock, i % kQuantBlock);
+    });
+    for (int64_t g = 0; g < groups; ++g) value_scales[layout.value_scale(column, first + g)] = of.scales[g];
+  }
 }
 
 constexpr int64_t kStep = 64;  ///< values of a key that are converted at once
@@ -35,47 +95,25 @@ void halves_from_floats(const float* from, int64_t count, uint16_t* to) {
   for (int64_t i = 0; i < count; ++i) to[i] = half_from_float(from[i]);
 }
 
-void store_key_q8(const float* key, int64_t head_dim, int64_t column, std::byte* block) {
-  auto* quants = reinterpret_cast<int8_t*>(block);
-  auto* scales = reinterpret_cast<uint16_t*>(block + head_dim * kKeyBlock);
-  for (int64_t group = 0; group < head_dim / kQuantBlock; ++group) {
-    const BlockScale scale = block_scale(key + group * kQuantBlock);
-    scales[group * kKeyBlock + column] = scale.stored;
-    for (int64_t i = group * kQuantBlock; i < (group + 1) * kQuantBlock; ++i) {
-      quants[i * kKeyBlock + column] = quantise(key[i], scale.inverse);
-    }
-  }
-}
-
-void store_value_q8(const float* value, int64_t head_dim, std::byte* row) {
-  const size_t block_bytes = info(Format::kQ8_0).block_bytes;
-  for (int64_t group = 0; group < head_dim / kQuantBlock; ++group, row += block_bytes) {
-    const BlockScale scale = block_scale(value + group * kQuantBlock);
-    std::memcpy(row, &scale.stored, sizeof scale.stored);
-    auto* quants = reinterpret_cast<int8_t*>(row + sizeof scale.stored);
-    for (int64_t i = 0; i < kQuantBlock; ++i)
-      quants[i] = quantise(value[group * kQuantBlock + i], scale.inverse);
-  }
-}
-
 }  // namespace
 
 KeyValueCache::KeyValueCache(const CacheShape& shape) : shape_(shape) {
-  if (shape.format != Format::kF32 && shape.format != Format::kF16 && shape.format != Format::kQ8_0) {
-    fail("--cache {}: a key-value cache is kept as F32, F16 or Q8_0; name one of them",
-         info(shape.format).name);
+  if (!is_cache_format(shape.format)) {
+    fail("a key-value cache cannot be {}; choose {}", info(shape.format).name, kCacheFormats);
   }
-  if (shape.format == Format::kQ8_0 && shape.head_dim % kQuantBlock != 0) {
-    fail("--cache Q8_0: heads of {} values are no multiple of {}; use F16", shape.head_dim, kQuantBlock);
-  }
-  const int64_t blocks = (shape.capacity + kKeyBlock - 1) / kKeyBlock;
   value_row_bytes_ = row_bytes(shape.format, static_cast<size_t>(shape.head_dim));
-  key_block_bytes_ =
-      shape.format == Format::kQ8_0
-          ? static_cast<size_t>(kKeyBlock * (shape.head_dim + shape.head_dim / kQuantBlock * 2))
-          : value_row_bytes_ * kKeyBlock;
-  keys_bytes_ = static_cast<size_t>(blocks) * key_block_bytes_;
-  head_bytes_ = (keys_bytes_ + static_cast<size_t>(shape.capacity) * value_row_bytes_ + 63) / 64 * 64;
+  key_block_bytes_ = value_row_bytes_ * kKeyBlock;
+  if (is_integer_cache(shape.format)) {
+    if (shape.head_dim % kQuantBlock != 0) {
+      fail("a key-value cache cannot be {} where heads have {} values, no multiple of {}; choose F16",
+           info(shape.format).name, shape.head_dim, kQuantBlock);
+    }
+    key_block_bytes_ = static_cast<size_t>(IntegerLayout(shape.format, shape.head_dim).block_bytes());
+    value_row_bytes_ = key_block_bytes_ / kKeyBlock;
+  }
+  const auto blocks = static_cast<size_t>((shape.capacity + kKeyBlock - 1) / kKeyBlock);
+  keys_bytes_ = blocks * key_block_bytes_;
+  head_bytes_ = (keys_bytes_ + blocks * kKeyBlock * value_row_bytes_ + 63) / 64 * 64;
   memory_ = AlignedBuffer<std::byte>(head_bytes_ * static_cast<size_t>(shape.layers * shape.kv_heads));
 }
 
@@ -100,14 +138,14 @@ void KeyValueCache::copy_from(const KeyValueCache& other, int64_t shared) {
   shared = std::min({shared, length_, other.length_});
   const auto first_block = static_cast<size_t>(shared / kKeyBlock);
   const auto blocks = static_cast<size_t>((other.length_ + kKeyBlock - 1) / kKeyBlock) - first_block;
-  const auto rows = static_cast<size_t>(other.length_ - shared);
-  if (rows > 0) {
+  if (other.length_ > shared) {
     for (int64_t layer = 0; layer < shape_.layers; ++layer) {
       for (int64_t head = 0; head < shape_.kv_heads; ++head) {
         const size_t key = first_block * key_block_bytes_;
-        const size_t value = static_cast<size_t>(shared) * value_row_bytes_;
+        const size_t value = first_block * kKeyBlock * value_row_bytes_;
         std::memcpy(keys(layer, head) + key, other.keys(layer, head) + key, blocks * key_block_bytes_);
-        std::memcpy(values(layer, head) + value, other.values(layer, head) + value, rows * value_row_bytes_);
+        std::memcpy(values(layer, head) + value, other.values(layer, head) + value,
+                    blocks * kKeyBlock * value_row_bytes_);
       }
     }
   }
@@ -139,13 +177,14 @@ std::byte* KeyValueCache::values(int64_t layer, int64_t head) const {
 
 void KeyValueCache::store(int64_t layer, int64_t head, int64_t position, const float* key,
                           const float* value) {
-  std::byte* block = keys(layer, head) + static_cast<size_t>(position / kKeyBlock) * key_block_bytes_;
+  const auto block_index = static_cast<size_t>(position / kKeyBlock);
+  std::byte* block = keys(layer, head) + block_index * key_block_bytes_;
   std::byte* row = values(layer, head) + static_cast<size_t>(position) * value_row_bytes_;
   const int64_t column = position % kKeyBlock;
   const int64_t n = shape_.head_dim;
-  if (shape_.format == Format::kQ8_0) {
-    store_key_q8(key, n, column, block);
-    store_value_q8(value, n, row);
+  if (is_integer_cache(shape_.format)) {
+    store_integers(IntegerLayout(shape_.format, n), column, key, value, block,
+                   values(layer, head) + block_index * kKeyBlock * value_row_bytes_);
   } else if (shape_.format == Format::kF16) {
     auto* key_column = reinterpret_cast<uint16_t*>(block) + column;
     auto* value_row = reinterpret_cast<uint16_t*>(row);

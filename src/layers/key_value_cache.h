@@ -14,14 +14,14 @@ namespace wattle::inline layers {
 struct CacheShape {
   int64_t layers = 0, kv_heads = 0, head_dim = 0;
   int64_t capacity = 0;          ///< positions
-  Format format = Format::kF16;  ///< F32, F16 or Q8_0
+  Format format = Format::kF16;  ///< one of is_cache_format()
 };
 
 /// Keys and values of one sequence for all layers, owned by the caller; made by ContinuesText::new_cache.
 /// Memory is reserved for `capacity` positions, but the operating system gives pages only to those written.
 class KeyValueCache {
  public:
-  /// Error for a format other than F32, F16 and Q8_0, and for Q8_0 with a head dimension that 32 does not
+  /// Error for a format that caches do not have, and for Q8_0 and Q4_0 with a head dimension that 32 does not
   /// divide.
   explicit KeyValueCache(const CacheShape& shape);
 

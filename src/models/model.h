@@ -23,7 +23,7 @@ namespace wattle::inline models {
 
 struct LoadOptions {
   std::optional<Activations> activations;  ///< default: what each format multiplies with
-  Format cache_format = Format::kF16;      ///< key-value cache: F16, F32 or Q8_0
+  Format cache_format = Format::kF16;      ///< of the key-value cache: one of is_cache_format()
   /// Takes the activations and the cache's format that `precision` names.
   void take(const Precision& precision);
   int64_t context = 0;         ///< tokens a cache holds; 0: what the model was trained with, at most 4096

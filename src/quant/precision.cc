@@ -31,6 +31,11 @@ int rank(const Precision::Item& item) {
 
 }  // namespace
 
+bool is_cache_format(Format format) {
+  return format == Format::kF32 || format == Format::kF16 || format == Format::kQ8_0 ||
+         format == Format::kQ4_0;
+}
+
 Format written_format_from_name(std::string_view name) {
   const FormatInfo& format = info(format_from_name(name));
   if (format.encode == nullptr) fail("{}: is only read, never written; choose another format", format.name);
@@ -84,9 +89,7 @@ void Precision::add_item(std::string_view item_name, std::string_view value) {
 
 void Precision::set_cache(Format format) {
   if (cache_) fail("the format of the cache is named twice; remove one of the two");
-  if (format != Format::kF32 && format != Format::kF16 && format != Format::kQ8_0) {
-    fail("a cache cannot be {}; choose F32, F16 or Q8_0", info(format).name);
-  }
+  if (!is_cache_format(format)) fail("a cache cannot be {}; choose {}", info(format).name, kCacheFormats);
   cache_ = format;
 }
 

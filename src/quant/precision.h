@@ -19,6 +19,10 @@ inline constexpr std::string_view kAsPublished = "as-published";
 /// weights and of activations.
 inline constexpr std::string_view kW8A8 = "W8A8";
 
+/// Formats of key-value caches, as sentences list them.
+inline constexpr std::string_view kCacheFormats = "F32, F16, Q8_0 or Q4_0";
+bool is_cache_format(Format format);
+
 /// The format that a tensor takes.
 struct TensorFormat {
   Format format;

@@ -178,9 +178,9 @@ TEST_P(Attention, HalfAndByteCachesStayNear) {
   const AttentionShape shape{4, 2, kHeadDim, 0.125f};
   const Matrix q = random_matrix(kTokens, 4 * kHeadDim, 4);
   const Matrix k = random_matrix(kTokens, 2 * kHeadDim, 5), v = random_matrix(kTokens, 2 * kHeadDim, 6);
-  Matrix outputs[3];
-  const Format formats[] = {Format::kF32, Format::kF16, Format::kQ8_0};
-  for (int f = 0; f < 3; ++f) {
+  Matrix outputs[4];
+  const Format formats[] = {Format::kF32, Format::kF16, Format::kQ8_0, Format::kQ4_0};
+  for (int f = 0; f < 4; ++f) {
     KeyValueCache cache(
         {.layers = 1, .kv_heads = 2, .head_dim = kHeadDim, .capacity = kTokens, .format = formats[f]});
     for (int64_t i = 0; i < kTokens; ++i) {
@@ -196,6 +196,7 @@ TEST_P(Attention, HalfAndByteCachesStayNear) {
   for (int64_t i = 0; i < kTokens * 4 * kHeadDim; ++i) {
     ASSERT_NEAR(outputs[1].data()[i], outputs[0].data()[i], 4e-3);
     ASSERT_NEAR(outputs[2].data()[i], outputs[0].data()[i], 6e-2);
+    ASSERT_NEAR(outputs[3].data()[i], outputs[0].data()[i], 0.6);
   }
 }
 

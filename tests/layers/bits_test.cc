@@ -83,7 +83,7 @@ TEST_P(LayerBits, OfAttentionWithinSequences) {
 }
 
 TEST_P(LayerBits, OfAttentionOverCaches) {
-  for (const Format format : {Format::kF32, Format::kF16, Format::kQ8_0}) {
+  for (const Format format : {Format::kF32, Format::kF16, Format::kQ8_0, Format::kQ4_0}) {
     Bits bits;
     for (const int64_t head_dim : {32, 96}) {
       const Asked asked(head_dim);

@@ -15,20 +15,44 @@ namespace {
 
 constexpr int64_t kHeadDim = 64;
 
+int code_at(const std::byte* at, bool nibble, int64_t i, int zero) {
+  const auto byte = static_cast<uint8_t>(*at);
+  if (nibble) return (i % 32 < 16 ? byte & 15 : byte >> 4) - 8;
+  return zero == 0 ? static_cast<int8_t>(byte) : byte - zero;
+}
+
 float stored_key(const HeadCache& head, int64_t position, int64_t i) {
   const std::byte* block = head.keys + static_cast<size_t>(position / kKeyBlock) * head.key_block_bytes;
   const int64_t cell = i * kKeyBlock + position % kKeyBlock;
   if (head.format == Format::kF32) return reinterpret_cast<const float*>(block)[cell];
   if (head.format == Format::kF16) return float_from_half(reinterpret_cast<const uint16_t*>(block)[cell]);
-  const auto* scales = reinterpret_cast<const uint16_t*>(block + kHeadDim * kKeyBlock);
-  return static_cast<float>(reinterpret_cast<const int8_t*>(block)[cell]) *
-         float_from_half(scales[i / 32 * kKeyBlock + position % kKeyBlock]);
+  const IntegerLayout layout(head.format, kHeadDim);
+  const int64_t column = position % kKeyBlock;
+  const auto* scales = reinterpret_cast<const uint16_t*>(block + layout.code_bytes());
+  const int code = code_at(block + layout.key_code(column, i / 32, i % 32), layout.nibbles, i, 128);
+  return static_cast<float>(code) * float_from_half(scales[layout.key_scale(column, i / 32)]);
+}
+
+float stored_value(const HeadCache& head, int64_t position, int64_t i) {
+  const std::byte* row = head.values + static_cast<size_t>(position) * head.value_row_bytes;
+  if (head.format == Format::kF32) return reinterpret_cast<const float*>(row)[i];
+  if (head.format == Format::kF16) return float_from_half(reinterpret_cast<const uint16_t*>(row)[i]);
+  const IntegerLayout layout(head.format, kHeadDim);
+  const int64_t column = position % kKeyBlock;
+  const std::byte* block = head.values + static_cast<size_t>(position - column) * head.value_row_bytes;
+  const auto* scales = reinterpret_cast<const uint16_t*>(block + layout.code_bytes());
+  const int code = code_at(block + layout.value_code(column, i / 32, i % 32), layout.nibbles, i, 0);
+  return static_cast<float>(code) * float_from_half(scales[layout.value_scale(column, i / 32)]);
 }
 
 class CacheFormats : public testing::TestWithParam<Format> {};
 
 TEST_P(CacheFormats, KeepsKeysAndValuesWithinTheFormatsStep) {
-  const double step = GetParam() == Format::kF32 ? 0 : GetParam() == Format::kF16 ? 0x1p-11 : 0.6 / 127;
+  const bool is_integer = is_integer_cache(GetParam());
+  const double step = GetParam() == Format::kF32    ? 0
+                      : GetParam() == Format::kF16  ? 0x1p-11
+                      : GetParam() == Format::kQ8_0 ? 0.6 / 127
+                                                    : 1.01 / 8;  // the other end has one level less
   KeyValueCache cache(
       {.layers = 2, .kv_heads = 3, .head_dim = kHeadDim, .capacity = 150, .format = GetParam()});
   std::mt19937 random(5);
@@ -48,20 +72,17 @@ TEST_P(CacheFormats, KeepsKeysAndValuesWithinTheFormatsStep) {
     }
   }
   cache.advance(150);
-  std::vector<float> row(kHeadDim);
   for (int64_t layer = 0; layer < 2; ++layer) {
     for (int64_t head = 0; head < 3; ++head) {
       const HeadCache stored = cache.head(layer, head);
       for (int64_t position = 0; position < 150; ++position) {
-        decode(GetParam(), {stored.values + position * stored.value_row_bytes, stored.value_row_bytes}, row);
         for (int64_t i = 0; i < kHeadDim; ++i) {
           const size_t index = at(layer, head, position) + static_cast<size_t>(i);
-          // Q8_0's step follows the largest of 32 values: below 4.5 here.
-          const double room = GetParam() == Format::kQ8_0 ? 4.5 * step : step * std::abs(keys[index]) + 1e-7;
-          const double room_value =
-              GetParam() == Format::kQ8_0 ? 4.5 * step : step * std::abs(values[index]) + 1e-7;
+          // The steps of integers follow the largest of 32 values: below 4.5 here.
+          const double room = is_integer ? 4.5 * step : step * std::abs(keys[index]) + 1e-7;
+          const double room_value = is_integer ? 4.5 * step : step * std::abs(values[index]) + 1e-7;
           ASSERT_NEAR(stored_key(stored, position, i), keys[index], room);
-          ASSERT_NEAR(row[i], values[index], room_value);
+          ASSERT_NEAR(stored_value(stored, position, i), values[index], room_value);
         }
       }
     }
@@ -102,10 +123,10 @@ TEST_P(CacheFormats, TakesOverWhatAnotherHolds) {
       ASSERT_EQ(copy->length(), 130);
       for (int64_t i = 0; i < kLayers * kHeads; ++i) {
         const HeadCache want = source.head(i / kHeads, i % kHeads), got = copy->head(i / kHeads, i % kHeads);
-        ASSERT_EQ(std::memcmp(want.values, got.values, 130 * want.value_row_bytes), 0);
         for (int64_t position = 0; position < 130; ++position) {
           for (int64_t k = 0; k < kHeadDim; ++k) {
             ASSERT_EQ(stored_key(got, position, k), stored_key(want, position, k));
+            ASSERT_EQ(stored_value(got, position, k), stored_value(want, position, k));
           }
         }
       }
@@ -118,7 +139,8 @@ TEST_P(CacheFormats, TakesOverWhatAnotherHolds) {
   EXPECT_THROW(other.copy_from(source, 0), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CacheFormats, testing::Values(Format::kF32, Format::kF16, Format::kQ8_0),
+INSTANTIATE_TEST_SUITE_P(All, CacheFormats,
+                         testing::Values(Format::kF32, Format::kF16, Format::kQ8_0, Format::kQ4_0),
                          [](const auto& test) { return std::string(wattle::info(test.param).name); });
 
 TEST(KeyValueCache, CountsItsBytes) {
@@ -138,11 +160,12 @@ TEST(KeyValueCache, TruncatesBackwardsOnly) {
 
 TEST(KeyValueCache, RefusesOtherFormats) {
   EXPECT_THROW(
-      KeyValueCache({.layers = 1, .kv_heads = 1, .head_dim = 32, .capacity = 1, .format = Format::kQ4_0}),
+      KeyValueCache({.layers = 1, .kv_heads = 1, .head_dim = 32, .capacity = 1, .format = Format::kQ5_0}),
       Error);
-  EXPECT_THROW(
-      KeyValueCache({.layers = 1, .kv_heads = 1, .head_dim = 48, .capacity = 1, .format = Format::kQ8_0}),
-      Error);
+  for (const Format format : {Format::kQ8_0, Format::kQ4_0}) {
+    EXPECT_THROW(KeyValueCache({.layers = 1, .kv_heads = 1, .head_dim = 48, .capacity = 1, .format = format}),
+                 Error);
+  }
 }
 
 }  // namespace

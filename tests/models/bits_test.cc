@@ -129,7 +129,7 @@ TEST(ModelBits, OfADecoderWithEveryKindOfActivationsAndCache) {
   convert(open_model_file(folder.path()), folder.path() / "model.gguf", Precision::parse("Q4_K"));
   for (const char* run :
        {"as-published,activations=q8-row,cache=F32", "as-published,activations=f32,cache=Q8_0",
-        "as-published,activations=w8a8,cache=F16"}) {
+        "as-published,cache=Q4_0", "as-published,activations=w8a8,cache=F16"}) {
     LoadOptions options;
     options.take(Precision::parse(run));
     expect_same_bits(fmt::format("llama Q4_K {}", run), folder.path() / "model.gguf", options, add_logits);

@@ -54,7 +54,7 @@ TEST(Precision, EveryMistakeIsNamedWithItsItem) {
       {"Q4_K,output=I8", "I8: is only read"},
       {"Q4_K,output=F16,output=F32", "output is named twice"},
       {"Q4_K,a*=F16,a*=F32", "a* is named twice"},
-      {"Q4_K,cache=Q4_0", "a cache cannot be Q4_0"},
+      {"Q4_K,cache=Q5_0", "a cache cannot be Q5_0; choose F32, F16, Q8_0 or Q4_0"},
       {"Q4_K,cache=F16,cache=F32", "cache is named twice"},
       {"Q4_K,activations=int3", "activations int3: unknown"},
       {"W8A8,activations=q8", "activations are named twice"},
