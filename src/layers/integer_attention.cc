@@ -40,16 +40,18 @@ class IntegerRows {
         shape_(shape),
         layout_(head.format, shape.head_dim),
         rows_(rows),
-        memory_(integer_scratch()) {
+        memory_(integer_scratch()),
+        rotation_(1 / static_cast<float>(rotated_values(shape.head_dim))) {
     const int64_t n = shape.head_dim;
     memory_.reserve(count(), n);
     std::fill_n(memory_.sums.data(), count() * n, 0.0f);
     std::fill_n(memory_.totals.data(), count() * kTotals, 0.0f);
     std::fill_n(no_level(), kKeyBlock, 0.0f);
-    const float factor = caps() ? shape.scale : shape.scale * kLog2E;
+    const float factor = (caps() ? shape.scale : shape.scale * kLog2E) * rotation_;
     for (int64_t first = 0; first < count(); first += kQueryRows) {
       const IntegerStep step = step_of(first, 0);
       attention_kernels().gather(step.rows, step.count, factor, n, memory_.queries.data());
+      rotate(memory_.queries.data(), step.count * n, n);
       kernels_.prepare(memory_.queries.data(), step);
     }
   }
@@ -71,8 +73,9 @@ class IntegerRows {
 
   void finish() const {
     for (int64_t r = 0; r < count(); ++r) {
-      const float factor = 1 / total(memory_.totals.data() + r * kTotals);
-      const float* sums = memory_.sums.data() + r * shape_.head_dim;
+      const float factor = rotation_ / total(memory_.totals.data() + r * kTotals);
+      float* sums = memory_.sums.data() + r * shape_.head_dim;
+      rotate(sums, shape_.head_dim, shape_.head_dim);
       float* out = rows_[static_cast<size_t>(r)].out;
       for (int64_t i = 0; i < shape_.head_dim; ++i) out[i] = sums[i] * factor;
     }
@@ -130,10 +133,25 @@ class IntegerRows {
   const IntegerLayout layout_;
   std::span<AttentionRow> rows_;
   IntegerScratch& memory_;
+  const float rotation_;  ///< what two rotations are to be multiplied with: a power of two
   alignas(64) float code_scale_[kQueryRows];
 };
 
 }  // namespace
+
+void rotate(float* values, int64_t count, int64_t head_dim) {
+  const int64_t size = rotated_values(head_dim);
+  for (float* end = values + count; values < end; values += size) {
+    for (int64_t half = 1; half < size; half *= 2) {
+      for (int64_t first = 0; first < size; first += 2 * half) {
+        for (int64_t i = first; i < first + half; ++i) {
+          const float a = values[i], b = values[i + half];
+          values[i] = a + b, values[i + half] = a - b;
+        }
+      }
+    }
+  }
+}
 
 void attend_integers(const HeadCache& head, const AttentionShape& shape, std::span<AttentionRow> rows) {
   int64_t from = std::numeric_limits<int64_t>::max(), to = 0;
