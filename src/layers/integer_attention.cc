@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/threads.h"
 #include "kernels/kernel_table.h"
 
 namespace wattle::inline layers {
@@ -62,11 +63,21 @@ class IntegerRows {
     const std::byte* values = head_.values + static_cast<size_t>(block * kKeyBlock) * head_.value_row_bytes;
     kernels_.weigh(reinterpret_cast<const uint16_t*>(values + layout_.code_bytes()), layout_.groups, stored,
                    weights());
+    // Asked for a part at a time: more requests at once are lost. What lies ahead of the last block is not
+    // read.
+    Part ahead{0, 3 * ((count() + kQueryRows - 1) / kQueryRows)};
+    const auto ask = [&] {
+      ask_for(keys + layout_.block_bytes(), ahead), ask_for(values + layout_.block_bytes(), ahead);
+      ++ahead.index;
+    };
     for (int64_t first = 0; first < count(); first += kQueryRows) {
       const IntegerStep step = step_of(first, block);
+      ask();
       kernels_.score[layout_.nibbles](step, keys, caps() ? no_level() : weights().level);
       if (caps()) cap(step);
+      ask();
       kernels_.soften(step);
+      ask();
       kernels_.add[layout_.nibbles](step, values);
     }
   }
@@ -82,6 +93,12 @@ class IntegerRows {
   }
 
  private:
+  /// A part of a block's lines, before they are read: the processor's own requests end with a page.
+  void ask_for(const std::byte* block, Part part) const {
+    const IndexRange lines = part.range(layout_.block_bytes() / 64);
+    for (int64_t line = lines.begin; line < lines.end; ++line) __builtin_prefetch(block + line * 64, 0, 3);
+  }
+
   int64_t count() const { return static_cast<int64_t>(rows_.size()); }
   bool caps() const { return shape_.softcap > 0; }
   float* no_level() const { return memory_.weights.data(); }
