@@ -73,12 +73,13 @@ class GgmlModel:
         self.context = None
         self.new_context(flash_attention)
 
-    def new_context(self, flash_attention):
+    def new_context(self, flash_attention, sequences=1):
+        """An empty context, of `sequences` texts with `context` tokens each."""
         lib = self.lib
         if self.context:
             lib.llama_free(self.context)
         params = lib.llama_context_default_params()
-        params.n_ctx, params.n_batch = self.length, self.length
+        params.n_ctx, params.n_batch, params.n_seq_max = self.length * sequences, max(self.length, sequences), sequences
         # An encoder reads its whole input in one step.
         params.n_ubatch = self.length if self.has_encoder or self.hidden else min(self.length, 512)
         params.n_threads = params.n_threads_batch = self.threads
@@ -122,14 +123,45 @@ class GgmlModel:
                 lib.llama_memory_clear(memory, True)
         self.position = 0
 
-    def _fill(self, tokens, all_outputs, start):
+    def _fill(self, tokens, all_outputs, start, sequence=0):
         batch = self.batch
         batch.n_tokens = len(tokens)
         for i, token in enumerate(tokens):
             batch.token[i], batch.pos[i], batch.n_seq_id[i] = int(token), start + i, 1
-            batch.seq_id[i][0] = 0
+            batch.seq_id[i][0] = sequence
             batch.logits[i] = all_outputs or i + 1 == len(tokens)
         return batch
+
+    def _decode(self, batch):
+        status = self.lib.llama_decode(self.context, batch)
+        if status != 0:
+            raise SystemExit(f"llama_decode: {status}")
+
+    def _likeliest(self, row):
+        logits = ctypes.cast(self.lib.llama_get_logits_ith(self.context, row), ctypes.POINTER(ctypes.c_float))
+        return int(np.ctypeslib.as_array(logits, (self.size,)).argmax())
+
+    def read_together(self, prompts):
+        """The likeliest next token of each prompt; the prompts have one length, and the context as many sequences or more."""
+        self.clear()
+        tokens = []
+        for sequence, prompt in enumerate(prompts):
+            self._decode(self._fill(prompt, False, 0, sequence))
+            tokens.append(self._likeliest(len(prompt) - 1))
+        self.position = len(prompts[0])
+        return tokens
+
+    def continue_together(self, tokens):
+        """The likeliest next token of every sequence after one more token each, all in one call."""
+        batch = self.batch
+        batch.n_tokens = len(tokens)
+        for i, token in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i] = int(token), self.position, 1
+            batch.seq_id[i][0] = i
+            batch.logits[i] = True
+        self._decode(batch)
+        self.position += 1
+        return [self._likeliest(i) for i in range(len(tokens))]
 
     def _rows(self, read, rows, width):
         return np.stack([np.ctypeslib.as_array(ctypes.cast(read(self.context, i), ctypes.POINTER(ctypes.c_float)),
@@ -144,9 +176,7 @@ class GgmlModel:
 
     def run(self, tokens, all_logits=False):
         """Continues with `tokens`; logits [tokens or 1, vocabulary]."""
-        status = self.lib.llama_decode(self.context, self._fill(tokens, all_logits, self.position))
-        if status != 0:
-            raise SystemExit(f"llama_decode: {status}")
+        self._decode(self._fill(tokens, all_logits, self.position))
         self.position += len(tokens)
         rows = range(len(tokens)) if all_logits else [len(tokens) - 1]
         return self._rows(self.lib.llama_get_logits_ith, rows, self.size)

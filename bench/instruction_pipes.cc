@@ -71,4 +71,10 @@ int main() {
   tell("vpsrld", [&](__m512i x) { return _mm512_srli_epi32(x, 4); });
   tell("vpandd", [&](__m512i x) { return _mm512_and_si512(x, w); });
   tell("vpaddd", [&](__m512i x) { return _mm512_add_epi32(x, w); });
+  tell("vcvtps2dq", [&](__m512i x) { return _mm512_cvtps_epi32(floats(x)); });
+  tell("vpermd", [&](__m512i x) { return _mm512_permutexvar_epi32(w, x); });
+#ifdef __AVX512BF16__
+  const auto pairs = [](__m512i x) { return (__m512bh)x; };
+  tell("vdpbf16ps", [&](__m512i x) { return integers(_mm512_dpbf16_ps(floats(x), pairs(w), pairs(v))); });
+#endif
 }

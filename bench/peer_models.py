@@ -1,5 +1,6 @@
 """The files that the peers read, made of a Hugging Face folder (or a GGUF file as it is) by the peers' usual converters:
-torch.onnx and ONNX Runtime's optimiser and dynamic quantisation, nncf, CTranslate2's converter, llama.cpp's convert_hf_to_gguf.py.
+torch.onnx and ONNX Runtime's optimiser and dynamic quantisation, nncf, CTranslate2's converter, llama.cpp's convert_hf_to_gguf.py,
+optimum-intel, onnxruntime_genai's builder, and transformers for a folder of a GGUF file.
 Each is made once, under another name first, so that a stopped run leaves nothing half-written.
 """
 import json
@@ -52,6 +53,48 @@ class Files:
 
     def config(self):
         return json.loads((self.source / "config.json").read_text(encoding="utf-8"))
+
+    def text_folder(self):
+        """The source, or a folder in half precision of the weights that a GGUF file's blocks mean: its error is a sixteenth of
+        that of 8 bits."""
+        if self.source.is_dir():
+            return str(self.source)
+        import torch
+        import transformers
+
+        def make(path):
+            place = {"pretrained_model_name_or_path": self.source.parent, "gguf_file": self.source.name}
+            transformers.AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float16).save_pretrained(path)
+            transformers.AutoTokenizer.from_pretrained(**place).save_pretrained(path)
+        return made_once(self.folder / "folder-of-gguf", make)
+
+    def vocabulary(self):
+        config = json.loads((pathlib.Path(self.text_folder()) / "config.json").read_text(encoding="utf-8"))
+        return config["vocab_size"]
+
+    def openvino_text(self, kind):
+        """int8: a scale and zero point a row; int4: for every 64 weights, embeddings and output int8."""
+        from optimum.intel import OVModelForCausalLM, OVWeightQuantizationConfig
+        folder = self.text_folder()
+
+        def make(path):
+            config = OVWeightQuantizationConfig(bits=8) if kind == "int8" else OVWeightQuantizationConfig(bits=4, group_size=64)
+            OVModelForCausalLM.from_pretrained(folder, export=True, compile=False, quantization_config=config).save_pretrained(path)
+        return made_once(self.folder / f"openvino-text-{kind}", make)
+
+    def onnx_text(self, kind):
+        """Weights in blocks of 32, products in 8-bit integers."""
+        import onnxruntime_genai
+        builder = pathlib.Path(onnxruntime_genai.__file__).parent / "models" / "builder.py"
+        folder = self.text_folder()
+
+        def make(path):
+            command = [sys.executable, builder, "-i", folder, "-o", path, "-p", kind, "-e", "cpu", "--extra_options",
+                       "int4_block_size=32", "int4_accuracy_level=4"]
+            run = subprocess.run(command, capture_output=True, text=True)
+            if run.returncode != 0:
+                raise RuntimeError((run.stderr.strip().splitlines() or ["the model builder failed"])[-1])
+        return made_once(self.folder / f"onnx-text-{kind}", make)
 
     def onnx_encoder(self):
         """Inputs input_ids and attention_mask [batch, tokens], output hidden [batch, tokens, width]."""

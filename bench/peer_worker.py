@@ -2,13 +2,16 @@
 
 Reads a line of JSON: engine, precision, kind ("encoder", "decoder" or "translator"), model (a Hugging Face folder or a GGUF
 file), files (directory for what is made of it), tree (llama.cpp's source), threads; for encoders rows (lists of token ids),
-calibration (others), batch and passes; for the others prompt and generate (tokens) and beams. Says {"ready": version, "isa": what
+calibration (others), batch and passes; for the others prompts (lengths), generate (tokens) and beams; for decoders text, ids and
+truth, the files of the token ids that are compared and of their logits in single precision. Says {"ready": version, "isa": what
 its kernels use} when loaded and warm; then for every line "measure" its figures, for "embed" the normalised means of the first
-rows' hidden states.
+rows' hidden states, for "ids" the token ids of the text, for "kl" its logits' divergence from the truth. Decoders also get
+sequences (how many texts write together, each list entry a measurement) and sequence_prompt (tokens of each text before).
 
-Figures: encoders rows_per_s. Decoders and translators tokens/s: prompt (a translator: its encoder), generate (greedy), beams
-(steps of a beam search of that width a second). CTranslate2 does encoder, prompt and steps in one call: what a step takes is
-the difference between the call with all steps and the call with one.
+Figures: encoders rows_per_s. Decoders and translators tokens/s: prompt (the first; a translator: its encoder), prompt_N (further
+ones), generate (greedy, after the first), beams (steps of a beam search of that width a second), sequences_N (tokens of all N).
+CTranslate2 does encoder, prompt and steps in one call: what a step takes is the difference between the call with all steps and
+the call with one.
 """
 import json
 import logging
@@ -24,7 +27,9 @@ os.environ["PYTORCH_JIT"] = "0"
 
 import numpy as np  # noqa: E402
 
+from peer_genai import OnnxGenAi, OpenVinoGenAi  # noqa: E402
 from peer_models import Files, padded  # noqa: E402
+from peer_text import COMPARED, TextPeer  # noqa: E402
 
 EMBEDDED = 32  # rows whose embeddings are compared
 
@@ -143,20 +148,18 @@ class CTranslate2Encoder(EncoderPeer, CTranslate2):
         return self.model.forward_batch(fed).last_hidden_state
 
 
-def prompt_of(order, vocabulary):
-    return [int(i) for i in np.random.default_rng(0).integers(min(1000, vocabulary // 2), min(20000, vocabulary), order["prompt"])]
-
-
-class CTranslate2Text(CTranslate2):
+class CTranslate2Text(TextPeer, CTranslate2):
     """call(beams, tokens): reads the prompt or source and writes that many tokens."""
 
     def __init__(self, order, files, kind):
-        super().__init__(order, files, kind)
+        CTranslate2.__init__(self, order, files, kind)
         folder = files.ctranslate2(COMPUTE_TYPES[order["precision"]])
         with open(folder + "/vocabulary.json" if kind == "Generator" else folder + "/shared_vocabulary.json", encoding="utf-8") as file:
-            words = json.load(file)
-        self.tokens = [words[i] for i in prompt_of(order, len(words))]
-        self.count, self.beams = order["generate"], order["beams"]
+            self.words = json.load(file)
+        self.prepare(order, len(self.words))
+        self.tokens = [self.words[i] for i in self.prompts[0]]
+        self.beams = order["beams"]
+        self.sequences, self.sequence_prompt = order.get("sequences", []), order.get("sequence_prompt", 0)
 
     def measure(self):
         one, whole = (seconds_of(lambda: self.call(1, tokens)) for tokens in (1, self.count))
@@ -165,6 +168,9 @@ class CTranslate2Text(CTranslate2):
         if self.beams > 1:
             one, whole = (seconds_of(lambda: self.call(self.beams, tokens)) for tokens in (1, self.count))
             figures["beams"] = (self.count - 1) / (whole - one)
+        for together in self.sequences:
+            one, whole = (seconds_of(lambda: self.call_together(together, tokens)) for tokens in (1, self.count))
+            figures[f"sequences_{together}"] = together * (self.count - 1) / (whole - one)
         return figures
 
 
@@ -178,6 +184,13 @@ class CTranslate2Decoder(CTranslate2Text):
         self.model.generate_batch([self.tokens], beam_size=beams, max_length=tokens, min_length=tokens,
                                   include_prompt_in_result=False)
 
+    def logits(self, ids):
+        return np.asarray(self.model.forward_batch([[self.words[i] for i in ids]]))[0]
+
+    def call_together(self, together, tokens):
+        prompts = [self.tokens[i:i + self.sequence_prompt] for i in range(together)]
+        self.model.generate_batch(prompts, beam_size=1, max_length=tokens, min_length=tokens, include_prompt_in_result=False)
+
 
 class CTranslate2Translator(CTranslate2Text):
     one_is_a_step = True
@@ -190,47 +203,79 @@ class CTranslate2Translator(CTranslate2Text):
                                    max_input_length=0)
 
 
-class Ggml:
+class Ggml(TextPeer):
     """llama.cpp or ik_llama.cpp, with flash attention or without, whichever is faster here."""
 
     def __init__(self, order, files):
         from ggml_peer import GgmlModel
-        self.count = order["generate"]
         path = files.gguf({"int8": "q8_0", "fp32": "f32", "bf16": "bf16"}.get(order["precision"], order["precision"]))
-        self.peer = GgmlModel(path, context=order["prompt"] + self.count + 1, threads=order["threads"], engine=order["engine"],
+        longest = max(max(order["prompts"]) + order["generate"] + 1, COMPARED)
+        self.peer = GgmlModel(path, context=longest, threads=order["threads"], engine=order["engine"],
                               repack=order["kind"] == "decoder")  # ik_llama.cpp packs T5's tables too, and then cannot read them
-        self.prompt = prompt_of(order, self.peer.size)
+        self.prepare(order, self.peer.size)
         self.version = "as built"  # DIR/native.json says which
-        tried = []
-        for flash in (False, True):
-            self.peer.new_context(flash)
-            self.measure()
-            figures = self.measure()
-            tried.append((figures["prompt"], flash))
-        self.peer.new_context(max(tried)[1])
-        info = self.peer.lib.system_info()
-        self.isa = " ".join([*info, "flash attention" if max(tried)[1] else "without flash attention"])
+        self.flash = self.faster((False, True), self.speed_with)
+        self.peer.new_context(self.flash)
+        self.sequences, self.sequence_prompt = order.get("sequences", []), order.get("sequence_prompt", 0)
+        self.isa = " ".join([*self.peer.lib.system_info(), "flash attention" if self.flash else "without flash attention"])
+
+    def speed_with(self, flash):
+        self.peer.new_context(flash)
+        return self.read(self.prompts[0], 1)["prompt"]
 
     def measure(self):
+        figures = super().measure()
+        for together in self.sequences:
+            figures[f"sequences_{together}"] = self.measure_together(together)
+        if self.sequences:
+            self.peer.new_context(self.flash)
+        return figures
+
+    def measure_together(self, together):
+        # ik_llama.cpp's flash attention ends the process where a block of keys is all another text's.
+        self.peer.new_context(self.flash and not self.peer.lib.is_ik, together)
+        tokens = self.peer.read_together([self.prompts[0][i:i + self.sequence_prompt] for i in range(together)])
+        started = time.perf_counter()
+        for _ in range(self.count):
+            tokens = self.peer.continue_together(tokens)
+        return together * self.count / (time.perf_counter() - started)
+
+    def read(self, ids, generate):
         peer = self.peer
         peer.clear()
         started = time.perf_counter()
         if peer.has_encoder:
-            peer.encode(self.prompt)
+            peer.encode(ids)
             token = peer.lib.llama_model_decoder_start_token(peer.model)
         else:
-            token = int(peer.run(self.prompt)[0].argmax())
+            token = int(peer.run(ids)[0].argmax())
         between = time.perf_counter()
-        for _ in range(self.count):
+        for _ in range(generate):
             token = int(peer.run([token])[0].argmax())
         ended = time.perf_counter()
-        return {"prompt": len(self.prompt) / (between - started), "generate": self.count / (ended - between)}
+        return {"prompt": len(ids) / (between - started), "generate": generate / (ended - between)}
+
+    def ids(self):
+        if not self.order.get("text"):
+            return super().ids()
+        with open(self.order["text"], encoding="utf-8") as file:
+            return {"ids": self.peer.tokenize(file.read(), add_special=True)[:COMPARED]}
+
+    def logits(self, ids):
+        self.peer.clear()
+        return self.peer.run(ids, all_logits=True)
 
 
 ENGINES = {("onnxruntime", "encoder"): OnnxRuntime, ("openvino", "encoder"): OpenVino, ("ctranslate2", "encoder"): CTranslate2Encoder,
            ("ctranslate2", "decoder"): CTranslate2Decoder, ("ctranslate2", "translator"): CTranslate2Translator,
            ("llama.cpp", "decoder"): Ggml, ("llama.cpp", "translator"): Ggml, ("ik_llama.cpp", "decoder"): Ggml,
-           ("ik_llama.cpp", "translator"): Ggml}
+           ("ik_llama.cpp", "translator"): Ggml, ("openvino-genai", "decoder"): OpenVinoGenAi,
+           ("onnxruntime-genai", "decoder"): OnnxGenAi}
+
+
+def refusal_of(error):
+    said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    return {"refused": f"{type(error).__name__}: {said[:300]}"}
 
 
 def main():
@@ -249,11 +294,13 @@ def main():
         peer = ENGINES[order["engine"], order["kind"]](order, files)
         peer.measure()  # some of them compile for every length that they meet
     except (Exception, SystemExit) as error:  # whatever a peer's library throws is its reason for not taking part
-        said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        return say({"refused": f"{type(error).__name__}: {said[:300]}"})
+        return say(refusal_of(error))
     say({"ready": peer.version, "isa": peer.isa})
     for line in sys.stdin:
-        say(getattr(peer, line.strip())())
+        try:
+            say(getattr(peer, line.strip())())
+        except (Exception, SystemExit) as error:
+            say(refusal_of(error))
 
 
 if __name__ == "__main__":

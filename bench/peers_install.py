@@ -2,6 +2,7 @@
 source packages of their Python bindings for the processor at hand.
 
     DIR/venv         the environment; the bindings llama_cpp and ik_llama_cpp lie in it with the libraries built here
+    DIR/venv-genai   openvino-genai and onnxruntime-genai, whose converters want another transformers; the rest from DIR/venv
     DIR/source       the source packages; llama.cpp's has convert_hf_to_gguf.py
     DIR/native       the build trees
     DIR/native.json  what was built: version, compiler, flags, processor; on another kind of processor it is built again
@@ -18,7 +19,10 @@ import venv
 
 # transformers of the release that llama.cpp's converter names.
 PACKAGES = ["numpy", "torch", "transformers==4.57.6", "safetensors", "tokenizers", "sentencepiece", "protobuf", "onnx", "onnxscript",
-            "onnxruntime", "sympy", "openvino", "nncf", "ctranslate2", "diskcache", "jinja2", "typing-extensions", "pyyaml"]
+            "onnxruntime", "sympy", "openvino", "nncf", "ctranslate2", "diskcache", "jinja2", "typing-extensions", "pyyaml", "pillow"]
+# The builder of onnxruntime-genai wants transformers of at least 5.3, optimum-intel less than 5.6.
+GENAI = ["openvino-genai", "onnxruntime-genai", "optimum-intel", "transformers>=5.3,<5.6", "accelerate", "gguf"]
+GENAI_ENGINES = ("openvino-genai", "onnxruntime-genai")
 COMMON = ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_C_COMPILER=gcc", "-DCMAKE_CXX_COMPILER=g++",
           "-DCMAKE_INSTALL_RPATH=$ORIGIN", "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",  # libraries find each other beside them
           "-DGGML_NATIVE=ON", "-DGGML_OPENMP=ON", "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
@@ -30,7 +34,11 @@ NATIVE = {
                    "-DLLAMA_BUILD_TOOLS=OFF"]),
     "ik_llama.cpp": ("ik-llama-cpp-python", "ik_llama_cpp", "vendor/ik_llama.cpp",
                      ["-DGGML_IQK_MUL_MAT=ON", "-DGGML_IQK_FLASH_ATTENTION=ON", "-DGGML_IQK_FA_ALL_QUANTS=OFF"]),
+    "stable-diffusion.cpp": ("stable-diffusion-cpp-python", "stable_diffusion_cpp", "vendor/stable-diffusion.cpp",
+                             ["-DSD_BUILD_SHARED_LIBS=ON", "-DSD_BUILD_EXAMPLES=OFF", "-DSD_WEBP=OFF", "-DSD_WEBM=OFF"]),
 }
+TARGETS = {"stable-diffusion.cpp": "stable-diffusion"}  # else llama
+PICTURES = "stable-diffusion.cpp"  # built when everything is prepared; no case runs it
 TABLE = "#define GGML_GELU_FP16"
 # Families and models of the processors met; others are told by their numbers.
 PROCESSORS = {("GenuineIntel", 6, 106): "Intel Xeon, Ice Lake", ("GenuineIntel", 6, 143): "Intel Xeon, Sapphire Rapids",
@@ -55,6 +63,7 @@ class Environment:
     def __init__(self, folder, jobs=2):
         self.folder, self.jobs = pathlib.Path(folder).absolute(), jobs
         self.python = self.folder / "venv" / "bin" / "python"
+        self.genai_python = self.folder / "venv-genai" / "bin" / "python"
         self.record = self.folder / "native.json"
 
     @property
@@ -71,29 +80,46 @@ class Environment:
         """Directory of llama.cpp's library without tables, for LLAMA_CPP_LIB_PATH."""
         return self.packages / "llama_cpp" / "lib-exact"
 
-    def pip(self, *words):
-        subprocess.run([self.python, "-m", "pip", "--quiet", *words], check=True)
+    def python_of(self, engine):
+        return self.genai_python if engine in GENAI_ENGINES else self.python
+
+    def pip(self, *words, python=None):
+        subprocess.run([python or self.python, "-m", "pip", "--quiet", *words], check=True)
 
     def built(self):
         return json.loads(self.record.read_text(encoding="utf-8")) if self.record.exists() else {}
 
-    def install(self):
-        """Makes what is missing; versions of the wheels, and what was built."""
+    def install(self, pictures=False):
+        """Makes what is missing, with `pictures` stable-diffusion.cpp too; versions of the wheels, and what was built."""
         if not self.python.exists():
             venv.create(self.folder / "venv", with_pip=True)
         absent = [package for package in PACKAGES if package.partition("==")[0] not in self.versions()]
         if absent:
             print(f"installing {', '.join(absent)} into {self.folder}", file=sys.stderr)
             self.pip("install", *absent)
+        self.install_genai()
         for engine in NATIVE:
+            if engine == PICTURES and not pictures:
+                continue
             if self.built().get(engine, {}).get("processor") != processor_kind():
                 self.build(engine)
         if not self.exact.exists():
             self.build_exact()
-        return self.versions(), self.built()
+        return self.versions() | {name: self.versions(self.genai_python)[name] for name in GENAI_ENGINES}, self.built()
 
-    def versions(self):
-        run = subprocess.run([self.python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
+    def install_genai(self):
+        if not self.genai_python.exists():
+            venv.create(self.folder / "venv-genai", with_pip=True)
+            mine = next((self.folder / "venv-genai" / "lib").glob("python*/site-packages"))
+            (mine / "zz-peers.pth").write_text(str(self.packages) + "\n", encoding="utf-8")  # searched after its own
+        run = subprocess.run([self.genai_python, "-c", "import importlib.metadata as m; m.version('optimum-intel'), "
+                              "m.version('openvino-genai'), m.version('onnxruntime-genai')"], capture_output=True)
+        if run.returncode != 0:
+            print(f"installing {', '.join(GENAI)} into {self.folder}", file=sys.stderr)
+            self.pip("install", *GENAI, python=self.genai_python)
+
+    def versions(self, python=None):
+        run = subprocess.run([python or self.python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
         return {entry["name"].lower().replace("_", "-"): entry["version"] for entry in json.loads(run.stdout)}
 
     def source(self, engine):
@@ -116,13 +142,25 @@ class Environment:
         print(f"building {engine} {version}, some minutes", file=sys.stderr)
         log = self.folder / f"build-{module}.log"
         with open(log, "w", encoding="utf-8") as file:
-            self.compile(folder / tree, out, "llama", flags, file)
+            self.compile(folder / tree, out, TARGETS.get(engine, "llama"), flags, file)
         self.put(folder / module, out)
         compiler = subprocess.run(["g++", "-dumpfullversion"], check=True, capture_output=True, text=True).stdout.strip()
         record = self.built()
         record[engine] = {"version": version, "processor": processor_kind(), "compiler": f"GCC {compiler}",
                           "flags": " ".join(["-O3 -march=native", *(flag for flag in flags if flag.endswith("=ON"))])}
+        if engine == PICTURES:
+            record[engine]["isa"] = self.smoke_of_pictures()
         self.record.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+    def smoke_of_pictures(self):
+        """That the library loads and what it says of its kernels."""
+        script = ("from stable_diffusion_cpp import stable_diffusion_cpp as library; "
+                  "print(library.sd_get_system_info().decode())")
+        run = subprocess.run([self.python, "-c", script], capture_output=True, text=True)
+        if run.returncode != 0:
+            raise SystemExit(f"stable-diffusion.cpp does not load: {run.stderr.strip().splitlines()[-1]}")
+        words = [word.partition("=") for word in re.split(r"[|\n]", run.stdout)]
+        return " ".join(name.strip() for name, _, value in words if value.strip() == "1")
 
     def compile(self, source, out, target, flags, log):
         """Goes on with a build that was stopped, unless it was for another kind of processor."""
@@ -131,7 +169,7 @@ class Environment:
             shutil.rmtree(out, ignore_errors=True)
         generator = ["-G", "Ninja"] if shutil.which("ninja") else []
         for command in (["cmake", *generator, "-S", source, "-B", out, *COMMON, *flags],
-                        ["nice", "-n", "15", "cmake", "--build", out, "--target", target, "--parallel", str(self.jobs)]):
+                        ["nice", "-n", "19", "cmake", "--build", out, "--target", target, "--parallel", str(self.jobs)]):
             if subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode != 0:
                 raise SystemExit(f"{source} does not build: {log.name}")
             stamp.write_text(processor_kind(), encoding="utf-8")

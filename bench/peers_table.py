@@ -3,26 +3,31 @@ import pathlib
 import statistics
 
 TITLES = {"wattle": "Wattle", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ctranslate2": "CTranslate2",
-          "llama.cpp": "llama.cpp", "ik_llama.cpp": "ik_llama.cpp"}
+          "llama.cpp": "llama.cpp", "ik_llama.cpp": "ik_llama.cpp", "openvino-genai": "OpenVINO GenAI",
+          "onnxruntime-genai": "ONNX Runtime GenAI", "stable-diffusion.cpp": "stable-diffusion.cpp (loads; no case runs it yet)"}
 # Arithmetic of the peers that a precision of ours is compared with.
 KINDS = {"F32": "fp32", "BF16": "bf16", "Q8_0": "int8", "Q4_0": "int8", "W8A8": "int8"}
 PHASES = {"decoder": (("prompt", "prompt of {prompt}", "percent_of_peak", "peak"),
+                      ("prompt_2048", "prompt of 2,048", "percent_of_peak", "peak"),
                       ("generate", "generation", "percent_of_read_loop", "read loop"),
+                      ("sequences_4", "4 sequences together", "percent_of_read_loop", "read loop"),
+                      ("sequences_16", "16 sequences together", "percent_of_peak", "peak"),
                       ("beams", "beam {beams}", "percent_of_peak", "peak")),
           "translator": (("prompt", "encoder, {prompt} tokens", "percent_of_peak", "peak"),
                          ("generate", "generation", "percent_of_read_loop", "read loop"),
                          ("beams", "beam {beams}", "percent_of_peak", "peak"))}
-TEXT_PEERS = ("llama.cpp", "ik_llama.cpp", "ctranslate2")
+TEXT_PEERS = ("llama.cpp", "ik_llama.cpp", "ctranslate2", "openvino-genai", "onnxruntime-genai")
+WORSE = "†"
 NEW = "<!-- bench/peers: tables of other processors come here -->"
 
 
 def median(entry, figure):
-    return statistics.median(one[figure] for one in entry["rounds"])
+    return statistics.median(one[figure] for one in entry["rounds"] if figure in one)
 
 
 def ratio(ours, theirs, figure):
     """Median of each round's ratio."""
-    return statistics.median(a[figure] / b[figure] for a, b in zip(ours["rounds"], theirs["rounds"]))
+    return statistics.median(a[figure] / b[figure] for a, b in zip(ours["rounds"], theirs["rounds"]) if figure in a and figure in b)
 
 
 def has(entry, figure):
@@ -42,11 +47,11 @@ def split(contender):
 
 def peers_lines(results):
     lines = ["| peer | version | built | what its kernels use here |", "|---|---|---|---|"]
-    for engine in ("llama.cpp", "ik_llama.cpp", "ctranslate2", "onnxruntime", "openvino"):
+    for engine in (*TEXT_PEERS, "onnxruntime", "openvino", "stable-diffusion.cpp"):
         native = results["native"].get(engine)
         version = native["version"] if native else results["versions"].get(engine, "")
         used = sorted({entry["isa"] for case in results["cases"].values() for name, entry in case.items()
-                       if split(name)[0] == engine and "isa" in entry})
+                       if split(name)[0] == engine and "isa" in entry} | ({native["isa"]} if native and "isa" in native else set()))
         if used:
             built = f"{native['compiler']}, {native['flags']}" if native else "wheel, which chooses at run time"
             lines.append(f"| {TITLES[engine]} | {version} | {built} | {'; '.join(used)} |")
@@ -58,30 +63,93 @@ def refusal(entry):
     return "refuses: " + entry["refused"].partition(": ")[2].partition(" (")[0].replace("|", "/") if "refused" in entry else "–"
 
 
+def title_of(contender):
+    engine, precision = split(contender)
+    return f"{TITLES[engine]} {precision}".strip()
+
+
+def cell_of(theirs, column, told):
+    """told(entry) of a column's contenders, with their precisions where the column's head has none, or a dash."""
+    engine, common = column
+    those = {split(name)[1]: told(entry) for name, entry in theirs.items() if split(name)[0] == engine}
+    those = {"" if precision == common else precision: text for precision, text in those.items() if text}
+    return " / ".join(f"{text} {precision}".strip() for precision, text in those.items()) or "–"
+
+
+def over_best(ours, theirs, phase):
+    """The ratio to the fastest peer, marked where that one's answers are nearer to single precision than ours."""
+    peer, fastest = best(theirs, phase)
+    if peer is None:
+        return "–"
+    nearer = "kl" in ours and "kl" in fastest and fastest["kl"] < ours["kl"]
+    return f"{ratio(ours, fastest, phase):.2f} ({title_of(peer)}{WORSE if nearer else ''})"
+
+
+def cases_of_kind(results, kind):
+    return [case for case in results["order"] if results["kinds"].get(case) == kind and case in results["cases"]]
+
+
+def peers_of(results, cases, figures):
+    """Columns: the engines that have one of the figures in some case, each with the precision that all its contenders have."""
+    found = {}
+    for case in cases:
+        for name, entry in results["cases"][case].items():
+            if "kl" in entry or any(has(entry, figure) for figure in figures):
+                found.setdefault(split(name)[0], set()).add(split(name)[1])
+    return [(engine, next(iter(found[engine])) if len(found[engine]) == 1 else "") for engine in TEXT_PEERS if engine in found]
+
+
+def heads_of(columns):
+    return " | ".join(f"{TITLES[engine]} {precision}".strip() for engine, precision in columns)
+
+
 def text_lines(results, kind):
     """One row a model, precision and phase: ours, its share of the limit, each peer, and the ratio to the best of them."""
     sizes = {"prompt": results["prompt"], "beams": results["beams"]}
-    lines = []
-    for case in (case for case in results["order"] if results["kinds"].get(case) == kind and case in results["cases"]):
+    cases, lines = cases_of_kind(results, kind), []
+    peers = peers_of(results, cases, [phase for phase, *_ in PHASES[kind]])
+    for case in cases:
         entries = results["cases"][case]
-        theirs = {split(name)[0]: entry for name, entry in entries.items() if split(name)[0] != "wattle"}
+        theirs = {name: entry for name, entry in entries.items() if split(name)[0] != "wattle"}
         for phase, title, share, limit in PHASES[kind]:
             for name, entry in entries.items():
                 engine, precision = split(name)
                 if engine != "wattle" or not has(entry, phase):
                     continue
-                cells = [f"{median(theirs[peer], phase):,.1f}" if peer in theirs and has(theirs[peer], phase) else "–"
-                         for peer in TEXT_PEERS]
-                peer, fastest = best(theirs, phase)
-                over = f"{ratio(entry, fastest, phase):.2f} ({TITLES[peer]})" if peer else "–"
+                cells = [cell_of(theirs, peer, lambda one: f"{median(one, phase):,.1f}" if has(one, phase) else "") for peer in peers]
                 part = f"{median(entry, phase + '_' + share):.0f} % of the {limit}"
                 lines.append(f"| {case} {precision} | {title.format(**sizes)} | {median(entry, phase):,.1f} | {part} | "
-                             f"{' | '.join(cells)} | {over} |")
+                             f"{' | '.join(cells)} | {over_best(entry, theirs, phase)} |")
     if not lines:
         return []
     name = kind if kind == "decoder" else "encoder-decoder"
-    head = f"| {name} | phase | Wattle | share of the limit | llama.cpp | ik_llama.cpp | CTranslate2 int8 | over the best |"
-    return [head, "|---|---|---|---|---|---|---|---|", *lines, ""]
+    head = f"| {name} | phase | Wattle | share of the limit | {heads_of(peers)} | over the best |"
+    if any(WORSE in line for line in lines):
+        lines += ["", f"{WORSE} That peer's answers are nearer to single precision than Wattle's, by the next table."]
+    return [head, "|---" * (5 + len(peers)) + "|", *lines, "", *divergence_lines(results, cases, peers), *left_out(results, cases)]
+
+
+def divergence_lines(results, cases, peers):
+    """One row a model and precision: how far the next tokens' probabilities are from those in single precision."""
+    lines = []
+    for case in cases:
+        entries = results["cases"][case]
+        theirs = {name: entry for name, entry in entries.items() if split(name)[0] != "wattle"}
+        for name, entry in entries.items():
+            engine, precision = split(name)
+            if engine == "wattle" and "kl" in entry:
+                cells = [cell_of(theirs, peer, lambda one: f"{one['kl']:.2g}" if "kl" in one else "") for peer in peers]
+                lines.append(f"| {case} {precision} | {entry['kl']:.2g} | {' | '.join(cells)} |")
+    if not lines:
+        return []
+    return ["KL divergence of the next token's probabilities from single precision, mean of 256 positions, nats:", "",
+            f"| decoder | Wattle | {heads_of(peers)} |", "|---" * (2 + len(peers)) + "|", *lines, ""]
+
+
+def left_out(results, cases):
+    lines = [f"- {title_of(name)}, {case}: {entry['refused']}" for case in cases for name, entry in results["cases"][case].items()
+             if "refused" in entry]
+    return ["Left out, for the reason that they give:", "", *lines, ""] if lines else []
 
 
 def encoder_lines(results):

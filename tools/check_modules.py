@@ -2,7 +2,8 @@
 """Checks that every #include of src/ is one that CMakeLists.txt allows: a module includes itself and what its USES names.
 
 The program's own module, cli, may include all others. What a module defines lies in its own namespace:
-`wattle::inline MODULE`, or `wattle::MODULE` where its names need the prefix to be understood (jinja).
+`wattle::inline MODULE`, or `wattle::MODULE` where its names need the prefix to be understood (jinja). No function of a
+header is called as a module is: Clang takes the two names, each in an inline namespace, for one.
 """
 import pathlib
 import re
@@ -11,6 +12,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODULE = re.compile(r"wattle_module\((\w+)(?:\s+USES((?:\s+[a-z_]+)+))?")
 NAMESPACE = re.compile(r"^namespace wattle(?:::(?:inline )?(\w+))? \{", re.MULTILINE)
+FUNCTION = re.compile(r"^(?:[\w:<>,*&]+ )+(\w+)\(", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"/]+)/')
 
 
@@ -35,6 +37,9 @@ def main() -> int:
         for name in NAMESPACE.findall(text):
             if module != "cli" and name != module:
                 wrong.append(f"{path.relative_to(ROOT)}: namespace {name or 'wattle'}; what {module} defines is wattle::inline {module}")
+        for name in FUNCTION.findall(text) if path.suffix == ".h" else []:
+            if name in uses:
+                wrong.append(f"{path.relative_to(ROOT)}: the function {name}() is called as a module; give it another name")
         for number, line in enumerate(text.splitlines(), 1):
             match = INCLUDE.match(line)
             if not match or match.group(1) == module:

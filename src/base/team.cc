@@ -30,15 +30,42 @@ void pause() {
 #endif
 }
 
+/// Asks for the beginning of a share, a few lines at a time.
+class Asking {
+ public:
+  Asking(const ReadAhead& next, int member, int members) {
+    if (next.at == nullptr || member >= members) return;
+    const int64_t first = next.units * member / members, end = next.units * (member + 1) / members;
+    at_ = reinterpret_cast<uintptr_t>(next.at) + static_cast<uintptr_t>(first * next.unit_bytes);
+    lines_ = std::min((end - first) * next.unit_bytes, kBytes) / kLine;
+  }
+
+  /// False when there is no more to ask for.
+  bool ask() {
+    if (lines_ <= 0) return false;
+    for (int i = 0; i < 4; ++i, at_ += kLine) {
+      __builtin_prefetch(reinterpret_cast<const void*>(at_), 0, 2);  // into the second-level cache
+    }
+    lines_ -= 4;
+    return true;
+  }
+
+ private:
+  static constexpr int64_t kLine = 64, kBytes = 64 << 10;
+  uintptr_t at_ = 0;
+  int64_t lines_ = 0;
+};
+
 /// Turns until `changed` or for so many nanoseconds since `start`; adds the time to `turned`.
 template <class Changed>
-bool turn_until(const Changed& changed, int64_t start, int64_t nanoseconds, std::atomic<int64_t>& turned) {
+bool turn_until(const Changed& changed, Asking asking, int64_t start, int64_t nanoseconds,
+                std::atomic<int64_t>& turned) {
   bool came = false;
   int64_t time = start;
   do {
     for (int i = 0; i < 8 && !came; ++i) {
       came = changed();
-      if (!came) pause();
+      if (!came && !asking.ask()) pause();
     }
     time = now();
   } while (!came && time - start < nanoseconds);
@@ -78,7 +105,7 @@ void Team::serve(int index) {
   while (!ends_) {
     const uint32_t generation = generation_.load(std::memory_order_acquire);
     int64_t part = 0;
-    while (take(index, generation, part)) run_part(part);
+    while (take(index, generation, part)) run_part(index, part);
     wait(index, generation);
   }
 }
@@ -172,8 +199,9 @@ bool Team::take(int index, uint32_t generation, int64_t& part) {
   return false;
 }
 
-void Team::run_part(int64_t part) {
+void Team::run_part(int index, int64_t part) {
   const int64_t parts = job_.parts;  // after this part has ended, the job may be another
+  members_[static_cast<size_t>(index)].next = job_.next;
   try {
     job_.run(job_.context, step_, part);
   } catch (...) {
@@ -198,7 +226,7 @@ bool Team::take_part() {
   if (finished_.load(std::memory_order_relaxed) == generation) return false;
   int64_t part = 0;
   if (take(0, generation, part)) {
-    run_part(part);
+    run_part(0, part);
   } else {
     wait(0, generation);
   }
@@ -225,9 +253,10 @@ void Team::wait(int index, uint32_t seen) {
   Member& mine = members_[static_cast<size_t>(index)];
   const auto changed = [&] { return generation_.load(std::memory_order_acquire) != seen; };
   const int64_t longest = longest_turn_.load(std::memory_order_relaxed);
-  const bool is_active = index < active_.load(std::memory_order_relaxed);
-  const int64_t turn = is_active ? std::min(mine.turn, longest) : 0, start = now();
-  const bool came = turn_until(changed, start, turn, mine.turned);
+  const int active = active_.load(std::memory_order_relaxed);
+  const int64_t turn = index < active ? std::min(mine.turn, longest) : 0, start = now();
+  const Asking asking(turn > 0 ? std::exchange(mine.next, {}) : ReadAhead{}, index, active);
+  const bool came = turn_until(changed, asking, start, turn, mine.turned);
   if (came) {
     mine.turn = std::min(longest, mine.turn + mine.turn / 8);
     return;

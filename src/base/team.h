@@ -23,12 +23,14 @@ namespace wattle::inline base {
 /// it has taken a part: the others do without it.
 ///
 /// Who waits, for a step or for the next job, turns for as long as its last waits were short, then sleeps.
+/// While it turns it asks for what it will read then, where the job that it worked for says what that is.
 class Team {
  public:
   struct Job {
     int64_t steps, parts;  ///< parts of each step, at most kMostParts
     RunPart run;
     const void* context;
+    ReadAhead next = {};  ///< of the job that will follow
   };
   static constexpr int64_t kMostParts = 0xffff;
 
@@ -79,6 +81,7 @@ class Team {
     std::atomic<uint64_t> stretch{0};
     alignas(64) std::atomic<uint32_t> asleep{0};
     int64_t turn = 0;  ///< nanoseconds that its next wait turns at most
+    ReadAhead next;    ///< of the job of its last part; nothing once it was asked for
     std::atomic<int64_t> turned{0};
     std::unique_ptr<RunQueueDelay> delay;
     std::atomic<bool> has_delay{false};
@@ -94,7 +97,7 @@ class Team {
   void serve(int index);
   bool take(int index, uint32_t generation, int64_t& part);
   bool take_of(Member& member, uint32_t generation, bool own, int64_t& part);
-  void run_part(int64_t part);
+  void run_part(int index, int64_t part);
   void next_step();
   void open_step(uint32_t generation);
   void publish(uint32_t generation);

@@ -60,16 +60,24 @@ struct Part {
 
 using RunPart = void (*)(const void* context, int64_t step, int64_t part);
 
+/// Memory that the job after this one reads, in units which its threads share out as they do parts. Who waits
+/// for that job asks for the beginning of its share meanwhile, so that memory does not stand still between
+/// two products. No more than a hint: nothing is read, and the memory need not be there any more.
+struct ReadAhead {
+  const std::byte* at = nullptr;  ///< null: nothing is known
+  int64_t unit_bytes = 0, units = 0;
+};
+
 /// Runs every part of every step by the team: the parts of a step in any order, by whoever is free, beginning
 /// with a stretch of neighbours for each thread. On the calling thread alone, in order, where the team is at
 /// work already. An exception ends the job with its step and leaves here: that of the first part that threw.
-void run_by_team(int64_t steps, int64_t parts, RunPart run, const void* context);
+void run_by_team(int64_t steps, int64_t parts, RunPart run, const void* context, const ReadAhead& next = {});
 
 /// Calls f(part) for every part: see run_by_team.
 template <class F>
-void for_each_part(int64_t parts, const F& f) {
+void for_each_part(int64_t parts, const F& f, const ReadAhead& next = {}) {
   run_by_team(
-      1, parts, [](const void* of, int64_t, int64_t part) { (*static_cast<const F*>(of))(part); }, &f);
+      1, parts, [](const void* of, int64_t, int64_t part) { (*static_cast<const F*>(of))(part); }, &f, next);
 }
 
 /// Parts for each thread of work that divides at will: what one thread is late with, another takes.

@@ -33,15 +33,26 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kPhases[] = {"prompt", "generate", "beams", "rows"};
-
 struct ModelBenchOptions {
   std::string model, input, field = "text", tokenizer;
   PrecisionFlags precision;
   int64_t prompt = 512, generate = 64, beams = 1, batch = 1;
+  std::vector<int64_t> sequences;
   int rounds = 3;
   bool json = false;
 };
+
+std::string name_of_sequences(int64_t count) {
+  return fmt::format("sequences_{}", count);
+}
+
+/// In the order in which they are told.
+std::vector<std::string> phase_names(const ModelBenchOptions& options) {
+  std::vector<std::string> names{"prompt", "generate", "beams"};
+  for (const int64_t count : options.sequences) names.push_back(name_of_sequences(count));
+  names.emplace_back("rows");
+  return names;
+}
 
 // What was run once: tokens, the engine's record, seconds, joules.
 struct Phase {
@@ -99,8 +110,8 @@ Json phase_json(const Phase& phase, const Peaks& peaks) {
   return json;
 }
 
-std::vector<TokenId> random_tokens(int64_t count, int64_t vocabulary) {
-  std::mt19937_64 random(1);
+std::vector<TokenId> random_tokens(int64_t count, int64_t vocabulary, uint64_t seed = 1) {
+  std::mt19937_64 random(seed);
   std::vector<TokenId> ids(static_cast<size_t>(count));
   for (TokenId& id : ids) id = static_cast<TokenId>(random() % static_cast<uint64_t>(vocabulary));
   return ids;
@@ -175,6 +186,40 @@ void bench_beams(Model& model, const ModelBenchOptions& options, Meter& meter,
     generation.clear();
   }
   phases["beams"] = std::move(phase);
+}
+
+// So many texts, each of a prompt of its own, that are continued together: the steps after the one that reads
+// the prompts. Sources of an encoder-decoder are read before.
+Phase bench_sequences(Model& model, const ModelBenchOptions& options, int64_t count, Meter& meter) {
+  ContinuesText& decoder = *model.decoder();
+  auto* translator = model.can<Translates>();
+  GenerationOptions search;
+  search.max_tokens = options.generate + 1, search.beams = 1, search.ignore_end = true;
+  Generation generation(decoder, nullptr,
+                        {.capacity = options.prompt + options.generate + 1, .sequences = count});
+  Phase phase;
+  phase.tokens = count * options.generate;
+  for (int round = 0; round < options.rounds; ++round) {
+    throw_if_interrupted();
+    Work before;
+    for (int64_t i = 0; i < count; ++i) {
+      const auto prompt = random_tokens(options.prompt, decoder.vocabulary(), static_cast<uint64_t>(i) + 1);
+      if (translator == nullptr) {
+        generation.admit(prompt, search);
+        continue;
+      }
+      Ragged<TokenId> source;
+      source.append(prompt);
+      generation.admit(std::move(translator->begin(source, options.generate + 1, before).at(0)),
+                       {translator->start_token()}, search, prompt);
+    }
+    generation.step(before);
+    measure_phase(meter, phase, [&](Work& work) {
+      while (!generation.idle()) generation.step(work);
+    });
+    generation.clear();
+  }
+  return phase;
 }
 
 using Sequences = std::span<const std::vector<TokenId>>;
@@ -266,7 +311,7 @@ void print_operations(const Json& seconds) {
   std::string line;
   for (const auto& [name, value] : seconds.items())
     line += fmt::format("{}{} {:.1f} %", line.empty() ? "" : ", ", name, 100 * value.get<double>() / all);
-  fmt::print("{:9} {}\n", "", line);
+  fmt::print("{:12} {}\n", "", line);
 }
 
 void print(const Json& result) {
@@ -274,19 +319,18 @@ void print(const Json& result) {
              result["model"].get<std::string>(), result["load_seconds"].get<double>(),
              1e-6 * result["peak_memory_bytes"].get<double>(), result["energy_grade"].get<std::string>(),
              result["energy_source"].get<std::string>());
-  fmt::print("team      {}\n", result["team"]["described"].get<std::string>());
-  for (const char* phase : kPhases) {
-    if (!result.contains(phase)) continue;
-    const Json& p = result[phase];
+  fmt::print("team         {}\n", result["team"]["described"].get<std::string>());
+  for (const auto& [phase, p] : result.items()) {
+    if (!p.contains("tokens_per_s")) continue;
     fmt::print(
-        "{:9} {:9.1f} tokens/s {:8.1f} GOP/s ({:.0f} % of peak) {:6.1f} GB/s ({:.0f} % of read loop) {:.4f} "
+        "{:12} {:9.1f} tokens/s {:8.1f} GOP/s ({:.0f} % of peak) {:6.1f} GB/s ({:.0f} % of read loop) {:.4f} "
         "J/token\n",
         phase, p["tokens_per_s"].get<double>(), p["work_gops"].get<double>(),
         p["percent_of_peak"].get<double>(), p["read_gbs"].get<double>(),
         p["percent_of_read_loop"].get<double>(), p["joules_per_token"].get<double>());
     print_operations(p["seconds_by_operation"]);
     if (!p.contains("rows_per_s")) continue;
-    fmt::print("{:9} {:9.1f} rows/s, p50 {:.2f} ms, p95 {:.2f} ms\n", "", p["rows_per_s"].get<double>(),
+    fmt::print("{:12} {:9.1f} rows/s, p50 {:.2f} ms, p95 {:.2f} ms\n", "", p["rows_per_s"].get<double>(),
                p["latency_ms"]["p50"].get<double>(), p["latency_ms"]["p95"].get<double>());
   }
 }
@@ -325,6 +369,8 @@ void bench_model(const ModelBenchOptions& options, bool quiet) {
   } else if (model->decoder() != nullptr) {
     bench_text(*model, options, *meter, phases);
     if (options.beams > 1) bench_beams(*model, options, *meter, phases);
+    for (const int64_t count : options.sequences)
+      phases[name_of_sequences(count)] = bench_sequences(*model, options, count, *meter);
   } else {
     bench_encoder(*model->encoder(), options, *meter, model->tokenizer().size(), phases);
   }
@@ -338,7 +384,7 @@ void bench_model(const ModelBenchOptions& options, bool quiet) {
                      {"read_gbs", peaks.read_gbs}};
   result["energy_source"] = meter->source();
   result["energy_grade"] = name(meter->grade());
-  for (const char* phase : kPhases) {
+  for (const std::string& phase : phase_names(options)) {
     if (phases.contains(phase)) result[phase] = phase_json(phases[phase], peaks);
   }
   if (options.json) {
@@ -361,6 +407,13 @@ void add_bench_model(CLI::App& bench, const GlobalOptions& global) {
   bench.add_option("--generate", options->generate, "tokens that a decoder writes")->capture_default_str();
   bench.add_option("--beams", options->beams, "of a beam search that writes as many tokens once more")
       ->check(at_least_one());
+  bench
+      .add_option("--sequences", options->sequences,
+                  "texts that write as many tokens each, together: 4,16 measures both; each has a prompt of "
+                  "--prompt tokens")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 4096));
   bench.add_option("--input,-i", options->input, "rows to run instead, texts or ids: jsonl, csv, tsv");
   bench
       .add_option("--batch", options->batch,

@@ -364,7 +364,7 @@ void run(const Arguments& arguments) {
   };
   if (!arguments.tensor.empty()) {
     const Tensor& tensor = file.need(arguments.tensor);
-    const TensorStatistics found = statistics(tensor);
+    const TensorStatistics found = tensor_statistics(tensor);
     arguments.json ? print_json(json_statistics(tensor, found)) : print_statistics(tensor, found);
     return;
   }

@@ -61,7 +61,7 @@ std::filesystem::path pull_named(const std::string& name, const PullOptions& opt
   const auto repository = repository_from_text(name);
   if (!repository || is_in_catalogue(name)) {
     if (!options.include.empty()) fail("{}: is of the catalogue; leave --include out", name);
-    return pull::pull(catalogue_entry(name), options);
+    return pull_model(catalogue_entry(name), options);
   }
   if (!options.hub.empty()) return pull_repository(*repository, options);
   if (hub_is_off()) fail("{}: is a model of the hub, and HF_HUB_OFFLINE forbids to ask it; unset that", name);

@@ -31,7 +31,7 @@ void pull_weights(const std::string& name, const GlobalOptions& options) {
   pulling.progress = std::ref(progress);
   const auto repository = repository_from_text(name);
   if (!repository || is_in_catalogue(name)) {
-    pull::pull(catalogue_entry(name), pulling);
+    pull_model(catalogue_entry(name), pulling);
   } else if (!hub_is_off()) {
     pull_repository(*repository, pulling);
   }

@@ -6,6 +6,8 @@
 
 #include <wattle/error.h>
 
+#include "base/threads.h"
+
 namespace wattle::inline decode {
 namespace {
 
@@ -13,6 +15,8 @@ using Candidate = Sampler::Candidate;
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 constexpr size_t kStretch = 64;  ///< values that are looked at together
+/// Values from which on the team looks for the largest together: one thread takes 4 us or so.
+constexpr int64_t kValuesOfTeam = int64_t{1} << 16;
 
 /// NaN never wins: it compares as not larger.
 float maximum(const float* values, size_t count) {
@@ -20,6 +24,21 @@ float maximum(const float* values, size_t count) {
 #pragma omp simd reduction(max : most)
   for (size_t i = 0; i < count; ++i) most = values[i] > most ? values[i] : most;
   return most;
+}
+
+struct Largest {
+  float value = kNothing;
+  size_t begin = 0;  ///< of the first stretch that holds it
+};
+
+Largest largest_within(std::span<const float> values, IndexRange range) {
+  Largest best;
+  const auto end = static_cast<size_t>(range.end);
+  for (auto i = static_cast<size_t>(range.begin); i < end; i += kStretch) {
+    const float here = maximum(values.data() + i, std::min(kStretch, end - i));
+    if (here > best.value) best = {here, i};
+  }
+  return best;
 }
 
 double total(std::span<const Candidate> candidates) {
@@ -86,15 +105,21 @@ void keep_typical(double mass, std::vector<Candidate>& candidates) {
 }  // namespace
 
 int32_t arg_max(std::span<const float> values) {
-  float most = kNothing;
-  size_t begin = 0;  // of the first stretch that holds it
-  for (size_t i = 0; i < values.size(); i += kStretch) {
-    const float here = maximum(values.data() + i, std::min(kStretch, values.size() - i));
-    if (here > most) most = here, begin = i;
+  const int64_t size = static_cast<int64_t>(values.size());
+  const int64_t parts = size >= kValuesOfTeam && !in_team() ? active_threads() : 1;
+  std::vector<Largest> found(static_cast<size_t>(parts));
+  // As the output matrix is shared out: everyone looks at what lies in its own caches.
+  for_each_part(parts, [&](int64_t part) {
+    found[static_cast<size_t>(part)] = largest_within(values, Part{part, parts}.range(size));
+  });
+  Largest best;
+  for (const Largest& one : found) {
+    if (one.value > best.value) best = one;
   }
-  if (most == kNothing) fail("the model's logits are not numbers; the file is damaged, get it again");
-  return static_cast<int32_t>(std::find(values.begin() + static_cast<ptrdiff_t>(begin), values.end(), most) -
-                              values.begin());
+  if (best.value == kNothing) fail("the model's logits are not numbers; the file is damaged, get it again");
+  return static_cast<int32_t>(
+      std::find(values.begin() + static_cast<ptrdiff_t>(best.begin), values.end(), best.value) -
+      values.begin());
 }
 
 std::vector<std::pair<int32_t, float>> largest(std::span<const float> values, int64_t k) {

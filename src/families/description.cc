@@ -176,7 +176,7 @@ Change interleave_rows(int64_t heads) {
 Change add_one() {
   return [](Tensor& tensor, std::vector<std::byte>& owned) {
     std::vector<float> values(static_cast<size_t>(tensor.elements()));
-    decode(tensor.format, tensor.bytes, values);
+    decode_weights(tensor.format, tensor.bytes, values);
     for (float& value : values) value += 1;
     const auto bytes = std::as_bytes(std::span(values));
     owned.assign(bytes.begin(), bytes.end());

@@ -54,7 +54,7 @@ namespace wattle::inline families {
 WATTLE_FAMILIES(WATTLE_DECLARE)
 #undef WATTLE_DECLARE
 
-std::span<const Family* const> families() {
+std::span<const Family* const> all_families() {
 #define WATTLE_LIST(name) &name##_family(),
   static const Family* const kAll[] = {WATTLE_FAMILIES(WATTLE_LIST)};
 #undef WATTLE_LIST
@@ -62,7 +62,7 @@ std::span<const Family* const> families() {
 }
 
 const Family* find_family(const std::string& architecture) {
-  for (const Family* family : families()) {
+  for (const Family* family : all_families()) {
     if (family->architecture == architecture && family->build != nullptr) return family;
   }
   return nullptr;
@@ -71,7 +71,7 @@ const Family* find_family(const std::string& architecture) {
 const Family& family_of(const std::string& architecture, const std::string& origin) {
   if (const Family* family = find_family(architecture)) return *family;
   std::string known;
-  for (const Family* family : families()) {
+  for (const Family* family : all_families()) {
     if (family->build != nullptr) known += (known.empty() ? "" : ", ") + std::string(family->architecture);
   }
   fail("{}: the architecture {} is not known; use a model of one of {}", origin, architecture, known);
@@ -79,7 +79,7 @@ const Family& family_of(const std::string& architecture, const std::string& orig
 
 const Family& family_of_type(const std::string& model_type, const std::string& origin) {
   std::string known;
-  for (const Family* family : families()) {
+  for (const Family* family : all_families()) {
     for (const std::string_view type : family->model_types) {
       if (type == model_type) return *family;
       known += (known.empty() ? "" : ", ") + std::string(type);

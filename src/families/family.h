@@ -29,7 +29,7 @@ struct Family {
                                     const NetworkOptions& options);
 };
 
-std::span<const Family* const> families();
+std::span<const Family* const> all_families();
 /// Error naming the file, the architecture and those known.
 const Family& family_of(const std::string& architecture, const std::string& origin);
 /// Null for an architecture that is not known.

@@ -17,7 +17,7 @@ constexpr int64_t kNoLimit = int64_t{1} << 30;
 Change to_floats() {
   return [](Tensor& tensor, std::vector<std::byte>& owned) {
     std::vector<float> values(static_cast<size_t>(tensor.elements()));
-    decode(tensor.format, tensor.bytes, values);
+    decode_weights(tensor.format, tensor.bytes, values);
     owned.resize(values.size() * sizeof(float));
     std::memcpy(owned.data(), values.data(), owned.size());
     tensor.format = Format::kF32;

@@ -38,6 +38,13 @@ DecoderStack::DecoderStack(Weights& weights, DecoderPlan plan, const NetworkOpti
   output_ = Linear(weights, {output, weights.file().need(output + ".weight").rows(), "output"},
                    projection_.outputs() > 0 ? projection_.outputs() : width);
   plan_.context_length = std::min(plan_.context_length, embedding_.most_tokens());
+  // Each product's threads ask for the beginning of the next while they wait, the last ones for the next
+  // token's.
+  const Linear& after_layers = projection_.outputs() > 0 ? projection_ : output_;
+  for (size_t i = 0; i < layers_.size(); ++i)
+    layers_[i].set_next(i + 1 < layers_.size() ? layers_[i + 1].read_ahead() : after_layers.read_ahead());
+  projection_.set_next(output_.read_ahead());
+  if (!layers_.empty()) output_.set_next(layers_.front().read_ahead());
 }
 
 std::unique_ptr<KeyValueCache> DecoderStack::cache_for(int64_t capacity) const {

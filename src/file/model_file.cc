@@ -132,7 +132,7 @@ std::vector<float> ModelFile::decoded(const Tensor& tensor) const {
          path_.string(), tensor.name);
   }
   std::vector<float> values(static_cast<size_t>(tensor.elements()));
-  decode(tensor.format, tensor.bytes, values);
+  decode_weights(tensor.format, tensor.bytes, values);
   return values;
 }
 

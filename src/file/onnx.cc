@@ -130,8 +130,8 @@ class Adder {
     const auto scales = numbers_at(first.scale, first, source_);
     const float step = *std::max_element(scales.begin(), scales.end());
     std::vector<float> x(a.bytes.size() / sizeof(float)), y(x.size());
-    decode(Format::kF32, a.bytes, x);
-    decode(Format::kF32, b.bytes, y);
+    decode_weights(Format::kF32, a.bytes, x);
+    decode_weights(Format::kF32, b.bytes, y);
     return std::equal(x.begin(), x.end(), y.begin(),
                       [&](float left, float right) { return std::fabs(left - right) <= step; });
   }

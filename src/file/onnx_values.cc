@@ -183,7 +183,7 @@ std::optional<std::vector<float>> small_values(const OnnxTensor& tensor, size_t 
   std::vector<float> numbers(count);
   const OnnxValues values = read_values(tensor, origin, external);
   if (type.format) {
-    decode(*type.format, values.bytes, numbers);
+    decode_weights(*type.format, values.bytes, numbers);
     return numbers;
   }
   if (type.bytes != 1) return std::nullopt;

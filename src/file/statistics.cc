@@ -19,9 +19,10 @@ void for_each_piece(const Tensor& tensor, Visit&& visit) {
   for (int64_t row = 0; row < rows; row += rows_at_once) {
     const int64_t count = std::min(rows_at_once, rows - row);
     values.resize(static_cast<size_t>(count * tensor.row_length()));
-    decode(tensor.format,
-           tensor.bytes.subspan(static_cast<size_t>(row) * row_bytes, static_cast<size_t>(count) * row_bytes),
-           values);
+    decode_weights(
+        tensor.format,
+        tensor.bytes.subspan(static_cast<size_t>(row) * row_bytes, static_cast<size_t>(count) * row_bytes),
+        values);
     visit(std::span<const float>(values));
   }
 }
@@ -37,7 +38,7 @@ std::optional<int64_t> architecture_number(const Metadata& metadata, const std::
 
 }  // namespace
 
-TensorStatistics statistics(const Tensor& tensor) {
+TensorStatistics tensor_statistics(const Tensor& tensor) {
   TensorStatistics found;
   double sum = 0;
   double squares = 0;

@@ -15,7 +15,7 @@ struct TensorStatistics {
 };
 
 /// Decodes the tensor piece by piece, twice; memory does not grow with it.
-TensorStatistics statistics(const Tensor& tensor);
+TensorStatistics tensor_statistics(const Tensor& tensor);
 
 /// What a model needs to run, in bytes.
 struct MemoryNeed {

@@ -2,6 +2,19 @@
 // in the low half. Written once over a vector type V; included inside the unnamed namespace of each
 // instruction set's file after recipes.h.
 
+template <class V>
+struct PairOfFloats {
+  typename V::Float first, second;
+};
+
+/// The two weights of each lane of a cell of pairs.
+template <class V, Cells kCells>
+inline PairOfFloats<V> floats_of_pair(typename V::Word both) {
+  using Float = typename V::Float;
+  if constexpr (kCells == Cells::kHalves) return {V::low_halves(both), V::low_halves(both >> 16)};
+  return {(Float)(both << 16), (Float)(both & 0xFFFF0000u)};
+}
+
 /// bfloat16 codes in the low halves: rounded to nearest even, NaN stays NaN (quant/half.h in vectors).
 template <class V>
 inline typename V::Word bfloat16_codes(typename V::Float values) {
@@ -52,11 +65,9 @@ void widen(Format format, const std::byte* cells, int64_t count, bool pairs, std
         if (!only_first) second = V::load_float(cells + (i + 1) * kCell + lane * 4);
       } else {
         const typename V::Word both = V::load(cells + i / 2 * kCell + lane * 4);
-        if (format == Format::kF16) {
-          first = V::low_halves(both), second = V::low_halves(both >> 16);
-        } else {
-          first = (Float)(both << 16), second = (Float)(both & 0xFFFF0000u);
-        }
+        const PairOfFloats<V> pair = format == Format::kF16 ? floats_of_pair<V, Cells::kHalves>(both)
+                                                            : floats_of_pair<V, Cells::kBfloat16>(both);
+        first = pair.first, second = pair.second;
       }
       put_pair<V>(first, second, i, lane, pairs, only_first, out);
     }

@@ -24,10 +24,8 @@ const KernelTable& active_kernels() {
       return kernels_avx2vnni();
     case Isa::kAvx512:
       return kernels_avx512();
-    case Isa::kAvx512Vnni: {
-      static const bool bf16 = __builtin_cpu_supports("avx512bf16") != 0;
-      return bf16 ? kernels_avx512bf16() : kernels_avx512vnni();
-    }
+    case Isa::kAvx512Vnni:
+      return multiplies_bfloat16() ? kernels_avx512bf16() : kernels_avx512vnni();
 #elif defined(__aarch64__)
     case Isa::kNeon:
       return kernels_neon();
@@ -37,6 +35,33 @@ const KernelTable& active_kernels() {
     default:
       return kernels_portable();
   }
+}
+
+bool reads_once_faster() {
+#if defined(__x86_64__)
+  static const bool is_amd = __builtin_cpu_is("amd") != 0;
+  return is_amd;
+#else
+  return false;
+#endif
+}
+
+bool multiplies_bfloat16() {
+#if defined(__x86_64__)
+  static const bool has_it = __builtin_cpu_supports("avx512bf16") != 0;
+  return has_it && !vectors_share_ports();
+#else
+  return false;
+#endif
+}
+
+bool vectors_share_ports() {
+#if defined(__x86_64__)
+  static const bool is_intel = __builtin_cpu_is("intel") != 0;
+  return is_intel;
+#else
+  return false;
+#endif
 }
 
 Activations default_activations(Format format) {

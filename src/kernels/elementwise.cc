@@ -25,4 +25,12 @@ void layer_norm(std::span<const float> x, const float* weight, const float* bias
   active_kernels().rows.layer_norm(x.data(), weight, bias, epsilon, out, length(x));
 }
 
+void rotate_halves(float* head, const float* cosine, const float* sine, int64_t half) {
+  active_kernels().rows.rotate_halves(head, cosine, sine, half);
+}
+
+void rotate_neighbours(float* head, const float* cosines, const float* sines, int64_t count) {
+  active_kernels().rows.rotate_neighbours(head, cosines, sines, count);
+}
+
 }  // namespace wattle::inline kernels

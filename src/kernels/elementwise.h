@@ -31,4 +31,11 @@ void rms_norm(std::span<const float> x, const float* weight, float epsilon, floa
 /// "Layer Normalization" (2016).
 void layer_norm(std::span<const float> x, const float* weight, const float* bias, float epsilon, float* out);
 
+/// Pairs (head[i], head[half + i]) turned by angles of these cosines and sines [half].
+void rotate_halves(float* head, const float* cosine, const float* sine, int64_t half);
+
+/// Neighbours (head[2 i], head[2 i + 1]) of `count` values turned by their angles: cosines [count] has each
+/// twice, sines [count] minus the sine, then the sine.
+void rotate_neighbours(float* head, const float* cosines, const float* sines, int64_t count);
+
 }  // namespace wattle::inline kernels

@@ -38,6 +38,8 @@ constexpr KernelTable kTable = kernel_table<Vnni512>();
 
 /// The same where the processor also multiplies bfloat16.
 struct Bf16 : Vnni512 {
+  static constexpr bool kBfloat16Pairs = true;
+
   static Float dot_bf16(Float acc, Word w, const float* pair) {
     __m512 pairs = _mm512_set1_ps(*pair);
 #ifdef __clang__
@@ -50,6 +52,7 @@ struct Bf16 : Vnni512 {
 constexpr KernelTable with_bf16() {
   KernelTable table = kTable;
   dense_tiles<Bf16, Cells::kBfloat16>(table.bf16);
+  table.bfloat16_pairs = true;
   return table;
 }
 constexpr KernelTable kTableBf16 = with_bf16();

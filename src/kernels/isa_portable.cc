@@ -36,7 +36,7 @@ void multiply_block(const UnpackedBlock& w, const ActivationTile& x, int64_t blo
   for (int half = 0; half < kHalves; ++half) {
     const int64_t sum_at = (block * 2 + half) * rows + row;
     int32_t start = 0;
-    if constexpr (kZero != 0) start = kZero * (kHalves == 2 ? x.minus_half_sum[sum_at] : x.minus_sum[at]);
+    if constexpr (kZero != 0) start = kHalves == 2 ? x.half_start[sum_at] : x.start[at];
     for (int lane = 0; lane < 16; ++lane) {
       dot[half][lane] = start + dot_block(w, lane, x.q + at * 32, half * kOfHalf, kOfHalf);
       whole[lane] += has_two_factors(kKind) ? dot[half][lane] * w.factor[half][lane] : dot[half][lane];
@@ -128,20 +128,19 @@ void dense_tile(const void* a, const void* b, const void* x, int64_t count, floa
                 DenseAhead) {
   if (first) __builtin_memset(acc, 0, S * kTileColumns * sizeof(float));
   const float* values = static_cast<const float*>(x);
-  for (int64_t i = 0; i < count; ++i, values += kCells == Cells::kHalves ? 2 * S : S) {
+  for (int64_t i = 0; i < count; ++i, values += kCells == Cells::kFloat ? S : 2 * S) {
     for (int row = 0; row < S; ++row) {
       for (int column = 0; column < kTileColumns; column += V::kLanes) {
         const void* side = column < 16 ? a : b;
         const typename V::Word w = V::load(static_cast<const std::byte*>(side) + i * kCell + column % 16 * 4);
         float* at = acc + row * kTileColumns + column;
         const typename V::Float sum = V::load_float(at);
-        if constexpr (kCells == Cells::kBfloat16) {
-          V::store_float(at, V::dot_bf16(sum, w, values + row));
-        } else if constexpr (kCells == Cells::kHalves) {
-          const typename V::Float first_half = V::fma(V::low_halves(w), V::broadcast(values + row), sum);
-          V::store_float(at, V::fma(V::low_halves(w >> 16), V::broadcast(values + S + row), first_half));
-        } else {
+        if constexpr (kCells == Cells::kFloat) {
           V::store_float(at, V::fma((typename V::Float)w, V::broadcast(values + row), sum));
+        } else {
+          const auto pair = floats_of_pair<V, kCells>(w);
+          const typename V::Float first_half = V::fma(pair.first, V::broadcast(values + row), sum);
+          V::store_float(at, V::fma(pair.second, V::broadcast(values + S + row), first_half));
         }
       }
     }

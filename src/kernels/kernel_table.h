@@ -36,9 +36,33 @@ struct UnpackedBlock {
   alignas(64) float minimum[2][16];
 };
 
-/// Which sums of quantised activations a product needs beside their scales: bits of a mask. Those that no
-/// product asked for are not computed (five sums of every block cost as much as the codes themselves).
-enum SumBits : uint32_t { kSum = 1, kScaledSum = 2, kHalfSum = 4, kScaledHalfSum = 8 };
+/// Where the dot products of a block (or of its halves) begin: the zero point of the weights times minus the
+/// sum of the activations' codes. Formats of one zero point share them.
+struct Start {
+  bool halves;
+  int zero_point;
+  friend constexpr bool operator==(const Start&, const Start&) = default;
+};
+constexpr Start kStarts[] = {{false, 8},  {false, 16}, {false, 127}, {false, 128},
+                             {false, -1}, {true, 4},   {true, 32}};
+constexpr int kStartCount = sizeof kStarts / sizeof kStarts[0];
+
+/// The bits of 1.5 * 2^23. A dot product that begins there and stays under 2^22 is a float of that much more
+/// than itself, so one fused multiply-add both converts it and multiplies it with a scale of few bits,
+/// rounded once (fma(1.5 * 2^23 + dot, scale, -1.5 * 2^23 * scale)): an instruction less than converting and
+/// multiplying, with the same bits.
+constexpr int32_t kFloatStart = 0x4B400000;
+constexpr float kFloatStartValue = 12582912.0f;
+
+/// Whether such dot products are multiplied with integers and therefore begin as plain ones.
+constexpr bool is_plain_start(const Start& start) {
+  return start.halves && start.zero_point == 4;
+}
+
+/// Which sums of quantised activations a product needs beside their scales: bits of a mask, with kStartBit <<
+/// i for kStarts[i]. Those that no product asked for are not computed (five sums of every block cost as much
+/// as the codes themselves).
+enum SumBits : uint32_t { kScaledSum = 1, kScaledHalfSum = 2, kStartBit = 4 };
 
 /// Quantised activations of the rows of one tile; every array is [blocks of 32][rows], of halves
 /// [blocks][2][rows].
@@ -47,8 +71,8 @@ struct ActivationTile {
   const float* scale = nullptr;
   const float* scaled_sum = nullptr;       ///< scale * sum of q
   const float* scaled_half_sum = nullptr;  ///< the same for either half of a block
-  const int32_t* minus_sum = nullptr;      ///< negated, so that times a zero point it starts an accumulator
-  const int32_t* minus_half_sum = nullptr;
+  const int32_t* start = nullptr;          ///< of the format's zero point
+  const int32_t* half_start = nullptr;
 
   // Inlined always, so that no copy compiled for one instruction set can be linked into another.
   __attribute__((always_inline)) ActivationTile from_block(int64_t block, int64_t rows) const {
@@ -65,8 +89,8 @@ struct ActivationTile {
             scale + blocks,
             scaled_sum == nullptr ? nullptr : scaled_sum + blocks,
             scaled_half_sum == nullptr ? nullptr : scaled_half_sum + halves,
-            minus_sum == nullptr ? nullptr : minus_sum + blocks,
-            minus_half_sum == nullptr ? nullptr : minus_half_sum + halves};
+            start == nullptr ? nullptr : start + blocks,
+            half_start == nullptr ? nullptr : half_start + halves};
   }
 };
 
@@ -76,8 +100,7 @@ struct ActivationStore {
   float* scale;
   float* scaled_sum;
   float* scaled_half_sum;
-  int32_t* minus_sum;
-  int32_t* minus_half_sum;
+  int32_t* start[kStartCount];
 };
 
 /// One piece of a result on its way from the accumulators to memory: `rows` x `width` outputs, at most a
@@ -125,8 +148,9 @@ struct DenseAhead {
 constexpr int64_t kAskEvery = 8;
 /// What the 32-bit cells of dense weights hold.
 enum class Cells { kFloat, kBfloat16, kHalves };
-/// Dense weights a, b [count][16] and x [count][rows]: floats, or pairs of bfloat16 in 32 bits; pairs of IEEE
-/// halves take x [2 * count][rows] of floats.
+/// Dense weights a, b [count][16] and x [count][rows]: floats, or pairs of bfloat16 in 32 bits. Pairs of IEEE
+/// halves take x [2 * count][rows] of floats, and so do those of bfloat16 where KernelTable::bfloat16_pairs
+/// is not set.
 using DenseTile = void (*)(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first,
                            DenseAhead ahead);
 
@@ -139,7 +163,9 @@ using IntegerTile = void (*)(const std::byte* a, const std::byte* b, const float
 
 /// The kernels of a quantised format. Tiles are indexed by rows (0 is unused).
 struct FormatKernels {
-  uint32_t sums = 0;  ///< SumBits
+  uint32_t sums = 0;    ///< SumBits
+  int start = -1;       ///< in kStarts, of whole blocks; -1: none
+  int half_start = -1;  ///< of halves
   Unpack unpack = nullptr;
   DenseOfBlocks dense = nullptr;
   VectorTile vector = nullptr;
@@ -155,6 +181,8 @@ struct RowKernels {
                    int64_t count);
   void (*layer_norm)(const float* x, const float* weight, const float* bias, float epsilon, float* out,
                      int64_t count);
+  void (*rotate_halves)(float* head, const float* cosine, const float* sine, int64_t half);
+  void (*rotate_neighbours)(float* head, const float* cosines, const float* sines, int64_t count);
 };
 
 struct KernelTable {
@@ -164,6 +192,7 @@ struct KernelTable {
   DenseTile f32[kTileRows + 1];
   DenseTile f16[kTileRows + 1];
   DenseTile bf16[kTileRows + 1];
+  bool bfloat16_pairs = false;  ///< whether bf16 reads activations as pairs of bfloat16
   IntegerTile by_rows[kTileRows + 1];
   /// The same as DenseOfBlocks for `count` weights of F32, F16 or BF16 from `cells` on.
   void (*widen)(Format format, const std::byte* cells, int64_t count, bool pairs, std::byte* out);
@@ -184,6 +213,20 @@ struct KernelTable {
 
 /// The table of the active instruction set (base/cpu.h).
 const KernelTable& active_kernels();
+
+/// Whether weights beyond the caches come faster when they are asked for as read once (prefetchnta). On a Zen
+/// 5 by 5 to 10 %; on Intel, which keeps such lines in a small part of the first-level cache, where half of
+/// them are lost again before they are read, they come half as fast (Emerald Rapids, a plain loop 8 KB ahead:
+/// 6.7 instead of 14 GB/s a core).
+bool reads_once_faster();
+
+/// Whether integer and float instructions of 512 bits share their ports (Intel: 0 and 5), so that each one
+/// beside the dot products takes the place of one.
+bool vectors_share_ports();
+
+/// Whether the processor multiplies pairs of bfloat16 faster than floats: on Intel one vdpbf16ps takes as
+/// long as four multiply-adds of floats, which do the work of two.
+bool multiplies_bfloat16();
 
 /// For tests: `table` in place of the active instruction set's, until null is given.
 void replace_kernels(const KernelTable* table);

@@ -21,6 +21,12 @@ struct Lanes {
   static constexpr int kRegisters = 32;
   /// Whether there are registers for tiles that unpack weights of any format in them (tiles.h).
   static constexpr bool kDirect = false;
+  /// Whether dot products begin at kFloatStart and fma() is one instruction.
+  static constexpr bool kFloatDots = false;
+  /// Whether products of pairs of bfloat16 are one instruction, dot_bf16(); otherwise they are two of floats.
+  static constexpr bool kBfloat16Pairs = false;
+  /// Whether scale_by_power(x, n) = x * 2^n, n a whole number, is one instruction.
+  static constexpr bool kScalesByPowers = false;
   /// Whether dot() takes full bytes for signed numbers. (dot_positive() takes signed bytes always, with other
   /// factors of 0 .. 127: no instruction set saturates those.)
   static constexpr bool kSignedBytes = false;
@@ -63,6 +69,12 @@ struct Lanes {
     return low_halves(w);
   }
 
+  /// NaN stays NaN.
+  static Float clamp(Float x, Float least, Float most) {
+    const Float y = x < least ? least : x;
+    return y > most ? most : y;
+  }
+
   /// Round to nearest even, for magnitudes below 2^22.
   static Int round(Float x) {
     const Float magic = 12582912.0f - Float{};
@@ -70,6 +82,14 @@ struct Lanes {
   }
   static void store_int8(int8_t* to, Int codes) {
     for (int i = 0; i < kLaneCount; ++i) to[i] = static_cast<int8_t>(codes[i]);
+  }
+  /// Four vectors of codes between -128 and 127, one after the other. An instruction set hides this one where
+  /// four take fewer instructions than one at a time.
+  static void store_int8_of_four(int8_t* to, const Int* codes) {
+    for (int vector = 0; vector < 4; ++vector) {
+      for (int i = 0; i < kLaneCount; ++i)
+        to[vector * kLaneCount + i] = static_cast<int8_t>(codes[vector][i]);
+    }
   }
   /// Lane i is the reduction by `op` of all lanes of v[i]: halves of two vectors at a time, a transpose and a
   /// reduction in one (3 operations a vector instead of about 9).

@@ -21,6 +21,10 @@ struct Lanes256 : Lanes {
   static Float halves(const void* from) {
     return (Float)_mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(from)));
   }
+  // The second operand is the result where one is NaN.
+  static Float clamp(Float x, Float least, Float most) {
+    return (Float)_mm256_min_ps((__m256)most, _mm256_max_ps((__m256)least, (__m256)x));
+  }
   static Int round(Float x) { return (Int)_mm256_cvtps_epi32((__m256)x); }
   static void store_int8(int8_t* to, Int codes) {
     const __m256i words = _mm256_packs_epi32((__m256i)codes, (__m256i)codes);
@@ -29,14 +33,17 @@ struct Lanes256 : Lanes {
     __builtin_memcpy(to, &low, 4);
     __builtin_memcpy(to + 4, &high, 4);
   }
+  static void store_int8_of_four(int8_t* to, const Int* codes) {
+    const __m256i low = _mm256_packs_epi32((__m256i)codes[0], (__m256i)codes[1]);
+    const __m256i high = _mm256_packs_epi32((__m256i)codes[2], (__m256i)codes[3]);
+    // Packing goes by halves of a register: four codes of each vector lie together.
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m256i all = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), all);
+  }
   static Word lookup_iq4(Word indices) {
     const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4));
     return (Word)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), (__m256i)indices);
-  }
-  static Float dot_bf16(Float acc, Word w, const float* pair) {
-    const Word x = (Word)_mm256_broadcast_ss(pair);
-    acc = fma((Float)(w << 16), (Float)(x << 16), acc);
-    return fma((Float)(w & 0xFFFF0000u), (Float)(x & 0xFFFF0000u), acc);
   }
 };
 

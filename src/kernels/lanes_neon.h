@@ -21,11 +21,6 @@ struct LanesNeon : Lanes {
   static Int round(Float x) { return (Int)vcvtnq_s32_f32((float32x4_t)x); }
   static int32_t max_int(Int v) { return vmaxvq_s32((int32x4_t)v); }
   static Word lookup_iq4(Word indices) { return (Word)vqtbl1q_u8(vld1q_u8(kIq4), (uint8x16_t)indices); }
-  static Float dot_bf16(Float acc, Word w, const float* pair) {
-    const Word x = (Word)broadcast(pair);
-    acc = fma((Float)(w << 16), (Float)(x << 16), acc);
-    return fma((Float)(w & 0xFFFF0000u), (Float)(x & 0xFFFF0000u), acc);
-  }
 
   /// Bytes as signed numbers; full ones become q - 128.
   template <bool kFullBytes>

@@ -17,10 +17,4 @@ struct LanesPortable : Lanes {
     for (int byte = 0; byte < 4; ++byte) acc += ((Int)(w << (24 - 8 * byte)) >> 24) * int32_t{a[byte]};
     return acc;
   }
-
-  static Float dot_bf16(Float acc, Word w, const float* pair) {
-    const Word x = (Word)broadcast(pair);
-    acc = fma((Float)(w << 16), (Float)(x << 16), acc);
-    return fma((Float)(w & 0xFFFF0000u), (Float)(x & 0xFFFF0000u), acc);
-  }
 };

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include <wattle/error.h>
 
@@ -17,8 +18,11 @@ constexpr int64_t kPanel = PanelLayout::kRows;
 /// Rows up to which a tile unpacks the weights for itself rather than once for all tiles. Measured on a Zen
 /// 4: 32-blocks unpack in so few instructions that reading unpacked ones costs more (IQ4_NL at 32 rows 71 %
 /// of the peak against 60 %); K-quants gain from sharing beyond one tile (Q3_K at 12 rows 51 % against 47 %).
+/// Where unpacking takes the ports of the dot products, 32-blocks gain as well, but for Q8_0, which has
+/// nothing to unpack.
 int64_t rows_unpacked_by_tiles(const PanelLayout& layout, const KernelTable& table) {
-  return layout.block_weights == 32 && table.reads_panels ? INT64_MAX : kTileRows;
+  if (layout.block_weights != 32 || !table.reads_panels) return kTileRows;
+  return layout.format == Format::kQ8_0 || !vectors_share_ports() ? INT64_MAX : 2 * kTileRows;
 }
 
 /// Rows of a chunk of activations, so that they stay in a second-level cache beside the weights.
@@ -88,8 +92,9 @@ void store_pair(const Product& p, const float* sums, int64_t tile, int64_t pair)
 void multiply_row(const Product& p, int64_t tile, IndexRange pairs) {
   constexpr int64_t kRun = 16;
   alignas(64) float sums[kRun][kTileColumns];
-  const VectorTile vector = p.table.of(p.w.layout.format).vector;
-  const ActivationTile x = p.x.tile(p.x.tile_begin(tile));
+  const FormatKernels& format = p.table.of(p.w.layout.format);
+  const VectorTile vector = format.vector;
+  const ActivationTile x = p.x.tile(p.x.tile_begin(tile), format);
   for (int64_t first = pairs.begin; first < pairs.end; first += kRun) {
     const int64_t count = std::min(kRun, pairs.end - first);
     const auto multiply_panel = [&](int64_t pair, int64_t panel, int64_t column) {
@@ -119,7 +124,7 @@ void multiply_directly(const Product& p, IndexRange tiles, IndexRange pairs) {
     Ahead ahead{true, p.w.panel(p.left(next)).heads - a.heads, p.w.panel(p.right(next)).heads - b.heads};
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_rows(tile);
-      format.direct[rows](a, b, p.x.tile(first), p.w.blocks32(), sums, std::exchange(ahead, {}));
+      format.direct[rows](a, b, p.x.tile(first, format), p.w.blocks32(), sums, std::exchange(ahead, {}));
       store_pair(p, sums, tile, pair);
     }
   }
@@ -170,7 +175,8 @@ void multiply_unpacked(const Product& p, IndexRange tiles, IndexRange pairs) {
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
         const int64_t first = p.x.tile_begin(tile), rows = p.x.tile_rows(tile);
         float* sums = mine.sums.data() + (tile - tiles.begin) * kTileRows * kTileColumns;
-        format.unpacked[rows](left, right, p.x.tile(first).from_block(block, rows), count, sums, block == 0);
+        format.unpacked[rows](left, right, p.x.tile(first, format).from_block(block, rows), count, sums,
+                              block == 0);
         ahead.ask();
       }
     }
@@ -215,7 +221,8 @@ void multiply_dense(const Product& p, IndexRange tiles, IndexRange pairs) {
   const bool bf16 = p.x.kind == Activations::kBF16, native = is_native(p);
   const bool halves = native && p.w.layout.format == Format::kF16;
   const DenseTile* kernel = bf16 ? p.table.bf16 : halves ? p.table.f16 : p.table.f32;
-  const int64_t cell_weights = bf16 ? 2 : 1, cell_values = halves ? 2 : 1;
+  const int64_t cell_weights = bf16 ? 2 : 1;
+  const int64_t cell_values = halves || (bf16 && !p.table.bfloat16_pairs) ? 2 : 1;
   const int64_t length = p.x.dense_length() / cell_values;
   Scratch& mine = scratch();
   mine.sums.reserve(static_cast<size_t>((tiles.end - tiles.begin) * kTileRows * kTileColumns));
@@ -316,20 +323,50 @@ int64_t pieces_of_part(const Product& p, const Grid& grid) {
   return std::max<int64_t>(1, std::min(work / parts, most));
 }
 
-void multiply(const Product& p) {
-  const double size = static_cast<double>(p.x.m) * static_cast<double>(p.w.n) * static_cast<double>(p.w.k);
-  const bool alone = size < kSmallProduct || in_team();
-  const Grid grid = best_grid(p.x.tiles(), p.pairs, alone ? 1 : active_threads());
+double size_of(const Product& p) {
+  return static_cast<double>(p.x.m) * static_cast<double>(p.w.n) * static_cast<double>(p.w.k);
+}
+
+/// Products with so few rows that threads divide their columns alone. Every part has its share of each of
+/// them, so that they take one job of the team.
+void multiply_together(std::span<const Product> products, int64_t team, const ReadAhead& next) {
+  int64_t pieces = 1;
+  for (const Product& p : products)
+    pieces = std::max(pieces, pieces_of_part(p, {1, std::min(team, p.pairs)}));
+  const int64_t parts = team * pieces;
+  for_each_part(
+      parts,
+      [&](int64_t part) {
+        for (const Product& p : products)
+          multiply_part(p, {0, p.x.tiles()}, Part{part, parts}.range(p.pairs));
+      },
+      next);
+}
+
+void multiply_by_grid(const Product& p, const Grid& grid, const ReadAhead& next) {
   const int64_t parts = grid.rows * grid.columns;
   if (parts == 1) return multiply_part(p, {0, p.x.tiles()}, {0, p.pairs});
   const int64_t pieces = pieces_of_part(p, grid);
-  for_each_part(parts * pieces, [&](int64_t i) {
-    const int64_t part = i / pieces;
-    const IndexRange columns = Part{part % grid.columns, grid.columns}.range(p.pairs);
-    const IndexRange piece = Part{i % pieces, pieces}.range(columns.count());
-    multiply_part(p, Part{part / grid.columns, grid.rows}.range(p.x.tiles()),
-                  {columns.begin + piece.begin, columns.begin + piece.end});
-  });
+  for_each_part(
+      parts * pieces,
+      [&](int64_t i) {
+        const int64_t part = i / pieces;
+        const IndexRange columns = Part{part % grid.columns, grid.columns}.range(p.pairs);
+        const IndexRange piece = Part{i % pieces, pieces}.range(columns.count());
+        multiply_part(p, Part{part / grid.columns, grid.rows}.range(p.x.tiles()),
+                      {columns.begin + piece.begin, columns.begin + piece.end});
+      },
+      next);
+}
+
+void multiply(std::span<const Product> products, const ReadAhead& next) {
+  double size = 0;
+  bool one_tile = true;
+  for (const Product& p : products) size += size_of(p), one_tile = one_tile && p.x.tiles() == 1;
+  const int64_t team = size < kSmallProduct || in_team() ? 1 : active_threads();
+  if (team > 1 && one_tile && products.size() > 1) return multiply_together(products, team, next);
+  for (const Product& p : products)
+    multiply_by_grid(p, best_grid(p.x.tiles(), p.pairs, team), &p == &products.back() ? next : ReadAhead{});
 }
 
 void check(const PackedActivations& x, const PackedMatrix& weights, MatrixView out,
@@ -406,15 +443,29 @@ void multiply_ungated(const PackedActivations& x, const PackedMatrix& weights, M
 
 }  // namespace
 
+void matmul(std::span<const MatrixProduct> products, Work& work, const ReadAhead& next) {
+  std::vector<Product> together;
+  together.reserve(products.size());
+  for (const MatrixProduct& product : products) {
+    const auto& [x, weights, out, epilogue] = product;
+    check(x, weights, out, epilogue);
+    count(x, weights, out, work);
+    if (x.m() == 0) continue;
+    if (epilogue.gated && out.columns % kPanel != 0) {
+      multiply_ungated(x, weights, out, epilogue);
+      continue;
+    }
+    const PackedMatrix::Data& w = weights.data();
+    const int64_t pairs = epilogue.gated ? w.panel_count() / 2 : (w.panel_count() + 1) / 2;
+    together.push_back({x.data(), w, out, epilogue, active_kernels(), pairs});
+  }
+  multiply(together, next);
+}
+
 void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView out, const Epilogue& epilogue,
             Work& work) {
-  check(x, weights, out, epilogue);
-  count(x, weights, out, work);
-  if (x.m() == 0) return;
-  if (epilogue.gated && out.columns % kPanel != 0) return multiply_ungated(x, weights, out, epilogue);
-  const PackedMatrix::Data& w = weights.data();
-  const int64_t pairs = epilogue.gated ? w.panel_count() / 2 : (w.panel_count() + 1) / 2;
-  multiply({x.data(), w, out, epilogue, active_kernels(), pairs});
+  const MatrixProduct product{x, weights, out, epilogue};
+  matmul({&product, 1}, work);
 }
 
 }  // namespace wattle::inline kernels

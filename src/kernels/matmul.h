@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "base/threads.h"
 #include "base/work.h"
 #include "file/model_file.h"
 #include "quant/activations.h"
@@ -46,6 +48,8 @@ class PackedMatrix {
   Format format() const;  ///< of the weights that were packed
   bool is_by_rows() const;
   size_t bytes() const;
+  /// What a product reads first, for the job before it.
+  ReadAhead read_ahead(bool gated = false) const;
 
   struct Data;
   const Data& data() const { return *data_; }
@@ -100,10 +104,21 @@ struct Epilogue {
 /// The kind of activations that `format` multiplies with by default.
 Activations default_activations(Format format);
 
-/// out [m, n] = x [m, k] times W^T, by all threads of the team; the same bits for any number of threads and
-/// for any batching of the rows. Adds its multiply-adds and the bytes of its activations to `work`; those of
-/// the weights are for the caller to add, once however many parts the rows come in. Throws Error when shapes
-/// do not fit.
+/// One product: out [m, n] = x [m, k] times W^T.
+struct MatrixProduct {
+  const PackedActivations& x;
+  const PackedMatrix& weights;
+  MatrixView out;
+  Epilogue epilogue = {};
+};
+
+/// Products that do not read each other's results, as one piece of work of all threads of the team; the same
+/// bits for any number of threads and for any batching of the rows. `next`: what the team will read then.
+/// Adds their multiply-adds and the bytes of their activations to `work`; those of the weights are for the
+/// caller to add, once however many parts the rows come in. Throws Error when shapes do not fit.
+void matmul(std::span<const MatrixProduct> products, Work& work, const ReadAhead& next = {});
+
+/// One product.
 void matmul(const PackedActivations& x, const PackedMatrix& weights, MatrixView out, const Epilogue& epilogue,
             Work& work);
 

@@ -43,31 +43,51 @@ struct PackedActivations::Data {
   std::vector<int64_t> begins;  ///< of the tiles' rows, and m after them
   AlignedBuffer<int8_t> q;
   AlignedBuffer<float> scale, scaled_sum, scaled_half_sum;
-  AlignedBuffer<int32_t> minus_sum, minus_half_sum;
+  AlignedBuffer<int32_t> start[kStartCount];
   AlignedBuffer<int32_t> minus_row_sum;  ///< [m], of kW8A8
-  AlignedBuffer<float> dense;  ///< kF32: [k][rows] a tile; kBF16: pairs of bfloat16, [(k + 1) / 2][rows]
+  bool bfloat16_pairs = false;           ///< KernelTable::bfloat16_pairs when they were packed
+  /// kF32: [k][rows] a tile; kBF16: pairs of bfloat16, [(k + 1) / 2][rows], or as many floats of its
+  /// precision
+  AlignedBuffer<float> dense;
 
   /// Cuts m rows into tiles.
   void cut();
   int64_t tiles() const { return static_cast<int64_t>(begins.size()) - 1; }
   int64_t tile_begin(int64_t tile) const { return begins[static_cast<size_t>(tile)]; }
   int64_t tile_rows(int64_t tile) const { return tile_begin(tile + 1) - tile_begin(tile); }
-  int64_t dense_length() const { return kind == Activations::kBF16 ? (k + 1) / 2 : k; }
+  /// 32-bit values of a row in `dense`.
+  int64_t dense_length() const {
+    if (kind != Activations::kBF16) return k;
+    return bfloat16_pairs ? (k + 1) / 2 : (k + 1) / 2 * 2;
+  }
   bool is_dense() const { return kind == Activations::kF32 || kind == Activations::kBF16; }
 
-  ActivationTile tile(int64_t first_row) const {
+  /// What products with weights of a format read; without one, what those with weights by rows do.
+  ActivationTile tile(int64_t first_row, const FormatKernels& format) const {
     const ActivationStore at = store(first_row);
-    return {at.q, at.scale, at.scaled_sum, at.scaled_half_sum, at.minus_sum, at.minus_half_sum};
+    const auto start_of = [&](int index) { return index < 0 ? nullptr : at.start[index]; };
+    return {at.q,
+            at.scale,
+            at.scaled_sum,
+            at.scaled_half_sum,
+            start_of(format.start),
+            start_of(format.half_start)};
+  }
+  ActivationTile tile(int64_t first_row) const {
+    const int64_t at = first_row * (k / 32);
+    return {q.data() + at * 32, scale.data() + at};
   }
   ActivationStore store(int64_t first_row) const {
     const int64_t at = first_row * (k / 32);
     const auto wanted = [&](uint32_t bit, auto* array) { return (sums & bit) != 0 ? array : nullptr; };
-    return {q.data() + at * 32,
-            scale.data() + at,
-            wanted(kScaledSum, scaled_sum.data() + at),
-            wanted(kScaledHalfSum, scaled_half_sum.data() + at * 2),
-            wanted(kSum, minus_sum.data() + at),
-            wanted(kHalfSum, minus_half_sum.data() + at * 2)};
+    ActivationStore to{q.data() + at * 32,
+                       scale.data() + at,
+                       wanted(kScaledSum, scaled_sum.data() + at),
+                       wanted(kScaledHalfSum, scaled_half_sum.data() + at * 2),
+                       {}};
+    for (int i = 0; i < kStartCount; ++i)
+      to.start[i] = wanted(kStartBit << i, start[i].data() + (kStarts[i].halves ? 2 * at : at));
+    return to;
   }
 };
 

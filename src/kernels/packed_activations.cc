@@ -32,17 +32,25 @@ void transpose_f32(ConstMatrixView x, int64_t first, int64_t rows, float* out) {
              reinterpret_cast<uint32_t*>(out));
 }
 
-/// Rows of a tile to pairs of bfloat16, [(k + 1) / 2][rows], the first of a pair in the low half.
-void transpose_bf16(ConstMatrixView x, int64_t first, int64_t rows, float* out) {
-  thread_local AlignedBuffer<uint32_t> pairs;
-  const int64_t length = (x.columns + 1) / 2;
-  pairs.reserve(static_cast<size_t>(rows * length));
+/// Rows of a tile to pairs of bfloat16, [(k + 1) / 2][rows], the first of a pair in the low half, or to as
+/// many floats of that precision.
+void transpose_bf16(ConstMatrixView x, int64_t first, int64_t rows, bool pairs, float* out) {
+  thread_local AlignedBuffer<uint32_t> words;
+  thread_local AlignedBuffer<uint16_t> codes;
+  const int64_t even = (x.columns + 1) / 2 * 2, length = pairs ? even / 2 : even;
+  words.reserve(static_cast<size_t>(rows * length));
+  codes.reserve(static_cast<size_t>(even));
+  codes.data()[even - 1] = 0;  // an odd last value has no second
   for (int64_t r = 0; r < rows; ++r) {
-    uint32_t* row = pairs.data() + r * length;
-    row[length - 1] = 0;  // an odd last value has no second
-    active_kernels().bfloat16(x.data + (first + r) * x.stride, x.columns, reinterpret_cast<uint16_t*>(row));
+    active_kernels().bfloat16(x.data + (first + r) * x.stride, x.columns, codes.data());
+    uint32_t* row = words.data() + r * length;
+    if (pairs) {
+      std::memcpy(row, codes.data(), static_cast<size_t>(even) * sizeof(uint16_t));
+    } else {
+      for (int64_t i = 0; i < even; ++i) row[i] = uint32_t{codes.data()[i]} << 16;
+    }
   }
-  interleave(pairs.data(), length, length, rows, reinterpret_cast<uint32_t*>(out));
+  interleave(words.data(), length, length, rows, reinterpret_cast<uint32_t*>(out));
 }
 
 void reserve(PackedActivations::Data& data) {
@@ -55,18 +63,19 @@ void reserve(PackedActivations::Data& data) {
   data.q.reserve(blocks * 32);
   data.scale.reserve(blocks);
   if (data.kind == Activations::kW8A8) data.minus_row_sum.reserve(rows);
-  if (data.sums & kSum) data.minus_sum.reserve(blocks);
   if (data.sums & kScaledSum) data.scaled_sum.reserve(blocks);
-  if (data.sums & kHalfSum) data.minus_half_sum.reserve(blocks * 2);
   if (data.sums & kScaledHalfSum) data.scaled_half_sum.reserve(blocks * 2);
+  for (int i = 0; i < kStartCount; ++i) {
+    if (data.sums & kStartBit << i) data.start[i].reserve(kStarts[i].halves ? 2 * blocks : blocks);
+  }
 }
 
 void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
   const int64_t first = data.tile_begin(tile), rows = data.tile_rows(tile);
   if (data.is_dense()) {
     float* out = data.dense.data() + first * data.dense_length();
-    (data.kind == Activations::kBF16 ? transpose_bf16 : transpose_f32)(x, first, rows, out);
-    return;
+    if (data.kind == Activations::kF32) return transpose_f32(x, first, rows, out);
+    return transpose_bf16(x, first, rows, data.bfloat16_pairs, out);
   }
   const float* values = x.data + first * x.stride;
   const ActivationStore out = data.store(first);
@@ -78,6 +87,9 @@ void pack_tile(PackedActivations::Data& data, ConstMatrixView x, int64_t tile) {
                               data.kind == Activations::kRow, out);
   }
 }
+
+/// What kAllSums asks for: the starts of every zero point, too.
+constexpr uint32_t kEverySum = (kStartBit << kStartCount) - 1;
 
 /// Values under which a team costs more than it gives (about a microsecond of one core).
 constexpr int64_t kSmall = 2048;
@@ -106,7 +118,9 @@ void PackedActivations::pack(ConstMatrixView x, Activations kind, uint32_t sums)
          x.columns);
   }
   Data& data = *data_;
+  if (sums == kAllSums) sums = kEverySum;
   data.kind = kind, data.sums = kind == Activations::kW8A8 ? 0 : sums, data.m = x.rows, data.k = x.columns;
+  data.bfloat16_pairs = active_kernels().bfloat16_pairs;
   data.cut();
   if (x.rows == 0) return;
   reserve(data);

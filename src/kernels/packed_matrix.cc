@@ -251,6 +251,11 @@ Format PackedMatrix::format() const {
 bool PackedMatrix::is_by_rows() const {
   return data_->is_by_rows();
 }
+ReadAhead PackedMatrix::read_ahead(bool gated) const {
+  const int64_t panels = data_->panel_count();
+  if (panels == 0) return {};
+  return {data_->panels.get(), static_cast<int64_t>(data_->bytes) / panels, gated ? panels / 2 : panels};
+}
 size_t PackedMatrix::bytes() const {
   return data_->bytes + data_->row_scales.size() * sizeof(float);
 }

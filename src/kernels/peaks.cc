@@ -10,6 +10,7 @@
 #include "base/cpu.h"
 #include "base/huge_pages.h"
 #include "base/threads.h"
+#include "kernels/kernel_table.h"
 
 namespace wattle::inline kernels {
 namespace {
@@ -53,7 +54,7 @@ const PeakLoops& peak_loops() {
     case Isa::kAvx512:
       return peak_loops_avx512();
     case Isa::kAvx512Vnni:
-      return __builtin_cpu_supports("avx512bf16") ? peak_loops_avx512bf16() : peak_loops_avx512vnni();
+      return multiplies_bfloat16() ? peak_loops_avx512bf16() : peak_loops_avx512vnni();
 #elif defined(__aarch64__)
     case Isa::kNeon:
       return peak_loops_neon();

@@ -33,6 +33,26 @@ constexpr int minima_of(Kind kind) {
   return kind == Kind::kScaleMin ? 1 : 0;
 }
 
+/// The zero point of what dot() multiplies: where it takes full bytes for signed numbers, those are q - 128.
+template <class V, class Recipe>
+constexpr int zero_point_of() {
+  return Recipe::kZero >= 127 && V::kSignedBytes ? Recipe::kZero - 128 : Recipe::kZero;
+}
+
+/// dot * scale, rounded once; `offset` as offset_of(scale).
+template <class V, bool kFloatDots>
+inline typename V::Float scaled_dot(typename V::Int dot, typename V::Float scale, typename V::Float offset) {
+  if constexpr (kFloatDots) return V::fma((typename V::Float)dot, scale, offset);
+  return V::to_float(dot) * scale;
+}
+
+/// Exact, since scales have 19 bits at most (a half times 8 bits).
+template <class V, bool kFloatDots>
+inline typename V::Float offset_of(typename V::Float scale) {
+  if constexpr (kFloatDots) return scale * -kFloatStartValue;
+  return typename V::Float{};
+}
+
 constexpr int kCell = 64;
 
 template <class V>
@@ -134,10 +154,35 @@ inline typename V::Word byte_of(typename V::Word words, int index) {
   return (words >> (8 * index)) & 0xFFu;
 }
 
+/// Bytes of four that a dot product picks: it moves a byte to its lane and adds a number in one instruction.
+constexpr int8_t kPick[4][4] = {{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}};
+
+/// Byte `index` (below 64) of each lane of `words` and `plus`.
 template <class V>
-inline typename V::Float float_of(typename V::Word words) {
-  return V::to_float((typename V::Int)words);
+inline typename V::Int number_in(typename V::Word words, int index, int32_t plus) {
+  if constexpr (V::kFloatDots) return V::template dot<false>(plus - typename V::Int{}, words, kPick[index]);
+  return (typename V::Int)byte_of<V>(words, index) + plus;
 }
+
+/// Signed byte `index` of each lane of `words`, whose signs were turned (^ 0x80808080), and `plus`.
+template <class V>
+inline typename V::Int signed_number_in(typename V::Word turned, int index, int32_t plus) {
+  const int32_t start = V::kSignedBytes ? plus : plus - 128;
+  if constexpr (V::kFloatDots) return V::template dot<true>(start - typename V::Int{}, turned, kPick[index]);
+  return (typename V::Int)byte_of<V>(turned, index) + (plus - 128);
+}
+
+/// A scale and what takes kFloatStartValue times it off again (tiles.h).
+template <class V>
+struct Unit {
+  typename V::Float scale, offset;
+  explicit Unit(typename V::Float by) : scale(by), offset(offset_of<V, V::kFloatDots>(by)) {}
+  /// scale * (number - start), exact; numbers begin at kStart.
+  typename V::Float times(typename V::Int number) const {
+    return scaled_dot<V, V::kFloatDots>(number, scale, offset);
+  }
+  static constexpr int32_t kStart = V::kFloatDots ? kFloatStart : 0;
+};
 
 /// What formats with bodies of 256 share.
 template <class V, Kind kKindOf, int kZeroOf, int64_t kHeadBytes, int kCellCount>
@@ -166,11 +211,11 @@ struct ScaleMinPairs : BigBlock<V, Kind::kScaleMin, 0, 0, kCellCount> {
     const Word a = cell<V>(body, 1), b = cell<V>(body, 2), c = cell<V>(body, 3);
     const Word scales[2] = {a & 0x3F3F3F3Fu, (c & 0x0F0F0F0Fu) | ((a >> 2) & 0x30303030u)};
     const Word minima[2] = {b & 0x3F3F3F3Fu, ((c >> 4) & 0x0F0F0F0Fu) | ((b >> 2) & 0x30303030u)};
+    const Unit<V> even(d), odd(kOddSixteenfold ? d * 0.0625f : d), lowest(dmin);
 #pragma GCC unroll 8
     for (int j = 0; j < 8; ++j) {
-      const Float unit = kOddSixteenfold && j % 2 == 1 ? d * 0.0625f : d;
-      s.d[j] = unit * float_of<V>(byte_of<V>(scales[j / 4], j % 4));
-      s.m[j] = dmin * float_of<V>(byte_of<V>(minima[j / 4], j % 4));
+      s.d[j] = (j % 2 == 1 ? odd : even).times(number_in<V>(scales[j / 4], j % 4, Unit<V>::kStart));
+      s.m[j] = lowest.times(number_in<V>(minima[j / 4], j % 4, Unit<V>::kStart));
     }
   }
   static Float scale(const Scales& s, int j) {
@@ -234,11 +279,10 @@ struct RecipeQ6_K : BigBlock<V, Kind::kTwoScales, 32, 32, 52> {
     Float d[16];
   };
   static void prepare(const std::byte* head, const std::byte* body, Scales& s) {
-    const Float d = V::halves(head);
+    const Unit<V> unit(V::halves(head));
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
-      // Signed bytes: to the top of the lane and down again with the sign.
-      s.d[i] = d * V::to_float((Int)(cell<V>(body, i / 4) << (24 - i % 4 * 8)) >> 24);
+      s.d[i] = unit.times(signed_number_in<V>(cell<V>(body, i / 4) ^ 0x80808080u, i % 4, Unit<V>::kStart));
     }
   }
   static Float scale(const Scales& s, int j, int half) {
@@ -260,12 +304,12 @@ struct RecipeQ2_K : FactorBlock<V, Kind::kTwoFactorsTwoMins, 0, 0, 21> {
   static void prepare(const std::byte*, const std::byte* body, Scales& s) {
     const Word d_dmin = cell<V>(body, 0);
     s.d = V::low_halves(d_dmin);
-    const typename Base::Float dmin = V::low_halves(d_dmin >> 16);
+    const Unit<V> lowest(V::low_halves(d_dmin >> 16));
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
-      const Word code = byte_of<V>(cell<V>(body, 1 + i / 4), i % 4);
-      s.m[i] = dmin * float_of<V>(code >> 4);
-      s.factor[i] = (typename Base::Int)(code & 15u);
+      const Word codes = cell<V>(body, 1 + i / 4);
+      s.m[i] = lowest.times(number_in<V>((codes >> 4) & 0x0F0F0F0Fu, i % 4, Unit<V>::kStart));
+      s.factor[i] = number_in<V>(codes & 0x0F0F0F0Fu, i % 4, 0);
     }
   }
   static Word group(const std::byte* body, const Scales&, int j, int g) {
@@ -297,7 +341,7 @@ struct RecipeQ3_K : FactorBlock<V, Kind::kTwoFactors, 4, 32, 27> {
         (a & 0x0F0F0F0Fu) | ((c << 4) & 0x30303030u), (b & 0x0F0F0F0Fu) | ((c << 2) & 0x30303030u),
         ((a >> 4) & 0x0F0F0F0Fu) | (c & 0x30303030u), ((b >> 4) & 0x0F0F0F0Fu) | ((c >> 2) & 0x30303030u)};
 #pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) s.factor[i] = (typename Base::Int)(byte_of<V>(codes[i / 4], i % 4) - 32u);
+    for (int i = 0; i < 16; ++i) s.factor[i] = number_in<V>(codes[i / 4], i % 4, -32);
   }
   static Word group(const std::byte* body, const Scales&, int j, int g) {
     const Word low = (cell<V>(body, 3 + interleaved(j / 4 * 8 + g)) >> (j % 4 * 2)) & 0x03030303u;

@@ -58,8 +58,13 @@ inline typename V::Float exponential(typename V::Float x) {
   using Float = typename V::Float;
   using Int = typename V::Int;
   const Float low = fill<V>(-87.33f), high = fill<V>(88.72f);
-  Float y = x < low ? low : x;
-  y = y > high ? high : y;
+  Float y;
+  if constexpr (V::kScalesByPowers) {  // beyond both ends so far out that scaling gives 0 and infinity
+    y = x < low ? fill<V>(-1000.0f) : x;
+    y = x > high ? fill<V>(1000.0f) : y;
+  } else {
+    y = V::clamp(x, low, high);
+  }
   // Adding 1.5 * 2^23 leaves round-to-nearest of the sum in the low bits.
   const Float magic = fill<V>(12582912.0f);
   const Float shifted = V::fma(y, fill<V>(1.44269504f), magic);
@@ -73,6 +78,7 @@ inline typename V::Float exponential(typename V::Float x) {
   p = V::fma(p, r, fill<V>(0.5f));
   p = V::fma(p, r, fill<V>(1.0f));
   p = V::fma(p, r, fill<V>(1.0f));
+  if constexpr (V::kScalesByPowers) return V::scale_by_power(p, n);
   // 2^n in two factors: n reaches 128, which has no exponent of its own.
   const Int exponent = (Int)shifted - (Int)magic;
   const Int half = exponent >> 1;
@@ -95,9 +101,7 @@ inline typename V::Float hyperbolic_tangent(typename V::Float x) {
 template <class V>
 inline typename V::Float normal_distribution(typename V::Float x) {
   using Float = typename V::Float;
-  const Float most = fill<V>(5.65521049f), least = fill<V>(-5.65521049f);
-  Float y = x < least ? least : x;
-  y = y > most ? most : y;
+  const Float y = V::clamp(x, fill<V>(-5.65521049f), fill<V>(5.65521049f));
   const Float t = y * y;
   Float p = fill<V>(2.18189846e-08f);
   p = V::fma(p, t, fill<V>(6.36487125e-06f));
@@ -248,6 +252,42 @@ void layer_norm(const float* x, const float* weight, const float* bias, float ep
   });
 }
 
+/// Pairs (i, half + i) turned by their angles.
+template <class V>
+void rotate_halves(float* head, const float* cosine, const float* sine, int64_t half) {
+  using Float = typename V::Float;
+  float* second = head + half;
+  int64_t i = 0;
+  for (; i + V::kLanes <= half; i += V::kLanes) {
+    const Float x = V::load_float(head + i), y = V::load_float(second + i);
+    const Float c = V::load_float(cosine + i), s = V::load_float(sine + i);
+    V::store_float(head + i, x * c - y * s);
+    V::store_float(second + i, y * c + x * s);
+  }
+  for (; i < half; ++i) {
+    const float x = head[i], y = second[i];
+    head[i] = x * cosine[i] - y * sine[i];
+    second[i] = y * cosine[i] + x * sine[i];
+  }
+}
+
+/// Pairs (2 i, 2 i + 1) turned by their angles; each pair has its cosine twice, and its sine with minus
+/// before it and without.
+template <class V>
+void rotate_neighbours(float* head, const float* cosines, const float* sines, int64_t count) {
+  int64_t i = 0;
+  for (; i + V::kLanes <= count; i += V::kLanes) {
+    const typename V::Float both = V::load_float(head + i);
+    V::store_float(head + i,
+                   both * V::load_float(cosines + i) + exchange_lanes<1>(both) * V::load_float(sines + i));
+  }
+  for (; i < count; i += 2) {
+    const float x = head[i], y = head[i + 1];
+    head[i] = x * cosines[i] + y * sines[i];
+    head[i + 1] = y * cosines[i + 1] + x * sines[i + 1];
+  }
+}
+
 /// Signed 8 bits with scale = largest magnitude / 127, rounded to nearest even. A block (or row) that holds
 /// NaN gets scale NaN, one that holds infinity gets scale infinity, so that the product is not finite either;
 /// one whose largest magnitude is under 2^-120 becomes zero.
@@ -313,26 +353,39 @@ inline bool scales_of(int count, const TopOf& top_of, Section& section) {
   return true;
 }
 
-/// Codes and their sums of `count` blocks of finite values. Without kHalves all of a block's sum is in the
+/// Codes and their sums of `count` blocks of 32 finite values. Without kHalves all of a block's sum is in the
 /// first half.
 template <class V, bool kHalves>
-inline void quantize_blocks(const float* x, int count, int8_t* q, int64_t q_stride, Section& section) {
+inline void quantize_blocks(const float* const* blocks, int count, int8_t* q, Section& section) {
   using Int = typename V::Int;
+  constexpr int kVectors = 32 / V::kLanes, kAtOnce = V::kLanes == 16 ? 2 : 1;
   const auto add = [](Int a, Int b) { return a + b; };
   for (int first = 0; first < count; first += V::kLanes) {
     Int partial[2][V::kLanes];
     const int here = count - first < V::kLanes ? count - first : V::kLanes;
-    for (int block = 0; block < here; ++block, x += 32, q += q_stride) {
-      const typename V::Float factor = V::broadcast(section.inverse + first + block);
-      Int halves[2] = {};
+    for (int block = 0; block < here; block += kAtOnce, q += 32 * kAtOnce) {
+      Int codes[kAtOnce * kVectors];
+#pragma GCC unroll 2
+      for (int one = 0; one < kAtOnce; ++one) {
+        if (kAtOnce > 1 && block + one == here) break;
+        const float* x = blocks[first + block + one];
+        const typename V::Float factor = V::broadcast(section.inverse + first + block + one);
+        Int halves[2] = {};
 #pragma GCC unroll 8
-      for (int i = 0; i < 32; i += V::kLanes) {
-        const Int code = V::round(V::load_float(x + i) * factor);
-        V::store_int8(q + i, code);
-        halves[kHalves ? i / 16 : 0] += code;
+        for (int i = 0; i < kVectors; ++i) {
+          const Int code = V::round(V::load_float(x + i * V::kLanes) * factor);
+          codes[one * kVectors + i] = code;
+          halves[kHalves ? 2 * i / kVectors : 0] += code;
+        }
+        partial[0][block + one] = halves[0];
+        if constexpr (kHalves) partial[1][block + one] = halves[1];
       }
-      partial[0][block] = halves[0];
-      if constexpr (kHalves) partial[1][block] = halves[1];
+      if (kAtOnce > 1 && block + 1 == here) {
+        for (int i = 0; i < kVectors; ++i) V::store_int8(q + i * V::kLanes, codes[i]);
+      } else {
+#pragma GCC unroll 2
+        for (int i = 0; i < kAtOnce * kVectors; i += 4) V::store_int8_of_four(q + i * V::kLanes, codes + i);
+      }
     }
     for (int block = here; block < V::kLanes; ++block) partial[0][block] = partial[1][block] = Int{};
     V::store(section.half_sum[0] + first, (typename V::Word)V::reduce_each(partial[0], add));
@@ -346,89 +399,124 @@ inline void quantize_blocks(const float* x, int count, int8_t* q, int64_t q_stri
 
 /// The same where some value is infinite or not a number: codes that make every product that reads them
 /// neither finite nor zero with the block's scale.
-inline void quantize_special_blocks(const float* x, int count, int8_t* q, int64_t q_stride,
-                                    Section& section) {
+inline void quantize_special_blocks(const float* const* blocks, int count, int8_t* q, Section& section) {
   for (int block = 0; block < count; ++block) {
     const float scale = section.scale[block];
     int32_t sums[2] = {};
     for (int i = 0; i < 32; ++i) {
-      const float value = x[block * 32 + i];
+      const float value = blocks[block][i];
       int code = 0;
       if (scale - scale == 0.0f) {
         code = static_cast<int>(__builtin_nearbyintf(value * section.inverse[block]));
       } else if (scale == scale && (value == __builtin_inff() || value == -__builtin_inff())) {
         code = value > 0 ? 127 : -127;
       }
-      q[block * q_stride + i] = static_cast<int8_t>(code);
+      q[block * 32 + i] = static_cast<int8_t>(code);
       sums[i / 16] += code;
     }
     for (int half = 0; half < 2; ++half) section.half_sum[half][block] = sums[half];
   }
 }
 
-/// Scales and the sums that are wanted to their places in the tile; rows of a tile lie next to each other.
+/// Scales and the sums that are wanted to their places in the tile, of its blocks from `first` on: all rows
+/// of a block, then of the next.
 template <class V>
-inline void store_sums(const Section& section, int count, int64_t first, int row, int rows,
+inline void store_sums(const Section& section, int count, int64_t first, int rows,
                        const ActivationStore& out) {
-  const auto each = [&](auto* to, int64_t place, int64_t stride, const auto& value) {
+  using Int = typename V::Int;
+  using Float = typename V::Float;
+  const auto sums_at = [&](int half, int i) { return (Int)V::load(section.half_sum[half] + i); };
+  const auto each = [&](auto* to, const auto& values_at) {
     if (to == nullptr) return;
-    to += place;
-    for (int block = 0; block < count; ++block, to += stride) *to = value(block);
+    for (int i = 0; i < count; i += V::kLanes) {
+      const auto values = values_at(i);
+      if (i + V::kLanes <= count) {
+        __builtin_memcpy(to + first + i, &values, sizeof values);
+      } else {
+        __builtin_memcpy(to + first + i, &values, static_cast<size_t>(count - i) * sizeof *to);
+      }
+    }
   };
-  const int64_t at = first * rows + row;
-  const auto& sums = section.half_sum;
-  each(out.scale, at, rows, [&](int block) { return section.scale[block]; });
-  each(out.minus_sum, at, rows, [&](int block) { return -(sums[0][block] + sums[1][block]); });
-  each(out.scaled_sum, at, rows,
-       [&](int block) { return section.scale[block] * static_cast<float>(sums[0][block] + sums[1][block]); });
-  for (int half = 0; half < 2; ++half) {
-    const int64_t place = (first * 2 + half) * rows + row;
-    each(out.minus_half_sum, place, 2 * rows, [&](int block) { return -sums[half][block]; });
-    each(out.scaled_half_sum, place, 2 * rows,
-         [&](int block) { return section.scale[block] * static_cast<float>(sums[half][block]); });
+  // Of halves [blocks][2][rows].
+  const auto each_half = [&](auto* to, const auto& value_of) {
+    if (to == nullptr) return;
+    int64_t row = first % rows;
+    to += first / rows * 2 * rows + row;
+    for (int i = 0; i < count; ++i, ++to) {
+      to[0] = value_of(0, i), to[rows] = value_of(1, i);
+      if (++row == rows) row = 0, to += rows;
+    }
+  };
+  each(out.scale, [&](int i) { return V::load_float(section.scale + i); });
+  each(out.scaled_sum, [&](int i) -> Float {
+    return V::load_float(section.scale + i) * V::to_float(sums_at(0, i) + sums_at(1, i));
+  });
+  each_half(out.scaled_half_sum, [&](int half, int i) {
+    return section.scale[i] * static_cast<float>(section.half_sum[half][i]);
+  });
+  for (int index = 0; index < kStartCount; ++index) {
+    const int zero = kStarts[index].zero_point;
+    const int32_t base = V::kFloatDots && !is_plain_start(kStarts[index]) ? kFloatStart : 0;
+    if (kStarts[index].halves) {
+      each_half(out.start[index], [&](int half, int i) { return base - zero * section.half_sum[half][i]; });
+    } else {
+      each(out.start[index], [&](int i) -> Int { return base - zero * (sums_at(0, i) + sums_at(1, i)); });
+    }
   }
 }
 
-/// Blocks first .. first + count (at most kSection) of one row of a tile; row_scale null: one scale a block.
+/// Whether the sums of a block's halves are wanted.
+inline bool wants_halves(const ActivationStore& out) {
+  bool wanted = out.scaled_half_sum != nullptr;
+  for (int i = 0; i < kStartCount; ++i) wanted = wanted || (kStarts[i].halves && out.start[i] != nullptr);
+  return wanted;
+}
+
+/// `count` blocks (at most kSection) of a tile from its block `first` on; row_scales null: one scale a block.
 template <class V>
-inline void quantize_section(const float* x, int count, const BlockScale* row_scale, int row, int rows,
+inline void quantize_section(const float* const* blocks, int count, const BlockScale* row_scales, int rows,
                              int64_t first, const ActivationStore& out) {
   Section section;
-  bool special;
-  if (row_scale != nullptr) {
+  bool special = false;
+  if (row_scales != nullptr) {
     for (int i = 0; i < count; ++i) {
-      section.scale[i] = row_scale->scale, section.inverse[i] = row_scale->inverse;
+      const BlockScale& one = row_scales[(first + i) % rows];
+      section.scale[i] = one.scale, section.inverse[i] = one.inverse;
+      special = special || one.scale - one.scale != 0.0f;
     }
-    special = row_scale->scale - row_scale->scale != 0.0f;
   } else {
     special = scales_of<V>(
-        count, [x](int block) { return largest_bits<V>(x + block * 32, 32); }, section);
+        count, [blocks](int i) { return largest_bits<V>(blocks[i], 32); }, section);
   }
-  int8_t* q = out.q + (first * rows + row) * 32;
+  int8_t* q = out.q + first * 32;
   if (special) {
-    quantize_special_blocks(x, count, q, rows * 32, section);
-  } else if (out.minus_half_sum != nullptr || out.scaled_half_sum != nullptr) {
-    quantize_blocks<V, true>(x, count, q, rows * 32, section);
+    quantize_special_blocks(blocks, count, q, section);
+  } else if (wants_halves(out)) {
+    quantize_blocks<V, true>(blocks, count, q, section);
   } else {
-    quantize_blocks<V, false>(x, count, q, rows * 32, section);
+    quantize_blocks<V, false>(blocks, count, q, section);
   }
-  store_sums<V>(section, count, first, row, rows, out);
+  store_sums<V>(section, count, first, rows, out);
 }
 
+/// In the order in which a tile's blocks lie, so that all that is stored lies side by side.
 template <class V>
 void quantize(const float* x, int64_t stride, int64_t k, int rows, bool one_scale_a_row,
               const ActivationStore& out) {
-  const int64_t blocks = k / 32;
-  for (int row = 0; row < rows; ++row, x += stride) {
-    BlockScale row_scale{};
-    if (one_scale_a_row) {
-      row_scale = block_scale(static_cast<uint32_t>(V::max_int(largest_bits<V>(x, k))));
+  BlockScale row_scales[kTileRows];
+  for (int row = 0; one_scale_a_row && row < rows; ++row) {
+    row_scales[row] = block_scale(static_cast<uint32_t>(V::max_int(largest_bits<V>(x + row * stride, k))));
+  }
+  const int64_t total = k / 32 * rows;
+  int row = 0;
+  for (int64_t first = 0; first < total; first += kSection) {
+    const float* blocks[kSection];
+    const int count = static_cast<int>(total - first < kSection ? total - first : kSection);
+    for (int i = 0; i < count; ++i) {
+      blocks[i] = x + row * stride;
+      if (++row == rows) row = 0, x += 32;
     }
-    for (int64_t first = 0; first < blocks; first += kSection) {
-      const int count = static_cast<int>(blocks - first < kSection ? blocks - first : kSection);
-      quantize_section<V>(x + first * 32, count, one_scale_a_row ? &row_scale : nullptr, row, rows, first,
-                          out);
-    }
+    quantize_section<V>(blocks, count, one_scale_a_row ? row_scales : nullptr, rows, first, out);
   }
 }
 
@@ -473,7 +561,8 @@ void quantize_rows(const float* x, int64_t stride, int64_t k, int rows, int8_t* 
     for (int64_t at = 0; at < k; at += 32) {
       Section block;
       block.scale[0] = section.scale[row], block.inverse[0] = section.inverse[row];
-      quantize_special_blocks(x + row * stride + at, 1, q + at * rows + row * 32, 0, block);
+      const float* values = x + row * stride + at;
+      quantize_special_blocks(&values, 1, q + at * rows + row * 32, block);
       minus_row_sum[row] -= block.half_sum[0][0] + block.half_sum[1][0];
     }
   }

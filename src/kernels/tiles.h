@@ -1,16 +1,24 @@
 // The tiles: rows of activations times panels, written once over a vector type V and a recipe. Included
 // inside the unnamed namespace of each instruction set's file, after recipes.h.
 
-/// Integer start of a block: the zero point times minus the sum of the activations. Where the processor
-/// multiplies full bytes as signed numbers (V::kSignedBytes), the products are of q - 128 instead.
+/// Whether dot products are read as floats of kFloatStartValue more.
 template <class V, class Recipe>
-inline typename V::Int start_of(const int32_t* minus_sum) {
-  constexpr int zero = Recipe::kZero >= 127 && V::kSignedBytes ? Recipe::kZero - 128 : Recipe::kZero;
-  if constexpr (zero == 0) return typename V::Int{};
-  const typename V::Int value = V::broadcast(minus_sum);
-  if constexpr (zero == -1) return -value;
-  if constexpr (zero == 127) return (value << 7) - value;
-  return value * zero;
+constexpr bool has_float_dots() {
+  return V::kFloatDots && !has_two_factors(Recipe::kKind);
+}
+
+/// Where the dot products of a row and block begin; `start` is of its zero point.
+template <class V, class Recipe>
+inline typename V::Int start_of(const int32_t* start) {
+  if constexpr (zero_point_of<V, Recipe>() != 0) return V::broadcast(start);
+  const int32_t base = has_float_dots<V, Recipe>() ? kFloatStart : 0;
+  return base - typename V::Int{};
+}
+
+template <class V, bool kFloatDots>
+inline typename V::Float number_of(typename V::Int dot) {
+  if constexpr (kFloatDots) return (typename V::Float)dot - kFloatStartValue;
+  return V::to_float(dot);
 }
 
 /// Whether a tile's sums lie in memory: of 16 registers the dot products of 6 rows take 12 (fewer would wait
@@ -43,22 +51,22 @@ struct TileSums<V, R, P, true> {
 
 /// One block of 32 of R rows (of S in the tile) times P vectors of outputs, added to sums.
 /// sums = fma(product, activation scale, sums), then the minima, halves in order. product = float(dot) *
-/// scale, where the halves have integer factors with the exact sum of both times theirs as dot; where they
-/// have scales of their own, the second half is added with a fused multiply-add.
+/// scale (scaled_dot), where the halves have integer factors with the exact sum of both times theirs as dot;
+/// where they have scales of their own, the second half is added with a fused multiply-add.
 template <class V, class Recipe, int R, int S, int P, class Sums>
 inline __attribute__((always_inline)) void multiply_block(const std::byte* const (&bodies)[P],
                                                           const typename Recipe::Scales (&scales)[P], int j,
                                                           const ActivationTile& x, int64_t block,
                                                           Sums& sums) {
   constexpr bool kHalves = has_halves(Recipe::kKind), kTwoScales = Recipe::kKind == Kind::kTwoScales;
-  constexpr bool kFullBytes = Recipe::kZero >= 127;
+  constexpr bool kFullBytes = Recipe::kZero >= 127, kFloats = has_float_dots<V, Recipe>();
   typename V::Int dot[R][P], whole[R][P];
   typename V::Float product[R][P];
   const int8_t* q = x.q + block * S * 32;
 #pragma GCC unroll 8
   for (int g = 0; g < kGroups; ++g) {
     if (g == 0 || (kHalves && g == 4)) {
-      const int32_t* start = kHalves ? x.minus_half_sum + (block * 2 + g / 4) * S : x.minus_sum + block * S;
+      const int32_t* start = kHalves ? x.half_start + (block * 2 + g / 4) * S : x.start + block * S;
 #pragma GCC unroll 6
       for (int r = 0; r < R; ++r) {
         dot[r][0] = start_of<V, Recipe>(start + r);
@@ -81,10 +89,11 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* const
     for (int p = 0; p < P; ++p) {
       if constexpr (kTwoScales) {
         const typename V::Float scale = Recipe::scale(scales[p], j, g / 4);
+        const typename V::Float offset = offset_of<V, kFloats>(scale);
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r) {
-          const typename V::Float half = V::to_float(dot[r][p]);
-          product[r][p] = g == 3 ? half * scale : V::fma(half, scale, product[r][p]);
+          product[r][p] = g == 3 ? scaled_dot<V, kFloats>(dot[r][p], scale, offset)
+                                 : V::fma(number_of<V, kFloats>(dot[r][p]), scale, product[r][p]);
         }
       } else if constexpr (kHalves) {
         const typename V::Int factor = Recipe::factor(scales[p], j, g / 4);
@@ -99,9 +108,11 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* const
   for (int p = 0; p < P; ++p) {
     typename V::Float scale = {};
     if constexpr (!kTwoScales) scale = Recipe::scale(scales[p], j);
+    const typename V::Float offset = offset_of<V, kFloats>(scale);
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
-      if constexpr (!kTwoScales) product[r][p] = V::to_float(kHalves ? whole[r][p] : dot[r][p]) * scale;
+      if constexpr (!kTwoScales)
+        product[r][p] = scaled_dot<V, kFloats>(kHalves ? whole[r][p] : dot[r][p], scale, offset);
       sums.set(r, p, V::fma(product[r][p], V::broadcast(x.scale + block * S + r), sums.get(r, p)));
     }
   }
@@ -164,11 +175,12 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
   // A single row reads the panels in one stream, heads and bodies and the next panel: asking for them in that
   // order, further ahead than the heads are long, leaves no part of the panel out. Bodies of K-quants are
   // asked for a block at a time: as many requests at once as a body has lines are lost (one row beyond the
-  // caches, Zen 5: Q6_K 68 -> 87 % of a read loop of 48 GB/s, Q3_K 50 -> 101). As read once they come faster
-  // by 5 to 10 %; 32-blocks do not, and lose what the third-level cache would keep of a small model.
+  // caches, Zen 5: Q6_K 68 -> 87 % of a read loop of 48 GB/s, Q3_K 50 -> 101). Some processors deliver them
+  // faster as read once (reads_once_faster); 32-blocks none does, and they would lose what the third-level
+  // cache keeps of a small model.
   constexpr int64_t kAhead = 8192, kPart = (Recipe::kHead + Recipe::kBody) / Recipe::kBlocks;
-  constexpr int kLocality = Recipe::kBlocks > 1 ? 0 : 3;
   const std::byte* stream = bodies[0] + kAhead;
+  const bool once = R == 1 && Recipe::kBlocks > 1 && reads_once_faster();
   for (int64_t block = 0; block < blocks; block += Recipe::kBlocks) {
     typename Recipe::Scales scales[P];
 #pragma GCC unroll 4
@@ -180,7 +192,14 @@ inline __attribute__((always_inline)) void multiply(const std::byte* (&heads)[P]
     }
 #pragma GCC unroll 8
     for (int j = 0; j < Recipe::kBlocks; ++j) {
-      if constexpr (R == 1) prefetch<kPart, kLocality>(stream), stream += kPart;
+      if constexpr (R == 1) {
+        if (once) {
+          prefetch<kPart, 0>(stream);
+        } else {
+          prefetch<kPart>(stream);
+        }
+        stream += kPart;
+      }
       if (R > 1 && ahead.is_cold) ask_for_part<Recipe, P>(bodies, block, j, blocks, ahead);
       // Loads stay in the order of the stream. GCC moves those of all eight parts to the front: memory serves
       // one row worse (Zen 5, long rows beyond the caches: Q4_K 83 -> 93, Q6_K 77 -> 91 % of the read loop),
@@ -322,6 +341,7 @@ template <class V, Cells kCells, int S>
 void dense_tile(const void* a, const void* b, const void* x, int64_t count, float* acc, bool first,
                 DenseAhead ahead) {
   using Float = typename V::Float;
+  constexpr bool kWiden = kCells == Cells::kHalves || (kCells == Cells::kBfloat16 && !V::kBfloat16Pairs);
   // Sums of S rows, a vector of weights for each P and one of activations fit the registers (AVX2, 6 rows of
   // F32: 65 -> 90 % of the peak); what must be converted first serves more sums at once instead.
   constexpr int P = V::kLanes == 16 || (V::kRegisters == 16 && S > 3 && kCells == Cells::kFloat) ? 2 : 4;
@@ -344,25 +364,24 @@ void dense_tile(const void* a, const void* b, const void* x, int64_t count, floa
     for (int64_t begin = 0; begin < count; begin += kAskEvery) {
       const int64_t end = begin + kAskEvery < count ? begin + kAskEvery : count;
       ask_for_lines(ahead);
-      for (int64_t i = begin; i < end; ++i, values += kCells == Cells::kHalves ? 2 * S : S) {
+      for (int64_t i = begin; i < end; ++i, values += kWiden ? 2 * S : S) {
         typename V::Word w[P];
 #pragma GCC unroll 4
         for (int p = 0; p < P; ++p) w[p] = V::load(weights[p]), weights[p] += kCell;
-        Float first_half[P], second[P];
-        if constexpr (kCells == Cells::kHalves) {
+        PairOfFloats<V> pair[P];
+        if constexpr (kWiden) {
 #pragma GCC unroll 4
-          for (int p = 0; p < P; ++p)
-            first_half[p] = V::low_halves(w[p]), second[p] = V::low_halves(w[p] >> 16);
+          for (int p = 0; p < P; ++p) pair[p] = floats_of_pair<V, kCells>(w[p]);
         }
 #pragma GCC unroll 6
         for (int r = 0; r < S; ++r) {
 #pragma GCC unroll 4
           for (int p = 0; p < P; ++p) {
-            if constexpr (kCells == Cells::kBfloat16) {
+            if constexpr (kWiden) {
+              sums[r][p] = V::fma(pair[p].second, V::broadcast(values + S + r),
+                                  V::fma(pair[p].first, V::broadcast(values + r), sums[r][p]));
+            } else if constexpr (kCells == Cells::kBfloat16) {
               sums[r][p] = V::dot_bf16(sums[r][p], w[p], values + r);
-            } else if constexpr (kCells == Cells::kHalves) {
-              sums[r][p] = V::fma(second[p], V::broadcast(values + S + r),
-                                  V::fma(first_half[p], V::broadcast(values + r), sums[r][p]));
             } else {
               sums[r][p] = V::fma((Float)w[p], V::broadcast(values + r), sums[r][p]);
             }

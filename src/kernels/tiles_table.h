@@ -1,10 +1,25 @@
 // One entry of the table for each format; included last in each instruction set's file.
 
-template <class Recipe>
+/// Which of kStarts a recipe reads; -1: none.
+template <class V, class Recipe>
+constexpr int start_of_recipe(bool halves) {
+  const int zero = zero_point_of<V, Recipe>();
+  if (zero == 0 || has_halves(Recipe::kKind) != halves) return -1;
+  int index = 0;
+  while (kStarts[index] != Start{halves, zero}) ++index;  // past the end is no constant expression
+  return index;
+}
+
+constexpr int either(int a, int b) {
+  return a < 0 ? b : a;
+}
+
+template <class V, class Recipe>
 constexpr uint32_t sums_of_recipe() {
-  const uint32_t zero_point = has_halves(Recipe::kKind) ? kHalfSum : kSum;
+  constexpr int kWhole = start_of_recipe<V, Recipe>(false), kHalf = start_of_recipe<V, Recipe>(true);
   const uint32_t minima[] = {0, kScaledSum, kScaledHalfSum};
-  return (Recipe::kZero != 0 ? zero_point : 0u) | minima[minima_of(Recipe::kKind)];
+  return (kWhole < 0 ? 0u : kStartBit << kWhole) | (kHalf < 0 ? 0u : kStartBit << kHalf) |
+         minima[minima_of(Recipe::kKind)];
 }
 
 /// Direct: the recipe of tiles that read the panels themselves; Unpacking: of those that unpack them first.
@@ -12,7 +27,9 @@ template <class V, template <class> class Direct, template <class> class Unpacki
 constexpr FormatKernels format_kernels() {
   using D = Direct<V>;
   using U = Unpacking<V>;
-  return {sums_of_recipe<D>() | sums_of_recipe<U>(),
+  return {sums_of_recipe<V, D>() | sums_of_recipe<V, U>(),
+          either(start_of_recipe<V, D>(false), start_of_recipe<V, U>(false)),
+          either(start_of_recipe<V, D>(true), start_of_recipe<V, U>(true)),
           unpack<V, U>,
           dense_of_blocks<V, U>,
           vector_tile<V, D>,
@@ -61,6 +78,6 @@ constexpr KernelTable kernel_table() {
   table.bfloat16 = bfloat16<V>;
   table.store = store<V>;
   table.attention = integer_attention<V>();
-  table.rows = {apply<V>, softmax<V>, rms_norm<V>, layer_norm<V>};
+  table.rows = {apply<V>, softmax<V>, rms_norm<V>, layer_norm<V>, rotate_halves<V>, rotate_neighbours<V>};
   return table;
 }

@@ -20,7 +20,8 @@ void TokenEmbedding::read_row(int32_t id, std::span<float> values) const {
   thread_local std::vector<std::byte> read, rows;
   const size_t stride = row_bytes();
   if (!table_.packed) {
-    decode(table_.format, file_->read(table_, static_cast<size_t>(id) * stride, stride, read), values);
+    decode_weights(table_.format, file_->read(table_, static_cast<size_t>(id) * stride, stride, read),
+                   values);
     return;
   }
   const auto in_panel = static_cast<size_t>(id % PanelLayout::kRows);
@@ -30,7 +31,7 @@ void TokenEmbedding::read_row(int32_t id, std::span<float> values) const {
   rows.resize(panel_bytes);
   unpack_panel(panel_layout(table_.format), table_.row_length(), panel.data(), PanelLayout::kRows,
                rows.data());
-  decode(table_.format, std::span(rows).subspan(in_panel * stride, stride), values);
+  decode_weights(table_.format, std::span(rows).subspan(in_panel * stride, stride), values);
 }
 
 size_t TokenEmbedding::row_bytes() const {
@@ -44,7 +45,7 @@ void TokenEmbedding::add_row(int32_t id, float scale, std::span<float> sum) cons
     read_row(id, values);
   } else {
     const size_t stride = row_bytes();
-    decode(table_.format, table_.bytes.subspan(static_cast<size_t>(id) * stride, stride), values);
+    decode_weights(table_.format, table_.bytes.subspan(static_cast<size_t>(id) * stride, stride), values);
   }
   for (size_t i = 0; i < sum.size(); ++i) sum[i] += values[i] * scale;
 }

@@ -28,6 +28,7 @@ FeedForward::FeedForward(Weights& weights, const std::string& prefix, int64_t wi
     up_ = Linear(weights, {up.name, gated_ ? 2 * inner_width : inner_width}, width);
   }
   down_ = Linear(weights, {prefix + ".ffn_down", width}, inner_width);
+  up_.set_next(down_.read_ahead());
 }
 
 void FeedForward::operator()(LayerInput& x, MatrixView out, ConstMatrixView residual, Work& work) const {

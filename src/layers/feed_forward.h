@@ -17,6 +17,10 @@ class FeedForward {
   /// out [tokens, width] = feed-forward(x) [+ residual].
   void operator()(LayerInput& x, MatrixView out, ConstMatrixView residual, Work& work) const;
 
+  ReadAhead read_ahead() const { return up_.read_ahead(gated_); }
+  /// Of the product after it.
+  void set_next(const ReadAhead& next) { down_.set_next(next); }
+
   double weight_bytes() const { return up_.weight_bytes() + down_.weight_bytes(); }
 
  private:

@@ -18,6 +18,9 @@ Scratch& scratch() {
   return memory;
 }
 
+/// Tokens from which on a team is worth waking for their rotation.
+constexpr int64_t kRotatedByTeam = 4;
+
 /// What products read: x, or its norm.
 LayerInput& input_of(const Norm& norm, ConstMatrixView x, Work& work) {
   Scratch& memory = scratch();
@@ -85,6 +88,25 @@ Layer::Layer(Weights& weights, const std::string& prefix, LayerPlan plan) : plan
   feed_forward_norm_ = norm("ffn_norm", width);
   post_feed_forward_norm_ = norm("post_ffw_norm", width);
   output_norm_ = norm("layer_output_norm", width);
+  set_next({});
+}
+
+void Layer::set_next(const ReadAhead& next) {
+  if (plan_.parallel) {
+    qkv_.set_next(feed_forward_.read_ahead());
+    feed_forward_.set_next(output_.read_ahead());
+    output_.set_next(next);
+    return;
+  }
+  qkv_.set_next(output_.read_ahead());
+  if (cross_query_.outputs() > 0) {
+    output_.set_next(cross_query_.read_ahead());
+    cross_query_.set_next(cross_output_.read_ahead());
+    cross_output_.set_next(feed_forward_.read_ahead());
+  } else {
+    output_.set_next(feed_forward_.read_ahead());
+  }
+  feed_forward_.set_next(next);
 }
 
 double Layer::weight_bytes(bool with_global) const {
@@ -135,19 +157,20 @@ void Layer::project(ConstMatrixView x, IndexRange rows, DecoderBatch& batch, int
   const TimedOperation timed(Operation::kRotary);
   const AttentionShape& shape = plan_.attention;
   const int64_t n = shape.head_dim, rotated = shape.heads + shape.kv_heads;
+  for_each_index(rows.count(), rows.count() >= kRotatedByTeam, [&](int64_t i) {
+    const int64_t token = rows.begin + i;
+    float* row = batch.qkv.row(token).data();
+    rotate(batch.qkv.view().rows_from(token, 1), token);
+    KeyValueCache& cache = *batch.sequence_of(token).cache;
+    for (int64_t head = 0; head < shape.kv_heads; ++head) {
+      cache.store(layer, head, batch.positions[static_cast<size_t>(token)], row + (shape.heads + head) * n,
+                  row + (rotated + head) * n);
+    }
+  });
   for (const CachedSequence& sequence : batch.sequences) {
-    const int64_t begin = std::max(rows.begin, sequence.first);
-    const int64_t count = std::min(rows.end, sequence.first + sequence.count) - begin;
+    const int64_t count =
+        std::min(rows.end, sequence.first + sequence.count) - std::max(rows.begin, sequence.first);
     if (count <= 0) continue;
-    for_each_index(count, count > 1, [&](int64_t i) {
-      const int64_t token = begin + i;
-      float* row = batch.qkv.row(token).data();
-      rotate(batch.qkv.view().rows_from(token, 1), token);
-      for (int64_t head = 0; head < shape.kv_heads; ++head) {
-        sequence.cache->store(layer, head, batch.positions[static_cast<size_t>(token)],
-                              row + (shape.heads + head) * n, row + (rotated + head) * n);
-      }
-    });
     work.activation_bytes +=
         static_cast<double>(count) * (static_cast<double>(sequence.cache->bytes_per_position()) /
                                           static_cast<double>(sequence.cache->shape().layers) +

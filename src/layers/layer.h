@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -45,6 +46,11 @@ struct DecoderBatch {
   std::vector<CachedSequence> sequences;  ///< rows of the batch and their caches
   Matrix qkv, context;                    ///< between the steps of a layer
 
+  /// Whose token the batch's row is.
+  const CachedSequence& sequence_of(int64_t row) const {
+    return *(std::ranges::upper_bound(sequences, row, {}, &CachedSequence::first) - 1);
+  }
+
   void clear() {
     tokens.clear();
     positions.clear();
@@ -81,6 +87,11 @@ class Layer {
   double weight_bytes(bool with_global = false) const;
   /// Whether calibration looks at the inputs, which must then come whole and in order.
   bool is_observed() const { return qkv_.is_observed(); }
+
+  /// What the layer reads first, for the layer before it.
+  ReadAhead read_ahead() const { return qkv_.read_ahead(); }
+  /// The read_ahead() of what comes after this layer.
+  void set_next(const ReadAhead& next);
 
   /// qkv [tokens, projected_width()] of x [tokens, width], queries and keys normalised and rotated; `row` is
   /// the first token's place in the batch whose positions the rope holds. `global`: not 0 for the tokens of x

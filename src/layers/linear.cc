@@ -6,16 +6,6 @@
 #include "base/threads.h"
 
 namespace wattle::inline layers {
-namespace {
-
-void multiply(const PackedActivations& x, const PackedMatrix& matrix, MatrixView out,
-              const Epilogue& epilogue, Work& work) {
-  const TimedOperation timed(Operation::kProducts);
-  matmul(x, matrix, out, epilogue, work);
-}
-
-}  // namespace
-
 void LayerInput::set(ConstMatrixView x) {
   x_ = x;
   ready_.fill(false);
@@ -72,39 +62,49 @@ double Linear::weight_bytes() const {
   return bytes;
 }
 
+ReadAhead Linear::read_ahead(bool gated) const {
+  if (blocks_.empty()) return {};
+  return blocks_.front().matrix.read_ahead(gated && blocks_.size() == 1);
+}
+
+void Linear::multiply(std::span<const MatrixProduct> products, Work& work) const {
+  const TimedOperation timed(Operation::kProducts);
+  matmul(products, work, next_);
+}
+
 void Linear::operator()(LayerInput& x, MatrixView out, Work& work, ActivationFunction function,
                         ConstMatrixView residual) const {
   if (observe_) observe_(names_, x.values());
+  std::vector<MatrixProduct> products;
+  products.reserve(blocks_.size());
   for (const Block& block : blocks_) {
     const int64_t n = block.matrix.n();
-    Epilogue epilogue;
-    epilogue.bias = bias_.empty() ? nullptr : bias_.data() + block.first;
-    epilogue.function = function;
-    if (residual.data != nullptr) epilogue.residual = residual.columns_from(block.first, n);
-    multiply(x.as(block.activations, sums_), block.matrix, out.columns_from(block.first, n), epilogue, work);
+    MatrixProduct& product =
+        products.emplace_back(x.as(block.activations, sums_), block.matrix, out.columns_from(block.first, n));
+    product.epilogue.bias = bias_.empty() ? nullptr : bias_.data() + block.first;
+    product.epilogue.function = function;
+    if (residual.data != nullptr) product.epilogue.residual = residual.columns_from(block.first, n);
   }
+  multiply(products, work);
 }
 
 void Linear::gated(LayerInput& x, ActivationFunction function, MatrixView out, Work& work) const {
   if (observe_) observe_(names_, x.values());
-  if (blocks_.size() == 1) {
-    Epilogue epilogue;
-    epilogue.bias = bias_.empty() ? nullptr : bias_.data();
-    epilogue.function = function;
-    epilogue.gated = true;
-    multiply(x.as(blocks_[0].activations, sums_), blocks_[0].matrix, out, epilogue, work);
-    return;
-  }
-  // Gate and up of different formats: rare mixtures, so a product of its own for up and one more pass.
-  Matrix up(x.tokens(), out.columns);
   const Block& gate_block = blocks_[0];
+  MatrixProduct gate{x.as(gate_block.activations, sums_), gate_block.matrix, out};
+  gate.epilogue.bias = bias_.empty() ? nullptr : bias_.data();
+  gate.epilogue.function = function;
+  if (blocks_.size() == 1) {
+    gate.epilogue.gated = true;
+    return multiply({&gate, 1}, work);
+  }
+  // Gate and up of different formats: rare mixtures, so a result of its own for up and one more pass.
   const Block& up_block = blocks_[1];
-  Epilogue epilogue;
-  epilogue.bias = bias_.empty() ? nullptr : bias_.data() + up_block.first;
-  multiply(x.as(up_block.activations, sums_), up_block.matrix, up.view(), epilogue, work);
-  epilogue.bias = bias_.empty() ? nullptr : bias_.data();
-  epilogue.function = function;
-  multiply(x.as(gate_block.activations, sums_), gate_block.matrix, out, epilogue, work);
+  Matrix up(x.tokens(), out.columns);
+  MatrixProduct of_up{x.as(up_block.activations, sums_), up_block.matrix, up.view()};
+  of_up.epilogue.bias = bias_.empty() ? nullptr : bias_.data() + up_block.first;
+  const MatrixProduct products[] = {of_up, gate};
+  multiply(products, work);
   for_each_index(out.rows, out.rows > 1, [&](int64_t row) {
     float* values = out.row(row).data();
     const float* factors = up.row(row).data();

@@ -63,13 +63,21 @@ class Linear {
   /// For two parts of equal size, gate and up: out [tokens, outputs / 2] = f(gate) * up.
   void gated(LayerInput& x, ActivationFunction function, MatrixView out, Work& work) const;
 
+  /// What operator() or gated() reads first, for the product that comes before it.
+  ReadAhead read_ahead(bool gated = false) const;
+  /// The read_ahead() of the product that comes after this one.
+  void set_next(const ReadAhead& next) { next_ = next; }
+
  private:
   struct Block {
     PackedMatrix matrix;
     int64_t first = 0;
     Activations activations;
   };
+  void multiply(std::span<const MatrixProduct> products, Work& work) const;
+
   std::vector<Block> blocks_;
+  ReadAhead next_;
   uint32_t sums_ = 0;        ///< that some block reads
   std::vector<float> bias_;  ///< empty or [outputs]
   int64_t outputs_ = 0, inputs_ = 0;

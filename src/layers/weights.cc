@@ -63,7 +63,7 @@ PackedMatrix Weights::map(std::span<const Tensor* const> tensors) {
 
 void Weights::decode_into(const Tensor& tensor, std::span<float> values) {
   if (generate_) {
-    decode(tensor.format, generate_(tensor), values);
+    decode_weights(tensor.format, generate_(tensor), values);
   } else if (tensor.packed) {
     check_panels(tensor);
     std::vector<std::byte> rows(tensor.bytes.size());
@@ -72,9 +72,9 @@ void Weights::decode_into(const Tensor& tensor, std::span<float> values) {
     for (size_t at = 0; at < rows.size(); at += panel)
       unpack_panel(layout, tensor.row_length(), tensor.bytes.data() + at, PanelLayout::kRows,
                    rows.data() + at);
-    decode(tensor.format, rows, values);
+    decode_weights(tensor.format, rows, values);
   } else {
-    decode(tensor.format, tensor.bytes, values);
+    decode_weights(tensor.format, tensor.bytes, values);
     file_.release(tensor.bytes);
   }
   count(tensor, values.size_bytes());

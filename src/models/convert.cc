@@ -129,7 +129,7 @@ std::vector<std::byte> encoded(const ModelFile& file, const Tensor& tensor, Form
     std::vector<float> weights(row);
     for (int64_t i = rows.begin; i < rows.end; ++i) {
       const auto index = static_cast<size_t>(i);
-      decode(tensor.format, tensor.bytes.subspan(index * from_bytes, from_bytes), weights);
+      decode_weights(tensor.format, tensor.bytes.subspan(index * from_bytes, from_bytes), weights);
       if (!std::all_of(weights.begin(), weights.end(), [](float weight) { return std::isfinite(weight); })) {
         finite = false;
       }

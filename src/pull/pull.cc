@@ -32,7 +32,7 @@ void check_sums(const CatalogueEntry& entry, const fs::path& target, const PullO
 
 }  // namespace
 
-fs::path pull(const CatalogueEntry& entry, const PullOptions& options) {
+fs::path pull_model(const CatalogueEntry& entry, const PullOptions& options) {
   const fs::path target = options.cache / entry.path;
   if (fs::exists(target) && !options.force) return target;
   const fs::path downloads = options.cache / "downloads" / entry.name;

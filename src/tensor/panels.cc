@@ -77,6 +77,93 @@ int64_t bytes_of_block(const PanelLayout& layout, int64_t k, int64_t block) {
   return layout.block_bytes * weights / layout.block_weights;
 }
 
+/// Four 32-bit cells.
+typedef uint32_t FourCells __attribute__((vector_size(16)));
+
+/// Cells [4][4] of rows to those of lanes.
+inline void transpose(FourCells (&cells)[4]) {
+  const FourCells a = __builtin_shufflevector(cells[0], cells[1], 0, 4, 1, 5),
+                  b = __builtin_shufflevector(cells[2], cells[3], 0, 4, 1, 5),
+                  c = __builtin_shufflevector(cells[0], cells[1], 2, 6, 3, 7),
+                  d = __builtin_shufflevector(cells[2], cells[3], 2, 6, 3, 7);
+  cells[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+  cells[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  cells[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+  cells[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+}
+
+/// Where a block's first cell begins in the file: behind a scale that goes to the heads.
+int64_t first_cell(const PanelLayout& layout) {
+  return layout.head_offset == 0 ? 2 : 0;
+}
+
+void pack_heads(const PanelLayout& layout, int64_t k, const std::byte* first_row, int64_t rows,
+                std::byte* heads) {
+  const auto stride = static_cast<int64_t>(row_bytes(layout.format, static_cast<size_t>(k)));
+  std::memset(heads, 0, static_cast<size_t>(layout.heads_bytes(k)));
+  const std::byte* source = first_row + layout.head_offset;
+  for (int64_t block = 0; block < layout.blocks(k); ++block, source += layout.block_bytes) {
+    for (int64_t row = 0; row < rows; ++row)
+      std::memcpy(heads + (block * kRows + row) * 2, source + row * stride, 2);
+  }
+}
+
+/// Whole panels: `runs` of `cells` (4 or more) cells of each row, four cells of four rows at a time. Models
+/// are packed whenever they are opened; cell by cell that takes ten times as long.
+void pack_runs(const PanelLayout& layout, const std::byte* first_row, int64_t stride, int64_t runs,
+               int64_t cells, std::byte* body) {
+  const uint32_t flip = flip_of(layout.format);
+  const FourCells flips = {flip, flip, flip, flip};
+  const int64_t high_bits = high_bits_cell(layout.format), run_bytes = runs == 1 ? 0 : layout.block_bytes;
+  const std::byte* source = first_row + first_cell(layout);
+  for (int64_t run = 0; run < runs; ++run, source += run_bytes, body += cells * 4 * kRows) {
+    // The last four may be some of the four before once more.
+    for (int64_t next = 0; next < cells; next += 4) {
+      const int64_t cell = std::min(next, cells - 4);
+      std::byte* to[4];
+      for (int64_t i = 0; i < 4; ++i) to[i] = body + place_of(layout.format, cell + i) * kRows * 4;
+      for (int64_t row = 0; row < kRows; row += 4) {
+        FourCells four[4];
+        for (int64_t i = 0; i < 4; ++i)
+          std::memcpy(&four[i], source + (row + i) * stride + cell * 4, sizeof(FourCells));
+        transpose(four);
+        for (int64_t i = 0; i < 4; ++i) {
+          four[i] ^= flips;
+          std::memcpy(to[i] + row * 4, &four[i], sizeof(FourCells));
+        }
+      }
+    }
+    if (high_bits < 0) continue;
+    uint32_t bits[kRows];
+    std::byte* const place = body + place_of(layout.format, high_bits) * kRows * 4;
+    std::memcpy(bits, place, sizeof bits);
+#pragma omp simd
+    for (int64_t row = 0; row < kRows; ++row) bits[row] = spread_high_bits(bits[row]);
+    std::memcpy(place, bits, sizeof bits);
+  }
+}
+
+/// Any number of rows of any length, cell by cell.
+void pack_cells(const PanelLayout& layout, int64_t k, const std::byte* first_row, int64_t rows,
+                std::byte* body) {
+  const auto stride = static_cast<int64_t>(row_bytes(layout.format, static_cast<size_t>(k)));
+  const int64_t high_bits = high_bits_cell(layout.format);
+  const uint32_t flip = flip_of(layout.format);
+  for (int64_t block = 0; block < layout.blocks(k); ++block, body += layout.body_bytes()) {
+    const std::byte* source = first_row + block * layout.block_bytes + first_cell(layout);
+    const auto size = static_cast<size_t>(bytes_of_block(layout, k, block));
+    if (rows < kRows) std::memset(body, 0, static_cast<size_t>(layout.body_bytes()));
+    for (int64_t row = 0; row < rows; ++row, source += stride) {
+      for (int64_t cell = 0; cell < layout.cells; ++cell) {
+        uint32_t bits = 0;
+        std::memcpy(&bits, source + cell * 4, std::min<size_t>(4, size));
+        bits = cell == high_bits ? spread_high_bits(bits) : bits ^ flip;
+        std::memcpy(body + (place_of(layout.format, cell) * kRows + row) * 4, &bits, 4);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 PanelLayout panel_layout(Format format) {
@@ -111,28 +198,16 @@ PanelLayout panel_layout(Format format) {
 
 void pack_panel(const PanelLayout& layout, int64_t k, const std::byte* first_row, int64_t rows,
                 std::byte* panel) {
-  const int64_t blocks = layout.blocks(k);
-  const int64_t stride = static_cast<int64_t>(row_bytes(layout.format, static_cast<size_t>(k)));
-  const int64_t cells_at = layout.head_offset == 0 ? 2 : 0;
-  const int64_t high_bits = high_bits_cell(layout.format);
-  const uint32_t flip = flip_of(layout.format);
-  std::byte* body = panel + layout.heads_bytes(k);
-  if (layout.has_head()) std::memset(panel, 0, static_cast<size_t>(layout.heads_bytes(k)));
-  for (int64_t block = 0; block < blocks; ++block, body += layout.body_bytes()) {
-    const std::byte* source = first_row + block * layout.block_bytes;
-    const auto size = static_cast<size_t>(bytes_of_block(layout, k, block));
-    if (rows < kRows) std::memset(body, 0, static_cast<size_t>(layout.body_bytes()));
-    for (int64_t row = 0; row < rows; ++row, source += stride) {
-      if (layout.has_head()) {
-        std::memcpy(panel + (block * kRows + row) * 2, source + layout.head_offset, 2);
-      }
-      for (int64_t cell = 0; cell < layout.cells; ++cell) {
-        uint32_t bits = 0;
-        std::memcpy(&bits, source + cells_at + cell * 4, std::min<size_t>(4, size));
-        bits = cell == high_bits ? spread_high_bits(bits) : bits ^ flip;
-        std::memcpy(body + (place_of(layout.format, cell) * kRows + row) * 4, &bits, 4);
-      }
-    }
+  const auto stride = static_cast<int64_t>(row_bytes(layout.format, static_cast<size_t>(k)));
+  std::byte* const bodies = panel + layout.heads_bytes(k);
+  if (layout.has_head()) pack_heads(layout, k, first_row, rows, panel);
+  // Cells of a dense row are one run, whose order stays; a last weight that fills half a cell goes by itself.
+  const bool dense = layout.block_weights <= 2;
+  const int64_t cells = dense ? stride / 4 : layout.cells;
+  if (rows == kRows && cells >= 4 && (!dense || stride % 4 == 0)) {
+    pack_runs(layout, first_row, stride, dense ? 1 : layout.blocks(k), cells, bodies);
+  } else {
+    pack_cells(layout, k, first_row, rows, bodies);
   }
 }
 
@@ -146,7 +221,7 @@ void unpack_panel(const PanelLayout& layout, int64_t k, const std::byte* panel, 
                   std::byte* first_row) {
   const int64_t blocks = layout.blocks(k);
   const int64_t stride = static_cast<int64_t>(row_bytes(layout.format, static_cast<size_t>(k)));
-  const int64_t cells_at = layout.head_offset == 0 ? 2 : 0;
+  const int64_t cells_at = first_cell(layout);
   const int64_t high_bits = high_bits_cell(layout.format);
   const uint32_t flip = flip_of(layout.format);
   const std::byte* body = panel + layout.heads_bytes(k);

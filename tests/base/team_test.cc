@@ -64,6 +64,25 @@ TEST(Team, ManySmallJobsFollowEachOther) {
 }
 
 // A pause longer than waiting turns between jobs: everybody sleeps and is woken.
+TEST(Team, WhatTheNextJobReadsIsAHintAlone) {
+  const ThreadsFor threads(2);
+  std::vector<std::byte> memory(1 << 20);
+  const ReadAhead hints[] = {
+      {},
+      {memory.data(), 4096, 256},
+      {memory.data(), 4096, 1},
+      {memory.data(), 0, 0},
+      {reinterpret_cast<const std::byte*>(uintptr_t{1} << 40), 1 << 16, 1000},  // no memory of ours
+  };
+  std::atomic<int64_t> sum{0};
+  for (const ReadAhead& hint : hints) {
+    for (int job = 0; job < 200; ++job)
+      for_each_part(
+          4, [&](int64_t part) { sum += part; }, hint);
+  }
+  EXPECT_EQ(sum, 6 * 200 * static_cast<int64_t>(std::size(hints)));
+}
+
 TEST(Team, SleepsBetweenJobs) {
   Team team(3);
   for (int job = 0; job < 50; ++job) {

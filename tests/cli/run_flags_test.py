@@ -131,6 +131,16 @@ class RunFlagsTest(unittest.TestCase):
         self.assertGreater(result["beams"]["tokens_per_s"], 0)
         self.assertGreater(result["generate"]["tokens_per_s"], 0)
 
+    def test_sequences_of_a_bench(self):
+        for number, name in enumerate(("bart/base", "llama/base")):
+            about = next(case for case in tiny_model.cases("text_to_text") if case["case"] == name)
+            tiny_model.write_folder(self.dir / f"model{number}", about)
+            bench = ["bench", f"model{number}", "--prompt", "8", "--generate", "6", "--rounds", "1", "--json"]
+            result = json.loads(self.wattle(*bench, "--sequences", "1,3").stdout)
+            for count in (1, 3):
+                self.assertGreater(result[f"sequences_{count}"]["tokens_per_s"], 0)
+            self.assertNotIn("sequences_3", json.loads(self.wattle(*bench).stdout))
+
     def test_train_tags(self):
         tiny_model.write_folder(self.dir / "encoder", tiny_model.cases("tag")[0])
         rows = []

@@ -1,5 +1,6 @@
 #include "decode/sampler.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -7,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <wattle/error.h>
 
+#include "base/threads.h"
 #include "decode/formula_model.h"
 
 namespace wattle {
@@ -47,6 +49,23 @@ TEST(Sampler, GreedyTakesTheFirstLargest) {
   EXPECT_EQ(sampler.next(kLogits), 1);
   EXPECT_EQ(sampler.next(std::vector<float>{2, 5, 5}), 1);
   EXPECT_EQ(sampler.next(std::vector<float>{std::nanf(""), 1, 0}), 1);
+}
+
+TEST(Sampler, TheTeamFindsTheSameLargest) {
+  const int before = threads();
+  for (const int count : {1, 2, 3}) {
+    set_threads(count);
+    std::vector<float> logits(200'001, -1.0f);
+    EXPECT_EQ(arg_max(logits), 0);
+    logits[150'000] = logits[70'001] = 2;
+    logits[70'000] = logits[5] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_EQ(arg_max(logits), 70'001);
+    logits.back() = 3;
+    EXPECT_EQ(arg_max(logits), 200'000);
+    std::ranges::fill(logits, std::numeric_limits<float>::quiet_NaN());
+    EXPECT_THROW(arg_max(logits), Error);
+  }
+  set_threads(before);
 }
 
 TEST(Sampler, TemperatureDrawsFromTheSoftmax) {

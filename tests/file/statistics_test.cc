@@ -13,7 +13,7 @@ TEST(TensorStatistics, CountsWhatIsThere) {
   const float infinity = std::numeric_limits<float>::infinity();
   const std::vector<float> values{0, 1, 2, 3, -2, std::nanf(""), infinity, 0};
   Tensor tensor{"t", Format::kF32, {2, 4}, std::as_bytes(std::span(values))};
-  const TensorStatistics found = statistics(tensor);
+  const TensorStatistics found = tensor_statistics(tensor);
   EXPECT_EQ(found.count, 8);
   EXPECT_EQ(found.zeros, 2);
   EXPECT_EQ(found.nans, 1);
@@ -28,7 +28,7 @@ TEST(TensorStatistics, CountsWhatIsThere) {
 }
 
 TEST(TensorStatistics, OfNothingIsZero) {
-  const TensorStatistics found = statistics(Tensor{"t", Format::kF32, {0, 4}, {}});
+  const TensorStatistics found = tensor_statistics(Tensor{"t", Format::kF32, {0, 4}, {}});
   EXPECT_EQ(found.count, 0);
   EXPECT_EQ(found.max, 0);
 }

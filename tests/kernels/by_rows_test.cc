@@ -105,7 +105,7 @@ TEST_P(ByRows, TakeWeightsOfEveryFormat) {
     std::vector<std::byte> bytes(32 * row_bytes(format, 512));
     info(format).encode({values.data(), 32 * 512}, {}, bytes);
     std::vector<float> weights(32 * 512);
-    decode(format, bytes, weights);
+    decode_weights(format, bytes, weights);
     const Matrix out = product(PackedMatrix::pack(format, 32, 512, bytes).by_rows(), x.view());
     for (int64_t row = 0; row < x.rows(); ++row) {
       for (int64_t column = 0; column < 32; ++column) {

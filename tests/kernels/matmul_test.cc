@@ -145,7 +145,7 @@ TEST_P(Products, AgreeWithTheScalarTruthForOneToTwentyRows) {
   const int64_t n = 53, k = block() * (block() == 32 ? 5 : 2);
   const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
   std::vector<float> weights(static_cast<size_t>(n * k));
-  decode(format(), bytes, weights);
+  decode_weights(format(), bytes, weights);
   const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
   for (int64_t m = 1; m <= 20; ++m) {
     const Matrix x = random_rows(m, k, random);
@@ -161,7 +161,7 @@ TEST_P(Products, AgreeOnAdversarialBlocks) {
     const int64_t n = 17, k = block() == 32 ? 96 : 256;
     const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, fill);
     std::vector<float> weights(static_cast<size_t>(n * k));
-    decode(format(), bytes, weights);
+    decode_weights(format(), bytes, weights);
     const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
     for (int64_t m = 1; m <= 20; ++m) {
       Matrix x = random_rows(m, k, random);
@@ -212,7 +212,7 @@ TEST_P(Products, ReadFloatActivationsWithoutQuantisingThem) {
   const int64_t n = 40, k = block() == 32 ? 160 : 512, m = 9;
   const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
   std::vector<float> weights(static_cast<size_t>(n * k));
-  decode(format(), bytes, weights);
+  decode_weights(format(), bytes, weights);
   const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
   const Matrix x = random_rows(m, k, random);
   const std::vector<double> values(x.data(), x.data() + m * k);
@@ -326,7 +326,7 @@ TEST_P(DenseProducts, AgreeWithTheTruthAndGiveTheSameBitsForAnyBatch) {
   for (const Format format : {Format::kF32, Format::kF16, Format::kBF16}) {
     const std::vector<std::byte> bytes = dense_bytes(format, values);
     std::vector<float> weights(static_cast<size_t>(n * k));
-    decode(format, bytes, weights);
+    decode_weights(format, bytes, weights);
     const PackedMatrix w = PackedMatrix::pack(format, n, k, bytes);
     const std::vector<double> input(x.data(), x.data() + m * k);
     for (const Activations kind : {Activations::kF32, Activations::kBF16}) {
@@ -418,6 +418,43 @@ TEST(Threads, MayOutnumberTheCores) {
   }
   EXPECT_THROW(set_threads(most + 1), Error);
   set_threads(1);
+}
+
+TEST(Threads, TakeSeveralProductsInOneJob) {
+  std::mt19937 random(7);
+  constexpr int64_t k = 256;
+  const int before = threads();
+  for (const int64_t rows : {1, 4, 13}) {
+    const Matrix x = random_rows(rows, k, random);
+    PackedActivations packed;
+    packed.pack(x.view(), Activations::kBlock32);
+    std::vector<PackedMatrix> weights;
+    for (const auto& [format, n] :
+         {std::pair(Format::kQ4_K, 400), std::pair(Format::kQ6_K, 40), std::pair(Format::kQ8_0, 2000)})
+      weights.push_back(PackedMatrix::pack(format, n, k, random_blocks(format, n, k, random, Fill::kRandom)));
+    std::vector<Matrix> alone, together;
+    for (const PackedMatrix& one : weights) {
+      Work work;
+      matmul(packed, one, alone.emplace_back(rows, one.n()).view(), {}, work);
+    }
+    for (const int count : {1, 2, 3}) {
+      set_threads(count);
+      together.clear();
+      for (const PackedMatrix& one : weights) together.emplace_back(rows, one.n());
+      std::vector<MatrixProduct> products;
+      for (size_t i = 0; i < weights.size(); ++i)
+        products.push_back({packed, weights[i], together[i].view()});
+      Work work;
+      matmul(products, work, weights.front().read_ahead());
+      EXPECT_EQ(work.macs_int8, static_cast<double>(rows * k * 2440));
+      for (size_t i = 0; i < weights.size(); ++i) {
+        const auto bytes = static_cast<size_t>(rows * weights[i].n()) * sizeof(float);
+        EXPECT_EQ(std::memcmp(alone[i].data(), together[i].data(), bytes), 0)
+            << rows << " rows, product " << i << ", " << count << " threads";
+      }
+    }
+  }
+  set_threads(before);
 }
 
 TEST(InstructionSets, ThatTheMachineLacksAreRefusedByName) {

@@ -36,6 +36,9 @@ inline std::vector<Target> targets() {
 #if defined(__x86_64__)
   if (runs(Isa::kAvx2))
     found.push_back({"avx2_vnni_by_arithmetic", Isa::kAvx2, &kernels_vnni_by_arithmetic()});
+  // Where products of bfloat16 are slower than those of floats, nothing else runs them.
+  if (runs(Isa::kAvx512Vnni) && __builtin_cpu_supports("avx512bf16") && !multiplies_bfloat16())
+    found.push_back({"avx512_bf16", Isa::kAvx512Vnni, &kernels_avx512bf16()});
 #endif
   return found;
 }

@@ -139,7 +139,7 @@ TEST(Shapes, WeightsAreNormalAndRepeatable) {
   other.name = "blk.1.ffn_up.weight";
   EXPECT_NE(bytes, shape_bytes(other));
   std::vector<float> values(64 * 512);
-  decode(tensor.format, bytes, values);
+  decode_weights(tensor.format, bytes, values);
   double mean = 0, squares = 0;
   for (const float value : values) mean += value / 32768.0, squares += double{value} * value / 32768.0;
   EXPECT_NEAR(mean, 0, 1e-3);

@@ -45,7 +45,7 @@ TEST_P(Golden, DecodesAsTheReference) {
   std::memcpy(bytes.data() + 1, data.data() + 4, size);
   std::vector<float> expected(weights), actual(weights);
   std::memcpy(expected.data(), data.data() + 4 + size, 4 * weights);
-  decode(format, std::span(bytes).subspan(1), actual);
+  decode_weights(format, std::span(bytes).subspan(1), actual);
   for (size_t i = 0; i < weights; ++i) {
     ASSERT_LE(ulps_between(actual[i], expected[i]), 1)
         << "weight " << i << ": " << actual[i] << " " << expected[i];
@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(EveryType, Golden,
 template <typename T>
 std::vector<float> decode_numbers(Format format, std::vector<T> numbers) {
   std::vector<float> weights(numbers.size());
-  decode(format, std::as_bytes(std::span(numbers)), weights);
+  decode_weights(format, std::as_bytes(std::span(numbers)), weights);
   return weights;
 }
 
@@ -76,9 +76,9 @@ TEST(Decode, PlainNumbers) {
 TEST(Decode, RefusesPartOfABlock) {
   std::vector<std::byte> bytes(17);
   std::vector<float> weights(32);
-  EXPECT_THROW(decode(Format::kQ4_0, bytes, weights), Error);
+  EXPECT_THROW(decode_weights(Format::kQ4_0, bytes, weights), Error);
   bytes.resize(36);
-  EXPECT_THROW(decode(Format::kQ4_0, bytes, weights), Error);
+  EXPECT_THROW(decode_weights(Format::kQ4_0, bytes, weights), Error);
 }
 
 TEST(Half, EveryHalfSurvivesTheWayThroughFloat) {

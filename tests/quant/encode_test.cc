@@ -27,7 +27,7 @@ std::vector<std::byte> encode(Format format, std::span<const float> weights,
 std::vector<float> round_trip(Format format, std::span<const float> weights,
                               std::span<const float> importance = {}) {
   std::vector<float> decoded(weights.size());
-  decode(format, encode(format, weights, importance), decoded);
+  decode_weights(format, encode(format, weights, importance), decoded);
   return decoded;
 }
 
