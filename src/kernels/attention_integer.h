@@ -7,7 +7,8 @@ constexpr float kTopCode = 119;
 /// Probabilities under 2^kLeast of the largest of a block count as that.
 constexpr float kLeast = -100;
 /// 1.5 * 2^23: the lowest bits of its sum with a number are that number, rounded to an integer.
-constexpr float kMagic = kFloatStartValue;
+constexpr float kMagic = 12582912.0f;
+constexpr int32_t kMagicBits = 0x4B400000;
 
 /// 2^x for x <= 0, 2^kLeast below that: relative error under 1.1e-4, exact for integers, NaN for NaN. What
 /// becomes codes of 7 bits needs no more, and every coefficient is 4 % of a short head's attention.
@@ -36,13 +37,11 @@ void prepare_queries(const float* queries, const IntegerStep& step) {
   for (int64_t first = 0; first < step.count; first += kRowsAtOnce<V>) {
     const int64_t rows = step.count - first < kRowsAtOnce<V> ? step.count - first : kRowsAtOnce<V>;
     int32_t* starts = step.query_starts + first * groups;
-    const int zero = step.nibbles ? 8 : V::kSignedBytes ? 0 : 128;
-    ActivationStore to{
-        step.query_codes + first * width, step.query_scale + first * groups, nullptr, nullptr, {}};
-    if (zero != 0) to.start[index_of_start({false, zero})] = starts;
-    quantize<V>(queries + first * width, width, width, static_cast<int>(rows), false, to);
-    if (zero != 0 && V::kFloatDots) continue;  // they begin at kFloatStart
-    for (int64_t i = 0; i < groups * rows; ++i) starts[i] = (zero == 0 ? 0 : starts[i]) + kFloatStart;
+    quantize<V>(queries + first * width, width, width, static_cast<int>(rows), false,
+                {step.query_codes + first * width, step.query_scale + first * groups, nullptr, nullptr,
+                 starts, nullptr});
+    const int32_t zero = step.nibbles ? 8 : V::kSignedBytes ? 0 : 128;
+    for (int64_t i = 0; i < groups * rows; ++i) starts[i] = starts[i] * zero + kMagicBits;
   }
 }
 
@@ -275,7 +274,7 @@ inline __attribute__((always_inline)) typename V::Word signed_cell(const CellMas
                                                                    typename V::Word& sum) {
   using Word = typename V::Word;
   Word code[4];
-  sum = Word{} - static_cast<uint32_t>(4 * int64_t{kFloatStart});
+  sum = Word{} - static_cast<uint32_t>(4 * int64_t{kMagicBits});
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
     code[i] = (Word)V::fma(power[i], factor[i], fill<V>(kMagic));

@@ -47,13 +47,6 @@ constexpr Start kStarts[] = {{false, 8},  {false, 16}, {false, 127}, {false, 128
                              {false, -1}, {true, 4},   {true, 32}};
 constexpr int kStartCount = sizeof kStarts / sizeof kStarts[0];
 
-/// Where `start` is in kStarts, which has it.
-constexpr int index_of_start(const Start& start) {
-  int index = 0;
-  while (index + 1 < kStartCount && kStarts[index] != start) ++index;
-  return index;
-}
-
 /// The bits of 1.5 * 2^23. A dot product that begins there and stays under 2^22 is a float of that much more
 /// than itself, so one fused multiply-add both converts it and multiplies it with a scale of few bits,
 /// rounded once (fma(1.5 * 2^23 + dot, scale, -1.5 * 2^23 * scale)): an instruction less than converting and

@@ -3,11 +3,11 @@
 /// Which of kStarts a recipe reads; -1: none.
 template <class V, class Recipe>
 constexpr int start_of_recipe(bool halves) {
-  constexpr int zero = zero_point_of<V, Recipe>();
+  const int zero = zero_point_of<V, Recipe>();
   if (zero == 0 || has_halves(Recipe::kKind) != halves) return -1;
-  constexpr int kIndex = index_of_start({has_halves(Recipe::kKind), zero_point_of<V, Recipe>()});
-  static_assert(zero == 0 || kStarts[kIndex].zero_point == zero);
-  return kIndex;
+  int index = 0;
+  while (kStarts[index] != Start{halves, zero}) ++index;  // past the end is no constant expression
+  return index;
 }
 
 constexpr int either(int a, int b) {
