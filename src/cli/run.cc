@@ -257,7 +257,8 @@ void add_model_flags(CLI::App& verb, Arguments& a) {
   verb.add_option("--base", a.task.base, "for a trained head: the base model to use, at any precision");
   verb.add_option("--pair", a.pair, "with PROMPT: the second text of a pair, as the context of a question");
   add_precision_flags(verb, a.precision);
-  verb.add_option("--cache", a.precision.cache, "format of the key-value cache: F16, F32 or Q8_0");
+  verb.add_option("--cache", a.precision.cache,
+                  fmt::format("format of the key-value cache: {}", kCacheFormats));
   verb.add_option("--context", a.context, "tokens of a window of perplexity (512), or that the cache holds")
       ->check(at_least_one());
 }

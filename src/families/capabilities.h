@@ -16,7 +16,7 @@ namespace wattle::inline families {
 
 /// How a network is to be built.
 struct NetworkOptions {
-  Format cache_format = Format::kF16;  ///< key-value caches: F16, F32 or Q8_0
+  Format cache_format = Format::kF16;  ///< of key-value caches: one of is_cache_format()
   int64_t context = 0;  ///< tokens a cache holds; 0: what the model was trained with, at most 4096
 };
 

@@ -3,7 +3,6 @@
 struct Lanes256 : Lanes {
   static constexpr int kRegisters = 16;
   static constexpr int kTileRowsAtOnce = 3;
-  static constexpr bool kFloatDots = true;
 
   static Float fma(Float a, Float b, Float c) {
     return (Float)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);

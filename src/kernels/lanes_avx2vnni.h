@@ -3,6 +3,7 @@
 
 struct Avx2Vnni : Lanes256 {
   static constexpr bool kSignedBytes = false;
+  static constexpr bool kFloatDots = true;  // without VNNI no gain, and a tenth lost at one row
   static constexpr int kTileRowsAtOnce = 6;
 
   template <bool kFullBytes>

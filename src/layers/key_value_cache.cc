@@ -24,13 +24,9 @@ struct QuantisedValues {
   /// As activations of products: scale = the largest magnitude / 127.
   void take_q8(const float* values, int64_t count) {
     alignas(64) float exact[kMost / kQuantBlock];
-    active_kernels().quantize(values, count, count, 1, false,
-                              {.q = codes,
-                               .scale = exact,
-                               .scaled_sum = nullptr,
-                               .scaled_half_sum = nullptr,
-                               .minus_sum = nullptr,
-                               .minus_half_sum = nullptr});
+    active_kernels().quantize(
+        values, count, count, 1, false,
+        {.q = codes, .scale = exact, .scaled_sum = nullptr, .scaled_half_sum = nullptr, .start = {}});
     for (int64_t g = 0; g < count / kQuantBlock; ++g) scales[g] = half_from_float(exact[g]);
   }
   /// The value of the largest magnitude becomes -8 times the scale, which has its sign.
