@@ -6,9 +6,6 @@
 constexpr float kTopCode = 119;
 /// Probabilities under 2^kLeast of the largest of a block count as that.
 constexpr float kLeast = -100;
-/// 1.5 * 2^23: the lowest bits of its sum with a number are that number, rounded to an integer.
-constexpr float kMagic = 12582912.0f;
-constexpr int32_t kMagicBits = 0x4B400000;
 
 /// 2^x for x <= 0, 2^kLeast below that: relative error under 1.1e-4, exact for integers, NaN for NaN. What
 /// becomes codes of 7 bits needs no more, and every coefficient is 4 % of a short head's attention.
@@ -16,7 +13,7 @@ template <class V>
 inline __attribute__((always_inline)) typename V::Float power_of_two(typename V::Float x) {
   using Float = typename V::Float;
   using Word = typename V::Word;
-  const Float least = fill<V>(kLeast), magic = fill<V>(kMagic);
+  const Float least = fill<V>(kLeast), magic = fill<V>(kFloatStartValue);
   x = V::larger(least, x);
   const Float shifted = x + magic;
   const Float r = x - (shifted - magic);
@@ -34,14 +31,21 @@ constexpr int kRowsAtOnce = V::kRegisters == 16 ? 4 : 8;
 template <class V>
 void prepare_queries(const float* queries, const IntegerStep& step) {
   const int64_t groups = step.groups, width = groups * 32;
+  const Start start{false, step.nibbles ? 8 : 128};
+  const bool has_zero_point = step.nibbles || !V::kSignedBytes;
   for (int64_t first = 0; first < step.count; first += kRowsAtOnce<V>) {
     const int64_t rows = step.count - first < kRowsAtOnce<V> ? step.count - first : kRowsAtOnce<V>;
     int32_t* starts = step.query_starts + first * groups;
-    quantize<V>(queries + first * width, width, width, static_cast<int>(rows), false,
-                {step.query_codes + first * width, step.query_scale + first * groups, nullptr, nullptr,
-                 starts, nullptr});
-    const int32_t zero = step.nibbles ? 8 : V::kSignedBytes ? 0 : 128;
-    for (int64_t i = 0; i < groups * rows; ++i) starts[i] = starts[i] * zero + kMagicBits;
+    ActivationStore out{};
+    out.q = step.query_codes + first * width, out.scale = step.query_scale + first * groups;
+    for (int i = 0; i < kStartCount; ++i) {
+      if (kStarts[i] == start) out.start[i] = starts;
+    }
+    quantize<V>(queries + first * width, width, width, static_cast<int>(rows), false, out);
+    for (int64_t i = 0; i < groups * rows; ++i) {
+      if (!has_zero_point) starts[i] = kFloatStart;
+      if (has_zero_point && !V::kFloatDots) starts[i] += kFloatStart;
+    }
   }
 }
 
@@ -140,10 +144,10 @@ __attribute__((noinline)) void score_panels(const int8_t* codes, const int32_t* 
       }
 #pragma GCC unroll 2
       for (int p = 0; p < 2; ++p) {
-        // The sums began at the bits of kMagic, so that they are floats: kMagic + dot. kMagic times a half is
-        // exact, and with it the one rounding is that of dot * scale: an operation less than to convert and
-        // multiply.
-        const Float key_scale = V::halves(head + p * next_scales), offset = kMagic * key_scale;
+        // The sums began at the bits of kFloatStartValue, so that they are floats: kFloatStartValue + dot.
+        // kFloatStartValue times a half is exact, and with it the one rounding is that of dot * scale: an
+        // operation less than to convert and multiply.
+        const Float key_scale = V::halves(head + p * next_scales), offset = kFloatStartValue * key_scale;
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
@@ -274,10 +278,10 @@ inline __attribute__((always_inline)) typename V::Word signed_cell(const CellMas
                                                                    typename V::Word& sum) {
   using Word = typename V::Word;
   Word code[4];
-  sum = Word{} - static_cast<uint32_t>(4 * int64_t{kMagicBits});
+  sum = Word{} - static_cast<uint32_t>(4 * int64_t{kFloatStart});
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    code[i] = (Word)V::fma(power[i], factor[i], fill<V>(kMagic));
+    code[i] = (Word)V::fma(power[i], factor[i], fill<V>(kFloatStartValue));
     sum += code[i];
   }
   const Word low = V::merge_bits(masks.one, code[0], code[1] << 8);

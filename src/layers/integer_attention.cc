@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/threads.h"
 #include "kernels/kernel_table.h"
 
 namespace wattle::inline layers {
@@ -40,16 +41,18 @@ class IntegerRows {
         shape_(shape),
         layout_(head.format, shape.head_dim),
         rows_(rows),
-        memory_(integer_scratch()) {
+        memory_(integer_scratch()),
+        rotation_(1 / static_cast<float>(rotated_values(shape.head_dim))) {
     const int64_t n = shape.head_dim;
     memory_.reserve(count(), n);
     std::fill_n(memory_.sums.data(), count() * n, 0.0f);
     std::fill_n(memory_.totals.data(), count() * kTotals, 0.0f);
     std::fill_n(no_level(), kKeyBlock, 0.0f);
-    const float factor = caps() ? shape.scale : shape.scale * kLog2E;
+    const float factor = (caps() ? shape.scale : shape.scale * kLog2E) * rotation_;
     for (int64_t first = 0; first < count(); first += kQueryRows) {
       const IntegerStep step = step_of(first, 0);
       attention_kernels().gather(step.rows, step.count, factor, n, memory_.queries.data());
+      rotate(memory_.queries.data(), step.count * n, n);
       kernels_.prepare(memory_.queries.data(), step);
     }
   }
@@ -60,25 +63,42 @@ class IntegerRows {
     const std::byte* values = head_.values + static_cast<size_t>(block * kKeyBlock) * head_.value_row_bytes;
     kernels_.weigh(reinterpret_cast<const uint16_t*>(values + layout_.code_bytes()), layout_.groups, stored,
                    weights());
+    // Asked for a part at a time: more requests at once are lost. What lies ahead of the last block is not
+    // read.
+    Part ahead{0, 3 * ((count() + kQueryRows - 1) / kQueryRows)};
+    const auto ask = [&] {
+      ask_for(keys + layout_.block_bytes(), ahead), ask_for(values + layout_.block_bytes(), ahead);
+      ++ahead.index;
+    };
     for (int64_t first = 0; first < count(); first += kQueryRows) {
       const IntegerStep step = step_of(first, block);
+      ask();
       kernels_.score[layout_.nibbles](step, keys, caps() ? no_level() : weights().level);
       if (caps()) cap(step);
+      ask();
       kernels_.soften(step);
+      ask();
       kernels_.add[layout_.nibbles](step, values);
     }
   }
 
   void finish() const {
     for (int64_t r = 0; r < count(); ++r) {
-      const float factor = 1 / total(memory_.totals.data() + r * kTotals);
-      const float* sums = memory_.sums.data() + r * shape_.head_dim;
+      const float factor = rotation_ / total(memory_.totals.data() + r * kTotals);
+      float* sums = memory_.sums.data() + r * shape_.head_dim;
+      rotate(sums, shape_.head_dim, shape_.head_dim);
       float* out = rows_[static_cast<size_t>(r)].out;
       for (int64_t i = 0; i < shape_.head_dim; ++i) out[i] = sums[i] * factor;
     }
   }
 
  private:
+  /// A part of a block's lines, before they are read: the processor's own requests end with a page.
+  void ask_for(const std::byte* block, Part part) const {
+    const IndexRange lines = part.range(layout_.block_bytes() / 64);
+    for (int64_t line = lines.begin; line < lines.end; ++line) __builtin_prefetch(block + line * 64, 0, 3);
+  }
+
   int64_t count() const { return static_cast<int64_t>(rows_.size()); }
   bool caps() const { return shape_.softcap > 0; }
   float* no_level() const { return memory_.weights.data(); }
@@ -130,10 +150,25 @@ class IntegerRows {
   const IntegerLayout layout_;
   std::span<AttentionRow> rows_;
   IntegerScratch& memory_;
+  const float rotation_;  ///< what two rotations are to be multiplied with: a power of two
   alignas(64) float code_scale_[kQueryRows];
 };
 
 }  // namespace
+
+void rotate(float* values, int64_t count, int64_t head_dim) {
+  const int64_t size = rotated_values(head_dim);
+  for (float* end = values + count; values < end; values += size) {
+    for (int64_t half = 1; half < size; half *= 2) {
+      for (int64_t first = 0; first < size; first += 2 * half) {
+        for (int64_t i = first; i < first + half; ++i) {
+          const float a = values[i], b = values[i + half];
+          values[i] = a + b, values[i + half] = a - b;
+        }
+      }
+    }
+  }
+}
 
 void attend_integers(const HeadCache& head, const AttentionShape& shape, std::span<AttentionRow> rows) {
   int64_t from = std::numeric_limits<int64_t>::max(), to = 0;

@@ -7,6 +7,7 @@
 #include <wattle/error.h>
 
 #include "kernels/kernel_table.h"
+#include "layers/integer_attention.h"
 #include "quant/half.h"
 #include "quant/precision.h"
 
@@ -17,7 +18,7 @@ constexpr int64_t kQuantBlock = 32;
 
 /// Codes and scales of up to kMost values: signed (Q8_0), or with zero point 8 (Q4_0).
 struct QuantisedValues {
-  static constexpr int64_t kMost = 256;
+  static constexpr int64_t kMost = kMostRotated;
   alignas(64) int8_t codes[kMost];
   uint16_t scales[kMost / kQuantBlock];
 
@@ -65,8 +66,11 @@ void store_integers(const IntegerLayout& layout, int64_t column, const float* ke
   auto* key_scales = reinterpret_cast<uint16_t*>(keys + layout.code_bytes());
   auto* value_scales = reinterpret_cast<uint16_t*>(values + layout.code_bytes());
   QuantisedValues of;
+  alignas(64) float rotated[QuantisedValues::kMost];
   const auto take = [&](const float* from, int64_t count) {
-    layout.nibbles ? of.take_q4(from, count) : of.take_q8(from, count);
+    std::copy_n(from, count, rotated);
+    rotate(rotated, count, layout.groups * kQuantBlock);
+    layout.nibbles ? of.take_q4(rotated, count) : of.take_q8(rotated, count);
   };
   constexpr int64_t kGroups = QuantisedValues::kMost / kQuantBlock;
   for (int64_t first = 0; first < layout.groups; first += kGroups) {
