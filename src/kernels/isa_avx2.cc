@@ -17,6 +17,7 @@ constexpr int kLaneCount = 8;
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+
 #include "kernels/attention_integer.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"

@@ -14,6 +14,7 @@ constexpr int kLaneCount = 4;
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+
 #include "kernels/attention_integer.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"

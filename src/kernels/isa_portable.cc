@@ -15,6 +15,7 @@ constexpr int kLaneCount = 4;
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+
 #include "kernels/attention_integer.h"
 
 int32_t dot_block(const UnpackedBlock& block, int lane, const int8_t* a, int first_group, int groups) {

@@ -15,8 +15,8 @@ constexpr int64_t rotated_values(int64_t head_dim) {
 }
 
 /// Multiplies every rotated_values(head_dim) of `count` values by a Hadamard matrix (Sylvester's, of 1 and
-/// -1). Twice is once times their number. What stands out in one value, as keys have it, is spread over all,
-/// so that it takes no levels from the others (QuaRot, Ashkboos et al. 2024).
+/// -1); 32 divides head_dim. Twice is once times their number. What stands out in one value, as keys have it,
+/// is spread over all, so that it takes no levels from the others (QuaRot, Ashkboos et al. 2024).
 void rotate(float* values, int64_t count, int64_t head_dim);
 
 /// Queries of one key-value head, few enough that what is theirs stays in the second-level cache, over keys

@@ -29,6 +29,7 @@ inline __m256i dpbusd(__m256i sums, __m256i weights, __m256i values) {
 
 #include "kernels/dense.h"
 #include "kernels/rows.h"
+
 #include "kernels/attention_integer.h"
 #include "kernels/tiles.h"
 #include "kernels/tiles_table.h"
