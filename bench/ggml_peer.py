@@ -73,15 +73,15 @@ class GgmlModel:
         self.context = None
         self.new_context(flash_attention)
 
-    def new_context(self, flash_attention, sequences=1):
-        """An empty context, of `sequences` texts with `context` tokens each."""
-        lib = self.lib
+    def new_context(self, flash_attention, sequences=1, length=0):
+        """An empty context, of `sequences` texts with `length` tokens each, or `context`."""
+        lib, length = self.lib, length or self.length
         if self.context:
             lib.llama_free(self.context)
         params = lib.llama_context_default_params()
-        params.n_ctx, params.n_batch, params.n_seq_max = self.length * sequences, max(self.length, sequences), sequences
+        params.n_ctx, params.n_batch, params.n_seq_max = length * sequences, max(length, sequences), sequences
         # An encoder reads its whole input in one step.
-        params.n_ubatch = self.length if self.has_encoder or self.hidden else min(self.length, 512)
+        params.n_ubatch = length if self.has_encoder or self.hidden else min(length, 512)
         params.n_threads = params.n_threads_batch = self.threads
         flash = bool(flash_attention) and not self.exact
         if lib.is_ik:
@@ -94,7 +94,7 @@ class GgmlModel:
             params.embeddings, params.pooling_type = True, lib.LLAMA_POOLING_TYPE_NONE
         self.context = lib.llama_init_from_model(self.model, params)
         if not self.context:
-            raise SystemExit(f"{lib.engine} makes no context of {self.length} tokens: {'; '.join(lib.said)}")
+            raise SystemExit(f"{lib.engine} makes no context of {length} tokens: {'; '.join(lib.said)}")
         self.position = 0
 
     @property

@@ -233,7 +233,7 @@ class Ggml(TextPeer):
 
     def measure_together(self, together):
         # ik_llama.cpp's flash attention ends the process where a block of keys is all another text's.
-        self.peer.new_context(self.flash and not self.peer.lib.is_ik, together)
+        self.peer.new_context(self.flash and not self.peer.lib.is_ik, together, self.sequence_prompt + self.count + 1)
         tokens = self.peer.read_together([self.prompts[0][i:i + self.sequence_prompt] for i in range(together)])
         started = time.perf_counter()
         for _ in range(self.count):

@@ -65,9 +65,9 @@ SHAPES = {
                    "intermediate_size": 3072, "max_position_embeddings": 40960, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0,
                    "hidden_act": "silu", "attention_bias": False, "use_sliding_window": False, "tie_word_embeddings": True,
                    "bos_token_id": 151643, "eos_token_id": 151645},
-    # microsoft/phi-2
+    # microsoft/phi-2, with room for the token after a prompt of 2,048, which is all that the published one takes
     "phi-2": {"model_type": "phi", "architectures": ["PhiForCausalLM"], "vocab_size": 51200, "hidden_size": 2560,
-              "num_hidden_layers": 32, "num_attention_heads": 32, "intermediate_size": 10240, "max_position_embeddings": 2048,
+              "num_hidden_layers": 32, "num_attention_heads": 32, "intermediate_size": 10240, "max_position_embeddings": 4096,
               "layer_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 0.4, "qk_layernorm": False,
               "hidden_act": "gelu_new", "tie_word_embeddings": False, "bos_token_id": 50256, "eos_token_id": 50256},
     # openai-community/gpt2
