@@ -85,7 +85,7 @@ class TeamOfProcess {
 
   void run(int64_t steps, int64_t parts, RunPart part, const void* context, const ReadAhead& next) {
     const Team::Job job{steps, parts, part, context, next};
-    if (most() > 1 && !in_team() && team_.run(now(), job, [this] { return look(); })) return;
+    if (parts > 1 && most() > 1 && !in_team() && team_.run(now(), job, [this] { return look(); })) return;
     for (int64_t step = 0; step < steps; ++step) {
       for (int64_t i = 0; i < parts; ++i) part(context, step, i);
     }
