@@ -1,5 +1,5 @@
 // Attention over keys and values in 8 and 4 bits (IntegerAttention), written once over a vector type V;
-// included inside the unnamed namespace of each instruction set's file, after rows.h.
+// included inside the unnamed namespace of each instruction set's file, after rows.h and quantize.h.
 
 /// Codes of probabilities reach so far: kTopCode times the most that 2^-level leaves of a scale, 1.0615, is
 /// below 127.
@@ -30,22 +30,18 @@ constexpr int kRowsAtOnce = V::kRegisters == 16 ? 4 : 8;
 
 template <class V>
 void prepare_queries(const float* queries, const IntegerStep& step) {
+  constexpr int kOfNibbles = index_of_start({false, 8}), kOfBytes = index_of_start({false, 128});
   const int64_t groups = step.groups, width = groups * 32;
-  const Start start{false, step.nibbles ? 8 : 128};
   const bool has_zero_point = step.nibbles || !V::kSignedBytes;
   for (int64_t first = 0; first < step.count; first += kRowsAtOnce<V>) {
     const int64_t rows = step.count - first < kRowsAtOnce<V> ? step.count - first : kRowsAtOnce<V>;
     int32_t* starts = step.query_starts + first * groups;
     ActivationStore out{};
     out.q = step.query_codes + first * width, out.scale = step.query_scale + first * groups;
-    for (int i = 0; i < kStartCount; ++i) {
-      if (kStarts[i] == start) out.start[i] = starts;
-    }
+    if (has_zero_point) out.start[step.nibbles ? kOfNibbles : kOfBytes] = starts;
     quantize<V>(queries + first * width, width, width, static_cast<int>(rows), false, out);
-    for (int64_t i = 0; i < groups * rows; ++i) {
-      if (!has_zero_point) starts[i] = kFloatStart;
-      if (has_zero_point && !V::kFloatDots) starts[i] += kFloatStart;
-    }
+    if (has_zero_point && V::kFloatDots) continue;  // they begin at kFloatStart
+    for (int64_t i = 0; i < groups * rows; ++i) starts[i] = (has_zero_point ? starts[i] : 0) + kFloatStart;
   }
 }
 

@@ -7,8 +7,27 @@
 
 namespace wattle::inline kernels {
 namespace {
+
 const KernelTable* replacement = nullptr;
+
+/// What the choice of kernels asks of a processor beside its instruction set.
+struct Processor {
+  bool is_amd = false, is_intel = false, has_bfloat16 = false;
+
+  Processor() {
+#if defined(__x86_64__)
+    is_amd = __builtin_cpu_is("amd") != 0, is_intel = __builtin_cpu_is("intel") != 0;
+    has_bfloat16 = __builtin_cpu_supports("avx512bf16") != 0;
+#endif
+  }
+};
+
+const Processor& processor() {
+  static const Processor found;
+  return found;
 }
+
+}  // namespace
 
 void replace_kernels(const KernelTable* table) {
   replacement = table;
@@ -38,30 +57,15 @@ const KernelTable& active_kernels() {
 }
 
 bool reads_once_faster() {
-#if defined(__x86_64__)
-  static const bool is_amd = __builtin_cpu_is("amd") != 0;
-  return is_amd;
-#else
-  return false;
-#endif
+  return processor().is_amd;
 }
 
 bool multiplies_bfloat16() {
-#if defined(__x86_64__)
-  static const bool has_it = __builtin_cpu_supports("avx512bf16") != 0;
-  return has_it && !vectors_share_ports();
-#else
-  return false;
-#endif
+  return processor().has_bfloat16 && !vectors_share_ports();
 }
 
 bool vectors_share_ports() {
-#if defined(__x86_64__)
-  static const bool is_intel = __builtin_cpu_is("intel") != 0;
-  return is_intel;
-#else
-  return false;
-#endif
+  return processor().is_intel;
 }
 
 Activations default_activations(Format format) {

@@ -13,6 +13,7 @@ constexpr int kLaneCount = 4;
 #include "kernels/recipes.h"
 
 #include "kernels/dense.h"
+#include "kernels/quantize.h"
 #include "kernels/rows.h"
 
 #include "kernels/attention_integer.h"

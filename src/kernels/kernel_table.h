@@ -47,6 +47,13 @@ constexpr Start kStarts[] = {{false, 8},  {false, 16}, {false, 127}, {false, 128
                              {false, -1}, {true, 4},   {true, 32}};
 constexpr int kStartCount = sizeof kStarts / sizeof kStarts[0];
 
+/// For constants alone: a start that is none of kStarts is no constant expression.
+consteval int index_of_start(const Start& start) {
+  int index = 0;
+  while (kStarts[index] != start) ++index;
+  return index;
+}
+
 /// The bits of 1.5 * 2^23. A dot product that begins there and stays under 2^22 is a float of that much more
 /// than itself, so one fused multiply-add both converts it and multiplies it with a scale of few bits,
 /// rounded once (fma(1.5 * 2^23 + dot, scale, -1.5 * 2^23 * scale)): an instruction less than converting and

@@ -77,7 +77,7 @@ struct Lanes {
 
   /// Round to nearest even, for magnitudes below 2^22.
   static Int round(Float x) {
-    const Float magic = 12582912.0f - Float{};
+    const Float magic = kFloatStartValue - Float{};
     return (Int)(x + magic) - (Int)magic;
   }
   static void store_int8(int8_t* to, Int codes) {

@@ -3,11 +3,13 @@
 /// Which of kStarts a recipe reads; -1: none.
 template <class V, class Recipe>
 constexpr int start_of_recipe(bool halves) {
-  const int zero = zero_point_of<V, Recipe>();
-  if (zero == 0 || has_halves(Recipe::kKind) != halves) return -1;
-  int index = 0;
-  while (kStarts[index] != Start{halves, zero}) ++index;  // past the end is no constant expression
-  return index;
+  constexpr int kZero = zero_point_of<V, Recipe>();
+  constexpr bool kHalves = has_halves(Recipe::kKind);
+  if constexpr (kZero == 0) {
+    return -1;
+  } else {
+    return halves == kHalves ? index_of_start({kHalves, kZero}) : -1;
+  }
 }
 
 constexpr int either(int a, int b) {

@@ -32,6 +32,15 @@ const AttentionKernels& attention_kernels() {
   }
 }
 
+IndexRange keys_seen(std::span<const AttentionRow> rows) {
+  IndexRange keys{std::numeric_limits<int64_t>::max(), 0};
+  for (const AttentionRow& row : rows) {
+    keys.begin = std::min(keys.begin, row.from);
+    keys.end = std::max(keys.end, row.to);
+  }
+  return keys;
+}
+
 namespace {
 
 constexpr int64_t kTileRows = 48;  // queries (48 x 128 floats) and scores stay in the second-level cache
@@ -103,11 +112,10 @@ void see_keys(const AttentionKernels& kernel, const HeadCache& head, const Atten
   const int64_t head_dim = shape.head_dim;
   const auto count = static_cast<int64_t>(memory.rows.size());
   float* const sums = memory.sums.data();
-  int64_t from = std::numeric_limits<int64_t>::max(), to = 0;
-  for (const AttentionRow& row : memory.rows) from = std::min(from, row.from), to = std::max(to, row.to);
-  for (int64_t block = from / kKeyBlock; block * kKeyBlock < to; ++block) {
+  const IndexRange keys = keys_seen(memory.rows);
+  for (int64_t block = keys.begin / kKeyBlock; block * kKeyBlock < keys.end; ++block) {
     const int64_t first_key = block * kKeyBlock;
-    const int64_t seen = std::min(kKeyBlock, to - first_key);
+    const int64_t seen = std::min(kKeyBlock, keys.end - first_key);
     const int64_t columns = (seen + 15) / 16 * 16;
     score_block(kernel, head, head_dim, block, count, columns, memory);
     if (shape.softcap > 0) kernel.cap(memory.scores.data(), count, columns, shape.softcap);

@@ -15,6 +15,9 @@ namespace wattle::inline layers {
 /// The inner loops for the active instruction set.
 const AttentionKernels& attention_kernels();
 
+/// From the first key that one of the rows sees to behind the last.
+IndexRange keys_seen(std::span<const AttentionRow> rows);
+
 /// Heads of an attention layer. Query head h reads key-value head h / (heads / kv_heads) (Ainslie et al.
 /// 2023).
 struct AttentionShape {

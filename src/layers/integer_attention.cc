@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 
 #include "base/threads.h"
 #include "kernels/kernel_table.h"
@@ -155,10 +154,6 @@ class IntegerRows {
   alignas(64) float code_scale_[kQueryRows];
 };
 
-}  // namespace
-
-namespace {
-
 typedef float FourValues __attribute__((vector_size(16)));
 
 FourValues load_four(const float* from) {
@@ -193,11 +188,10 @@ void rotate(float* values, int64_t count, int64_t head_dim) {
 }
 
 void attend_integers(const HeadCache& head, const AttentionShape& shape, std::span<AttentionRow> rows) {
-  int64_t from = std::numeric_limits<int64_t>::max(), to = 0;
-  for (const AttentionRow& row : rows) from = std::min(from, row.from), to = std::max(to, row.to);
+  const IndexRange keys = keys_seen(rows);
   IntegerRows tile(head, shape, rows);
-  for (int64_t block = from / kKeyBlock; block * kKeyBlock < to; ++block)
-    tile.see_block(block, std::min(kKeyBlock, to - block * kKeyBlock));
+  for (int64_t block = keys.begin / kKeyBlock; block * kKeyBlock < keys.end; ++block)
+    tile.see_block(block, std::min(kKeyBlock, keys.end - block * kKeyBlock));
   tile.finish();
 }
 

@@ -28,6 +28,7 @@ inline __m256i dpbusd(__m256i sums, __m256i weights, __m256i values) {
 #include "kernels/recipes.h"
 
 #include "kernels/dense.h"
+#include "kernels/quantize.h"
 #include "kernels/rows.h"
 
 #include "kernels/attention_integer.h"
