@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include <wattle/error.h>
@@ -14,18 +13,11 @@
 #include "kernels/matmul.h"
 #include "kernels/packed.h"
 #include "kernels/targets.h"
+#include "normal_matrix.h"
 #include "quant/format.h"
 
 namespace wattle {
 namespace {
-
-Matrix random_rows(int64_t m, int64_t k, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  Matrix x(m, k);
-  for (int64_t i = 0; i < m * k; ++i) x.data()[i] = normal(random);
-  return x;
-}
 
 PackedMatrix packed(Format format, const Matrix& values) {
   const auto k = static_cast<size_t>(values.columns());
@@ -79,10 +71,10 @@ class ByRows : public testing::TestWithParam<Target> {
 
 TEST_P(ByRows, AreExactSumsOfIntegers) {
   for (const int64_t k : {32, 96, 384}) {
-    const Matrix weights = random_rows(45, k, 1);
+    const Matrix weights = normal_matrix(45, k, 1);
     const PackedMatrix w = packed(Format::kF32, weights).by_rows();
     for (int64_t m = 1; m <= 13; ++m) {
-      const Matrix x = random_rows(m, k, 2);
+      const Matrix x = normal_matrix(m, k, 2);
       const Matrix out = product(w, x.view());
       for (int64_t row = 0; row < m; ++row) {
         const Codes a = codes_of(x.row(row));
@@ -99,7 +91,7 @@ TEST_P(ByRows, AreExactSumsOfIntegers) {
 }
 
 TEST_P(ByRows, TakeWeightsOfEveryFormat) {
-  const Matrix values = random_rows(32, 512, 3), x = random_rows(7, 512, 4);
+  const Matrix values = normal_matrix(32, 512, 3), x = normal_matrix(7, 512, 4);
   for (const Format format : {Format::kF16, Format::kBF16, Format::kQ8_0, Format::kQ4_1, Format::kQ6_K,
                               Format::kQ4_K, Format::kQ2_K, Format::kIQ4_NL}) {
     std::vector<std::byte> bytes(32 * row_bytes(format, 512));
@@ -122,7 +114,7 @@ TEST_P(ByRows, TakeWeightsOfEveryFormat) {
 }
 
 TEST_P(ByRows, GiveTheSameBitsForEveryBatchThreadAndInstructionSet) {
-  const Matrix values = random_rows(176, 384, 5), x = random_rows(29, 384, 6);
+  const Matrix values = normal_matrix(176, 384, 5), x = normal_matrix(29, 384, 6);
   const PackedMatrix w = packed(Format::kQ8_0, values).by_rows();
   const Matrix all = product(w, x.view());
   for (int64_t row = 0; row < x.rows(); ++row) {
@@ -138,7 +130,7 @@ TEST_P(ByRows, GiveTheSameBitsForEveryBatchThreadAndInstructionSet) {
 
 TEST_P(ByRows, CarryWhatIsNotFinite) {
   for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
-    Matrix weights = random_rows(16, 64, 7), x = random_rows(3, 64, 8);
+    Matrix weights = normal_matrix(16, 64, 7), x = normal_matrix(3, 64, 8);
     weights.row(2)[5] = bad;
     x.row(1)[9] = bad;
     const Matrix out = product(packed(Format::kF32, weights).by_rows(), x.view());
@@ -154,9 +146,9 @@ INSTANTIATE_TEST_SUITE_P(Every, ByRows, testing::ValuesIn(targets()),
                          [](const testing::TestParamInfo<Target>& param) { return param.param.name; });
 
 TEST(ByRows, AreRefusedWhereTheyDoNotFit) {
-  EXPECT_THROW(packed(Format::kF32, random_rows(16, 40, 9)).by_rows(), Error);
-  const PackedMatrix plain = packed(Format::kQ8_0, random_rows(16, 64, 9)), by_rows = plain.by_rows();
-  const Matrix x = random_rows(2, 64, 10);
+  EXPECT_THROW(packed(Format::kF32, normal_matrix(16, 40, 9)).by_rows(), Error);
+  const PackedMatrix plain = packed(Format::kQ8_0, normal_matrix(16, 64, 9)), by_rows = plain.by_rows();
+  const Matrix x = normal_matrix(2, 64, 10);
   Matrix out(2, 16);
   Work work;
   PackedActivations activations;
@@ -167,7 +159,7 @@ TEST(ByRows, AreRefusedWhereTheyDoNotFit) {
 }
 
 TEST(Sums, ThatAFormatNeedsAreEnoughAndChecked) {
-  const Matrix x = random_rows(9, 512, 11), values = random_rows(32, 512, 12);
+  const Matrix x = normal_matrix(9, 512, 11), values = normal_matrix(32, 512, 12);
   Work work;
   for (const FormatInfo& row : formats()) {
     if (row.encode == nullptr || sums_of(row.format) == 0) continue;

@@ -17,6 +17,7 @@
 #include "kernels/block_halves.h"
 #include "kernels/packed.h"
 #include "kernels/targets.h"
+#include "normal_matrix.h"
 #include "quant/half.h"
 
 namespace wattle {
@@ -48,13 +49,6 @@ std::vector<std::byte> random_blocks(Format format, int64_t n, int64_t k, std::m
     }
   }
   return bytes;
-}
-
-Matrix random_rows(int64_t m, int64_t k, std::mt19937& random) {
-  Matrix x(m, k);
-  std::normal_distribution<float> normal;
-  for (int64_t i = 0; i < m * k; ++i) x.data()[i] = normal(random);
-  return x;
 }
 
 /// What the kernels read of x: quantised by blocks of 32 (or by rows) and multiplied out again.
@@ -148,7 +142,7 @@ TEST_P(Products, AgreeWithTheScalarTruthForOneToTwentyRows) {
   decode_weights(format(), bytes, weights);
   const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
   for (int64_t m = 1; m <= 20; ++m) {
-    const Matrix x = random_rows(m, k, random);
+    const Matrix x = normal_matrix(m, k, random);
     expect_close(w, weights, x.view(), Activations::kBlock32);
     if (HasFailure()) return;
   }
@@ -164,7 +158,7 @@ TEST_P(Products, AgreeOnAdversarialBlocks) {
     decode_weights(format(), bytes, weights);
     const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
     for (int64_t m = 1; m <= 20; ++m) {
-      Matrix x = random_rows(m, k, random);
+      Matrix x = normal_matrix(m, k, random);
       // All extremes, zeros, and values that cannot be told from zero or hardly fit a float.
       for (int64_t i = 0; i < k; ++i) x.row(0)[static_cast<size_t>(i)] = i % 3 == 0 ? -8.0f : 8.0f;
       if (m > 1) std::ranges::fill(x.row(1), 0.0f);
@@ -187,7 +181,7 @@ TEST_P(Products, GiveTheSameBitsForAnyBatchAndAnyThreads) {
   const int64_t n = 208, k = block() == 32 ? 416 : 512, m = 41;
   const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
   const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
-  const Matrix x = random_rows(m, k, random);
+  const Matrix x = normal_matrix(m, k, random);
   for (const Activations kind : {Activations::kBlock32, Activations::kF32, Activations::kBF16}) {
     set_threads(2);
     const Matrix whole = product(w, x.view(), kind);
@@ -214,7 +208,7 @@ TEST_P(Products, ReadFloatActivationsWithoutQuantisingThem) {
   std::vector<float> weights(static_cast<size_t>(n * k));
   decode_weights(format(), bytes, weights);
   const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
-  const Matrix x = random_rows(m, k, random);
+  const Matrix x = normal_matrix(m, k, random);
   const std::vector<double> values(x.data(), x.data() + m * k);
   for (const Activations kind : {Activations::kF32, Activations::kBF16}) {
     const Matrix out = product(w, x.view(), kind);
@@ -233,7 +227,7 @@ TEST_P(Products, CarryNanAndInfinity) {
   const int64_t n = 20, k = block() * 2, m = 7;
   const std::vector<std::byte> bytes = random_blocks(format(), n, k, random, Fill::kRandom);
   const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
-  Matrix x = random_rows(m, k, random);
+  Matrix x = normal_matrix(m, k, random);
   x.row(1)[5] = NAN;
   x.row(3)[static_cast<size_t>(k - 1)] = INFINITY;
   for (const Activations kind : {Activations::kBlock32, Activations::kRow, Activations::kF32}) {
@@ -265,7 +259,7 @@ TEST_P(Products, CarryInfiniteAndNanScales) {
     std::memcpy(at + halves_of(format()).front(), &half, 2);
     const PackedMatrix w = PackedMatrix::pack(format(), n, k, bytes);
     for (const int64_t m : {1, 6, 20}) {
-      const Matrix out = product(w, random_rows(m, k, random).view(), Activations::kBlock32);
+      const Matrix out = product(w, normal_matrix(m, k, random).view(), Activations::kBlock32);
       for (int64_t row = 0; row < m; ++row) {
         for (int64_t column = 0; column < n; ++column) {
           ASSERT_EQ(std::isfinite(out.row(row)[static_cast<size_t>(column)]), column != 17)
@@ -284,7 +278,7 @@ TEST_P(Products, ReadUnalignedBytes) {
   std::copy(bytes.begin(), bytes.end(), shifted.begin() + 1);
   const PackedMatrix a = PackedMatrix::pack(format(), n, k, bytes);
   const PackedMatrix b = PackedMatrix::pack(format(), n, k, std::span(shifted).subspan(1));
-  const Matrix x = random_rows(m, k, random);
+  const Matrix x = normal_matrix(m, k, random);
   const Matrix left = product(a, x.view(), Activations::kBlock32),
                right = product(b, x.view(), Activations::kBlock32);
   EXPECT_EQ(std::memcmp(left.data(), right.data(), sizeof(float) * static_cast<size_t>(m * n)), 0);
@@ -322,7 +316,7 @@ std::vector<std::byte> dense_bytes(Format format, const Matrix& weights) {
 TEST_P(DenseProducts, AgreeWithTheTruthAndGiveTheSameBitsForAnyBatch) {
   std::mt19937 random(13);
   const int64_t n = 85, k = 301, m = 20;
-  const Matrix values = random_rows(n, k, random), x = random_rows(m, k, random);
+  const Matrix values = normal_matrix(n, k, random), x = normal_matrix(m, k, random);
   for (const Format format : {Format::kF32, Format::kF16, Format::kBF16}) {
     const std::vector<std::byte> bytes = dense_bytes(format, values);
     std::vector<float> weights(static_cast<size_t>(n * k));
@@ -366,9 +360,9 @@ TEST_P(DenseProducts, FuseBiasFunctionGateAndResidual) {
   std::mt19937 random(14);
   for (const int64_t n : {64, 46}) {  // halves that do and do not begin on a panel
     const int64_t k = 64, m = 7;
-    const Matrix values = random_rows(n, k, random), x = random_rows(m, k, random);
+    const Matrix values = normal_matrix(n, k, random), x = normal_matrix(m, k, random);
     const PackedMatrix w = PackedMatrix::pack(Format::kF32, n, k, dense_bytes(Format::kF32, values));
-    const Matrix bias = random_rows(1, n, random), residual = random_rows(m, n, random);
+    const Matrix bias = normal_matrix(1, n, random), residual = normal_matrix(m, n, random);
     const Matrix plain = product(w, x.view(), Activations::kF32);
     PackedActivations packed;
     packed.pack(x.view(), Activations::kF32);
@@ -406,7 +400,7 @@ TEST(Threads, MayOutnumberTheCores) {
   const int64_t n = 208, k = 512, m = 41;
   const PackedMatrix w =
       PackedMatrix::pack(Format::kQ4_K, n, k, random_blocks(Format::kQ4_K, n, k, random, Fill::kRandom));
-  const Matrix x = random_rows(m, k, random);
+  const Matrix x = normal_matrix(m, k, random);
   set_threads(1);
   const Matrix alone = product(w, x.view(), Activations::kBlock32);
   const int most = most_threads();
@@ -425,7 +419,7 @@ TEST(Threads, TakeSeveralProductsInOneJob) {
   constexpr int64_t k = 256;
   const int before = threads();
   for (const int64_t rows : {1, 4, 13}) {
-    const Matrix x = random_rows(rows, k, random);
+    const Matrix x = normal_matrix(rows, k, random);
     PackedActivations packed;
     packed.pack(x.view(), Activations::kBlock32);
     std::vector<PackedMatrix> weights;

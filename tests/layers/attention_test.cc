@@ -2,24 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "base/cpu.h"
 #include "base/threads.h"
+#include "layers/instruction_sets.h"
+#include "normal_matrix.h"
 
 namespace wattle {
 namespace {
-
-Matrix random_matrix(int64_t rows, int64_t columns, unsigned seed, float scale = 1) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, scale);
-  Matrix matrix(rows, columns);
-  for (int64_t i = 0; i < rows * columns; ++i) matrix.data()[i] = normal(random);
-  return matrix;
-}
 
 // softmax(scores) v for one query in double; `visible` says which keys it sees.
 template <typename Visible>
@@ -56,13 +49,13 @@ TEST_P(Attention, WithinSequencesMatchesDoublePrecision) {
   for (const int64_t length : lengths) offsets.push_back(offsets.back() + length);
   for (const int64_t head_dim : {8, 20, 32, 64, 80}) {
     const AttentionShape shape{6, 3, head_dim, 0.3f};
-    const Matrix q = random_matrix(offsets.back(), 6 * head_dim, 1);
-    const Matrix kv = random_matrix(offsets.back(), 2 * 3 * head_dim, 2);
+    const Matrix q = normal_matrix(offsets.back(), 6 * head_dim, 1);
+    const Matrix kv = normal_matrix(offsets.back(), 2 * 3 * head_dim, 2);
     const ConstMatrixView k = kv.view().columns_from(0, 3 * head_dim),
                           v = kv.view().columns_from(3 * head_dim, 3 * head_dim);
     DistanceBias bias;
     bias.reach = 130;
-    const Matrix noise = random_matrix(6, 2 * bias.reach - 1, 3);
+    const Matrix noise = normal_matrix(6, 2 * bias.reach - 1, 3);
     bias.values.assign(noise.data(), noise.data() + 6 * (2 * bias.reach - 1));
     for (const bool biased : {false, true}) {
       Matrix out(offsets.back(), 6 * head_dim);
@@ -101,8 +94,8 @@ TEST_P(Attention, WindowsAndGlobalTokensMatchDoublePrecision) {
     marks[static_cast<size_t>(row)] = 1;  // two sequences have none
   constexpr int64_t kHeadDim = 32;
   const AttentionShape shape{4, 2, kHeadDim, 0.3f};
-  const Matrix q = random_matrix(offsets.back(), 4 * kHeadDim, 1);
-  const Matrix all = random_matrix(offsets.back(), 4 * 2 * kHeadDim, 2);
+  const Matrix q = normal_matrix(offsets.back(), 4 * kHeadDim, 1);
+  const Matrix all = normal_matrix(offsets.back(), 4 * 2 * kHeadDim, 2);
   const auto part = [&](int64_t i) {
     return ConstMatrixView(all.view()).columns_from(i * 2 * kHeadDim, 2 * kHeadDim);
   };
@@ -144,8 +137,8 @@ TEST_P(Attention, OverACacheMatchesDoublePrecision) {
   for (const int64_t window : {0, 1, 10, 64, 100}) {
     for (const int64_t head_dim : {8, 32, 64}) {
       const AttentionShape shape{6, 2, head_dim, 0.4f};
-      const Matrix q = random_matrix(kTokens, 6 * head_dim, 4);
-      const Matrix k = random_matrix(kTokens, 2 * head_dim, 5), v = random_matrix(kTokens, 2 * head_dim, 6);
+      const Matrix q = normal_matrix(kTokens, 6 * head_dim, 4);
+      const Matrix k = normal_matrix(kTokens, 2 * head_dim, 5), v = normal_matrix(kTokens, 2 * head_dim, 6);
       KeyValueCache cache(
           {.layers = 2, .kv_heads = 2, .head_dim = head_dim, .capacity = 160, .format = Format::kF32});
       for (int64_t i = 0; i < kTokens; ++i) {
@@ -176,8 +169,8 @@ TEST_P(Attention, OverACacheMatchesDoublePrecision) {
 TEST_P(Attention, HalfAndByteCachesStayNear) {
   constexpr int64_t kTokens = 100, kHeadDim = 64;
   const AttentionShape shape{4, 2, kHeadDim, 0.125f};
-  const Matrix q = random_matrix(kTokens, 4 * kHeadDim, 4);
-  const Matrix k = random_matrix(kTokens, 2 * kHeadDim, 5), v = random_matrix(kTokens, 2 * kHeadDim, 6);
+  const Matrix q = normal_matrix(kTokens, 4 * kHeadDim, 4);
+  const Matrix k = normal_matrix(kTokens, 2 * kHeadDim, 5), v = normal_matrix(kTokens, 2 * kHeadDim, 6);
   Matrix outputs[4];
   const Format formats[] = {Format::kF32, Format::kF16, Format::kQ8_0, Format::kQ4_0};
   for (int f = 0; f < 4; ++f) {
@@ -205,8 +198,8 @@ TEST_P(Attention, HalfAndByteCachesStayNear) {
 TEST_P(Attention, SameBitsForAnyThreadsAndBatching) {
   constexpr int64_t kTokens = 140, kHeadDim = 28;  // vectors and a tail
   const AttentionShape shape{6, 2, kHeadDim, 0.2f};
-  const Matrix q = random_matrix(kTokens, 6 * kHeadDim, 7);
-  const Matrix k = random_matrix(kTokens, 2 * kHeadDim, 8), v = random_matrix(kTokens, 2 * kHeadDim, 9);
+  const Matrix q = normal_matrix(kTokens, 6 * kHeadDim, 7);
+  const Matrix k = normal_matrix(kTokens, 2 * kHeadDim, 8), v = normal_matrix(kTokens, 2 * kHeadDim, 9);
   KeyValueCache cache({.layers = 1, .kv_heads = 2, .head_dim = kHeadDim, .capacity = kTokens});
   for (int64_t i = 0; i < kTokens; ++i) {
     for (int64_t head = 0; head < 2; ++head) {
@@ -236,7 +229,7 @@ TEST_P(Attention, SameBitsForAnyThreadsAndBatching) {
 // A huge logit, and a NaN in one sequence that must not reach another.
 TEST_P(Attention, ExtremesStayInTheirSequence) {
   const AttentionShape shape{1, 1, 16, 1};
-  Matrix q = random_matrix(40, 16, 1), k = random_matrix(40, 16, 2), v = random_matrix(40, 16, 3);
+  Matrix q = normal_matrix(40, 16, 1), k = normal_matrix(40, 16, 2), v = normal_matrix(40, 16, 3);
   for (int64_t i = 0; i < 16; ++i) q.row(0)[i] *= 1e4f;
   q.row(25)[3] = std::nanf("");
   const std::vector<int64_t> offsets{0, 20, 40};
@@ -248,12 +241,7 @@ TEST_P(Attention, ExtremesStayInTheirSequence) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Attention, testing::ValuesIn(runnable_isas().begin(), runnable_isas().end()),
-                         [](const auto& test) {
-                           std::string text(name(test.param));
-                           std::erase(text, '-');
-                           return text;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, Attention, every_instruction_set(), instruction_set_name);
 
 }  // namespace
 }  // namespace wattle

@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "layers/attention.h"
 #include "layers/disentangled.h"
+#include "layers/instruction_sets.h"
 #include "layers/norm.h"
 #include "layers/rope.h"
 #include "layers/talking_heads.h"
@@ -157,12 +158,7 @@ TEST_P(LayerBits, OfNormsAndRotations) {
   golden().expect("rotations", rotations);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LayerBits, testing::ValuesIn(runnable_isas().begin(), runnable_isas().end()),
-                         [](const auto& test) {
-                           std::string text(name(test.param));
-                           std::erase(text, '-');
-                           return text;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, LayerBits, every_instruction_set(), instruction_set_name);
 
 }  // namespace
 }  // namespace wattle

@@ -3,7 +3,6 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include <fmt/format.h>
@@ -12,6 +11,8 @@
 #include "base/cpu.h"
 #include "base/threads.h"
 #include "layers/attention.h"
+#include "layers/instruction_sets.h"
+#include "normal_matrix.h"
 #include "quant/half.h"
 
 namespace wattle {
@@ -155,14 +156,6 @@ Answer answer_of(const AttentionShape& shape, std::span<const Position> seen,
   return answer;
 }
 
-Matrix noise(int64_t rows, int64_t columns, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  Matrix matrix(rows, columns);
-  for (int64_t i = 0; i < rows * columns; ++i) matrix.data()[i] = normal(random);
-  return matrix;
-}
-
 /// Queries of so many tokens, and a cache with their keys and values.
 struct Sequence {
   AttentionShape shape;
@@ -171,9 +164,9 @@ struct Sequence {
 
   Sequence(const AttentionShape& of, int64_t tokens, Format format)
       : shape(of),
-        q(noise(tokens, of.heads * of.head_dim, 1)),
-        k(noise(tokens, of.kv_heads * of.head_dim, 2)),
-        v(noise(tokens, of.kv_heads * of.head_dim, 3)),
+        q(normal_matrix(tokens, of.heads * of.head_dim, 1)),
+        k(normal_matrix(tokens, of.kv_heads * of.head_dim, 2)),
+        v(normal_matrix(tokens, of.kv_heads * of.head_dim, 3)),
         cache({.layers = 1,
                .kv_heads = of.kv_heads,
                .head_dim = of.head_dim,
@@ -261,7 +254,7 @@ TEST_P(IntegerAttentionOf, CachesFollowsItsDefinition) {
 TEST_P(IntegerAttentionOf, CachesTakesBiasAndSoftCap) {
   DistanceBias bias;
   bias.reach = 150;
-  const Matrix values = noise(4, 2 * bias.reach - 1, 4);
+  const Matrix values = normal_matrix(4, 2 * bias.reach - 1, 4);
   bias.values.assign(values.data(), values.data() + values.rows() * values.columns());
   Sequence sequence({4, 2, 64, 0.125f}, 150, Format::kQ8_0);
   expect_as_defined(sequence, 0, &bias);
@@ -319,13 +312,7 @@ TEST_P(IntegerAttentionOf, CachesLetsNothingHideWhatIsNoNumber) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, IntegerAttentionOf,
-                         testing::ValuesIn(runnable_isas().begin(), runnable_isas().end()),
-                         [](const auto& test) {
-                           std::string text(name(test.param));
-                           std::erase(text, '-');
-                           return text;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, IntegerAttentionOf, every_instruction_set(), instruction_set_name);
 
 }  // namespace
 }  // namespace wattle
