@@ -1,6 +1,7 @@
 """The tables of docs/performance.md from the results of bench/peers: one block a kind of processor, between two marks."""
 import pathlib
 import statistics
+import textwrap
 
 TITLES = {"wattle": "Wattle", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ctranslate2": "CTranslate2",
           "llama.cpp": "llama.cpp", "ik_llama.cpp": "ik_llama.cpp", "openvino-genai": "OpenVINO GenAI",
@@ -146,9 +147,14 @@ def divergence_lines(results, cases, peers):
             f"| decoder | Wattle | {heads_of(peers)} |", "|---" * (2 + len(peers)) + "|", *lines, ""]
 
 
+def wrapped(text):
+    """Prose within the columns of the documents."""
+    return textwrap.fill(text, 119, subsequent_indent="  " if text.startswith("- ") else "", break_long_words=False, break_on_hyphens=False)
+
+
 def left_out(results, cases):
-    lines = [f"- {title_of(name)}, {case}: {entry['refused']}" for case in cases for name, entry in results["cases"][case].items()
-             if "refused" in entry]
+    lines = [wrapped(f"- {title_of(name)}, {case}: {entry['refused']}")
+             for case in cases for name, entry in results["cases"][case].items() if "refused" in entry]
     return ["Left out, for the reason that they give:", "", *lines, ""] if lines else []
 
 
@@ -198,9 +204,10 @@ def page(results):
     rounds = sorted({len(entry["rounds"]) for case in results["cases"].values() for entry in case.values() if entry["rounds"]})
     several = f"{rounds[0]} rounds" if len(rounds) == 1 else f"{rounds[0]} to {rounds[-1]} rounds"
     lines = [f"### {results['processor']}, {results['date']}",
-             f"{results['processors']} processors, {results['threads']} threads; medians of {several}, everything in turn. Peaks in the "
-             f"same rounds: int8 {limit['int8_gops']:,.0f} GOP/s, bf16 {limit['bf16_gflops']:,.0f} and fp32 {limit['fp32_gflops']:,.0f} "
-             f"GFLOP/s, read loop {limit['read_gbs']:.1f} GB/s. Tokens a second; shapes have random weights.", ""]
+             wrapped(f"{results['processors']} processors, {results['threads']} threads; medians of {several}, everything in turn. "
+                     f"Peaks in the same rounds: int8 {limit['int8_gops']:,.0f} GOP/s, bf16 {limit['bf16_gflops']:,.0f} and fp32 "
+                     f"{limit['fp32_gflops']:,.0f} GFLOP/s, read loop {limit['read_gbs']:.1f} GB/s. Tokens a second; shapes have random "
+                     "weights."), ""]
     return "\n".join([*lines, *peers_lines(results), "", *text_lines(results, "decoder"), *text_lines(results, "translator"),
                       *encoder_lines(results)]).rstrip()
 
